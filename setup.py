@@ -1,0 +1,52 @@
+"""Installation of moco-transfer (use `pip install -e .`, or `make`, which does it for you)."""
+
+from setuptools import setup
+
+# Listed by hand: `tests` and run directories must never become importable names of the machine.
+PACKAGES = [
+    "pretrain",
+    "converters",
+    "transfer",
+    "transfer.datasets",
+    "transfer.evaluation",
+    "transfer.engines",
+    "transfer.engines.torchvision",
+    "transfer.engines.detectron2",
+    "benchmarks",
+    "results",
+]
+
+setup(
+    name="moco-transfer",
+    version="0.1.0",
+    description="Does this pre-trained backbone transfer better than supervised ImageNet?",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=PACKAGES,
+    package_data={
+        "transfer": ["recipes/*.yaml"],
+        "benchmarks": ["suites/*.yaml"],
+        "results": ["published/*.csv"],
+    },
+    install_requires=[
+        "torch>=2.10",  # older versions have code execution holes in weights_only loading
+        "torchvision",  # must come from the same index as torch: its operators are compiled against it
+        "numpy",
+        "pillow",
+        "pandas",
+        "tabulate",  # pandas.DataFrame.to_markdown
+        "pyyaml",
+        "yacs",  # Detectron2's configuration class: same merge rules, same literals
+        "rich",  # progress bars and terminal tables
+        "boltons",  # atomic_save: temporary file, fsync, rename
+        "safetensors",
+        "matplotlib",
+        "pycocotools",
+        "lvis",
+        "cityscapesscripts",
+    ],
+    extras_require={
+        "dev": ["pytest", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "pandas-stubs"],
+        "slurm": ["submitit"],
+    },
+)
