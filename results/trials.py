@@ -1,0 +1,98 @@
+"""Groups records into the trials of one row: same init and same identity but for the seed.
+
+Two runs under one label with another recipe, other weights, other data or another engine are two rows,
+never one mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.record import flat_metrics
+
+# rows of the papers come first, in the papers' order
+FIRST = {"random": 0, "supervised": 1, "msra": 2}
+# what the labels of two rows with one init are told apart by, and the word shown for it
+TOLD_APART_BY = {
+    "suite_version": "suite version",
+    "recipe_sha256": "recipe",
+    "backbone_sha256": "weights",
+    "data_sha256": "data",
+    "engine": "engine",
+    "engine_version": "engine version",
+}
+
+
+@dataclass
+class Trials:
+    """The trials of one row of a table."""
+
+    suite: str
+    init: str
+    identity: dict[str, Any]  # without the seed
+    records: list[dict[str, Any]] = field(default_factory=list)
+    label: str = ""
+
+    @property
+    def states(self) -> Counter[str]:
+        """Number of trials by status; "missing" are the holes below the highest trial number."""
+        states = Counter(record["status"] for record in self.records)
+        missing = 1 + max(record["trial"] for record in self.records) - len(self.records)
+        if missing > 0:
+            states["missing"] = missing
+        return states
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the row is not comparable with published numbers; empty if it is."""
+        return list(dict.fromkeys(why for record in self.records for why in record["not_comparable_because"]))
+
+    def values(self, metric: str) -> list[float]:
+        """The metric's values over the finished trials that have one, in trial order."""
+        finished = (record for record in self.records if record["status"] == "finished")
+        found = (flat_metrics(record).get(metric) for record in finished)
+        return [value for value in found if value is not None]
+
+
+def group_trials(records: Iterable[dict[str, Any]]) -> dict[str, list[Trials]]:
+    """Suite -> its rows, labelled and in table order."""
+    groups: dict[tuple[str, str, str], Trials] = {}
+    for record in records:
+        identity = {name: value for name, value in record["identity"].items() if name != "seed"}
+        key = (record["suite"], record["init"], json.dumps(identity, sort_keys=True))
+        if key not in groups:
+            groups[key] = Trials(record["suite"], record["init"], identity)
+        groups[key].records.append(record)
+    suites: dict[str, list[Trials]] = {}
+    for trials in groups.values():
+        trials.records.sort(key=lambda record: (record["trial"], record["id"]))
+        suites.setdefault(trials.suite, []).append(trials)
+    for rows in suites.values():
+        rows.sort(key=lambda row: (FIRST.get(row.init, len(FIRST)), row.init, row.records[0]["id"]))
+        _label(rows)
+    return suites
+
+
+def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n - 1); no deviation below two values."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def _label(rows: list[Trials]) -> None:
+    """Gives every row its init as label, and says what differs where several rows have one init."""
+    by_init: dict[str, list[Trials]] = {}
+    for row in rows:
+        by_init.setdefault(row.init, []).append(row)
+    for init, same in by_init.items():
+        differing = [k for k in TOLD_APART_BY if len({str(row.identity.get(k)) for row in same}) > 1]
+        for row in same:
+            parts = [f"{TOLD_APART_BY[key]} {str(row.identity.get(key))[:8]}" for key in differing]
+            row.label = f"{init} [{', '.join(parts)}]" if parts else init
