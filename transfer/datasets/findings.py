@@ -1,0 +1,76 @@
+"""Problems found in annotations: a table of rules, and the list of what broke them.
+
+A rule is `error` (the run stops) or `odd` (kept as it is, counted, and told). Nothing is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from transfer.errors import DataError
+
+EXAMPLES_PER_RULE = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule; `line()` names file, record, field, value and rule."""
+
+    rule: str
+    file: str
+    record: str
+    field: str
+    value: str
+    says: str
+
+    def line(self) -> str:
+        where = f"{self.file}: {self.record}" if self.record else self.file
+        what = f"{self.field} = {self.value}" if self.value else self.field
+        return f"{where}: {what}: {self.says} [{self.rule}]"
+
+
+@dataclass
+class Findings:
+    """Collects findings; keeps the first few of each rule and the counts of all."""
+
+    errors: Counter[str] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[Finding]] = field(default_factory=dict)
+    deep: bool = False  # also open the image files; `check` does, loading for training does not
+
+    def error(self, rule: str, file: str, record: str, field: str, value: Any, says: str) -> None:
+        self.errors[rule] += 1
+        self._keep(rule, file, record, field, value, says)
+
+    def oddity(self, rule: str, file: str, record: str, field: str, value: Any, says: str) -> None:
+        self.odd[rule] += 1
+        self._keep(rule, file, record, field, value, says)
+
+    def _keep(self, rule: str, file: str, record: str, field: str, value: Any, says: str) -> None:
+        kept = self.examples.setdefault(rule, [])
+        if len(kept) < EXAMPLES_PER_RULE:
+            kept.append(Finding(rule, file, record, field, shorten(value), says))
+
+    def stop_on_error(self, name: str) -> None:
+        """Raises DataError with the first error and the number of the others."""
+        if not self.errors:
+            return
+        first = self.examples[next(iter(self.errors))][0]
+        more = sum(self.errors.values()) - 1
+        others = f" (and {more} more)" if more else ""
+        raise DataError(
+            f"data set {name}: {first.line()}{others}; "
+            f"mend it, or list everything with: python -m transfer.datasets check {name} --data-root DIR"
+        )
+
+
+def shorten(value: Any, limit: int = 60) -> str:
+    """One printable line for any value; a name that is no text or holds a line break must not break the
+    message.
+    """
+    text = value if isinstance(value, str) else ("" if value is None else repr(value))
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

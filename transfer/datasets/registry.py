@@ -1,0 +1,55 @@
+"""Names of the data sets (Detectron2's registered names), and loading one by name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from transfer.datasets import voc
+from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.findings import Findings
+from transfer.errors import DataError
+
+SPECS: dict[str, Spec] = {spec.name: spec for spec in [*voc.SPECS]}
+
+
+def dataset_names() -> list[str]:
+    """All names that `load_dataset` knows, in a stable order."""
+    return list(SPECS)
+
+
+def describe_layout(name: str) -> str:
+    """The files and folders that a data set is read from, relative to the data root, one per line."""
+    return "\n".join(_spec(name).layout)
+
+
+def load_dataset(name: str, root: Path) -> Dataset:
+    """Reads and checks one data set.
+
+    Raises DataError for an unknown name (nearest names offered), missing folders (what is expected where)
+    and any annotation that breaks a rule (file, record, field, value, rule).
+    """
+    findings = Findings()
+    dataset = read_dataset(name, root, findings)
+    findings.stop_on_error(name)
+    return dataset
+
+
+def read_dataset(name: str, root: Path, findings: Findings) -> Dataset:
+    """As `load_dataset`, but leaves what to do about broken rules to the caller."""
+    spec = _spec(name)
+    root = Path(root).expanduser().absolute()
+    if not root.is_dir():
+        raise DataError(
+            f"data root {root} is not a directory; {name} expects there: {', '.join(spec.layout)}; "
+            "pass --data-root DIR or set DETECTRON2_DATASETS"
+        )
+    return spec.read(name, root, findings)
+
+
+def _spec(name: str) -> Spec:
+    if name not in SPECS:
+        near = difflib.get_close_matches(name, SPECS, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(SPECS)}"
+        raise DataError(f"unknown data set {name!r}; {hint}")
+    return SPECS[name]

@@ -1,0 +1,9 @@
+"""Errors of the transfer package: each is one line that says what, got, expected and what to do next."""
+
+
+class TransferError(ValueError):
+    """The user can mend this; the command line prints it as `error: ...` and exits with 2."""
+
+
+class DataError(TransferError):
+    """A data set, an annotation or a prediction file is missing or wrong."""
