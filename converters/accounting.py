@@ -1,0 +1,108 @@
+"""Holds a candidate against a complete ResNet: every tensor once, with the right shape, and nothing inside
+left over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from converters.architecture import COUNTER, Architecture, closest_architecture
+from converters.candidates import Candidate, TensorSet, strip_wrappers
+from converters.dialects import BY_NAME, vocabulary
+
+
+@dataclass(frozen=True)
+class Account:
+    """The comparison of one candidate with the network that explains it best."""
+
+    candidate: Candidate
+    architecture: Architecture
+    missing: tuple[str, ...]
+    wrong_shape: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    twice: tuple[str, ...]
+    counters_missing: int
+
+    @property
+    def complete(self) -> bool:
+        return not (self.missing or self.wrong_shape or self.unexpected or self.twice)
+
+    @property
+    def score(self) -> int:
+        """Tensors in their place; the report on a partial match is about the candidate with the most."""
+        return len(self.candidate.tensors) - len(self.wrong_shape) - len(self.unexpected)
+
+    def difference(self) -> str:
+        """One line: what keeps it from being complete."""
+        total = len(self.architecture.shapes())
+        groups = [
+            ("missing", self.missing),
+            ("wrong shape", self.wrong_shape),
+            ("unexpected", self.unexpected),
+            ("twice", self.twice),
+        ]
+        told = [f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in groups if names]
+        return f"{self.score} of {total} tensors of a ResNet-{self.architecture.depth} fit; " + "; ".join(
+            told
+        )
+
+
+def account(candidate: Candidate, tensors: TensorSet) -> Account:
+    """The account of `candidate` among all `tensors` of its dictionary."""
+    shapes = {name: _our_shape(candidate, name) for name in candidate.tensors}
+    architecture = closest_architecture(shapes)
+    expected = architecture.shapes()
+    names = candidate.names
+    missing = [name for name in expected if name not in shapes]
+    counters = [name for name in missing if name.endswith(COUNTER)]
+    wrong = [
+        f"{names[name]} {shapes[name]} instead of {expected[name]}"
+        for name in shapes
+        if name in expected and not _fits(name, shapes[name], expected[name])
+    ]
+    unexpected = [names[name] for name in shapes if name not in expected]
+    unexpected += left_inside(candidate, tensors)
+    twice = [f"{first} and {second}" for _, first, second in candidate.twice]
+    return Account(
+        candidate,
+        architecture,
+        tuple(name for name in missing if not name.endswith(COUNTER)),
+        tuple(wrong),
+        tuple(unexpected),
+        tuple(twice),
+        len(counters),
+    )
+
+
+def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
+    """Names beside the known ones within the network's own parts (an SE layer in layer1, say); heads are not
+    inside.
+    """
+    dialect = BY_NAME[candidate.dialect]
+    known = set(candidate.names.values()) | {second for _, _, second in candidate.twice}
+    roots = {word.replace("/", ".").split(".")[0] for word in vocabulary(dialect.name)}
+    left = []
+    for raw in tensors.tensors:
+        if raw in known:
+            continue
+        name = strip_wrappers(raw)
+        if not name.startswith(candidate.prefix):
+            continue
+        rest = name[len(candidate.prefix) :]
+        if rest.replace("/", ".").split(".")[0] in roots and not rest.endswith(dialect.silent):
+            left.append(raw)
+    return left
+
+
+def _our_shape(candidate: Candidate, name: str) -> tuple[int, ...]:
+    shape = candidate.tensors[name].shape or ()
+    if BY_NAME[candidate.dialect].channels_last:
+        if len(shape) == 4 and name.endswith(".weight"):
+            return (shape[3], shape[2], shape[0], shape[1])
+        if len(shape) == 4 and shape[:3] == (1, 1, 1):
+            return shape[3:]
+    return shape
+
+
+def _fits(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    return shape == expected or (name.endswith(COUNTER) and shape == (1,))

@@ -1,0 +1,184 @@
+"""The contract: a backbone is a complete set of Detectron2-named arrays plus the facts that belong to them.
+
+Imports no torch. A file written here is read by stock Detectron2; reading one here runs none of its code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from boltons.fileutils import atomic_save
+
+from converters.architecture import COUNTER, expected_shapes
+from converters.backbone_file import write_pickle
+from converters.errors import CheckpointError
+from converters.reading import Opened, open_file
+from converters.tensors import StoredTensor
+
+__all__ = ["Backbone", "CheckpointError", "expected_shapes", "load_backbone", "save_backbone"]
+
+AUTHOR = "moco-transfer"  # any text but "Caffe2", which would switch Detectron2's renaming of Caffe2 files on
+MANIFEST, DIGEST = "moco_transfer_manifest", "moco_transfer_sha256"
+ARCHITECTURE_KEYS = ("depth", "groups", "width_per_group", "stem_out_channels", "res2_out_channels")
+PIXEL_KEYS = ("input_format", "pixel_mean", "pixel_std")
+KEYS_THAT_MOVE_NUMBERS = (*ARCHITECTURE_KEYS, "stride_in_1x1", *PIXEL_KEYS)
+MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
+    "source": str,
+    "source_file": str,
+    "source_sha256": str,
+    "container_path": str,
+    "prefix": str,
+    "encoder": str,
+    "dialect": str,
+    **dict.fromkeys(ARCHITECTURE_KEYS, int),
+    "stride_in_1x1": bool,
+    "input_format": str,
+    "pixel_mean": list,
+    "pixel_std": list,
+    "num_tensors": int,
+    "tool_version": str,
+    "notes": list,
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Weights by relative Detectron2 name (float32, counters int64, C-contiguous) and a manifest of JSON
+    types."""
+
+    weights: dict[str, np.ndarray]
+    manifest: dict[str, Any]
+
+    def content_sha256(self) -> str:
+        """Equal exactly when the numbers of a transfer run may be equal: weights and the facts that move
+        them.
+        """
+        digest = hashlib.sha256()
+        for name in sorted(self.weights):
+            array = np.asarray(self.weights[name], order="C")
+            digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
+            digest.update(array.reshape(-1).view(np.uint8).data)
+        digest.update(_canonical({key: self.manifest[key] for key in KEYS_THAT_MOVE_NUMBERS}))
+        return digest.hexdigest()
+
+
+def prove(backbone: Backbone) -> None:
+    """Raises CheckpointError unless manifest and weights are complete and fit each other exactly."""
+    manifest = backbone.manifest
+    for key, kind in MANIFEST_TYPES.items():
+        if (
+            key not in manifest
+            or not isinstance(manifest[key], kind)
+            or (kind is int and type(manifest[key]) is not int)
+        ):
+            raise CheckpointError(
+                f"backbone manifest: {key!r} is missing or not a {getattr(kind, '__name__', kind)}"
+            )
+    if manifest["input_format"] not in ("RGB", "BGR"):
+        raise CheckpointError(
+            f"backbone manifest: input_format {manifest['input_format']!r}; expected RGB or BGR"
+        )
+    for key in ("pixel_mean", "pixel_std"):
+        values = manifest[key]
+        if len(values) != 3 or not all(type(v) in (int, float) and np.isfinite(v) for v in values):
+            raise CheckpointError(f"backbone manifest: {key} {values!r}; expected three numbers")
+    if min(manifest["pixel_std"]) <= 0:
+        raise CheckpointError(
+            f"backbone manifest: pixel_std {manifest['pixel_std']}; expected positive numbers"
+        )
+    try:
+        expected = expected_shapes(**{key: manifest[key] for key in ARCHITECTURE_KEYS})
+    except ValueError as error:
+        raise CheckpointError(f"backbone manifest: {error}") from None
+    weights = backbone.weights
+    missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
+    wrong = [
+        f"{name} {weights[name].dtype} {weights[name].shape}"
+        for name, shape in expected.items()
+        if name in weights
+        and (
+            weights[name].shape != shape
+            or weights[name].dtype != ("int64" if name.endswith(COUNTER) else "float32")
+        )
+    ]
+    if missing or extra or wrong:
+        raise CheckpointError(
+            f"backbone is not the complete ResNet-{manifest['depth']}: {len(missing)} missing {missing[:3]}, "
+            f"{len(extra)} unexpected {extra[:3]}, {len(wrong)} of wrong shape or type {wrong[:3]}"
+        )
+
+
+def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> None:
+    """Writes atomically; same backbone, same bytes. CheckpointError if incomplete or the place is not
+    writable.
+    """
+    prove(backbone)
+    target = Path(path)
+    content = {
+        "__author__": AUTHOR,
+        "matching_heuristics": True,
+        MANIFEST: backbone.manifest,
+        DIGEST: _digest(backbone),
+        "model": {name: np.asarray(backbone.weights[name], order="C") for name in sorted(backbone.weights)},
+    }
+    if not target.parent.is_dir():
+        raise CheckpointError(f"{target}: its folder does not exist; create it first")
+    try:
+        # A part name of its own: two runs may convert the same checkpoint to the same place at the same time.
+        with atomic_save(str(target), part_file=f".{target.name}.{uuid.uuid4().hex}.part") as file:
+            write_pickle(file.write, content)
+    except OSError as error:
+        raise CheckpointError(f"{target}: cannot be written ({error.strerror or error})") from None
+
+
+def load_backbone(path: str | os.PathLike[str]) -> Backbone:
+    """The converted backbone in `path`, proven complete and undamaged. CheckpointError otherwise."""
+    opened = open_file(path)
+    if not is_backbone_file(opened):
+        raise CheckpointError(
+            f"{opened.path}: not a converted backbone; run `python -m converters INPUT OUTPUT.pkl` first"
+        )
+    return read_backbone(opened)
+
+
+def is_backbone_file(opened: Opened) -> bool:
+    return type(opened.root) is dict and MANIFEST in opened.root
+
+
+def read_backbone(opened: Opened) -> Backbone:
+    """As `load_backbone`, for a file that is open already."""
+    root = opened.root
+    stored, manifest = root.get("model"), root.get(MANIFEST)
+    if type(stored) is not dict or type(manifest) is not dict:
+        raise CheckpointError(f"{opened.path}: damaged backbone file: weights or manifest are no table")
+    if any(type(tensor) is not StoredTensor for tensor in stored.values()):
+        raise CheckpointError(f"{opened.path}: damaged backbone file: a weight is not an array")
+    try:
+        backbone = Backbone({name: tensor.array() for name, tensor in stored.items()}, manifest)
+        prove(backbone)
+        digest = _digest(backbone)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{opened.path}: {error}") from None
+    if root.get(DIGEST) != digest:
+        raise CheckpointError(
+            f"{opened.path}: damaged or edited: its contents do not fit their SHA-256; convert again"
+        )
+    opened.verification.result()
+    return backbone
+
+
+def _digest(backbone: Backbone) -> str:
+    return hashlib.sha256(
+        f"{backbone.content_sha256()} ".encode() + _canonical(backbone.manifest)
+    ).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

@@ -1,0 +1,113 @@
+"""Raw checkpoint or converted backbone in, `Backbone` out: open, find, choose, account, read, check,
+describe.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from converters.accounting import Account
+from converters.architecture import COUNTER
+from converters.backbone import Backbone, is_backbone_file, prove, read_backbone
+from converters.choosing import Choice, choose
+from converters.dialects import BY_NAME as DIALECTS
+from converters.errors import CheckpointError
+from converters.health import check_health
+from converters.overrides import Overrides, apply_overrides
+from converters.reading import open_file
+
+TOOL_VERSION = "1"
+TOO_LARGE = float(np.finfo(np.float32).max)
+
+
+def open_checkpoint(
+    path: str | os.PathLike[str], source: str | None = None, encoder: str | None = None, **overrides: Any
+) -> Backbone:
+    """The proven backbone in `path`, a raw checkpoint of any publisher or a file that was converted before.
+
+    source: name of a row of `converters.sources`; encoder: "online" or "ema"; the other overrides are the
+    fields of `converters.overrides.Overrides`. All of them are recorded in the manifest. CheckpointError with
+    the reason if the file is not exactly one complete, healthy, undamaged ResNet.
+    """
+    wishes = Overrides.make(overrides)
+    opened = open_file(path)
+    if is_backbone_file(opened):
+        if source is not None or encoder is not None or wishes.prefix is not None:
+            raise CheckpointError(
+                f"{opened.path}: already converted; source, encoder and prefix cannot be chosen again"
+            )
+        backbone = read_backbone(opened)
+        return apply_overrides(backbone, wishes)
+    try:
+        choice = choose(opened, source, encoder, wishes)
+        weights, notes = read_weights(choice.account)
+        notes = [*choice.notes, *notes, *check_health(choice, weights, wishes.accept)]
+        manifest = describe(choice, opened.container, notes)
+        manifest["source_file"], manifest["source_sha256"] = opened.path.name, opened.verification.result()
+    except CheckpointError as error:
+        # Damage explains a strange content better than the strange content does.
+        opened.verification.result()
+        raise CheckpointError(f"{opened.path}: {error}") from None
+    backbone = apply_overrides(Backbone(weights, manifest), wishes)
+    prove(backbone)
+    return backbone
+
+
+def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The account's tensors as Detectron2 wants them, and notes on what was changed on the way."""
+    candidate, expected = account.candidate, account.architecture.shapes()
+    channels_last = DIALECTS[candidate.dialect].channels_last
+    weights: dict[str, np.ndarray] = {}
+    types: set[str] = set()
+    for name, shape in expected.items():
+        stored = candidate.tensors.get(name)
+        if stored is None:  # only counters may be missing: account() said so
+            weights[name] = np.zeros(shape, np.int64)
+            continue
+        array = stored.array()
+        if channels_last and array.ndim == 4:
+            array = array.transpose(3, 2, 0, 1)
+        if name.endswith(COUNTER):
+            weights[name] = np.array(array.reshape(()), dtype=np.int64, order="C")
+            continue
+        if array.dtype.kind != "f":
+            raise CheckpointError(
+                f"{candidate.names[name]} holds {array.dtype}; expected floating point weights"
+            )
+        types.add(stored.dtype)
+        if array.dtype.itemsize > 4 and np.abs(array[np.isfinite(array)]).max(initial=0) > TOO_LARGE:
+            raise CheckpointError(f"{candidate.names[name]} holds numbers that float32 cannot")
+        weights[name] = np.array(array.reshape(shape), dtype=np.float32, order="C")
+    notes = []
+    if account.counters_missing:
+        notes.append(f"{account.counters_missing} batch counters are not in the file and were set to 0")
+    if types != {"f4"}:
+        notes.append(f"weights were stored as {', '.join(sorted(types))} and widened or rounded to float32")
+    return weights, notes
+
+
+def describe(choice: Choice, container: str, notes: list[str]) -> dict[str, Any]:
+    """The manifest, but for the two facts about the whole file."""
+    candidate, row = choice.account.candidate, choice.row
+    return {
+        "source": row.name,
+        "source_file": "",
+        "source_sha256": "",
+        "container": container,
+        "container_path": candidate.path,
+        "prefix": candidate.raw_prefix,
+        "encoder": choice.role,
+        "dialect": candidate.dialect,
+        **asdict(choice.account.architecture),
+        "stride_in_1x1": choice.stride_in_1x1,
+        "input_format": row.pixels.input_format,
+        "pixel_mean": list(row.pixels.mean),
+        "pixel_std": list(row.pixels.std),
+        "num_tensors": len(choice.account.architecture.shapes()),
+        "tool_version": TOOL_VERSION,
+        "notes": notes,
+    }
