@@ -9,6 +9,7 @@ Adding somebody's row is adding one line, to any of the files or to a new one be
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def load_published(directory: Path = DIRECTORY) -> list[PublishedRow]:
     return [row for path in sorted(directory.glob("*.csv")) for row in _read(path)]
 
 
-def published_for_suite(rows: list[PublishedRow], suite: str) -> list[PublishedRow]:
+def published_for_suite(rows: Sequence[PublishedRow], suite: str) -> list[PublishedRow]:
     """The current rows of one suite, each set of numbers once (the papers repeat their baselines)."""
     unique: dict[frozenset[tuple[str, str]], PublishedRow] = {}
     for row in rows:

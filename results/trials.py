@@ -7,24 +7,21 @@ never one mean.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.record import flat_metrics
-
 # rows of the papers come first, in the papers' order
 FIRST = {"random": 0, "supervised": 1, "msra": 2}
-# what the labels of two rows with one init are told apart by, and the word shown for it
+# what two rows with one init are told apart by, and the word shown for it
 TOLD_APART_BY = {
     "suite_version": "suite version",
     "recipe_sha256": "recipe",
-    "backbone_sha256": "weights",
     "data_sha256": "data",
     "engine": "engine",
     "engine_version": "engine version",
+    "backbone_sha256": "weights",
 }
 
 
@@ -48,19 +45,32 @@ class Trials:
         return states
 
     @property
+    def finished(self) -> list[dict[str, Any]]:
+        """The records that have numbers, in trial order."""
+        return [record for record in self.records if record["status"] == "finished"]
+
+    @property
     def reasons(self) -> list[str]:
         """Why the row is not comparable with published numbers; empty if it is."""
         return list(dict.fromkeys(why for record in self.records for why in record["not_comparable_because"]))
 
     def values(self, metric: str) -> list[float]:
         """The metric's values over the finished trials that have one, in trial order."""
-        finished = (record for record in self.records if record["status"] == "finished")
-        found = (flat_metrics(record).get(metric) for record in finished)
+        task, _, name = metric.partition("/")
+        found = (record["metrics"].get(task, {}).get(name) for record in self.finished)
         return [value for value in found if value is not None]
+
+    def differs_from(self, other: Trials) -> list[str]:
+        """What makes two rows incomparable: words for every identity field but the weights that differs."""
+        names = (self.identity.keys() | other.identity.keys()) - {"backbone_sha256"}
+        differing = {name for name in names if self.identity.get(name) != other.identity.get(name)}
+        return [word for name, word in TOLD_APART_BY.items() if name in differing] + sorted(
+            differing - TOLD_APART_BY.keys()
+        )
 
 
 def group_trials(records: Iterable[dict[str, Any]]) -> dict[str, list[Trials]]:
-    """Suite -> its rows, labelled and in table order."""
+    """Suite -> its rows, labelled and in table order; suites in alphabetical order."""
     groups: dict[tuple[str, str, str], Trials] = {}
     for record in records:
         identity = {name: value for name, value in record["identity"].items() if name != "seed"}
@@ -75,15 +85,7 @@ def group_trials(records: Iterable[dict[str, Any]]) -> dict[str, list[Trials]]:
     for rows in suites.values():
         rows.sort(key=lambda row: (FIRST.get(row.init, len(FIRST)), row.init, row.records[0]["id"]))
         _label(rows)
-    return suites
-
-
-def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation (n - 1); no deviation below two values."""
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return dict(sorted(suites.items()))
 
 
 def _label(rows: list[Trials]) -> None:
@@ -92,7 +94,7 @@ def _label(rows: list[Trials]) -> None:
     for row in rows:
         by_init.setdefault(row.init, []).append(row)
     for init, same in by_init.items():
-        differing = [k for k in TOLD_APART_BY if len({str(row.identity.get(k)) for row in same}) > 1]
+        differing = [name for name in TOLD_APART_BY if len({str(row.identity[name]) for row in same}) > 1]
         for row in same:
-            parts = [f"{TOLD_APART_BY[key]} {str(row.identity.get(key))[:8]}" for key in differing]
+            parts = [f"{TOLD_APART_BY[name]} {str(row.identity[name])[:8]}" for name in differing]
             row.label = f"{init} [{', '.join(parts)}]" if parts else init

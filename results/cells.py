@@ -1,0 +1,71 @@
+"""What a run leaves beside its record: training log, AP per class, a sample picture.
+
+    root/cells/<suite>/<init>-<id>/log.jsonl        {"iteration": .., "total_loss": .., "lr": .., "time_s":
+    ..}
+                                   per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
+                                   samples.png
+
+All of it is optional: a record moved alone still makes every table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+CELL_FILES = ("log.jsonl", "per_class.json", "samples.png")
+
+
+def cell_directories(root: Path) -> dict[tuple[str, str], Path]:
+    """(suite, record id) -> directory, by the id at its end: an init may be spelled otherwise on the disk."""
+    found = sorted((root / "cells").glob("*/*-" + "?" * 16))
+    return {(path.parent.name, path.name[-16:]): path for path in found if path.is_dir()}
+
+
+def read_log(directory: Path) -> list[dict[str, float]]:
+    """The log's lines with an iteration and a loss, in order of iteration; half a line at the end is left
+    out.
+
+    A resumed run repeats the iterations since its last checkpoint: the last line of an iteration counts.
+    """
+    entries: dict[float, dict[str, float]] = {}
+    try:
+        lines = (directory / "log.jsonl").read_bytes().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            entry = orjson.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and all(_is_number(entry.get(k)) for k in ("iteration", "total_loss")):
+            entries[entry["iteration"]] = entry
+    return [entries[iteration] for iteration in sorted(entries)]
+
+
+def read_per_class(directory: Path) -> dict[str, dict[str, float | None]]:
+    """{"bbox/AP50": {"dog": 71.2}}; empty where the file is missing or of another form."""
+    try:
+        content = orjson.loads((directory / "per_class.json").read_bytes())
+        return {
+            f"{task}/{name}": {str(c): v if _is_number(v) else None for c, v in classes.items()}
+            for task, metrics in content.items()
+            for name, classes in metrics.items()
+        }
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def read_samples(directory: Path) -> bytes | None:
+    """The bytes of samples.png, or None where there is no PNG."""
+    try:
+        content = (directory / "samples.png").read_bytes()
+    except OSError:
+        return None
+    return content if content.startswith(b"\x89PNG\r\n\x1a\n") else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

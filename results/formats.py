@@ -1,0 +1,190 @@
+"""Writes tables as terminal text, Markdown, LaTeX (booktabs), CSV and HTML."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from results.layout import Table, grid
+from results.table import to_frame, to_markdown
+
+COLORS = {"good": "green", "bad": "red"}
+CSV_COLUMNS = [
+    "table",
+    "origin",
+    "row",
+    "column",
+    "value",
+    "std",
+    "n",
+    "total",
+    "gap",
+    "p",
+    "state",
+    "status",
+    "notes",
+    "source",
+]
+LATEX_HEAD = "% needs \\usepackage{booktabs} and \\usepackage{xcolor}, and a Unicode input encoding"
+_LATEX = {
+    "\\": "\\textbackslash{}",
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+}
+HTML_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem}table{border-collapse:collapse;margin:.5rem 0}"
+    "th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ccc}"
+    "th:first-child,td:first-child{text-align:left}.good{color:#067a2b}.bad{color:#c0182b}"
+    ".published{color:#555}.scroll{overflow-x:auto}.notes{font-size:.85em;color:#555}"
+)
+
+
+def term(tables: Sequence[Table], width: int | None = None, color: bool = False) -> str:
+    """For a terminal `width` columns wide; None: as wide as the widest table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    stream = io.StringIO()
+    console = Console(
+        file=stream, width=width or 1000, force_terminal=color, color_system="standard" if color else None
+    )
+    for table in tables:
+        heads, lines = grid(table)
+        shown = RichTable(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        for i, head in enumerate(heads):
+            shown.add_column(head, justify="right" if 0 < i <= len(table.columns) else "left")
+        for row, line in zip(table.rows, lines, strict=True):
+            texts = [Text(piece.text, style=COLORS.get(piece.tone, "")) for piece in line]
+            shown.add_row(*texts, style="dim" if row.origin == "published" else "")
+        console.print(shown)
+        for note in table.footnotes:
+            console.print(Text(f"  {note}"))
+        console.print()
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def md(tables: Sequence[Table]) -> str:
+    """Markdown as GitHub reads it."""
+    return "\n".join(to_markdown(to_frame(table)) for table in tables)
+
+
+def latex(tables: Sequence[Table]) -> str:
+    """One tabular per table, for inclusion in a document."""
+    return "\n".join([LATEX_HEAD, *(_latex_table(table) for table in tables)])
+
+
+def csv_text(tables: Sequence[Table]) -> str:
+    """One line per number, in full precision: for programs. Published values are as printed."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for table in tables:
+        for row in table.rows:
+            notes = "; ".join(table.notes[mark] for mark in row.marks)
+            for column in table.columns:
+                if column not in row.cells:
+                    continue
+                cell = row.cells[column]
+                value = cell.printed or cell.value
+                numbers = [value, cell.std, cell.n or None, cell.total or None, cell.gap, cell.p]
+                writer.writerow(
+                    [table.title, row.origin, row.label, column]
+                    + ["" if number is None else number for number in numbers]
+                    + [cell.state, row.status, notes, row.source]
+                )
+    return stream.getvalue()
+
+
+def html_page(tables: Sequence[Table]) -> str:
+    """A page of its own, without any reference to the outside."""
+    body = "\n".join(html_table(table) for table in tables)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Tables</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{HTML_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def html_table(table: Table) -> str:
+    """Heading, table and footnotes as an HTML fragment."""
+    heads, lines = grid(table)
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    body = []
+    for row, line in zip(table.rows, lines, strict=True):
+        fields = (
+            f'<td class="{piece.tone}">{html.escape(piece.text)}</td>'
+            if piece.tone
+            else f"<td>{html.escape(piece.text)}</td>"
+            for piece in line
+        )
+        body.append(f'<tr class="{row.origin}">{"".join(fields)}</tr>')
+    notes = "<br>".join(html.escape(note) for note in table.footnotes)
+    return (
+        f"<h3>{html.escape(table.title)}</h3>\n"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
+        + "\n".join(body)
+        + f'\n</tbody></table></div>\n<p class="notes">{notes}</p>'
+    )
+
+
+def latex_escape(text: str) -> str:
+    """The text as LaTeX prints it literally."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _latex_table(table: Table) -> str:
+    heads, lines = grid(table)
+    side = len(heads) - 1 - len(table.columns)
+    out = [
+        f"\\paragraph{{{latex_escape(table.title)}}}",
+        f"\\begin{{tabular}}{{l{'r' * len(table.columns)}{'l' * side}}}",
+        "\\toprule",
+        " & ".join(latex_escape(head) for head in heads) + " \\\\",
+        "\\midrule",
+    ]
+    previous = None
+    for row, line in zip(table.rows, lines, strict=True):
+        if previous not in (None, row.origin):
+            out.append("\\midrule")
+        previous = row.origin
+        fields = []
+        for piece in line:
+            text = latex_escape(piece.text)
+            if piece.tone:
+                # xcolor's plain green is too light to read on paper
+                color = {"good": "green!50!black", "bad": "red!70!black"}[piece.tone]
+                text = f"\\textcolor{{{color}}}{{{text}}}"
+            fields.append(text)
+        # a bracket or star right after \\\\ would be read as its argument
+        fields[0] = "{}" + fields[0] if fields[0].startswith(("[", "*")) else fields[0]
+        out.append(" & ".join(fields) + " \\\\")
+    out += ["\\bottomrule", "\\end{tabular}", ""]
+    out += [f"\\par{{\\footnotesize {latex_escape(note)}}}" for note in table.footnotes]
+    return "\n".join(out) + "\n"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one format is written, and the file ending that names it."""
+
+    write: Callable[[Sequence[Table]], str]
+    suffix: str
+
+
+FORMATS = {
+    "term": Format(term, ".txt"),
+    "md": Format(md, ".md"),
+    "latex": Format(latex, ".tex"),
+    "csv": Format(csv_text, ".csv"),
+    "html": Format(html_page, ".html"),
+}

@@ -1,0 +1,129 @@
+"""What a table is before it has a format: cells with their numbers, rows, footnotes, and the grid of texts.
+
+Every format and the report print the same grid, so a number reads the same everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# The papers print gaps of at least half a point to the supervised row in green; we add the same in red.
+COLORED_FROM = 0.5
+STARS = ((0.01, "**"), (0.05, "*"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table. `printed` is a published number as its paper prints it; `state` says why there
+    is none. `gap` is the difference to the supervised row, `p` its p-value where a test was possible.
+    """
+
+    value: float | None = None
+    std: float | None = None
+    n: int = 0
+    total: int = 0
+    printed: str = ""
+    state: str = ""
+    gap: float | None = None
+    p: float | None = None
+
+    @property
+    def text(self) -> str:
+        """As people read it: "55.9 ± 0.2 (5) [+2.4**]", "55.9 (4/5)", "81.5 [-0.3]", "failed"."""
+        if self.printed or self.value is None:
+            number = self.printed or self.state
+        else:
+            spread = "" if self.std is None else f" ± {self.std:.1f}"
+            count = f"{self.n}" if self.n == self.total else f"{self.n}/{self.total}"
+            number = f"{self.value:.1f}{spread} ({count})"
+        return number if self.gap is None else f"{number} [{signed(self.gap)}{self._stars}]"
+
+    @property
+    def _stars(self) -> str:
+        if self.p is None:
+            return ""
+        return next((stars for limit, stars in STARS if self.p < limit), " ns")
+
+    @property
+    def tone(self) -> str:
+        """ "good", "bad" or "": the colour of the gap."""
+        if self.gap is None or abs(round(self.gap, 1)) < COLORED_FROM:
+            return ""
+        return "good" if self.gap > 0 else "bad"
+
+
+@dataclass
+class Row:
+    """One line of a table: `cells` by column; `marks` point at the table's footnotes."""
+
+    label: str
+    origin: str  # "ours" | "published"
+    cells: dict[str, Cell]
+    status: str = ""
+    marks: list[str] = field(default_factory=list)
+    source: str = ""
+    published_as: str = ""  # our row's counterpart, and how far we are from it by column
+    to_published: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Table:
+    """A table ready to be printed in any format."""
+
+    title: str
+    columns: list[str]
+    rows: list[Row]
+    notes: dict[str, str] = field(default_factory=dict)  # mark -> footnote
+    legend: list[str] = field(default_factory=list)  # footnotes without a mark
+
+    def note(self, text: str) -> str:
+        """The mark of a footnote: a, b, c ... in order of first use."""
+        for mark, known in self.notes.items():
+            if known == text:
+                return mark
+        mark = chr(ord("a") + len(self.notes) % 26) * (1 + len(self.notes) // 26)
+        self.notes[mark] = text
+        return mark
+
+    @property
+    def footnotes(self) -> list[str]:
+        """All footnotes as lines of text."""
+        return [f"({mark}) {text}" for mark, text in self.notes.items()] + self.legend
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One field of the grid."""
+
+    text: str
+    tone: str = ""
+
+
+def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
+    """Heads and lines: label, the table's columns, and those of the side columns that hold anything."""
+    side = {
+        "to published": [_to_published(row, table.columns) for row in table.rows],
+        "status": [row.status for row in table.rows],
+        "source": [row.source for row in table.rows],
+    }
+    side = {head: texts for head, texts in side.items() if any(texts)}
+    lines = []
+    for i, row in enumerate(table.rows):
+        label = f"{row.label} ({' '.join(row.marks)})" if row.marks else row.label
+        cells = [row.cells.get(column, Cell()) for column in table.columns]
+        numbers = [Piece(cell.text, cell.tone) for cell in cells]
+        lines.append([Piece(label), *numbers, *(Piece(texts[i]) for texts in side.values())])
+    return ["init", *table.columns, *side], lines
+
+
+def signed(value: float) -> str:
+    """One decimal with its sign, and no negative zero."""
+    text = f"{value:+.1f}"
+    return "+0.0" if text == "-0.0" else text
+
+
+def _to_published(row: Row, columns: list[str]) -> str:
+    if not row.to_published:
+        return ""
+    gaps = (signed(row.to_published[c]) if c in row.to_published else "-" for c in columns)
+    return f"{row.published_as}: {' '.join(gaps)}"

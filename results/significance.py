@@ -1,0 +1,69 @@
+"""Mean, deviation and Welch's t-test over trials, in plain Python: scipy's import alone would take longer
+than all tables.
+
+Welch, "The generalization of Student's problem when several different population variances are involved",
+1947.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n - 1); no deviation below two values."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, None
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def welch_p(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Two-sided p-value of Welch's t-test; None where it says nothing: n < 2, or no spread on either side."""
+    if len(a) < 2 or len(b) < 2:
+        return None
+    (mean_a, std_a), (mean_b, std_b) = mean_std(a), mean_std(b)
+    assert std_a is not None
+    assert std_b is not None
+    var_a, var_b = std_a**2 / len(a), std_b**2 / len(b)
+    if var_a + var_b == 0:
+        return None
+    t = (mean_a - mean_b) / math.sqrt(var_a + var_b)
+    # Welch-Satterthwaite degrees of freedom, not an integer
+    df = (var_a + var_b) ** 2 / (var_a**2 / (len(a) - 1) + var_b**2 / (len(b) - 1))
+    return student_t_two_sided(t, df)
+
+
+def student_t_two_sided(t: float, df: float) -> float:
+    """P(|T| >= |t|) of Student's distribution: the incomplete beta function at df / (df + t^2)."""
+    return incomplete_beta(df / 2, 0.5, df / (df + t * t))
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """Regularised incomplete beta function I_x(a, b), by its continued fraction (DLMF 8.17.22)."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        # the fraction converges fast only below the mean; I_x(a, b) = 1 - I_{1-x}(b, a)
+        return 1 - incomplete_beta(b, a, 1 - x)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(log_front) / a / _continued_fraction(a, b, x)
+
+
+def _continued_fraction(a: float, b: float, x: float) -> float:
+    """1 + d1/(1 + d2/(1 + ...)) by Lentz's method."""
+    tiny = 1e-300  # stands in for a zero denominator
+    value, c, d = 1.0, 1.0, 0.0
+    for i in range(1, 10_000):
+        m = i // 2
+        if i % 2:
+            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        else:
+            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        d = 1 / ((1 + term * d) or tiny)
+        c = (1 + term / c) or tiny
+        value *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return value

@@ -1,0 +1,111 @@
+"""Holds the records of a directory against their own rules and against the journal.
+
+A problem is something to act on: a broken or altered file, a record that was acknowledged and is gone. A note
+is something to know: what a killed writer may leave behind, and records that were copied in by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from results.record import RecordError, read_record, record_id
+from results.store import JOURNAL, is_record_name, record_path
+
+
+@dataclass
+class Findings:
+    """What `verify` saw; the lines name the files."""
+
+    records: int = 0
+    journal_entries: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def verify(root: Path | str) -> Findings:
+    """Reads everything under the root and changes nothing. RecordError: there is no such directory."""
+    root = Path(root)
+    if not root.is_dir():
+        raise RecordError(f"{root} is not a directory; expected one with records/<suite>/<id>.json")
+    findings = Findings()
+    hashes = _check_files(root, findings)
+    _check_journal(root, hashes, findings)
+    return findings
+
+
+def read_journal(root: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """(line number, entry) for every line of the journal; None for a line that is not an entry."""
+    if not (root / JOURNAL).exists():
+        return
+    with open(root / JOURNAL, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                entry = orjson.loads(line)
+                known = isinstance(entry, dict) and {"suite", "id", "sha256"} <= entry.keys()
+            except ValueError:
+                known = False
+            yield number, entry if known else None
+
+
+def _check_files(root: Path, findings: Findings) -> dict[tuple[str, str], str]:
+    """SHA-256 of every record file by (suite, id)."""
+    hashes = {}
+    for path in sorted((root / "records").glob("*/*")):
+        name = path.relative_to(root)
+        if not is_record_name(path.name):
+            killed = path.name.startswith(".") and path.name.endswith(".part")
+            what = (
+                "left by a killed writer, may be deleted when nothing is running"
+                if killed
+                else "not a record"
+            )
+            findings.notes.append(f"{name}: {what}")
+            continue
+        findings.records += 1
+        suite, id = path.parent.name, path.stem
+        try:
+            content = path.read_bytes()
+            hashes[suite, id] = hashlib.sha256(content).hexdigest()
+            record = read_record(content, str(name))
+        except (RecordError, OSError) as error:
+            findings.problems.append(str(error))
+            continue
+        if (record["suite"], record["id"]) != (suite, id):
+            findings.problems.append(
+                f"{name}: holds {record['suite']}/{record['id']}; the file was renamed or moved"
+            )
+        elif record_id(record["identity"]) != id:
+            findings.problems.append(
+                f"{name}: the id is not the hash of its identity; the record was altered"
+            )
+    return hashes
+
+
+def _check_journal(root: Path, hashes: dict[tuple[str, str], str], findings: Findings) -> None:
+    saved: dict[tuple[str, str], set[str]] = {}
+    for number, entry in read_journal(root):
+        if entry is None:
+            findings.notes.append(f"{JOURNAL}:{number}: half a line, left by a killed writer or a full disk")
+            continue
+        findings.journal_entries += 1
+        saved.setdefault((entry["suite"], entry["id"]), set()).add(entry["sha256"])
+    for key, known in saved.items():
+        name = record_path(Path(), *key)
+        if key not in hashes:
+            findings.problems.append(f"{name}: saved according to the journal, but the file is gone")
+        elif hashes[key] not in known:
+            # Every earlier save counts as known: two writers of one cell may rename in one order and journal
+            # in the other.
+            findings.problems.append(
+                f"{name}: its bytes are not those that were saved (SHA-256 in the journal)"
+            )
+    for key in hashes.keys() - saved.keys():
+        findings.notes.append(
+            f"{record_path(Path(), *key)}: not in the journal; copied in, or its writer was killed"
+        )

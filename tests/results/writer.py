@@ -1,0 +1,27 @@
+"""A writer for test_concurrency: saves records FIRST to LAST and says so after each save (a process of
+its own).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from conftest import build_record
+
+from results.store import save_record
+
+
+def make(writer: int, number: int) -> dict[str, object]:
+    """The record that this writer saves under this number; every fourth is a cell that all writers share."""
+    if number % 4 == 0:
+        return build_record("shared", number, ap=50.0, suite="suite_shared")
+    return build_record(f"writer{writer}", number, ap=float(number), suite=f"suite{writer % 5}")
+
+
+if __name__ == "__main__":
+    root, writer, first, last = sys.argv[1], *map(int, sys.argv[2:5])
+    for number in range(first, last):
+        save_record(make(writer, number), root)
+        # one small write: whole in the pipe, or not there
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
