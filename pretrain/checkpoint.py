@@ -1,0 +1,120 @@
+"""Checkpoints in the published layout that survive a crash: atomic, checked before use, the last K kept.
+
+Files of a run: checkpoint_00000100.pth.tar (after 100 iterations) ... and checkpoint_last.pth.tar, a second
+name of the newest. Contents are tensors, numbers, strings, lists and dicts only, so
+`torch.load(weights_only=True)` reads them. The check is the CRC-32 that the zip container holds for every
+member; torch writes it but does not verify it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pretrain.errors import PretrainError
+
+LAST = "checkpoint_last.pth.tar"
+_NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
+
+
+def save(contents: dict[str, Any], directory: Path, iteration: int, keep: int) -> Path:
+    """Writes the checkpoint of `iteration`, names it the last one, and removes all but the newest `keep`.
+
+    Whatever fails, the previous checkpoints are intact; raises PretrainError where the file cannot be
+    written.
+    """
+    import torch
+    from boltons.fileutils import atomic_save
+
+    path = directory / f"checkpoint_{iteration:08d}.pth.tar"
+    try:
+        with atomic_save(str(path), overwrite_part=True) as file:
+            torch.save(contents, file)
+        _name_last(path)
+        _sync_directory(directory)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        (directory / (path.name + ".part")).unlink(missing_ok=True)
+        raise PretrainError(
+            f"{path}: cannot save the checkpoint ({error}); earlier ones are intact"
+        ) from None
+    for _, old in _numbered(directory)[max(keep, 1) :]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def _name_last(path: Path) -> None:
+    """A second name instead of a second copy; where the file system has no hard links, a copy."""
+    import shutil
+
+    temporary = path.with_name(LAST + ".part")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, path.with_name(LAST))
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes the renames themselves survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _numbered(directory: Path) -> list[tuple[int, Path]]:
+    """Numbered checkpoints, newest first."""
+    matches = [(_NUMBERED.fullmatch(path.name), path) for path in directory.glob("checkpoint_*.pth.tar")]
+    return sorted(((int(match[1]), path) for match, path in matches if match), reverse=True)
+
+
+def damage(path: Path) -> str | None:
+    """Why a checkpoint file must not be used, or None where every byte of its contents is as written."""
+    try:
+        with zipfile.ZipFile(path) as container:
+            bad = container.testzip()
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        return f"damaged container ({error})"
+    return f"checksum of member {bad} is wrong" if bad else None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads one checkpoint, ours or the official code's, without running anything in it."""
+    import torch
+
+    if not path.is_file():
+        raise PretrainError(f"{path}: no such checkpoint file")
+    if zipfile.is_zipfile(path) and (reason := damage(path)):
+        raise PretrainError(f"{path}: {reason}; use an earlier checkpoint")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise PretrainError(f"{path}: not a checkpoint that can be read safely ({first_line})") from None
+    if not isinstance(contents, dict) or not isinstance(contents.get("state_dict"), dict):
+        raise PretrainError(f"{path}: expected a MoCo checkpoint with a 'state_dict'; this file has none")
+    return contents
+
+
+def newest(directory: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint of a run that verifies; `warn` is told of every damaged one passed over."""
+    candidates = [path for _, path in _numbered(directory)]
+    if (directory / LAST).exists():
+        candidates.append(directory / LAST)
+    for path in candidates:
+        try:
+            return path, load(path)
+        except PretrainError as error:
+            warn(f"skipping {error}")
+    if candidates:
+        raise PretrainError(
+            f"{directory}: none of its {len(candidates)} checkpoints can be read; use another --output"
+        )
+    return None

@@ -1,0 +1,149 @@
+"""The command line of `python -m pretrain`; torch is imported only after the arguments are understood."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pretrain.errors import PretrainError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pretrain",
+        description="MoCo pre-training of a ResNet on unlabelled images. The same command again resumes.",
+        epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...",
+        allow_abbrev=False,
+    )
+    _add_data(parser.add_argument_group("data"))
+    _add_method(parser.add_argument_group("method (names and defaults of the published code)"))
+    _add_training(parser.add_argument_group("training"))
+    _add_running(parser.add_argument_group("running"))
+    return parser
+
+
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data",
+        required=True,
+        help="folder of images or class folders (its train/ where there is one), .txt list, .tar",
+    )
+    group.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="checkpoints and log.jsonl go here"
+    )
+    group.add_argument("--image-size", type=_positive, default=224, metavar="N")
+    group.add_argument("-j", "--workers", type=_positive, metavar="N", help="threads that prepare images")
+    group.add_argument("--cache-mb", type=int, default=1024, metavar="N", help="memory for decoded images")
+    group.add_argument(
+        "--max-corrupt", type=float, default=0.01, metavar="SHARE", help="corrupt images that stop a run"
+    )
+    group.add_argument(
+        "--augment-on",
+        choices=("auto", "host", "device"),
+        default="auto",
+        help="where colour and blur are computed",
+    )
+
+
+def _add_method(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "-a", "--arch", default="resnet50", help="torchvision ResNet/ResNeXt; suffix w2x, w4x: wider"
+    )
+    group.add_argument("--mechanism", choices=("queue", "memory_bank", "end_to_end"), default="queue")
+    group.add_argument("--moco-dim", type=_positive, default=128, metavar="C", help="feature dimension")
+    group.add_argument(
+        "--moco-k", type=_positive, default=65536, metavar="K", help="queue size: number of negatives"
+    )
+    group.add_argument("--moco-m", type=float, default=0.999, metavar="M", help="momentum of the key encoder")
+    group.add_argument(
+        "--moco-t", type=float, default=0.07, metavar="T", help="softmax temperature (v2: 0.2)"
+    )
+    group.add_argument(
+        "--bank-m", type=float, default=0.5, metavar="M", help="momentum of memory bank entries"
+    )
+    group.add_argument("--mlp", action="store_true", help="MLP head (v2)")
+    group.add_argument("--aug-plus", action="store_true", help="augmentation with blur (v2)")
+    group.add_argument("--cos", action="store_true", help="cosine learning rate (v2)")
+    group.add_argument(
+        "--small-images", action="store_true", help="CIFAR stem: 3x3 convolution, no max-pooling"
+    )
+    group.add_argument(
+        "--no-shuffle-bn", action="store_true", help="ablation: keys see the batch of their queries"
+    )
+    group.add_argument(
+        "--bn-groups",
+        type=_positive,
+        metavar="G",
+        help="BatchNorm groups of the whole batch; default: one a process, or batch/32 and at least 2 in one",
+    )
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    length = group.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=_positive, metavar="N", help="default 200")
+    length.add_argument(
+        "--max-iters", type=_positive, metavar="N", help="length in iterations instead of epochs"
+    )
+    group.add_argument(
+        "-b", "--batch-size", type=_positive, default=256, metavar="N", help="of all processes together"
+    )
+    group.add_argument("--lr", "--learning-rate", dest="lr", type=float, default=0.03)
+    group.add_argument(
+        "--schedule", type=int, nargs="*", default=[120, 160], metavar="EPOCH", help="x0.1 at these epochs"
+    )
+    group.add_argument(
+        "--lr-decay-every", type=_positive, metavar="ITERS", help="decay by iterations (IG-1B: 62500)"
+    )
+    group.add_argument(
+        "--lr-decay", type=float, default=0.9, metavar="FACTOR", help="factor of --lr-decay-every"
+    )
+    group.add_argument("--momentum", type=float, default=0.9)
+    group.add_argument("--wd", "--weight-decay", dest="wd", type=float, default=1e-4)
+    group.add_argument("--seed", type=int, default=0)
+
+
+def _add_running(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--resume", type=Path, metavar="FILE", help="start from this checkpoint (ours or the official)"
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    group.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    group.add_argument("--compile", action="store_true", help="torch.compile the encoders")
+    group.add_argument(
+        "-p", "--print-freq", type=_positive, default=10, metavar="N", help="iterations between reports"
+    )
+    group.add_argument("--save-minutes", type=float, default=10.0, metavar="N")
+    group.add_argument("--save-iters", type=_positive, metavar="N", help="save every N iterations as well")
+    group.add_argument("--keep", type=_positive, default=2, metavar="K", help="checkpoints kept")
+    group.add_argument("--tensorboard", action="store_true")
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return value
+
+
+def default_workers() -> int:
+    """One thread a core of this process's share, 16 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(16, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; 0 when finished, 2 on bad input, 128 + N where signal N ended it."""
+    args = build_parser().parse_args(arguments)
+    from pretrain.run import run
+
+    try:
+        return run(args)
+    except PretrainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2

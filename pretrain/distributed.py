@@ -1,0 +1,96 @@
+"""What several processes share; with one process every function here is the identity, so callers need no
+branches.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from pretrain.errors import PretrainError
+
+
+def is_distributed() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def world_size() -> int:
+    return dist.get_world_size() if is_distributed() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if is_distributed() else 0
+
+
+def start(device: str) -> torch.device:
+    """Joins the process group where torchrun started this process, and says which device it uses.
+
+    `device` is "auto", "cpu", "cuda" or "cuda:N". Raises PretrainError where CUDA is asked for and absent.
+    """
+    wanted = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise PretrainError(f"--device {device}: this machine offers no CUDA device; use --device cpu")
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if wanted == "cuda" and several:
+        if local_rank >= torch.cuda.device_count():
+            raise PretrainError(
+                f"torchrun started local rank {local_rank}, but this machine has "
+                f"{torch.cuda.device_count()} GPUs; lower --nproc-per-node"
+            )
+        wanted = f"cuda:{local_rank}"
+    chosen = torch.device(wanted)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    if several and not is_distributed():
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return chosen
+
+
+def stop() -> None:
+    if is_distributed():
+        dist.destroy_process_group()
+
+
+def my_slice(global_batch: int) -> slice:
+    """This process's rows of a global batch: rank r holds the r-th of `world_size` equal parts."""
+    size = global_batch // world_size()
+    return slice(rank() * size, (rank() + 1) * size)
+
+
+@torch.no_grad()
+def gather(x: Tensor) -> Tensor:
+    """Rows of all processes in rank order: nx... to Nx...; carries no gradient."""
+    if world_size() == 1:
+        return x
+    parts = [torch.empty_like(x) for _ in range(world_size())]
+    dist.all_gather(parts, x.contiguous())
+    return torch.cat(parts)
+
+
+def gather_with_gradient(x: Tensor) -> Tensor:
+    """Like `gather`; gradients flow back to the process that each row came from."""
+    if world_size() == 1:
+        return x
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(x.contiguous()))
+
+
+def any_process(flag: int, device: torch.device) -> int:
+    """The largest `flag` of all processes; synchronises them."""
+    if world_size() == 1:
+        return flag
+    value = torch.tensor(flag, device=device)
+    dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    return int(value)
+
+
+def mean_over_processes(x: Tensor) -> Tensor:
+    if world_size() > 1:
+        dist.all_reduce(x)
+        x /= world_size()
+    return x

@@ -1,0 +1,116 @@
+"""The random numbers of a run as functions of (seed, epoch, index): sample order, crops, and augmentation
+strengths.
+
+Counter-based generation (Philox) makes every image's numbers independent of worker count, world size and
+resume. The distributions are those of the published transforms (torchvision's RandomResizedCrop, ColorJitter,
+RandomGrayscale and MoCo's GaussianBlur).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+SCALE, RATIO = (0.2, 1.0), (3 / 4, 4 / 3)
+NUMBERS_PER_VIEW = 40  # 22 crop, 1 flip, 9 jitter, 3 gray and blur, the rest spare
+_ORDER_STREAM, _STEP_STREAM = 2**63, 2**62  # apart from every image number
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One augmentation recipe; `steps` is the order of the colour steps between crop and flip."""
+
+    steps: tuple[str, ...]
+    jitter_probability: float
+    strengths: tuple[float, float, float, float]  # brightness, contrast, saturation, hue
+    gray_probability: float
+    blur_probability: float
+    blur_sigma: tuple[float, float] = (0.1, 2.0)
+
+
+RECIPES = {
+    "v1": Recipe(
+        ("gray", "jitter"), 1.0, (0.4, 0.4, 0.4, 0.4), 0.2, 0.0
+    ),  # InstDisc's, as the published code has it
+    "v2": Recipe(("jitter", "gray", "blur"), 0.8, (0.4, 0.4, 0.4, 0.1), 0.2, 0.5),  # --aug-plus
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """What to do to one image for one view. Jitter is (operation, factor) in order; sigma 0 is no blur."""
+
+    box: tuple[int, int, int, int]  # top, left, height, width
+    flip: bool
+    jitter: tuple[tuple[int, float], ...]  # operations: 0 brightness, 1 contrast, 2 saturation, 3 hue
+    gray: bool
+    sigma: float
+
+
+def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, stream]))
+
+
+def sample_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
+    """The order in which one epoch visits the images."""
+    return generator(seed, epoch, _ORDER_STREAM).permutation(num_images)
+
+
+def step_seed(seed: int, iteration: int) -> int:
+    """Seed of the numbers that belong to a step and not to an image: the shuffle, the memory bank's
+    negatives.
+    """
+    return int(generator(seed, iteration, _STEP_STREAM).integers(2**62))
+
+
+def draw_views(
+    seed: int, epoch: int, index: int, height: int, width: int, recipe: Recipe, views: int = 2
+) -> list[View]:
+    """The views of image `index` (of the given size) in one epoch."""
+    numbers = generator(seed, epoch, index).random((views, NUMBERS_PER_VIEW))
+    return [_view(row.tolist(), height, width, recipe) for row in numbers]
+
+
+def _view(u: list[float], height: int, width: int, recipe: Recipe) -> View:
+    """`u`: NUMBERS_PER_VIEW independent uniform numbers in [0, 1)."""
+    jitter: tuple[tuple[int, float], ...] = ()
+    if u[23] < recipe.jitter_probability:
+        order = sorted(range(4), key=lambda operation: u[24 + operation])  # a uniformly random permutation
+        jitter = tuple((operation, _factor(u[28 + operation], operation, recipe)) for operation in order)
+    sigma = 0.0
+    if u[33] < recipe.blur_probability:
+        sigma = recipe.blur_sigma[0] + (recipe.blur_sigma[1] - recipe.blur_sigma[0]) * u[34]
+    return View(crop_box(u[:22], height, width), u[22] < 0.5, jitter, u[32] < recipe.gray_probability, sigma)
+
+
+def _factor(u: float, operation: int, recipe: Recipe) -> float:
+    strength = recipe.strengths[operation]
+    centre = 0.0 if operation == 3 else 1.0  # hue is shifted, the others are scaled
+    return centre - strength + 2 * strength * u
+
+
+def crop_box(
+    u: list[float],
+    height: int,
+    width: int,
+    scale: tuple[float, float] = SCALE,
+    ratio: tuple[float, float] = RATIO,
+) -> tuple[int, int, int, int]:
+    """torchvision's RandomResizedCrop box (top, left, height, width) from 22 uniform numbers: up to ten
+    attempts.
+    """
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    for attempt in range(10):
+        area = height * width * (scale[0] + (scale[1] - scale[0]) * u[2 * attempt])
+        aspect = math.exp(low + (high - low) * u[2 * attempt + 1])
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            return int(u[20] * (height - h + 1)), int(u[21] * (width - w + 1)), h, w
+    h, w = height, width  # ten misses: the largest centred box of an allowed aspect ratio
+    if width / height < ratio[0]:
+        h = min(height, round(width / ratio[0]))
+    elif width / height > ratio[1]:
+        w = min(width, round(height * ratio[1]))
+    return (height - h) // 2, (width - w) // 2, h, w

@@ -1,0 +1,31 @@
+"""Learning rate as a pure function of the iteration; no optimizer, no state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+
+def step_schedule(base: float, milestones: Sequence[int], per_epoch: int) -> Callable[[int], float]:
+    """x0.1 at each milestone (epochs): MoCo v1, by default at 120 and 160 of 200."""
+    return lambda iteration: (
+        base * 0.1 ** sum(iteration // per_epoch >= milestone for milestone in milestones)
+    )
+
+
+def cosine_schedule(base: float, total: int, per_epoch: int | None = None) -> Callable[[int], float]:
+    """Half a cosine from `base` to 0 over `total` iterations (--cos, MoCo v2).
+
+    With `per_epoch` the rate is constant within an epoch, as published; without, it falls at every iteration.
+    """
+
+    def rate(iteration: int) -> float:
+        done = iteration // per_epoch * per_epoch if per_epoch else iteration
+        return base * 0.5 * (1.0 + math.cos(math.pi * done / total))
+
+    return rate
+
+
+def decay_schedule(base: float, factor: float, every: int) -> Callable[[int], float]:
+    """x`factor` every `every` iterations: the paper's IG-1B run is 0.12 x 0.9 every 62.5 k of 1.25 M."""
+    return lambda iteration: base * factor ** (iteration // every)
