@@ -119,6 +119,10 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--save-iters", type=_positive, metavar="N", help="save every N iterations as well")
     group.add_argument("--keep", type=_positive, default=2, metavar="K", help="checkpoints kept")
     group.add_argument("--tensorboard", action="store_true")
+    group.add_argument("--knn-every", type=_positive, metavar="EPOCHS", help="kNN accuracy every N epochs")
+    group.add_argument(
+        "--knn-data", metavar="DIR", help="class folders in train/ and val/ or test/; default: --data"
+    )
 
 
 def _positive(text: str) -> int:

@@ -74,9 +74,9 @@ def batches(
     def chunk(numbers: np.ndarray, epoch: int, out: Tensor, start: int) -> list[list[View]]:
         return [view_of(int(number), epoch, out, start + i) for i, number in enumerate(numbers)]
 
-    with ThreadPoolExecutor(max(1, workers), "images", initializer=_single_threaded) as pool:
+    with ThreadPoolExecutor(max(1, workers), "images", initializer=single_threaded) as pool:
         threads = torch.get_num_threads()
-        pool.submit(_single_threaded).result()
+        pool.submit(single_threaded).result()
         torch.set_num_threads(threads)  # the initialiser's setting is for its thread; ours must stay
         waiting: deque[tuple[Tensor, np.ndarray, list[Future]]] = deque()
         try:
@@ -104,7 +104,7 @@ def batches(
                     task.cancel()
 
 
-def _single_threaded() -> None:
+def single_threaded() -> None:
     """Each worker is one thread: torch's and OpenCV's own threads would only fight over the same cores."""
     import cv2
 

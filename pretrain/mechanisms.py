@@ -112,9 +112,9 @@ def make_model(
     shuffle: bool,
     num_images: int,
     bank_momentum: float = 0.5,
-) -> nn.Module:
+) -> MoCo | MemoryBank | EndToEnd:
     """The model of one mechanism: "queue", "memory_bank" or "end_to_end"."""
-    makers: dict[str, Callable[[], nn.Module]] = {
+    makers: dict[str, Callable[[], MoCo | MemoryBank | EndToEnd]] = {
         "queue": lambda: MoCo(make_encoder, dim, K, m, T, mlp, shuffle),
         "memory_bank": lambda: MemoryBank(make_encoder, num_images, dim, K, bank_momentum, T, mlp),
         "end_to_end": lambda: EndToEnd(make_encoder, T, mlp, shuffle),

@@ -85,6 +85,10 @@ class Reporter:
             left = time.strftime("%H:%M:%S", time.gmtime((self._total - iteration) / max(speed, 1e-9)))
             print(f"iteration {iteration}/{self._total}  {text}  ETA {left}", flush=True)
 
+    def say_knn(self, epoch: int, iteration: int, accuracy: float) -> None:
+        self.record(iteration, {"knn": accuracy})
+        self.say(f"epoch {epoch}: kNN top-1 {accuracy:.2f}")
+
     def record(self, iteration: int, values: dict[str, float], **more: float) -> None:
         """Writes values to log.jsonl and TensorBoard without showing them."""
         if self._quiet:

@@ -13,6 +13,7 @@ from pretrain.cli import default_workers
 from pretrain.decode import Pixels
 from pretrain.draws import RECIPES
 from pretrain.encoders import make_encoder_factory
+from pretrain.knn import KnnMonitor
 from pretrain.loader import batches
 from pretrain.mechanisms import make_model
 from pretrain.progress import Reporter, trim_log
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.device) -> int:
     recipe_name = "v2" if args.aug_plus else "v1"
+    workers = args.workers or default_workers()
     precision = choose_precision(args.precision, device)
     per_epoch = len(images) // args.batch_size
     total = args.max_iters or (args.epochs or 200) * per_epoch
@@ -121,6 +123,13 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
         iterations=args.save_iters,
         finite=totals.finite,
     )
+    monitor = None
+    if args.knn_every and not quiet:  # the other processes wait at their next exchange
+        monitor = KnnMonitor(
+            args.knn_data or args.data, args.image_size, device, workers, args.cache_mb << 20
+        )
+        if first == 0:
+            reporter.say_knn(0, 0, monitor.accuracy(model.encoder_q))
     signals = Signals()
     augmented = args.augment_on == "host" or (args.augment_on == "auto" and device.type == "cpu")
     stream = batches(
@@ -131,7 +140,7 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
         image_size=args.image_size,
         first=first,
         last=total,
-        workers=args.workers or default_workers(),
+        workers=workers,
         augment_on_host=augmented,
         pin=device.type == "cuda",
     )
@@ -142,6 +151,10 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
             distributed.world_size() > 1
         ):  # all must stop at the same iteration; asking each time would cost a wait
             request = distributed.any_process(request, device) if done % args.print_freq == 0 else 0
+        if (
+            monitor and done % (args.knn_every * per_epoch) == 0
+        ):  # before the save, so that no resume loses it
+            reporter.say_knn(done // per_epoch, done, monitor.accuracy(model.encoder_q))
         if done == total or request or saver.due(done):
             saver.save(done)
         return request == STOP
