@@ -1,0 +1,86 @@
+"""The process of one cell: `python -m benchmarks.cell JOB.json` runs it and completes its record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import traceback
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import environment
+from converters.backbone import CheckpointError, load_backbone
+from results.store import save_record
+from transfer.checkpoint import remove_checkpoints
+from transfer.config import unflatten
+from transfer.datasets.registry import load_dataset
+from transfer.distributed import World, launch, pick_device
+from transfer.errors import TransferError
+from transfer.run import Job, run
+from transfer.train import Interrupted
+
+
+def main(path: str) -> int:
+    """Exit code: 0 finished, 1 failed, 2 bad input, 143 stopped by a signal with its state saved."""
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    record, output = content["record"], Path(content["output"])
+    try:
+        outcome = _run(content)
+    except Interrupted as stop:
+        save_record(record | {"status": "interrupted"}, output)
+        print(f"stopped: {stop}; the same command goes on from there", file=sys.stderr)
+        return 143
+    except Exception as error:  # whatever it was, the record must tell
+        print(f"error: {record['suite']}, {record['init']}: {_line(error)}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a full disk stays full; the line above has said it
+            save_record(record | {"status": "failed", "error": _told(error)}, output)
+        return 2 if isinstance(error, TransferError | CheckpointError | OSError) else 1
+    save_record(record | outcome, output)
+    remove_checkpoints(Path(content["directory"]))  # only now is nothing lost by it
+    return 0
+
+
+def _run(content: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a finished record adds."""
+    import torch
+
+    record = content["record"]
+    device = pick_device(content["device"], content["num_processes"])
+    cfg = unflatten(record["recipe"])
+    root = Path(content["data_root"])
+    training = [load_dataset(name, root) for name in cfg.DATASETS.TRAIN]
+    test = load_dataset(cfg.DATASETS.TEST[0], root)
+    found = "+".join(dataset.summary["sha256"] for dataset in [*training, test])
+    if found != record["identity"]["data_sha256"]:
+        raise TransferError(f"the data under {root} changed since the plan was made; start again")
+    backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
+    job = Job(record["recipe"], content["engine"], record["seed"], record["init"], content["directory"])
+    outcome = launch(_run_job, content["num_processes"], device, job, backbone, training, test)
+    account = outcome.pop("account")
+    return outcome | {
+        "status": "finished",
+        "init_account": account,
+        "environment": environment(torch.cuda.get_device_name(device) if device.type == "cuda" else None),
+        "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _run_job(world: World, *arguments: Any) -> dict[str, Any]:
+    return run(world, *arguments)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{text.splitlines()[-1]}" if text else type(error).__name__
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, TransferError | CheckpointError):
+        return str(error)
+    return f"{_line(error)}\n{''.join(traceback.format_exception(error))}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

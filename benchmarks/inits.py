@@ -1,0 +1,100 @@
+"""Inits: `random`, `supervised`, `msra`, a converted backbone or a raw checkpoint; `label=...` names the row."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UsageError
+from converters.backbone import Backbone, save_backbone
+from converters.convert import open_checkpoint
+from transfer.config import MANIFEST_KEYS
+
+# Known weights by name: file, the SHA-256 prefix that its publisher put into the name (or none), how to get it.
+KNOWN = {
+    "supervised": (
+        "resnet50-0676ba61.pth",
+        "0676ba61",
+        "torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url names its address",
+    ),
+    "msra": ("R-50.pkl", "", "Detectron2's model zoo lists it as ImageNetPretrained/MSRA/R-50.pkl"),
+}
+NAMES = ("random", *KNOWN)
+CACHE_VARIABLE = "MOCO_TRANSFER_CACHE"
+
+
+@dataclass(frozen=True)
+class Init:
+    """One row of the table; `backbone` is None for random initialisation."""
+
+    label: str
+    backbone: Backbone | None
+
+    def identity(self, flat_recipe: dict[str, Any]) -> str:
+        """What of the init moves the numbers: the weights, or for `random` the shape and pixels of the net."""
+        if self.backbone is not None:
+            return self.backbone.content_sha256()
+        facts = {key: flat_recipe[key] for key in MANIFEST_KEYS.values()}
+        return hashlib.sha256(json.dumps(["random", facts], sort_keys=True).encode()).hexdigest()
+
+
+def open_init(text: str) -> Init:
+    """`label=PATH`, `PATH` or a name, opened and proven; UsageError or CheckpointError with the reason."""
+    label, _, path = text.rpartition("=")
+    if path == "random":
+        return Init(label or path, None)
+    if path in KNOWN:
+        return Init(label or path, open_checkpoint(_cached(path)))
+    if not Path(path).exists():
+        near = difflib.get_close_matches(path, NAMES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"--init {text}: no such file, and not a name; {hint}Expected a checkpoint, a converted backbone "
+            f"or one of {', '.join(NAMES)}"
+        )
+    return Init(label or Path(path).name.split(".")[0], open_checkpoint(path))
+
+
+def open_inits(texts: list[str]) -> list[Init]:
+    """All inits; two rows must not share a label."""
+    inits = [open_init(text) for text in texts]
+    labels = [init.label for init in inits]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(f"--init: two rows are called {label!r}; name them, as in {label}2=PATH")
+    return inits
+
+
+def store(init: Init, directory: Path) -> Path | None:
+    """The backbone as a file that a run can load; written once, named by its content."""
+    if init.backbone is None:
+        return None
+    path = directory / f"{slug(init.label)}-{init.backbone.content_sha256()[:12]}.pkl"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        save_backbone(init.backbone, path)
+    return path
+
+
+def slug(label: str) -> str:
+    """A label as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("_") or "init"
+
+
+def _cached(name: str) -> Path:
+    file, prefix, where = KNOWN[name]
+    default = Path.home() / ".cache" / "moco-transfer"
+    path = Path(os.environ.get(CACHE_VARIABLE) or default) / file
+    if not path.exists():
+        raise UsageError(f"--init {name}: {path} is not there; download {file} ({where}) and put it there")
+    if prefix and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(prefix):
+        raise UsageError(
+            f"--init {name}: {path} is damaged (its SHA-256 does not begin with {prefix}); get it again"
+        )
+    return path

@@ -1,0 +1,133 @@
+#!/usr/bin/env python
+"""Suites x inits x trials in, tables out: the one command of this project."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.arguments import data_root, parser, split_overrides
+from benchmarks.errors import UsageError
+from converters.errors import CheckpointError
+from results.record import RecordError
+from transfer.errors import TransferError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from benchmarks.plan import Cell, Request
+    from benchmarks.suite import Suite
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
+    try:
+        options, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
+        args = parser().parse_args(options)
+        if args.list:
+            from benchmarks.show import show_list
+
+            show_list()
+            return 0
+        return _benchmark(args, overrides)
+    except (UsageError, TransferError, CheckpointError, RecordError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+    return 2
+
+
+def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+    if args.overrides:
+        raise UsageError(
+            f"{args.overrides[0]!r} is no override; overrides are pairs like SOLVER.MAX_ITER 100"
+        )
+    if not args.suite or not args.init:
+        raise UsageError("--suite and --init are needed; --list shows the suites, --help an example")
+
+    from benchmarks.inits import open_inits
+    from benchmarks.plan import Request, make_cells
+    from benchmarks.show import show_plan
+    from benchmarks.suite import load_suite
+    from transfer.engines.choose import choose_engine
+
+    suites = [load_suite(name) for name in dict.fromkeys(args.suite)]
+    engine, why = choose_engine(args.engine)
+    print(why, file=sys.stderr)
+    synthetic = args.data == "synthetic"
+    request = Request(
+        trials=args.trials,
+        seed=args.seed,
+        engine=engine,
+        smoke=args.smoke,
+        synthetic=synthetic,
+        data_root=data_root(args.data_root, synthetic, args.output),
+        num_processes=args.num_gpus,
+        overrides=overrides,
+        output=args.output,
+    )
+    inits = open_inits(args.init)
+    if args.dry_run:
+        show_plan(suites, inits, request)
+        return 0
+    _check_machine(args)
+    if synthetic:
+        _make_data(suites, request)
+    cells = [cell for suite in suites for cell in make_cells(suite, inits, request)]
+    return _run(cells, request, args.device, args.retry_failed)
+
+
+def _run(cells: list[Cell], request: Request, device: str | None, retry_failed: bool) -> int:
+    """Runs what is to be run and prints the tables; skipped cells are said."""
+    from benchmarks.execute import run_cells
+    from benchmarks.plan import status
+    from benchmarks.tables import write_tables
+
+    known = {cell.id: status(cell, request.output) for cell in cells}
+    kept = ("finished",) if retry_failed else ("finished", "failed")
+    todo = [cell for cell in cells if known[cell.id] not in kept]
+    for what in kept:
+        number = sum(1 for cell in cells if known[cell.id] == what)
+        hint = "; --retry-failed runs them again" if what == "failed" else ""
+        if number:
+            print(f"{number} of {len(cells)} cells are {what} already{hint}", file=sys.stderr)
+    code = run_cells(todo, request, device)
+    write_tables(cells, request.output)
+    failed = not todo and any(state == "failed" for state in known.values())
+    return 1 if failed and code == 0 else code
+
+
+def _check_machine(args: argparse.Namespace) -> None:
+    """Refuses an unwritable output and devices that do not exist, before anything is made."""
+    output: Path = args.output
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--output {output}: cannot be made ({error.strerror}); choose another folder"
+        ) from None
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {output}: not writable; choose another folder")
+
+    from transfer.distributed import pick_device
+
+    pick_device(args.device, args.num_gpus)
+
+
+def _make_data(suites: list[Suite], request: Request) -> None:
+    from benchmarks.plan import resolve
+    from transfer.datasets.synthetic import make_synthetic
+
+    for suite in suites:
+        cfg = resolve(suite, request)
+        make_synthetic([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST], request.data_root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

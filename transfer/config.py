@@ -1,0 +1,218 @@
+"""Recipes: Detectron2 config overlays on the keys that we honour, readable without Detectron2.
+
+`defaults.yaml` lists the keys; a recipe names its parent in `_BASE_`; overrides come last. The merge rules
+and literals are those of yacs, which Detectron2 uses too. Nothing is ignored: an unknown key is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from transfer.errors import TransferError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+# Facts that belong to the weights: manifest field -> key. A recipe must not set them.
+MANIFEST_KEYS = {
+    "depth": "MODEL.RESNETS.DEPTH",
+    "groups": "MODEL.RESNETS.NUM_GROUPS",
+    "width_per_group": "MODEL.RESNETS.WIDTH_PER_GROUP",
+    "stem_out_channels": "MODEL.RESNETS.STEM_OUT_CHANNELS",
+    "res2_out_channels": "MODEL.RESNETS.RES2_OUT_CHANNELS",
+    "stride_in_1x1": "MODEL.RESNETS.STRIDE_IN_1X1",
+    "input_format": "INPUT.FORMAT",
+    "pixel_mean": "MODEL.PIXEL_MEAN",
+    "pixel_std": "MODEL.PIXEL_STD",
+}
+
+# The stride placement and pixels of the random-initialised row are not published; torchvision's are used.
+RANDOM_MANIFEST: dict[str, Any] = {
+    "source": "random",
+    "depth": 50,
+    "groups": 1,
+    "width_per_group": 64,
+    "stem_out_channels": 64,
+    "res2_out_channels": 256,
+    "stride_in_1x1": False,
+    "input_format": "RGB",
+    "pixel_mean": [123.675, 116.28, 103.53],
+    "pixel_std": [58.395, 57.12, 57.375],
+}
+
+# What the engines can obey, beyond the type; everything else would be ignored in silence.
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",),
+    "MODEL.MASK_ON": (False,),
+    "MODEL.BACKBONE.NAME": ("build_resnet_backbone",),
+    "MODEL.RESNETS.DEPTH": (50, 101, 152),
+    "MODEL.RESNETS.NORM": ("BN", "SyncBN", "naiveSyncBN", "FrozenBN"),
+    "MODEL.ROI_HEADS.NAME": ("Res5ROIHeads", "Res5ROIHeadsExtraNorm"),
+    "INPUT.FORMAT": ("RGB", "BGR"),
+    "INPUT.RANDOM_FLIP": ("horizontal", "none"),
+}
+POSITIVE = (
+    "MODEL.RPN.BATCH_SIZE_PER_IMAGE",
+    "MODEL.RPN.PRE_NMS_TOPK_TRAIN",
+    "MODEL.RPN.PRE_NMS_TOPK_TEST",
+    "MODEL.RPN.POST_NMS_TOPK_TRAIN",
+    "MODEL.RPN.POST_NMS_TOPK_TEST",
+    "MODEL.ROI_HEADS.NUM_CLASSES",
+    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE",
+    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION",
+    "INPUT.MIN_SIZE_TRAIN",
+    "INPUT.MAX_SIZE_TRAIN",
+    "INPUT.MIN_SIZE_TEST",
+    "INPUT.MAX_SIZE_TEST",
+    "SOLVER.IMS_PER_BATCH",
+    "SOLVER.CHECKPOINT_PERIOD",
+    "SOLVER.BASE_LR",
+    "TEST.DETECTIONS_PER_IMAGE",
+    "TEST.PRECISE_BN.NUM_ITER",
+)
+
+# What moves no number and so belongs to no identity: how often to save, how many processes read images.
+NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS")
+
+
+def load_recipe(name: str | Path, overrides: Iterable[tuple[str, Any]] = ()) -> CfgNode:
+    """The resolved recipe: defaults, then the `_BASE_` chain, then the overrides in their order.
+
+    `name` is one of ours ("voc_c4") or a path of a user's YAML. Raises TransferError with file and key.
+    """
+    path = Path(name) if str(name).endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    cfg = CfgNode(_read_yaml(RECIPES / "defaults.yaml"))
+    for layer, source in _layers(path):
+        for key, value in flatten(layer).items():
+            _set(cfg, key, value, source)
+    for key, value in overrides:
+        _set(cfg, key, value, "override")
+    _check_values(cfg, path.name)
+    return cfg
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mapping to {"SOLVER.BASE_LR": 0.02, ...}; tuples become lists, as JSON has them."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def unflatten(flat: Mapping[str, Any]) -> CfgNode:
+    """The inverse of `flatten`; used to take a resolved recipe out of a record or a cell file."""
+    cfg = CfgNode(_read_yaml(RECIPES / "defaults.yaml"))
+    for key, value in flat.items():
+        _set(cfg, key, value, "resolved recipe")
+    return cfg
+
+
+def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterable[str] = ()) -> CfgNode:
+    """A copy of `cfg` with the backbone's own facts: shape, stride placement, channel order, pixel statistics.
+
+    `overridden` are the keys that the user set; one that contradicts the weights is an error. The random
+    init has no weights to contradict, so there the user's value wins.
+    """
+    overridden = set(overridden)
+    cfg = cfg.clone()
+    flat = flatten(cfg)
+    for field, key in MANIFEST_KEYS.items():
+        if key in overridden and manifest["source"] == "random":
+            continue
+        if key in overridden and flat[key] != manifest[field]:
+            raise TransferError(
+                f"override: {key} = {flat[key]} contradicts the backbone, whose manifest says {manifest[field]}; "
+                "it belongs to the weights: convert the checkpoint again with the right value"
+            )
+        _set(cfg, key, manifest[field], f"manifest field {field}")
+    return cfg
+
+
+def recipe_sha256(cfg: CfgNode) -> str:
+    """The recipe's identity: every key that can move a number, and none of those that belong to the weights."""
+    left_out = {*NEUTRAL_KEYS, *MANIFEST_KEYS.values()}
+    moving = {key: value for key, value in flatten(cfg).items() if key not in left_out}
+    return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()
+
+
+def _check_values(cfg: CfgNode, source: str) -> None:
+    """Refuses values of the right type that no engine could obey."""
+    flat = flatten(cfg)
+    for key, allowed in CHOICES.items():
+        if flat[key] not in allowed:
+            expected = " or ".join(map(repr, allowed))
+            raise TransferError(f"{source}: {key} is {flat[key]!r}; the engines honour {expected}")
+    for key in POSITIVE:
+        values = flat[key] if isinstance(flat[key], list) else [flat[key]]
+        if not values or not all(isinstance(v, int | float) and v > 0 for v in values):
+            raise TransferError(f"{source}: {key} is {flat[key]!r}; expected numbers above 0")
+    if flat["SOLVER.MAX_ITER"] < 0:
+        raise TransferError(f"{source}: SOLVER.MAX_ITER is {flat['SOLVER.MAX_ITER']}; expected 0 or more")
+
+
+def _layers(path: Path) -> list[tuple[dict[str, Any], str]]:
+    """The `_BASE_` chain, oldest first, each layer with the file it came from."""
+    chain: list[tuple[dict[str, Any], str]] = []
+    seen: set[Path] = set()
+    current: Path | None = path
+    while current is not None:
+        if current.resolve() in seen:
+            raise TransferError(f"recipe {path}: _BASE_ leads back to {current}; remove the cycle")
+        seen.add(current.resolve())
+        layer = _read_yaml(current)
+        base = layer.pop("_BASE_", None)
+        chain.append((layer, current.name))
+        current = None if base is None else current.parent / base
+    return chain[::-1]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = sorted(p.stem for p in RECIPES.glob("*.yaml") if p.stem != "defaults")
+        raise TransferError(f"recipe {path} does not exist; ours are {', '.join(known)}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TransferError(f"recipe {path} cannot be read: {str(error).splitlines()[0]}") from None
+    if not isinstance(content, dict):
+        raise TransferError(f"recipe {path}: expected KEY: value lines, got {type(content).__name__}")
+    return content
+
+
+def _set(cfg: CfgNode, key: str, value: Any, source: str) -> None:
+    """Sets one dotted key by yacs' rules (literals from text, list for tuple, int for float)."""
+    known = flatten(cfg)
+    if key not in known:
+        near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else "transfer/recipes/defaults.yaml lists the keys"
+        )
+        raise TransferError(f"{source}: unknown key {key}; {hint}")
+    expected = type(known[key])
+    if expected is float and isinstance(value, str):  # yacs reads "1" as int and then refuses it for a float
+        value = _number(value)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    try:
+        cfg.merge_from_list([key, value])
+    except (ValueError, AssertionError):
+        raise TransferError(
+            f"{source}: {key} expects {expected.__name__} like {known[key]!r}, got {value!r}"
+        ) from None
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""What trains and predicts: one small interface (`base`), two implementations, chosen by name (`choose`)."""

@@ -1,0 +1,44 @@
+"""Which engine: the user's choice, or for `auto` the reference where it is importable."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+
+from transfer.engines.base import Engine
+from transfer.errors import TransferError
+
+ENGINES = ("detectron2", "torchvision")
+
+
+def detectron2_found() -> bool:
+    """Whether Detectron2 could be imported; looks, does not import."""
+    return importlib.util.find_spec("detectron2") is not None
+
+
+def choose_engine(wanted: str) -> tuple[str, str]:
+    """(engine name, one line that says which was taken and why)."""
+    if wanted == "auto":
+        if detectron2_found():
+            return "detectron2", "engine: detectron2 (importable here)"
+        return "torchvision", "engine: torchvision (the embedded one; Detectron2 is not importable here)"
+    if wanted not in ENGINES:
+        raise TransferError(f"--engine {wanted}: expected auto, {' or '.join(ENGINES)}")
+    if wanted == "detectron2" and not detectron2_found():
+        raise TransferError(
+            "--engine detectron2: Detectron2 is not importable; install it by its own instructions, put a "
+            "checkout on PYTHONPATH, or take --engine torchvision"
+        )
+    return wanted, f"engine: {wanted} (as asked)"
+
+
+def load_engine(name: str) -> Engine:
+    """The engine's implementation; imports its library."""
+    try:
+        module = importlib.import_module(f"transfer.engines.{name}.engine")
+    except ImportError as error:
+        raise TransferError(
+            f"--engine {name}: its library cannot be imported ({error}); repair or reinstall it"
+        ) from None
+    engine: Engine = module.engine
+    return engine

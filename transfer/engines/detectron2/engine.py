@@ -1,0 +1,76 @@
+"""Detectron2 behind the common interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import detectron2
+import torch
+from detectron2.modeling import build_model
+from detectron2.solver import build_lr_scheduler, build_optimizer
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from yacs.config import CfgNode
+
+from transfer.engines.detectron2 import heads  # noqa: F401  # registers the heads that the recipes name
+from transfer.engines.detectron2.config import detectron2_config
+from transfer.evaluation.prediction import Prediction
+from transfer.mapper import Sample
+
+
+class Detectron2Engine:
+    """See `transfer.engines.base.Engine`."""
+
+    name = "detectron2"
+
+    def version(self) -> str:
+        return str(detectron2.__version__)
+
+    def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
+        model: nn.Module = build_model(detectron2_config(cfg, device))
+        return model
+
+    def state(self, model: nn.Module) -> dict[str, Tensor]:
+        return dict(model.state_dict())
+
+    def load_state(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
+        model.load_state_dict(state)
+
+    def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
+        config = detectron2_config(cfg, next(model.parameters()).device)
+        optimizer = build_optimizer(config, model)
+        return optimizer, build_lr_scheduler(config, optimizer)
+
+    def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
+        with (
+            EventStorage()
+        ):  # the model writes statistics into the storage around it; ours come from the loop
+            losses: dict[str, Tensor] = model([_input(sample) for sample in batch])
+        return losses
+
+    @torch.no_grad()
+    def predict(self, model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
+        found = [output["instances"].to("cpu") for output in model([_input(sample) for sample in batch])]
+        return [
+            Prediction(
+                sample.image_id,
+                instances.pred_boxes.tensor.numpy(),
+                instances.scores.numpy(),
+                instances.pred_classes.numpy(),
+            )
+            for sample, instances in zip(batch, found, strict=True)
+        ]
+
+
+def _input(sample: Sample) -> dict[str, Any]:
+    """Detectron2's model input format; the model moves it to its device."""
+    instances = Instances(tuple(sample.image.shape[-2:]))
+    instances.gt_boxes = Boxes(sample.boxes)
+    instances.gt_classes = sample.classes
+    return {"image": sample.image, "height": sample.height, "width": sample.width, "instances": instances}
+
+
+engine = Detectron2Engine()

@@ -1,0 +1,107 @@
+"""The ResNet of Detectron2's detectors, made of torchvision's bottleneck blocks.
+
+torchvision's `ResNet` class fixes the widths and ends in a classifier; here a stage is a list of its blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from transfer.engines.torchvision.norm import norm_layer
+
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # res2..res5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a ResNet looks like, in Detectron2's MODEL.RESNETS terms."""
+
+    depth: int
+    num_groups: int
+    width_per_group: int
+    stem_out_channels: int
+    res2_out_channels: int
+    stride_in_1x1: bool
+
+
+def make_stage(shape: Shape, stage: int, norm: str) -> nn.Sequential:
+    """res2..res5 (`stage` 2..5): (N, C_in, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s), s = 1 for res2, else 2."""
+    factor = 2 ** (stage - 2)
+    out_channels = shape.res2_out_channels * factor
+    in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
+    planes = out_channels // Bottleneck.expansion
+    # torchvision's block: bottleneck channels = planes * base_width / 64 * groups; Detectron2's: groups * width.
+    base_width = shape.width_per_group * factor * 64 / planes
+    make_norm = norm_layer(norm)
+    blocks = []
+    for i in range(BLOCKS[shape.depth][stage - 2]):
+        stride = 2 if i == 0 and stage > 2 else 1
+        downsample = None
+        if i == 0:
+            downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), make_norm(out_channels)
+            )
+        block = Bottleneck(
+            in_channels if i == 0 else out_channels,
+            planes,
+            stride,
+            downsample,
+            shape.num_groups,
+            base_width,  # type: ignore[arg-type]  # a float is right here: it is only multiplied
+            norm_layer=make_norm,
+        )
+        if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
+        blocks.append(block)
+    stage_module = nn.Sequential(*blocks)
+    init_convs(stage_module)
+    return stage_module
+
+
+class Stem(nn.Module):
+    """7x7 convolution, norm, ReLU, max-pool: (N, 3, H, W) -> (N, stem_out, H/4, W/4)."""
+
+    def __init__(self, out_channels: int, make_norm: Callable[[int], nn.Module]):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, out_channels, 7, 2, 3, bias=False)
+        self.bn1 = make_norm(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        init_convs(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+
+
+class ResNet(nn.Module):
+    """Stem and the stages up to `last`; the first `freeze_at` of (stem, res2, ...) are frozen, norms included."""
+
+    def __init__(self, shape: Shape, last: int, norm: str, freeze_at: int):
+        super().__init__()
+        self.stem = Stem(shape.stem_out_channels, norm_layer("FrozenBN" if freeze_at >= 1 else norm))
+        self.stages = range(2, last + 1)
+        self.out_channels = shape.res2_out_channels * 2 ** (last - 2)
+        for stage in self.stages:
+            frozen = freeze_at >= stage
+            setattr(self, f"res{stage}", make_stage(shape, stage, "FrozenBN" if frozen else norm))
+        for stage, name in enumerate(["stem", *(f"res{s}" for s in self.stages)], start=1):
+            if freeze_at >= stage:
+                getattr(self, name).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.stem(x)
+        features = {}
+        for stage in self.stages:
+            x = features[f"res{stage}"] = getattr(self, f"res{stage}")(x)
+        return features
+
+
+def init_convs(module: nn.Module) -> None:
+    """Detectron2's fill for convolutions with ReLU behind them (He et al., fan out)."""
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d):
+            nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")

@@ -1,0 +1,60 @@
+"""Aligned RoIAlign; on small maps as two matrix products per RoI, which is faster on a CPU and deterministic.
+
+Bilinear sampling of an axis-aligned box is separable: out = rows @ map @ columns^T. The library's kernel runs
+its CPU backward on one thread and its CUDA backward in no fixed order; it stays the oracle of the test and
+the choice for large maps, where the products would cost more than they save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align as kernel
+
+SMALL_MAP = 256  # height * width up to which the products won where measured (benchmarks/perf/roi_align.py)
+
+
+def roi_align(
+    features: Tensor, boxes: Sequence[Tensor], size: int, scale: float, sampling_ratio: int
+) -> Tensor:
+    """(N, C, H, W) and per image (R_i, 4) boxes in image pixels -> (sum R_i, C, size, size)."""
+    if features.device.type == "cpu" and features.shape[-2] * features.shape[-1] <= SMALL_MAP:
+        return separable_roi_align(features, boxes, size, scale, sampling_ratio)
+    return kernel(features, [b.to(features.dtype) for b in boxes], size, scale, sampling_ratio, aligned=True)
+
+
+def separable_roi_align(
+    features: Tensor, boxes: Sequence[Tensor], size: int, scale: float, sampling_ratio: int
+) -> Tensor:
+    """The same function as `torchvision.ops.roi_align(aligned=True)`; the output is channels_last."""
+    height, width = features.shape[-2:]
+    pooled = []
+    for feature, rois in zip(features, boxes, strict=True):
+        rois = rois.float() * scale - 0.5
+        rows = _weights(rois[:, 1], rois[:, 3], size, height, sampling_ratio).to(feature.dtype)  # (R, P, H)
+        columns = _weights(rois[:, 0], rois[:, 2], size, width, sampling_ratio).to(feature.dtype)  # (R, P, W)
+        channels = feature.shape[0]
+        x = feature.permute(1, 2, 0).reshape(height, width * channels)
+        x = (rows.reshape(-1, height) @ x).reshape(-1, size, width, channels)  # (R, P, W, C)
+        pooled.append(columns[:, None] @ x)  # (R, P, P, C)
+    return torch.cat(pooled).permute(0, 3, 1, 2)
+
+
+def _weights(start: Tensor, end: Tensor, size: int, length: int, sampling_ratio: int) -> Tensor:
+    """(R, size, length): how much each cell of one axis adds to each output bin."""
+    bin_length = (end - start) / size  # (R,)
+    samples = torch.full_like(bin_length, sampling_ratio) if sampling_ratio > 0 else bin_length.ceil()
+    most = max(int(samples.max()), 1) if len(samples) else 1
+    k = torch.arange(most, device=start.device)
+    bins = torch.arange(size, device=start.device)
+    offsets = (k + 0.5) / samples.clamp(min=1)[:, None]  # (R, K) in bins
+    points = (
+        start[:, None, None] + (bins[:, None] + offsets[:, None, :]) * bin_length[:, None, None]
+    )  # (R, size, K)
+    counted = (k < samples[:, None])[:, None, :] & (points >= -1) & (points <= length)
+    points = points.clamp(0, length - 1)
+    cells = torch.arange(length, device=start.device)
+    hat = (1 - (points[..., None] - cells).abs()).clamp(min=0)  # bilinear weights of the two neighbours
+    return (hat * counted[..., None]).sum(dim=2) / samples.clamp(min=1)[:, None, None]

@@ -1,0 +1,63 @@
+"""A picture of a few test images with true and predicted boxes, to see at a glance what the numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from boltons.fileutils import atomic_save
+from PIL import Image
+
+from transfer.datasets.base import Dataset
+from transfer.evaluation.prediction import Prediction
+
+SHOWN_SCORE = 0.5
+
+
+def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path, count: int = 8) -> None:
+    """Draws `count` images spread evenly over the set: truth dashed in white, predictions above 0.5 in colour."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # no global state, no display
+    from matplotlib.figure import Figure
+
+    chosen = np.unique(np.linspace(0, len(dataset.records) - 1, count).round().astype(int))
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = Figure(figsize=(3 * columns, 3.2 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    by_id = {prediction.image_id: prediction for prediction in predictions}
+    for axis in axes:
+        axis.axis("off")
+    for axis, index in zip(axes, chosen, strict=False):
+        record = dataset.records[index]
+        _draw(axis, record, by_id.get(record["image_id"]), dataset.metadata["thing_classes"])
+    figure.suptitle(f"{dataset.name}: truth dashed white, predictions above {SHOWN_SCORE} in colour")
+    with atomic_save(str(path), overwrite_part=True) as file:
+        figure.savefig(file, format="png", dpi=100)
+
+
+def _draw(axis: Any, record: dict[str, Any], prediction: Prediction | None, classes: Sequence[str]) -> None:
+    with Image.open(record["file_name"]) as image:
+        axis.imshow(np.asarray(image.convert("RGB")))
+    axis.set_title(str(record["image_id"]), fontsize=7)
+    for annotation in record["annotations"]:
+        _box(axis, annotation["bbox"], "white", "", dashed=True)
+    if prediction is None:
+        return
+    for box, score, label in zip(prediction.boxes, prediction.scores, prediction.classes, strict=True):
+        if score >= SHOWN_SCORE:
+            _box(axis, box, f"C{int(label) % 10}", f"{classes[int(label)]} {score:.2f}")
+
+
+def _box(axis: Any, box: Sequence[float], colour: str, text: str, dashed: bool = False) -> None:
+    from matplotlib.patches import Rectangle
+
+    x0, y0, x1, y1 = map(float, box)
+    style = "--" if dashed else "-"
+    axis.add_patch(
+        Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.2, linestyle=style)
+    )
+    if text:
+        axis.text(x0, y0, text, fontsize=6, color="white", backgroundcolor=colour, verticalalignment="bottom")

@@ -1,0 +1,157 @@
+"""One fine-tuning run from backbone to metrics: build, prove the init, train, precise BN, predict, evaluate."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from boltons.fileutils import atomic_save
+from torch import nn
+from yacs.config import CfgNode
+
+from converters.backbone import Backbone
+from transfer.config import unflatten
+from transfer.datasets.base import Dataset
+from transfer.distributed import World
+from transfer.engines.base import Engine
+from transfer.engines.choose import load_engine
+from transfer.evaluation import Prediction, evaluate, evaluate_per_class, write_predictions
+from transfer.loader import test_batches, training_batches, training_records
+from transfer.picture import save_samples
+from transfer.placement import Account, load_backbone_into, random_account
+from transfer.precise_bn import precise_bn
+from transfer.progress import progress
+from transfer.train import autocast, seed_iteration, train
+
+INIT_STREAM, STATISTICS_STREAM = 2, 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run needs; plain values, so that it travels to other processes."""
+
+    recipe: dict[str, Any]  # flat and resolved, the manifest's keys included
+    engine: str
+    seed: int
+    label: str
+    directory: str
+
+
+def run(
+    world: World, job: Job, backbone: Backbone | None, training: Sequence[Dataset], test: Dataset
+) -> dict[str, Any]:
+    """Runs the job in this process of `world`; every process returns the same JSON-ready outcome.
+
+    Keys: metrics, account, durations_s, images_per_s, peak_memory_bytes. In the job's directory it leaves
+    log.jsonl, model_final.pth (Detectron2's names), predictions/, per_class.json and samples.png.
+    """
+    cfg = unflatten(job.recipe)
+    engine = load_engine(job.engine)
+    directory = Path(job.directory)
+    records = training_records([r for dataset in training for r in dataset.records], cfg)
+
+    seed_iteration(job.seed, INIT_STREAM, 0, 0)
+    model = engine.build(cfg, world.device)
+    account = _load_init(engine, model, backbone, cfg, job.label)
+    durations: dict[str, float] = {}
+    clock = _Clock(durations)
+    speed = train(engine, model, cfg, records, directory, job.seed, world)
+    clock.lap("train")
+    if cfg.TEST.PRECISE_BN.ENABLED:
+        _precise_bn(engine, model, cfg, records, job.seed, world)
+        clock.lap("precise_bn")
+    if world.main:
+        _save_model(engine, model, directory / "model_final.pth")
+    predictions = _predict(engine, model, cfg, test, world)
+    clock.lap("predict")
+    metrics = evaluate(test, predictions)
+    clock.lap("evaluate")
+    if world.main:
+        write_predictions(test, predictions, directory / "predictions")
+        with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
+            json.dump(evaluate_per_class(test, predictions), file, indent=1)
+        save_samples(test, predictions, directory / "samples.png")
+    return {
+        "metrics": metrics,
+        "account": asdict(account),
+        "durations_s": durations,
+        "images_per_s": speed,
+        "peak_memory_bytes": _peak_memory(world.device),
+    }
+
+
+def _load_init(
+    engine: Engine, model: nn.Module, backbone: Backbone | None, cfg: CfgNode, label: str
+) -> Account:
+    state = engine.state(model)
+    return random_account(state) if backbone is None else load_backbone_into(state, backbone, cfg, label)
+
+
+def _precise_bn(
+    engine: Engine, model: nn.Module, cfg: CfgNode, records: Sequence[dict[str, Any]], seed: int, world: World
+) -> None:
+    """The batches that would have come next in training; afterwards all ranks hold rank 0's statistics."""
+    model.train()
+    number, start = cfg.TEST.PRECISE_BN.NUM_ITER, cfg.SOLVER.MAX_ITER
+    data = training_batches(records, cfg, seed, start=start, rank=world.rank, world_size=world.size)
+    with progress("precise BN", number, quiet=not world.main) as advance:
+
+        def forward(numbered: tuple[int, Any]) -> None:
+            iteration, batch = numbered
+            seed_iteration(seed, STATISTICS_STREAM, iteration, world.rank)
+            with autocast(cfg, world.device):
+                engine.losses(model, batch)
+            advance("")
+
+        precise_bn(model, zip(range(number), data), forward)  # noqa: B905  # the data never ends
+    if world.size > 1:  # pixel counts differ between ranks, and so would the pooled statistics
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
+
+
+def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, world: World) -> list[Prediction]:
+    """Predictions of the whole test set, in its order, on every rank."""
+    model.eval()
+    records = test.records[world.rank :: world.size]
+    mine: list[Prediction] = []
+    with progress("predict", len(records), quiet=not world.main) as advance:
+        for batch in test_batches(records, cfg):
+            with autocast(cfg, world.device):
+                mine.extend(engine.predict(model, batch))
+            advance("")
+    if world.size == 1:
+        return mine
+    parts: list[Any] = [None] * world.size
+    dist.all_gather_object(parts, mine)
+    by_id = {prediction.image_id: prediction for part in parts for prediction in part}
+    return [by_id[record["image_id"]] for record in test.records]
+
+
+def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:
+    """The tuned detector under Detectron2's names; Detectron2 and both our engines load it."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in engine.state(model).items()}
+    with atomic_save(str(path), overwrite_part=True) as file:
+        torch.save({"model": state}, file)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class _Clock:
+    def __init__(self, durations: dict[str, float]):
+        self.durations, self.last = durations, time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.durations[name] = now - self.last
+        self.last = now
