@@ -1,28 +1,98 @@
-"""Command line: `python -m converters INPUT OUTPUT.pkl`."""
+"""Command line: any self-supervised ResNet checkpoint in, a proven Detectron2 backbone file out.
+
+python -m converters INPUT OUTPUT.pkl
+python -m converters --inspect INPUT
+python -m converters --list
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
+
+BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m converters", description=__doc__)
-    parser.add_argument("input")
-    parser.add_argument("output")
-    parser.add_argument("--source")
-    parser.add_argument("--encoder", choices=("online", "ema"))
-    args = parser.parse_args(argv)
-    from converters.backbone import CheckpointError, save_backbone
-    from converters.convert import open_checkpoint
+    """0 on success, 2 with one line on stderr for anything the user can change."""
+    args = _parser().parse_args(argv)
+    from converters.errors import CheckpointError
 
     try:
-        save_backbone(open_checkpoint(args.input, args.source, args.encoder), args.output)
+        return _run(args)
     except CheckpointError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"wrote {args.output}")
+    except MemoryError:
+        print("error: not enough memory to hold this backbone", file=sys.stderr)
+        return 2
+
+
+def _run(args: argparse.Namespace) -> int:
+    from converters.errors import CheckpointError
+
+    if args.list:
+        from converters.report import list_sources
+
+        print(list_sources())
+        return 0
+    if args.inspect:
+        from converters.report import inspect
+
+        print(inspect(args.inspect, args.source, args.encoder, _overrides(args)))
+        return 0
+    if args.input is None or args.output is None:
+        raise CheckpointError("INPUT and OUTPUT are needed (or --inspect INPUT, or --list); see --help")
+    from converters.convert import open_checkpoint
+    from converters.export import export
+
+    backbone = open_checkpoint(args.input, args.source, args.encoder, **_overrides(args))
+    export(backbone, args.output, args.to)
+    facts = backbone.manifest
+    place = ":".join(part for part in (facts["container_path"], facts["prefix"]) if part) or "the top level"
+    print(f"{args.output}: all {facts['num_tensors']} tensors of a ResNet-{facts['depth']}")
+    print(f"source {facts['source']}, {facts['encoder']} encoder, from {place}")
+    print(
+        f"{facts['input_format']}, mean {facts['pixel_mean']}, std {facts['pixel_std']}, "
+        f"STRIDE_IN_1X1 {facts['stride_in_1x1']}"
+    )
+    for note in facts["notes"]:
+        print(note if note.startswith("warning: ") else f"note: {note}")
     return 0
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    stated = {
+        "pixel_mean": args.pixel_mean,
+        "pixel_std": args.pixel_std,
+        "input_format": args.format,
+        "stride_in_1x1": None if args.stride_in_1x1 is None else BOOLEANS[args.stride_in_1x1],
+        "prefix": args.prefix,
+        "accept": tuple(args.accept) or None,
+    }
+    return {key: value for key, value in stated.items() if value is not None}
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary = (__doc__ or "").split("\n\n")[0].removeprefix("Command line: ")
+    parser = argparse.ArgumentParser(prog="python -m converters", description=summary)
+    parser.add_argument("input", nargs="?", help="checkpoint file or HuggingFace folder")
+    parser.add_argument("output", nargs="?", help="file to write, usually *.pkl")
+    parser.add_argument("--inspect", metavar="INPUT", help="report what is in a file, write nothing")
+    parser.add_argument("--list", action="store_true", help="show the known sources")
+    parser.add_argument("--source", metavar="NAME", help="whose file it is, when the content cannot tell")
+    parser.add_argument("--encoder", choices=("online", "ema"), help="default: the one the field evaluates")
+    parser.add_argument("--prefix", help="which of several complete networks, as --inspect shows them")
+    parser.add_argument("--to", choices=("detectron2", "torchvision", "safetensors"), default="detectron2")
+    parser.add_argument(
+        "--pixel-mean", nargs=3, type=float, metavar="X", help="0..255, in the order of --format"
+    )
+    parser.add_argument("--pixel-std", nargs=3, type=float, metavar="X")
+    parser.add_argument("--format", choices=("RGB", "BGR"))
+    parser.add_argument("--stride-in-1x1", choices=tuple(BOOLEANS))
+    parser.add_argument("--accept", action="append", default=[], metavar="CHECK", help="untrained, fused-bn")
+    return parser
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@ left over.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from converters.architecture import COUNTER, Architecture, closest_architecture
+from converters.architecture import BLOCKS, COUNTER, Architecture, blocks_per_stage, closest_architecture
 from converters.candidates import Candidate, TensorSet, strip_wrappers
-from converters.dialects import BY_NAME, vocabulary
+from converters.dialects import BY_NAME, roots
+
+Shape = tuple[int, ...]
+STATISTICS = (".running_mean", ".running_var")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,14 @@ class Account:
     unexpected: tuple[str, ...]
     twice: tuple[str, ...]
     counters_missing: int
+    shapes: Mapping[str, Shape]  # as found, by our names
+    known_depth: bool  # the blocks per stage are those of a ResNet-50, 101 or 152
+
+    @property
+    def fused(self) -> bool:
+        """All is there but the running statistics: norms that were fused into affine maps."""
+        statistics = {name for name in self.architecture.shapes() if name.endswith(STATISTICS)}
+        return set(self.missing) == statistics and not (self.wrong_shape or self.unexpected or self.twice)
 
     @property
     def complete(self) -> bool:
@@ -42,8 +54,9 @@ class Account:
             ("twice", self.twice),
         ]
         told = [f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in groups if names]
-        return f"{self.score} of {total} tensors of a ResNet-{self.architecture.depth} fit; " + "; ".join(
-            told
+        return (
+            f"{max(self.score, 0)} of {total} tensors of a ResNet-{self.architecture.depth} fit; "
+            + "; ".join(told)
         )
 
 
@@ -71,6 +84,8 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
         tuple(unexpected),
         tuple(twice),
         len(counters),
+        shapes,
+        blocks_per_stage(shapes) in BLOCKS.values(),
     )
 
 
@@ -80,7 +95,7 @@ def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
     """
     dialect = BY_NAME[candidate.dialect]
     known = set(candidate.names.values()) | {second for _, _, second in candidate.twice}
-    roots = {word.replace("/", ".").split(".")[0] for word in vocabulary(dialect.name)}
+    inside = roots(dialect.name)
     left = []
     for raw in tensors.tensors:
         if raw in known:
@@ -89,12 +104,12 @@ def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
         if not name.startswith(candidate.prefix):
             continue
         rest = name[len(candidate.prefix) :]
-        if rest.replace("/", ".").split(".")[0] in roots and not rest.endswith(dialect.silent):
+        if rest.replace("/", ".").split(".")[0] in inside and not rest.endswith(dialect.silent):
             left.append(raw)
     return left
 
 
-def _our_shape(candidate: Candidate, name: str) -> tuple[int, ...]:
+def _our_shape(candidate: Candidate, name: str) -> Shape:
     shape = candidate.tensors[name].shape or ()
     if BY_NAME[candidate.dialect].channels_last:
         if len(shape) == 4 and name.endswith(".weight"):

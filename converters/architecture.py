@@ -7,7 +7,7 @@ longest dotted suffix, so one file serves C4, where res5 lives under `roi_heads`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # bottleneck blocks of res2..res5
@@ -65,16 +65,19 @@ def expected_shapes(
     return shapes
 
 
+def blocks_per_stage(names: Iterable[str]) -> tuple[int, ...]:
+    """How many blocks res2..res5 have, (3, 4, 6, 3) for ResNet-50."""
+    blocks = {tuple(name.split(".")[:2]) for name in names if name.startswith("res")}
+    return tuple(sum(block[0] == f"res{stage}" for block in blocks) for stage in (2, 3, 4, 5))
+
+
 def closest_architecture(shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
     """The ResNet that best explains these Detectron2-named shapes; what cannot be read keeps ResNet-50's
     value.
 
     It is a guess to compare with: the caller must still hold `shapes` against `Architecture.shapes()`.
     """
-    counts = [
-        len({name.split(".")[1] for name in shapes if name.startswith(f"res{stage}.")})
-        for stage in (2, 3, 4, 5)
-    ]
+    counts = blocks_per_stage(shapes)
     depth = min(BLOCKS, key=lambda d: sum(abs(a - b) for a, b in zip(BLOCKS[d], counts, strict=True)))
 
     def size(name: str, axis: int, default: int) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from converters.dialects import DIALECTS, vocabulary
+from converters.errors import CheckpointError
 from converters.pickle_objects import Inert
 from converters.tensors import StoredTensor
 
@@ -65,7 +66,7 @@ def tensor_sets(root: Any) -> list[TensorSet]:
             continue
         seen.add(id(value))
         if type(value) is Inert and "_modules" in _state(value):
-            found.append(TensorSet(path, dict(_module_tensors(value, "", 0))))
+            found.append(TensorSet(path, dict(_module_tensors(value))))
             continue
         children = list(_children(value))
         tensors = {name: child for name, child in children if _is_tensor(child)}
@@ -127,17 +128,20 @@ def _with_states(sets: list[TensorSet]) -> list[TensorSet]:
     return sets
 
 
-def _module_tensors(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, StoredTensor]]:
+def _module_tensors(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
     """The tensors of a pickled torch module (an inert placeholder here) under their state dict names."""
-    if type(module) is not Inert or depth > 2 * MAX_DEPTH:
-        return
-    state = _state(module)
-    for group in ("_parameters", "_buffers"):
-        for name, tensor in _children(state.get(group)):
-            if _is_tensor(tensor):
-                yield prefix + name, tensor
-    for name, child in _children(state.get("_modules")):
-        yield from _module_tensors(child, f"{prefix}{name}.", depth + 1)
+    queue: list[tuple[Any, str]] = [(module, "")]
+    for visits in range(MAX_VISITS):
+        if visits >= len(queue):
+            return
+        value, prefix = queue[visits]
+        if type(value) is not Inert or prefix.count(".") > 2 * MAX_DEPTH:
+            continue
+        state = _state(value)
+        for group in ("_parameters", "_buffers"):
+            yield from ((prefix + name, t) for name, t in _children(state.get(group)) if _is_tensor(t))
+        queue.extend((child, f"{prefix}{name}.") for name, child in _children(state.get("_modules")))
+    raise CheckpointError("a pickled module with absurdly many parts")
 
 
 def strip_wrappers(name: str) -> str:
@@ -153,11 +157,14 @@ def find_candidates(tensors: TensorSet) -> list[Candidate]:
     for raw, tensor in tensors.tensors.items():
         name = strip_wrappers(raw)
         for dialect in DIALECTS:
-            split = _split(name, vocabulary(dialect.name), "/" if dialect.channels_last else ".")
+            spelled = name
+            for old, new in dialect.renamed:
+                spelled = spelled.replace(f"/{old}/", f"/{new}/")
+            split = _split(spelled, vocabulary(dialect.name), "/" if dialect.channels_last else ".")
             if split is None:
                 continue
             prefix, ours = split
-            ending = name[len(prefix) :]
+            ending = spelled[len(prefix) :]
             raw_prefix = raw.removesuffix(ending)
             if ours.startswith("res5.") and prefix.endswith("roi_heads."):
                 prefix = prefix.removesuffix("roi_heads.") + "backbone."  # C4 keeps res5 in its head

@@ -45,7 +45,9 @@ def open_checkpoint(
     try:
         choice = choose(opened, source, encoder, wishes)
         weights, notes = read_weights(choice.account)
-        notes = [*choice.notes, *notes, *check_health(choice, weights, wishes.accept)]
+        other = choice.other.candidate if choice.other else None
+        health = check_health(weights, choice.account.candidate, other, wishes.accept)
+        notes = [*choice.notes, *notes, *health]
         manifest = describe(choice, opened.container, notes)
         manifest["source_file"], manifest["source_sha256"] = opened.path.name, opened.verification.result()
     except CheckpointError as error:
@@ -65,8 +67,8 @@ def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
     types: set[str] = set()
     for name, shape in expected.items():
         stored = candidate.tensors.get(name)
-        if stored is None:  # only counters may be missing: account() said so
-            weights[name] = np.zeros(shape, np.int64)
+        if stored is None:  # counters, or the statistics of accepted fused norms: account() said so
+            weights[name] = _default(name, shape)
             continue
         array = stored.array()
         if channels_last and array.ndim == 4:
@@ -83,11 +85,20 @@ def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
             raise CheckpointError(f"{candidate.names[name]} holds numbers that float32 cannot")
         weights[name] = np.array(array.reshape(shape), dtype=np.float32, order="C")
     notes = []
+    if account.fused:
+        notes.append("accepted by the user: fused norms, made neutral statistics; valid with FrozenBN only")
     if account.counters_missing:
         notes.append(f"{account.counters_missing} batch counters are not in the file and were set to 0")
     if types != {"f4"}:
         notes.append(f"weights were stored as {', '.join(sorted(types))} and widened or rounded to float32")
     return weights, notes
+
+
+def _default(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if name.endswith(COUNTER):
+        return np.zeros(shape, np.int64)
+    # 1 - eps, as Detectron2's FrozenBatchNorm2d: with its eps of 1e-5 the affine map is then exact.
+    return np.full(shape, 1 - 1e-5 if name.endswith(".running_var") else 0, np.float32)
 
 
 def describe(choice: Choice, container: str, notes: list[str]) -> dict[str, Any]:

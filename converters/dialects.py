@@ -4,8 +4,9 @@ A template is filled with the indices below for every convolution of the network
 dictionary from a foreign name to Detectron2's. There is no pattern matching, so `bn1` can never be found
 inside `bn10`.
 
-  L l   stage 1..4, 0..3          r     Detectron2's stage 2..5       q     place in a list of children, 4..7
-  i     block in the stage, 0..   j k a convolution 1..3, 0..2, a..c  c n   place in a flat list: 0 2 4, 1 3 5
+  L l   stage 1..4, 0..3                  r     Detectron2's stage 2..5
+  i b   block in the stage, 0.., 1..      q     place in a list of children, 4..7
+  j k a convolution 1..3, 0..2, a..c      c n   place in a flat list: 0 2 4, 1 3 5
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Dialect:
     shortcut: str
     shortcut_norm: str
     parts: Parts = PLAIN_PARTS
+    renamed: tuple[tuple[str, str], ...] = ()  # segments that some versions call differently
     channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
     silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
 
@@ -80,6 +82,26 @@ DIALECTS: tuple[Dialect, ...] = (
         norm="{q}.{i}.bn{j}.{p}",
         shortcut="{q}.0.downsample.0.weight",
         shortcut_norm="{q}.0.downsample.1.{p}",
+    ),
+    Dialect(
+        "obow",
+        "OBoW: torchvision's stages in a numbered list of blocks, 0 being the stem",
+        stem="_feature_blocks.0.Conv.weight",
+        stem_norm="_feature_blocks.0.bn.{p}",
+        conv="_feature_blocks.{L}.{i}.conv{j}.weight",
+        norm="_feature_blocks.{L}.{i}.bn{j}.{p}",
+        shortcut="_feature_blocks.{L}.0.downsample.0.weight",
+        shortcut_norm="_feature_blocks.{L}.0.downsample.1.{p}",
+    ),
+    Dialect(
+        "pycls",
+        "pycls' ResNet",
+        stem="stem.conv.weight",
+        stem_norm="stem.bn.{p}",
+        conv="s{L}.b{b}.f.{a}.weight",
+        norm="s{L}.b{b}.f.{a}_bn.{p}",
+        shortcut="s{L}.b1.proj.weight",
+        shortcut_norm="s{L}.b1.bn.{p}",
     ),
     Dialect(
         "simclr_v2",
@@ -136,6 +158,7 @@ DIALECTS: tuple[Dialect, ...] = (
             (),
         ),
         channels_last=True,
+        renamed=(("initial_conv_1", "initial_conv"), ("initial_batchnorm_1", "initial_batchnorm")),
         silent=("/hidden", "/counter"),
     ),
 )
@@ -160,9 +183,24 @@ def vocabulary(name: str) -> dict[str, str]:
         add(dialect.shortcut, dialect.shortcut_norm, f"res{stage + 2}.0.shortcut", **place)
         for block in range(max(blocks[stage] for blocks in BLOCKS.values())):
             for k in range(3):
-                index = {**place, "i": block, "j": k + 1, "k": k, "a": "abc"[k], "c": 2 * k, "n": 2 * k + 1}
+                index = {
+                    **place,
+                    "i": block,
+                    "b": block + 1,
+                    "j": k + 1,
+                    "k": k,
+                    "a": "abc"[k],
+                    "c": 2 * k,
+                    "n": 2 * k + 1,
+                }
                 add(dialect.conv, dialect.norm, f"res{stage + 2}.{block}.conv{k + 1}", **index)
     return words
+
+
+@cache
+def roots(name: str) -> frozenset[str]:
+    """The first segments of a dialect's names: what starts with one lies inside the network."""
+    return frozenset(word.replace("/", ".").split(".")[0] for word in vocabulary(name))
 
 
 def inverse(name: str, ours: Iterable[str]) -> dict[str, str]:

@@ -1,22 +1,25 @@
-"""One row per publisher: where its backbone sits, which encoder the field evaluates, which pixels it was
-trained on.
-
-Facts were read in the public code named in `reference`; `status` says how sure: "read" (in that code) or
-"inferred". Rows are told apart by content. A file that fits no row is still converted when it holds one
-complete ResNet.
-"""
+"""What a row of the publishers' table says, and how a row is held against the networks found in a file."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-ONLINE, EMA, SINGLE = "online", "ema", "single"
+ONLINE, EMA, SINGLE, BY_WORDS = "online", "ema", "single", "by words"
+ANY = "*"
+STATED = "@stated"  # a layout that other publishers share: taken only when the user names the source
+PERMUTED = "@permuted"  # kernels are stored as a permuted view, as ports from TensorFlow leave them
+READ, INFERRED = "read", "inferred"  # how sure a row is: read in the public code named, or concluded from it
+
+# Words of paths and prefixes that mean the slowly moving copy of the network.
+EMA_STARTS = ("momentum", "target", "teacher", "ema", "key_", "model_ema", "averaged")
+EMA_ENDS = ("_ema", "_teacher", "_target", "_momentum", "_k", "_t")
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Detectron2's INPUT.FORMAT, MODEL.PIXEL_MEAN and MODEL.PIXEL_STD, on the scale 0..255 in that channel
-    order."""
+    """Detectron2's INPUT.FORMAT, MODEL.PIXEL_MEAN and MODEL.PIXEL_STD: 0..255, in that channel order."""
 
     input_format: str
     mean: tuple[float, float, float]
@@ -24,63 +27,82 @@ class Pixels:
 
 
 IMAGENET = Pixels("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-ZERO_ONE = Pixels(
-    "RGB", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
-)  # Google's SimCLR: [0, 1], nothing subtracted
-CAFFE = Pixels(
-    "BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0)
-)  # the std is folded into the first convolution
+ZERO_ONE = Pixels("RGB", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # [0, 1], nothing subtracted
+CAFFE = Pixels("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0))  # the std is folded into the stem
+PYCLS = Pixels("BGR", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One place of a backbone in a publisher's file: dictionary path ("*" matches any), prefix without
-    wrappers, role.
+    """One place of a backbone: dictionary path, prefix without wrapper segments, role, and what marks it.
+
+    Path and prefix may be patterns. A marker is a pattern of a tensor name in the same dictionary, "/key" for
+    a key at the top of the file, or one of the words above that start with "@".
     """
 
     path: str
     prefix: str
     role: str = SINGLE
+    markers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Source:
+    """One publisher's kind of file. `encoder` is the role that the field evaluates."""
+
     name: str
     title: str
     layouts: tuple[Layout, ...]
-    encoder: str  # the role that the field evaluates
     reference: str
-    markers: tuple[
-        str, ...
-    ] = ()  # tensor names (patterns) of the same dictionary, or top-level keys as "/key"
-    dropped: tuple[str, ...] = ()  # what else such a file holds, for the page and the report
-    dialect: str = "torchvision"
+    encoder: str = SINGLE
+    dropped: str = ""  # what else such a file holds
+    dialects: tuple[str, ...] = ("torchvision",)
     pixels: Pixels = IMAGENET
     stride_in_1x1: bool = False
-    status: str = "read"
+    status: str = READ
     note: str = ""
+    warning: str = ""  # goes into every manifest
 
 
-SOURCES: tuple[Source, ...] = (
-    Source(
-        "moco",
-        "MoCo v1/v2",
-        (Layout("state_dict", "encoder_q.", ONLINE), Layout("state_dict", "encoder_k.", EMA)),
-        ONLINE,
-        "facebookresearch/moco main_moco.py, moco/builder.py",
-        markers=("queue",),
-        dropped=("encoder_q.fc.*", "encoder_k.*", "queue", "queue_ptr"),
-    ),
-    Source(
-        "torchvision",
-        "torchvision",
-        (Layout("", ""),),
-        SINGLE,
-        "pytorch/vision torchvision/models/resnet.py",
-        dropped=("fc.*",),
-    ),
-)
-BY_NAME = {source.name: source for source in SOURCES}
-UNKNOWN = Source(
-    "unknown", "any other torchvision-named ResNet", (Layout("*", "*"),), ONLINE, "", status="inferred"
-)
+@dataclass(frozen=True)
+class Place:
+    """What a row is compared with: one complete network of a file and its surroundings."""
+
+    path: str
+    prefix: str
+    dialect: str
+    names: Collection[str]  # all tensor names of the dictionary, without wrapper segments
+    top_keys: Collection[str]
+    permuted: bool
+
+
+def matching_layout(source: Source, place: Place, stated: bool) -> Layout | None:
+    """The first layout of the row that describes this place, or None."""
+    if ANY not in source.dialects and place.dialect not in source.dialects:
+        return None
+    for layout in source.layouts:
+        if (
+            fnmatchcase(place.path, layout.path)
+            and fnmatchcase(place.prefix, layout.prefix)
+            and all(_present(marker, place, stated) for marker in layout.markers)
+        ):
+            return layout
+    return None
+
+
+def role_of(layout: Layout, place: Place) -> str:
+    """The layout's role; where the row leaves it open, the words of path and prefix decide."""
+    if layout.role != BY_WORDS:
+        return layout.role
+    words = [word for word in f"{place.path}.{place.prefix}".replace("/", ".").lower().split(".") if word]
+    return EMA if any(word.startswith(EMA_STARTS) or word.endswith(EMA_ENDS) for word in words) else ONLINE
+
+
+def _present(marker: str, place: Place, stated: bool) -> bool:
+    if marker == STATED:
+        return stated
+    if marker == PERMUTED:
+        return place.permuted or stated
+    if marker.startswith("/"):
+        return marker[1:] in place.top_keys
+    return any(fnmatchcase(name, marker) for name in place.names)

@@ -1,0 +1,96 @@
+"""Makes `docs/checkpoints.md` from the tables: `python -m converters.page > docs/checkpoints.md`."""
+
+from __future__ import annotations
+
+from converters.dialects import DIALECTS
+from converters.health import ACCEPTABLE
+from converters.publishers import SOURCES, UNKNOWN
+from converters.reading import FOLDERS, NO_CHECKPOINT
+from converters.refusals import REASONS
+from converters.sources import STATED, Layout, Source
+
+INTRODUCTION = """# Checkpoints
+
+This page is made from the tables in `converters/` by `python -m converters.page`; a test keeps the two equal.
+
+`python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
+Detectron2. It takes exactly one complete ResNet with all its tensors, or refuses with the reason. Reading
+runs no code of the file. `--inspect INPUT` shows what is inside, `--list` the names below.
+"""
+SOURCES_INTRODUCTION = """## Sources
+
+*Encoder* is the one that the field evaluates and that is taken unless `--encoder` says otherwise.
+*Found at* is the dictionary and the prefix, without wrapper segments (`module`, `_orig_mod`, FSDP's and
+checkpointing's). *Pixels* are Detectron2's `INPUT.FORMAT`, `PIXEL_MEAN` and `PIXEL_STD`. *Sure* is "read"
+where the fact stands in the public code named, "inferred" where it follows from it. A layout marked with
+`--source` is shared by several publishers and is only taken for this row when you name it.
+"""
+
+
+def page() -> str:
+    """The whole page as text."""
+    parts = [
+        INTRODUCTION,
+        SOURCES_INTRODUCTION,
+        _table(
+            ("Name", "Source", "Encoder", "Found at", "Pixels", "Stride in", "Dropped", "Sure", "Reference"),
+            [_row(source) for source in (*SOURCES, UNKNOWN)],
+        ),
+        "### Remarks\n",
+        "\n".join(f"- `{s.name}`: {s.note or s.warning}." for s in (*SOURCES, UNKNOWN) if s.note or s.warning)
+        + "\n",
+        "## Dialects\n\nTemplates of the names. Letters stand for stage, block and convolution.\n",
+        _table(
+            ("Dialect", "Used by", "Stem", "Convolution", "Norm", "Shortcut"),
+            [(d.name, d.about, *(f"`{t}`" for t in (d.stem, d.conv, d.norm, d.shortcut))) for d in DIALECTS],
+        ),
+        "## Refused, with the reason\n",
+        "\n".join(f"- {text}" for _, text in REASONS) + "\n",
+        "Folders:\n",
+        "\n".join(f"- with `{pattern}`: {text}" for pattern, text in FOLDERS) + "\n",
+        "Files that are no checkpoints are named by their first bytes:\n",
+        "\n".join(f"- {text}" for text in dict.fromkeys(text for _, text in NO_CHECKPOINT)) + "\n",
+        "## Health\n\nValues that are not finite and variances not positive are always refused. These"
+        " can be accepted with `--accept NAME`, which the manifest records:\n",
+        "\n".join(f"- `{name}`: {text}" for name, text in ACCEPTABLE.items()) + "\n",
+    ]
+    return "\n".join(parts)
+
+
+def _row(source: Source) -> tuple[str, ...]:
+    pixels = source.pixels
+    return (
+        f"`{source.name}`",
+        source.title,
+        source.encoder,
+        "<br>".join(map(_layout, source.layouts)),
+        f"{pixels.input_format}<br>{_numbers(pixels.mean)}<br>{_numbers(pixels.std)}",
+        "1x1" if source.stride_in_1x1 else "3x3",
+        source.dropped or "-",
+        source.status,
+        source.reference or "-",
+    )
+
+
+def _layout(layout: Layout) -> str:
+    path = "any dictionary" if layout.path == "*" else f"`{layout.path}`" if layout.path else "top level"
+    prefix = "any prefix" if layout.prefix == "*" else f"`{layout.prefix}`" if layout.prefix else "no prefix"
+    marks = [f"`{mark.lstrip('/')}`" for mark in layout.markers if not mark.startswith("@")]
+    told = f", told by {' and '.join(marks)}" if marks else ""
+    return f"{path}, {prefix} ({layout.role}){told}{', with `--source`' if STATED in layout.markers else ''}"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return (
+        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    print(page(), end="")
