@@ -42,7 +42,9 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument("--suite", nargs="+", help="only these suites")
     table.add_argument("--metrics", nargs="+", help='only these, e.g. "bbox/AP bbox/AP50"')
     table.add_argument("--reference", help="init that gaps are taken to (default: supervised, else msra)")
-    table.add_argument("--no-published", action="store_true", help="our rows only")
+    table.add_argument(
+        "--no-published", action="store_true", help="our rows only, not held against any paper"
+    )
 
     paper = commands.add_parser("paper", help="the tables of MoCo v1 and v2, with our rows where they exist")
     _directory(paper)

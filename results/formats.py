@@ -8,10 +8,11 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from results.layout import Table, grid
+from results.layout import Piece, Table, grid
 from results.table import to_frame, to_markdown
 
 COLORS = {"good": "green", "bad": "red"}
+LATEX_COLORS = {"good": "green!50!black", "bad": "red!70!black"}  # plain green is too light on paper
 CSV_COLUMNS = [
     "table",
     "origin",
@@ -64,7 +65,11 @@ def term(tables: Sequence[Table], width: int | None = None, color: bool = False)
         for i, head in enumerate(heads):
             shown.add_column(head, justify="right" if 0 < i <= len(table.columns) else "left")
         for row, line in zip(table.rows, lines, strict=True):
-            texts = [Text(piece.text, style=COLORS.get(piece.tone, "")) for piece in line]
+            texts = [
+                Text.assemble(number, (gap, COLORS.get(piece.tone, "")))
+                for piece in line
+                for number, gap in [piece.split]
+            ]
             shown.add_row(*texts, style="dim" if row.origin == "published" else "")
         console.print(shown)
         for note in table.footnotes:
@@ -115,26 +120,26 @@ def html_page(tables: Sequence[Table]) -> str:
     )
 
 
-def html_table(table: Table) -> str:
+def html_table(table: Table, heading: bool = True) -> str:
     """Heading, table and footnotes as an HTML fragment."""
     heads, lines = grid(table)
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
     body = []
     for row, line in zip(table.rows, lines, strict=True):
-        fields = (
-            f'<td class="{piece.tone}">{html.escape(piece.text)}</td>'
-            if piece.tone
-            else f"<td>{html.escape(piece.text)}</td>"
-            for piece in line
-        )
-        body.append(f'<tr class="{row.origin}">{"".join(fields)}</tr>')
+        fields = "".join(f"<td>{_html_field(piece)}</td>" for piece in line)
+        body.append(f'<tr class="{row.origin}">{fields}</tr>')
     notes = "<br>".join(html.escape(note) for note in table.footnotes)
+    title = f"<h3>{html.escape(table.title)}</h3>\n" if heading else ""
     return (
-        f"<h3>{html.escape(table.title)}</h3>\n"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
+        f'{title}<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
         + "\n".join(body)
         + f'\n</tbody></table></div>\n<p class="notes">{notes}</p>'
     )
+
+
+def _html_field(piece: Piece) -> str:
+    number, gap = (html.escape(part) for part in piece.split)
+    return f'{number}<span class="{piece.tone}">{gap}</span>' if gap else number
 
 
 def latex_escape(text: str) -> str:
@@ -159,12 +164,9 @@ def _latex_table(table: Table) -> str:
         previous = row.origin
         fields = []
         for piece in line:
-            text = latex_escape(piece.text)
-            if piece.tone:
-                # xcolor's plain green is too light to read on paper
-                color = {"good": "green!50!black", "bad": "red!70!black"}[piece.tone]
-                text = f"\\textcolor{{{color}}}{{{text}}}"
-            fields.append(text)
+            number, gap = piece.split
+            colored = f"\\textcolor{{{LATEX_COLORS[piece.tone]}}}{{{latex_escape(gap)}}}" if gap else ""
+            fields.append(latex_escape(number) + colored)
         # a bracket or star right after \\\\ would be read as its argument
         fields[0] = "{}" + fields[0] if fields[0].startswith(("[", "*")) else fields[0]
         out.append(" & ".join(fields) + " \\\\")

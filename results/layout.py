@@ -65,6 +65,11 @@ class Row:
     published_as: str = ""  # our row's counterpart, and how far we are from it by column
     to_published: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def marked_label(self) -> str:
+        """The label with the marks of its footnotes: "moco (demo) (a b)"."""
+        return f"{self.label} ({' '.join(self.marks)})" if self.marks else self.label
+
 
 @dataclass
 class Table:
@@ -93,10 +98,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Piece:
-    """One field of the grid."""
+    """One field of the grid; the tone colours its gap, the part in brackets, as in the papers."""
 
     text: str
     tone: str = ""
+
+    @property
+    def split(self) -> tuple[str, str]:
+        """The number and its gap: ("55.9 ± 0.2 (5) ", "[+2.4**]"); all is number where there is no tone."""
+        if not self.tone:
+            return self.text, ""
+        number, bracket, gap = self.text.rpartition("[")
+        return number, bracket + gap
 
 
 def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
@@ -109,10 +122,9 @@ def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
     side = {head: texts for head, texts in side.items() if any(texts)}
     lines = []
     for i, row in enumerate(table.rows):
-        label = f"{row.label} ({' '.join(row.marks)})" if row.marks else row.label
         cells = [row.cells.get(column, Cell()) for column in table.columns]
         numbers = [Piece(cell.text, cell.tone) for cell in cells]
-        lines.append([Piece(label), *numbers, *(Piece(texts[i]) for texts in side.values())])
+        lines.append([Piece(row.marked_label), *numbers, *(Piece(texts[i]) for texts in side.values())])
     return ["init", *table.columns, *side], lines
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from results.layout import Cell, Row, Table, grid
 from results.published import PublishedRow, load_published, published_for_suite
-from results.record import flat_metrics
+from results.record import RecordError, flat_metrics
 from results.significance import mean_std, welch_p
 from results.trials import Trials, group_trials
 
@@ -73,10 +73,20 @@ def build_suite_table(
     `metrics`: flat names ("bbox/AP"), by default those that the papers print. `reference`: the init that gaps
     are taken to, by default the supervised one. `papers`: all published rows, where they are already loaded.
     """
+    if reference and ours and all(trials.init != reference for trials in ours):
+        known = ", ".join(dict.fromkeys(trials.init for trials in ours))
+        raise RecordError(f"no init {reference!r} in {suite} to take gaps to; there are {known}")
     papers = load_published() if papers is None else papers
     rows = published_for_suite(papers, suite)
     columns = list(metrics or default_metrics(ours, [name for row in rows for name in row.values]))
-    table = Table(suite, columns, our_rows(ours, columns, rows, reference))
+    known_metrics = {name for row in rows for name in row.values}
+    known_metrics.update(
+        name for trials in ours for record in trials.records for name in flat_metrics(record)
+    )
+    for name in metrics or ():
+        if name not in known_metrics:
+            raise RecordError(f"no metric {name!r} in {suite}; there are {', '.join(sorted(known_metrics))}")
+    table = Table(suite, columns, our_rows(ours, columns, rows if published else [], reference))
     add_notes(table, ours, reference)
     if published:
         schedules = {row.schedule for row in rows}

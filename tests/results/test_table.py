@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from results.record import RecordError
 from results.table import build_suite_table, suite_table, to_markdown
+from results.trials import group_trials
 
 
 def cell(records: list[Any], init: str = "moco", metric: str = "bbox/AP") -> str:
@@ -20,11 +24,11 @@ def test_ours_come_first_in_the_papers_order_then_the_published_rows(make_record
     records = [make_record(init) for init in ("moco", "supervised", "random")]
     frame = suite_table(records, "voc_c4")
     assert list(frame.index[:3]) == ["random", "supervised", "moco"]
-    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "bbox/AP75", "status", "source"]
-    published = frame.loc["super_IN1M, 24k_iter"]
+    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "bbox/AP75", "to published", "status", "source"]
+    published = frame.loc["super_IN1M"]
     assert (published["bbox/AP"], published["bbox/AP50"], published["bbox/AP75"]) == ("53.5", "81.3", "58.8")
     assert published["source"] == "arXiv:1911.05722v3 Table 2b"
-    assert frame.index.is_unique
+    assert sum(frame.index == "super_IN1M") == 1  # Table 1 of v2 repeats it
 
 
 def test_failed_and_missing_trials_show_beside_the_mean(make_record: Any) -> None:
@@ -58,11 +62,70 @@ def test_smoke_rows_are_marked(make_record: Any) -> None:
     markdown = to_markdown(suite_table(records, "voc_c4"))
     assert "| moco (a) " in markdown
     assert "| random " in markdown
-    assert "(a) not comparable: smoke: miniature sizes and schedule" in markdown
+    assert "(a) not comparable with published numbers: smoke: miniature sizes and schedule" in markdown
 
 
 def test_metrics_of_a_suite_that_no_paper_has(make_record: Any) -> None:
     values = {"bbox": {"AP50": 2.0, "AP": 1.0, "AP-cat": 9.0}, "segm": {"AP": 3.0}}
-    table = build_suite_table([make_record(suite="my_suite", metrics=values)], "my_suite")
-    assert table.columns == ["bbox/AP", "bbox/AP50", "segm/AP"]
-    assert [row.origin for row in table.rows] == ["ours"]
+    frame = suite_table([make_record(suite="my_suite", metrics=values)], "my_suite")
+    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "segm/AP", "status"]
+    chosen = suite_table([make_record()], "voc_c4", metrics=["bbox/AP75"], published=False)
+    assert list(chosen.columns) == ["bbox/AP75", "status"]
+
+
+def test_gap_to_the_supervised_row_with_its_test(make_record: Any) -> None:
+    records = [make_record("supervised", t, ap) for t, ap in enumerate((53.0, 53.2, 53.4))]
+    records += [make_record("better", t, ap) for t, ap in enumerate((54.0, 54.2, 54.4))]
+    records += [make_record("same", t, ap) for t, ap in enumerate((52.0, 53.2, 54.5))]
+    records += [make_record("once", 0, 50.0), make_record("worse", 0, 52.5), make_record("worse", 1, 52.5)]
+    table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", published=False)
+    cells = {row.label: row.cells["bbox/AP"] for row in table.rows}
+    assert cells["supervised"].gap is None
+    assert cells["better"].text == "54.2 ± 0.2 (3) [+1.0**]"
+    assert cells["better"].tone == "good"
+    # an independent value: t = 6.1237, df = 4, two-sided p = 0.0036
+    assert cells["better"].p == pytest.approx(0.0036, abs=1e-4)
+    assert cells["same"].text == "53.2 ± 1.3 (3) [+0.0 ns]"
+    assert cells["same"].tone == ""
+    assert cells["once"].text == "50.0 (1) [-3.2]"
+    assert cells["once"].p is None
+    assert cells["worse"].tone == "bad"
+    assert "gap to the row supervised" in " ".join(table.footnotes)
+
+
+@pytest.mark.parametrize("name", ["recipe_sha256", "data_sha256", "engine_version"])
+def test_rows_of_another_recipe_data_or_engine_are_not_compared(make_record: Any, name: str) -> None:
+    records = [make_record("supervised"), make_record("moco", **{name: "0" * 64})]
+    table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", published=False)
+    moco = table.rows[1]
+    assert moco.cells["bbox/AP"].gap is None
+    words = {"recipe_sha256": "recipe", "data_sha256": "data", "engine_version": "engine version"}
+    assert [table.notes[mark] for mark in moco.marks] == [
+        f"not compared with supervised: different {words[name]}"
+    ]
+
+
+def test_another_reference_can_be_named(make_record: Any) -> None:
+    records = [make_record("supervised", ap=50.0), make_record("mine", ap=40.0), make_record("moco", ap=45.0)]
+    table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", published=False, reference="mine")
+    assert [row.cells["bbox/AP"].gap for row in table.rows] == [10.0, None, 5.0]
+    with pytest.raises(RecordError, match="no init 'yours'"):
+        build_suite_table(group_trials(records)["voc_c4"], "voc_c4", reference="yours")
+
+
+def test_distance_to_the_published_row(make_record: Any) -> None:
+    records = [make_record("msra", ap=53.0), make_record("moco_v2_IN1M_200ep", ap=57.1), make_record("mine")]
+    records += [make_record("random", ap=30.0, because=("smoke",))]
+    frame = suite_table(records, "voc_c4")
+    assert frame.loc["msra", "to published"] == "super_IN1M: -0.5 -3.3 -0.8"
+    assert frame.loc["moco_v2_IN1M_200ep", "to published"].iloc[0] == "moco_v2_IN1M_200ep: +0.1 -0.3 -1.5"
+    assert frame.loc["mine", "to published"] == ""
+    assert frame.loc["random (a)", "to published"] == ""
+
+
+def test_published_rows_show_the_papers_own_gaps(make_record: Any) -> None:
+    frame = suite_table([make_record()], "voc_c4")
+    assert frame.loc["moco_IG1B", "bbox/AP75"] == "63.7 [+4.9]"
+    assert frame.loc["super_IN1M", "bbox/AP75"] == "58.8"
+    # Table 3 has no supervised row, so no gap is invented for it
+    assert frame.loc["memory_bank_IN1M", "bbox/AP75"] == "60.6"

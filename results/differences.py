@@ -1,0 +1,125 @@
+"""What differs between the rows of a table: configuration, weights, environment, cost; and what to warn
+of.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.trials import Trials
+
+# of a backbone's manifest, what a reader needs to tell two inits apart
+MANIFEST = ("source", "source_file", "encoder", "input_format", "pixel_mean", "pixel_std", "stride_in_1x1")
+
+
+def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Lines [key, value per column] for the keys whose values are not equal in all columns; "-" where
+    absent.
+    """
+    keys = dict.fromkeys(key for column in columns.values() for key in column)
+    lines = []
+    for key in keys:
+        values = [show(column[key]) if key in column else "-" for column in columns.values()]
+        if len(set(values)) > 1:
+            lines.append([key, *values])
+    return lines
+
+
+def show(value: Any) -> str:
+    """A configuration value as people write it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def recipes(rows: Sequence[Trials]) -> dict[str, dict[str, Any]]:
+    """Label -> resolved configuration of the row's first record, its overrides as one more key."""
+    found = {}
+    for row in rows:
+        record = row.records[0]
+        overrides = " ".join(f"{key} {value}" for key, value in record["overrides"])
+        found[row.label] = {**record["recipe"], **({"(overrides)": overrides} if overrides else {})}
+    return found
+
+
+def weights(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
+    """Heads and lines of the table of initial weights: where they come from, and that they were all set."""
+    heads = ["init", *MANIFEST, "tensors set", "left at initial value"]
+    lines = []
+    for row in rows:
+        record = row.records[0]
+        manifest, account = record.get("init_manifest") or {}, record.get("init_account") or {}
+        known = [show(manifest[key]) if manifest.get(key) is not None else "-" for key in MANIFEST]
+        tensors = f"{account.get('set', '?')} of {account.get('total', '?')}"
+        lines.append([row.label, *known, tensors, ", ".join(map(str, account.get("fresh") or [])) or "-"])
+    return heads, lines
+
+
+def costs(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
+    """Heads and lines: means over finished trials of hours, images per second and peak memory."""
+    heads = ["init", "finished", "training h", "all steps h", "images/s", "peak memory GB"]
+    lines = []
+    for row in rows:
+        finished = row.finished
+        numbers = [
+            [(record["durations_s"].get("train") or 0) / 3600 for record in finished],
+            [sum(filter(None, record["durations_s"].values())) / 3600 for record in finished],
+            [record["images_per_s"] for record in finished if record.get("images_per_s")],
+            [record["peak_memory_bytes"] / 1e9 for record in finished if record.get("peak_memory_bytes")],
+        ]
+        means = [f"{sum(values) / len(values):.2f}" if values else "-" for values in numbers]
+        lines.append([row.label, str(len(finished)), *means])
+    return heads, lines
+
+
+def environments(records: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Lines [key, values]: every value seen with its number of records, or the value alone where all
+    agree.
+    """
+    seen: dict[str, Counter[str]] = {}
+    for record in records:
+        for key, value in (record.get("environment") or {}).items():
+            seen.setdefault(key, Counter())[show(value)] += 1
+        engine = record.get("engine") or {}
+        if engine:
+            seen.setdefault("engine", Counter())[f"{engine.get('name')} {engine.get('version')}"] += 1
+    return [
+        [
+            key,
+            ", ".join(f"{value} ({n} records)" if len(values) > 1 else value for value, n in values.items()),
+        ]
+        for key, values in seen.items()
+    ]
+
+
+def warnings(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) -> list[str]:
+    """What a reader must know before quoting a number, most serious first."""
+    found = [f"left out: {problem}" for problem in problems]
+    for suite, rows in suites.items():
+        for row in rows:
+            found += [
+                f"{suite}, {row.label}, trial {record['trial']} failed: {last_line(record['error'])}"
+                for record in row.records
+                if record["status"] == "failed"
+            ]
+            rest = {name: n for name, n in row.states.items() if name not in ("finished", "failed")}
+            if rest:
+                found.append(f"{suite}, {row.label}: " + ", ".join(f"{n} {name}" for name, n in rest.items()))
+            account = row.records[0].get("init_account") or {}
+            if account.get("set") != account.get("total"):
+                found.append(f"{suite}, {row.label}: {account['set']} of {account['total']} tensors were set")
+        reasons = dict.fromkeys(why for row in rows for why in row.reasons)
+        found += [f"{suite}: not comparable with published numbers: {why}" for why in reasons]
+        for name in ("torch", "torchvision", "gpu", "git_commit"):
+            finished = (record for row in rows for record in row.finished)
+            values = {show((record.get("environment") or {}).get(name)) for record in finished}
+            if len(values) > 1:
+                found.append(f"{suite}: trials ran with different {name}: {', '.join(sorted(values))}")
+    return found
+
+
+def last_line(error: str) -> str:
+    """Of a traceback, the line that says what happened."""
+    lines = [line for line in error.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""

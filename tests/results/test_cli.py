@@ -1,0 +1,115 @@
+"""`python -m results` from outside: what it prints, where, with which exit code, and how soon."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results import __main__ as cli
+from results.formats import FORMATS
+from results.store import save_record
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def runs(tmp_path: Path, make_record: Any) -> Path:
+    for init in ("random", "supervised", "moco"):
+        for trial in range(2):
+            save_record(make_record(init, trial, 50.0 + trial), tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "results", *map(str, arguments)]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    started = time.perf_counter()
+    done = run("--help")
+    assert time.perf_counter() - started < 1
+    assert done.returncode == 0
+    code = (
+        "import sys, results.__main__ as m; m.build_parser(); print([n for n in HEAVY if n in sys.modules])"
+    )
+    heavy = "HEAVY = ['torch', 'pandas', 'numpy', 'rich', 'matplotlib']; "
+    assert subprocess.check_output([sys.executable, "-c", heavy + code], text=True, cwd=ROOT) == "[]\n"
+
+
+def test_no_command_imports_torch(runs: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom results.__main__ import main\n"
+        f"for a in (['table', '{runs}'], ['paper'], ['verify', '{runs}'], "
+        f"['report', '{runs}', '-o', '{tmp_path}/r.html']):\n    assert main(a) == 0\n"
+        "assert 'torch' not in sys.modules\n"
+        "ours = {'pretrain', 'converters', 'transfer', 'benchmarks'}\n"
+        "assert not ours & {name.split('.')[0] for name in sys.modules}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_default_directory_is_runs(runs: Path) -> None:
+    done = run("table", "--no-published", cwd=runs.parent)
+    assert done.returncode == 0, done.stderr
+    assert "50.5 ± 0.7 (2)" in done.stdout
+    assert "super_IN1M" not in done.stdout
+    assert "voc_c4" in run("paper", "--table", "2", cwd=runs.parent).stdout
+
+
+def test_formats_and_files(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(FORMATS) == list(cli.FORMATS)
+    for name in cli.FORMATS:
+        output = tmp_path / f"out.{name}"
+        assert cli.main(["table", str(runs), "--format", name, "-o", str(output)]) == 0
+        capsys.readouterr()
+        assert cli.main(["table", str(runs), "--format", name]) == 0
+        assert capsys.readouterr().out == output.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["table", "{runs}/nowhere"], "no records in"),
+        (["table", "{runs}/.."], "there are some in runs"),
+        (["table", "{runs}", "--suite", "voc"], "no records of voc in"),
+        (["table", "{runs}", "--reference", "mocco"], "no init 'mocco' in voc_c4"),
+        (["table", "{runs}", "--metrics", "AP"], "no metric 'AP' in voc_c4; there are bbox/AP, bbox/AP50"),
+        (["paper", "--table", "9"], "no table 9 in the papers"),
+        (["paper", "{runs}/nowhere"], "no records in"),
+        (["verify", "{runs}/nowhere"], "is not a directory"),
+        (["report", "{runs}/nowhere"], "no records in"),
+        (["report", "{runs}", "-o", "{runs}/no/such/file.html"], "No such file or directory"),
+        (["merge", "{runs}", "{runs}"], "is the destination itself"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(
+    runs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert cli.main([argument.format(runs=runs) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_broken_record_is_named_and_left_out(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = next(runs.glob("records/*/*.json"))
+    broken.write_text("{")
+    assert cli.main(["table", str(runs)]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"warning: left out {broken}")
+    assert cli.main(["verify", str(runs)]) == 1
+    assert "problem: records/voc_c4/" in capsys.readouterr().out
+
+
+def test_merge_prints_its_account(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["merge", str(tmp_path / "all"), str(runs)]) == 0
+    assert capsys.readouterr().out == f"{runs}: 6 records, 6 new, 0 replaced\n"
