@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class Dataset:
     """
 
     name: str
-    records: list[dict[str, Any]]
+    records: Sequence[dict[str, Any]]
     metadata: dict[str, Any]
     summary: dict[str, Any]
     ground_truth: Any = field(default=None, repr=False, compare=False)

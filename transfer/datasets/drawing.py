@@ -11,24 +11,34 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
+from transfer.datasets.figure import Figure, draw_figure
+
 _SUPERSAMPLE = 4
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a class is drawn: outlines in the unit square, mean colour (RGB), height over width."""
+    """How a class is drawn: outline in the unit square (or "person"), mean colour (RGB), height over width.
+
+    scale: larger or smaller than the other classes. weight: how often it comes, relative to the others.
+    """
 
     shape: str
     colour: tuple[int, int, int]
     aspect: float
+    scale: float = 1.0
+    weight: float = 1.0
 
 
 @dataclass
 class Drawn:
-    """One drawn object: its class name and the (H, W) bool mask of its visible pixels."""
+    """One drawn object: its class name, the (H, W) bool mask of its visible pixels, and the figure of a
+    person.
+    """
 
     name: str
     mask: np.ndarray
+    figure: Figure | None = None
 
     def box(self) -> tuple[int, int, int, int]:
         """x0, y0, x1, y1 in 0-based pixels, x1 and y1 exclusive."""
@@ -120,10 +130,10 @@ def scene(
     drawn: list[Drawn] = []
     boxes: list[tuple[float, float, float, float]] = []
     for _ in range(int(rng.integers(min_objects, max_objects + 1))):
-        name = list(looks)[int(rng.integers(len(looks)))]
+        name = _pick(rng, looks)
         look = looks[name]
         for _ in range(30):
-            longer = rng.uniform(min_size, max_size) * min(width, height)
+            longer = min(rng.uniform(min_size, max_size) * look.scale, 0.95) * min(width, height)
             aspect = look.aspect * rng.uniform(0.85, 1.18)
             w, h = (longer / aspect, longer) if aspect > 1 else (longer, longer * aspect)
             x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
@@ -132,15 +142,23 @@ def scene(
                 break
         else:
             continue
-        coverage = outline(look.shape, box, width, height)
+        figure = draw_figure(rng, box, width, height) if look.shape == "person" else None
+        coverage = figure.coverage() if figure else outline(look.shape, box, width, height)
         mask = coverage > 127
         paint(rng, pixels, coverage, look.colour)
         for other in drawn:
             other.mask &= ~mask  # the later object lies in front
-        drawn.append(Drawn(name, mask))
+        drawn.append(Drawn(name, mask, figure))
         boxes.append(box)
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    return image, drawn
+    return image, [d for d in drawn if d.mask.any()]
+
+
+def _pick(rng: np.random.Generator, looks: dict[str, Look]) -> str:
+    weights = np.array([look.weight for look in looks.values()])
+    if (weights == 1).all():
+        return list(looks)[int(rng.integers(len(looks)))]
+    return list(looks)[int(rng.choice(len(looks), p=weights / weights.sum()))]
 
 
 def _covered(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +13,7 @@ _EXIF_ORIENTATION = 0x0112
 _READERS = 8
 
 
-def check_images(records: list[dict[str, Any]], findings: Findings) -> None:
+def check_images(records: Sequence[dict[str, Any]], findings: Findings) -> None:
     """Opens the image of each record; problems go to `findings` in the order of the records."""
     with ThreadPoolExecutor(_READERS) as pool:
         probes = pool.map(lambda r: _probe(r["file_name"]), records)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from transfer.datasets import voc
+from transfer.datasets import cityscapes, coco, lvis, semantic, voc
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.findings import Findings
 from transfer.errors import DataError
 
-SPECS: dict[str, Spec] = {spec.name: spec for spec in [*voc.SPECS]}
+SPECS: dict[str, Spec] = {
+    spec.name: spec
+    for spec in [
+        *voc.SPECS,
+        *coco.SPECS,
+        *lvis.SPECS,
+        *cityscapes.SPECS,
+        *semantic.SPECS,
+    ]
+}
 
 
 def dataset_names() -> list[str]:

@@ -14,7 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from transfer.datasets.registry import SPECS, describe_layout
+from transfer.datasets.registry import describe_layout
+from transfer.datasets.synthetic_cityscapes import write_cityscapes_folder
+from transfer.datasets.synthetic_coco import write_coco_folder
+from transfer.datasets.synthetic_lvis import write_lvis_folder
+from transfer.datasets.synthetic_mesh import write_mesh_folder
 from transfer.datasets.synthetic_voc import write_voc_kit
 from transfer.errors import DataError
 
@@ -36,6 +40,10 @@ class Size:
 WRITERS: dict[str, Callable[[Path, Size], None]] = {
     "VOC2007": lambda folder, size: write_voc_kit(folder, 2007, **asdict(size)),
     "VOC2012": lambda folder, size: write_voc_kit(folder, 2012, **asdict(size)),
+    "coco": lambda folder, size: write_coco_folder(folder, **asdict(size)),
+    "lvis": lambda folder, size: write_lvis_folder(folder, **asdict(size)),
+    "cityscapes": lambda folder, size: write_cityscapes_folder(folder, **asdict(size)),
+    "densepose": lambda folder, _: write_mesh_folder(folder),
 }
 
 
@@ -60,19 +68,15 @@ def make_synthetic(
     size = Size(train_images, test_images, image_size, seed)
     root = Path(root).expanduser().absolute()
     root.mkdir(parents=True, exist_ok=True)
-    for folder in dict.fromkeys(_folder(name) for name in names):
+    wanted = dict.fromkeys(folder for name in names for folder in _folders(name))
+    for folder in wanted:
         _make(root / folder, size, WRITERS[folder])
 
 
-def _folder(name: str) -> str:
-    folder = describe_layout(name).split("/")[0]  # also refuses unknown names
-    if folder not in WRITERS:
-        raise DataError(f"no synthetic data for {name}; there is some for: {', '.join(_with_writer())}")
-    return folder
-
-
-def _with_writer() -> list[str]:
-    return [s.name for s in SPECS.values() if s.layout[0].split("/")[0] in WRITERS]
+def _folders(name: str) -> list[str]:
+    """The folders under the data root that a data set is read from (refuses unknown names)."""
+    folders = [line.split("/")[0] for line in describe_layout(name).splitlines()]
+    return [*folders, "densepose"] if name.startswith("densepose") else folders
 
 
 def _make(folder: Path, size: Size, write: Callable[[Path, Size], None]) -> None:

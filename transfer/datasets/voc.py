@@ -69,6 +69,7 @@ def read_voc(name: str, root: Path, findings: Findings) -> Dataset:
     objects = [a for r in records for a in r["annotations"]]
     metadata = {
         "evaluator": "voc",
+        "tasks": ["bbox"],
         "thing_classes": list(CLASSES),
         "dirname": str(kit),
         "split": split,

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from transfer.datasets.base import Dataset
+from transfer.evaluation import cityscapes as city
+from transfer.evaluation import cityscapes_files as city_files
+from transfer.evaluation.coco import evaluate_coco, evaluate_coco_per_class
+from transfer.evaluation.coco_files import read_coco_results, write_coco
+from transfer.evaluation.densepose_files import read_densepose, write_densepose
+from transfer.evaluation.lvis import evaluate_lvis, evaluate_lvis_per_class
 from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.sem_seg import evaluate_sem_seg, evaluate_sem_seg_per_class
+from transfer.evaluation.sem_seg_files import read_sem_seg_files, write_sem_seg
 from transfer.evaluation.voc import evaluate_voc, evaluate_voc_per_class
 from transfer.evaluation.voc_files import read_voc_files, write_voc
 
@@ -25,8 +33,36 @@ class _Metric:
     read: Callable[[Dataset, Path], list[Prediction]]
 
 
+def _densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
+    from transfer.evaluation.densepose import evaluate_densepose  # imports pycocotools to build upon it
+
+    return evaluate_densepose(dataset, predictions)
+
+
+def _densepose_per_class(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    from transfer.evaluation.densepose import evaluate_densepose_per_class
+
+    return evaluate_densepose_per_class(dataset, predictions)
+
+
 METRICS: dict[str, _Metric] = {
     "voc": _Metric(evaluate_voc, evaluate_voc_per_class, write_voc, read_voc_files),
+    "coco": _Metric(evaluate_coco, evaluate_coco_per_class, write_coco, read_coco_results),
+    "densepose": _Metric(_densepose, _densepose_per_class, write_densepose, read_densepose),
+    "lvis": _Metric(evaluate_lvis, evaluate_lvis_per_class, write_coco, read_coco_results),
+    "cityscapes_instance": _Metric(
+        city.evaluate_cityscapes_instances,
+        city.evaluate_cityscapes_instances_per_class,
+        city_files.write_instances,
+        city_files.read_instances,
+    ),
+    "cityscapes_sem_seg": _Metric(
+        city.evaluate_cityscapes_sem_seg,
+        city.evaluate_cityscapes_sem_seg_per_class,
+        write_sem_seg,
+        read_sem_seg_files,
+    ),
+    "voc_sem_seg": _Metric(evaluate_sem_seg, evaluate_sem_seg_per_class, write_sem_seg, read_sem_seg_files),
 }
 
 

@@ -1,0 +1,60 @@
+"""A generated body surface for the DensePose metric: 24 square patches of 20 vertices with geodesic
+distances.
+
+It stands in for the published SMPL files, whose place it takes under the data root:
+`densepose/geodesics.npz`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+GRID = (5, 4)
+# How patches hang together: torso, head, arms, hands, legs, feet.
+# fmt: off
+_LINKS = (
+    (1, 2), (2, 23), (2, 24), (23, 24), (2, 17), (2, 18), (1, 15), (1, 16), (15, 17), (16, 18), (17, 21),
+    (18, 22), (15, 19), (16, 20), (19, 21), (20, 22), (21, 4), (22, 3), (2, 9), (2, 10), (1, 7), (1, 8),
+    (7, 9), (8, 10), (9, 13), (10, 14), (7, 11), (8, 12), (11, 13), (12, 14), (13, 6), (14, 5),
+)
+# fmt: on
+_STEP = 0.06  # metres between neighbours, so that a patch is about 0.25 m long
+
+
+def make_mesh() -> dict[str, np.ndarray]:
+    """u, v, part: (n,) per vertex; vertex: (n,) its number from 1; distances: lower triangle, row by row,
+    float32.
+    """
+    us, vs = np.linspace(0, 1, GRID[0]), np.linspace(0, 1, GRID[1])
+    per_patch = len(us) * len(vs)
+    n = 24 * per_patch
+    u = np.tile(np.repeat(us, len(vs)), 24)
+    v = np.tile(np.tile(vs, len(us)), 24)
+    part = np.repeat(np.arange(1, 25), per_patch)
+    distance = np.full((n, n), np.inf)
+    np.fill_diagonal(distance, 0)
+    position = np.stack([u * (GRID[0] - 1), v * (GRID[1] - 1)], 1) * _STEP
+    same = part[:, None] == part[None]
+    flat = np.hypot(*(position[:, None] - position[None]).transpose(2, 0, 1))
+    distance[same] = flat[same]
+    for a, b in _LINKS:  # the end of one patch touches the beginning of the other
+        end, start = (a - 1) * per_patch + per_patch - 1, (b - 1) * per_patch
+        distance[end, start] = distance[start, end] = _STEP
+    for k in range(n):  # all shortest paths
+        np.minimum(distance, distance[:, k : k + 1] + distance[k : k + 1], out=distance)
+    rows, columns = np.tril_indices(n, -1)
+    return {
+        "u": u,
+        "v": v,
+        "part": part,
+        "vertex": np.arange(1, n + 1),
+        "distances": distance[rows, columns].astype(np.float32),
+    }
+
+
+def write_mesh_folder(folder: Path) -> None:
+    """Writes geodesics.npz into `folder`."""
+    folder.mkdir(parents=True)
+    np.savez_compressed(folder / "geodesics.npz", **make_mesh())  # type: ignore[arg-type]

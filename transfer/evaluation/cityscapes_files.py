@@ -1,0 +1,91 @@
+"""Cityscapes instance predictions: per image a text file `<mask.png> <label id> <score>` and one PNG a
+mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from boltons.fileutils import atomic_save
+
+from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes_labels import ID_OF, INSTANCES, NAMES
+from transfer.errors import DataError
+from transfer.evaluation.masks import decode, encode
+from transfer.evaluation.prediction import Prediction, check_predictions
+
+
+def write_text_index(directory: Path, image_id: str) -> Path:
+    return directory / f"{image_id}_pred.txt"
+
+
+def write_instances(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+    """Writes the submission files, atomically; an image without detections gets an empty text file."""
+    from PIL import Image
+
+    records = dataset.ground_truth
+    check_predictions(predictions, (f.image_id for f in records), len(INSTANCES))
+    directory.mkdir(parents=True, exist_ok=True)
+    by_id = {p.image_id: p for p in predictions}
+    for frame in records:
+        p = by_id.get(frame.image_id, Prediction(frame.image_id))
+        if len(p) and p.masks is None:
+            raise DataError(
+                f"prediction of image {p.image_id!r}: no masks; Cityscapes scores instances by masks"
+            )
+        lines = []
+        for i in range(len(p)):
+            assert p.masks is not None
+            name = INSTANCES[int(p.classes[i])]
+            png = f"{frame.image_id}_{i}_{name}.png"
+            mask = decode([p.masks[i]])[0]
+            with atomic_save(str(directory / png), overwrite_part=True) as f:
+                Image.fromarray(mask.astype(np.uint8) * 255).save(f, format="PNG")
+            lines.append(f"{png} {ID_OF[name]} {float(p.scores[i])!r}\n")
+        index = write_text_index(directory, frame.image_id)
+        with atomic_save(str(index), text_mode=True, overwrite_part=True) as f:
+            f.write("".join(lines))
+
+
+def read_instances(dataset: Dataset, directory: Path) -> list[Prediction]:
+    """Reads what `write_instances` wrote; DataError names file and line of anything else."""
+    from PIL import Image
+
+    predictions = []
+    for frame in dataset.ground_truth:
+        path = write_text_index(directory, frame.image_id)
+        if not path.is_file():
+            raise DataError(
+                f"{path}: missing; expected one text file for each of the {len(dataset.records)} images"
+            )
+        masks, scores, classes = [], [], []
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            words = line.split()
+            try:
+                name, label, score = words[0], int(words[1]), float(words[2])
+                classes.append(INSTANCES.index(NAMES[label]))
+                if len(words) > 3 or "/" in name or label < 0:
+                    raise ValueError
+                with Image.open(directory / name) as image:
+                    masks.append(np.array(image.convert("L")) > 0)
+            except (IndexError, ValueError, OSError) as e:
+                expected = "<mask.png> <label id> <score>, the mask beside it"
+                raise DataError(
+                    f"{path}: line {number}: {line[:60]!r} ({e or 'bad form'}); expected {expected}"
+                ) from None
+            scores.append(score)
+        boxes = np.array([_box(m) for m in masks], np.float32).reshape(-1, 4)
+        rles = encode(np.array(masks)) if masks else []
+        predictions.append(
+            Prediction(frame.image_id, boxes, np.array(scores), np.array(classes, np.int64), masks=rles)
+        )
+    return predictions
+
+
+def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,0 +1,86 @@
+"""DensePose results: COCO result entries with the surface of each box as a PNG of part, U and V (8 bits
+each).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from boltons.fileutils import atomic_save
+
+from transfer.datasets.base import Dataset
+from transfer.errors import DataError
+from transfer.evaluation.detections import detections
+from transfer.evaluation.prediction import Prediction
+
+FILE = "densepose_results.json"
+
+
+def write_densepose(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+    """Writes one JSON list, atomically; the metric takes 8 bits of U and V, so nothing counted is lost."""
+    results = detections(dataset, predictions).results("bbox")
+    surfaces = [s for p in predictions for s in p.densepose or []]
+    if len(surfaces) != len(results):
+        raise DataError(f"{len(surfaces)} densepose surfaces for {len(results)} boxes; expected one each")
+    for result, surface in zip(results, surfaces, strict=True):
+        result["densepose"] = _encode(surface)
+    directory.mkdir(parents=True, exist_ok=True)
+    with atomic_save(str(directory / FILE), text_mode=True, overwrite_part=True) as f:
+        json.dump(results, f)
+
+
+def read_densepose(dataset: Dataset, directory: Path) -> list[Prediction]:
+    """Reads what `write_densepose` wrote; DataError names the entry at fault."""
+    path = directory / FILE if directory.is_dir() else directory
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        images: dict[int, list[dict[str, Any]]] = {}
+        for entry in entries:
+            images.setdefault(entry["image_id"], []).append(entry)
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise DataError(f"{path}: not a list of DensePose results ({e})") from None
+    classes = dataset.metadata["thing_dataset_id_to_contiguous_id"]
+    predictions = []
+    for image_id, of_image in images.items():
+        try:
+            boxes = np.array([e["bbox"] for e in of_image], float).reshape(-1, 4)
+            boxes[:, 2:] += boxes[:, :2]
+            predictions.append(
+                Prediction(
+                    image_id,
+                    boxes,
+                    np.array([e["score"] for e in of_image], float),
+                    np.array([classes[e["category_id"]] for e in of_image], np.int64),
+                    densepose=[_decode(e["densepose"]) for e in of_image],
+                )
+            )
+        except (KeyError, TypeError, ValueError, OSError) as e:
+            raise DataError(
+                f"{path}: a result of image {image_id} is malformed ({type(e).__name__}: {e})"
+            ) from None
+    return predictions
+
+
+def _encode(surface: dict[str, np.ndarray]) -> str:
+    from PIL import Image
+
+    uv = np.clip(surface["uv"] * 255.0, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(np.dstack([surface["labels"], uv[0], uv[1]])).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _decode(text: str) -> dict[str, np.ndarray]:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
+        pixels = np.array(image.convert("RGB"))
+    # A hair above k / 255, so that it comes back to k when it is cut to eight bits again.
+    uv = (pixels[:, :, 1:].astype(float) + 0.001) / 255.0
+    return {"labels": pixels[:, :, 0], "uv": np.clip(uv, 0, 1).transpose(2, 0, 1)}

@@ -1,0 +1,91 @@
+"""Copies of library modules of our own, so that what today's numpy lacks can be put beside them and nowhere
+else.
+
+lvis 0.5.3 says `np.float`, cityscapesscripts 2.3.0 says `np.in1d`; numpy 2 has neither. Their modules look
+names up in their own global `np`. A copy of the module, loaded under another name, gets an `np` of its own;
+numpy itself and the modules that others import stay as they are. Loading this way also leaves out
+`lvis/__init__`, which imports OpenCV and matplotlib and sets up the root logger.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+import threading
+import types
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from transfer.errors import TransferError
+
+_LOCK = threading.Lock()
+
+
+class _Numpy:
+    """numpy, plus the two names that were taken away."""
+
+    float = float
+    in1d = staticmethod(np.isin)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+class _Quiet:
+    """logging, for a library that warns of every list of results that it is given."""
+
+    @staticmethod
+    def getLogger(_: str) -> logging.Logger:
+        quiet = logging.Logger("lvis")
+        quiet.disabled = True
+        return quiet
+
+
+@cache
+def lvis() -> tuple[Any, Any, Any]:
+    """The classes LVIS, LVISResults and LVISEval."""
+    with _LOCK:
+        spec = importlib.util.find_spec("lvis")
+        if spec is None or not spec.submodule_search_locations:
+            raise TransferError("the LVIS metric needs the package lvis; install it: pip install lvis")
+        hidden = {n: sys.modules.pop(n) for n in list(sys.modules) if n == "lvis" or n.startswith("lvis.")}
+        shell = types.ModuleType("lvis")  # a package without its __init__
+        shell.__path__ = list(spec.submodule_search_locations)
+        sys.modules["lvis"] = shell
+        try:
+            data = importlib.import_module("lvis.lvis")
+            results = importlib.import_module("lvis.results")
+            evaluation = importlib.import_module("lvis.eval")
+        finally:
+            for n in [n for n in sys.modules if n == "lvis" or n.startswith("lvis.")]:
+                del sys.modules[n]
+            sys.modules.update(hidden)
+    evaluation.np = _Numpy()  # type: ignore[attr-defined]
+    for module in (data, results, evaluation):
+        module.logging = _Quiet()  # type: ignore[attr-defined]
+    return data.LVIS, results.LVISResults, evaluation.LVISEval
+
+
+@cache
+def cityscapes(script: str) -> Any:
+    """A copy of cityscapesscripts.evaluation.<script>."""
+    with _LOCK:
+        try:
+            spec = importlib.util.find_spec(f"cityscapesscripts.evaluation.{script}")
+        except ModuleNotFoundError:
+            spec = None
+        if spec is None or spec.origin is None or spec.loader is None:
+            raise TransferError(
+                "the Cityscapes metric needs cityscapesscripts; install it: pip install cityscapesscripts"
+            )
+        own = importlib.util.spec_from_file_location(f"_transfer_{script}", spec.origin)
+        assert own is not None
+        assert own.loader is not None
+        module = importlib.util.module_from_spec(own)
+        own.loader.exec_module(module)
+    module.np = _Numpy()  # type: ignore[attr-defined]
+    return module
