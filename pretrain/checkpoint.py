@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,9 @@ def damage(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as container:
             bad = container.testzip()
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        Exception
+    ) as error:  # damaged headers make zipfile raise almost anything, UnicodeDecodeError for one
         return f"damaged container ({error})"
     return f"checksum of member {bad} is wrong" if bad else None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SCALE, RATIO = (0.2, 1.0), (3 / 4, 4 / 3)
+RATIO = (3 / 4, 4 / 3)
 NUMBERS_PER_VIEW = 40  # 22 crop, 1 flip, 9 jitter, 3 gray and blur, the rest spare
 _ORDER_STREAM, _STEP_STREAM = 2**63, 2**62  # apart from every image number
 
@@ -28,6 +28,7 @@ class Recipe:
     gray_probability: float
     blur_probability: float
     blur_sigma: tuple[float, float] = (0.1, 2.0)
+    scale: tuple[float, float] = (0.2, 1.0)  # share of the image's area that a crop takes
 
 
 RECIPES = {
@@ -35,6 +36,7 @@ RECIPES = {
         ("gray", "jitter"), 1.0, (0.4, 0.4, 0.4, 0.4), 0.2, 0.0
     ),  # InstDisc's, as the published code has it
     "v2": Recipe(("jitter", "gray", "blur"), 0.8, (0.4, 0.4, 0.4, 0.1), 0.2, 0.5),  # --aug-plus
+    "linear": Recipe((), 0.0, (0.0, 0.0, 0.0, 0.0), 0.0, 0.0, scale=(0.08, 1.0)),  # linear evaluation
 }
 
 
@@ -82,7 +84,13 @@ def _view(u: list[float], height: int, width: int, recipe: Recipe) -> View:
     sigma = 0.0
     if u[33] < recipe.blur_probability:
         sigma = recipe.blur_sigma[0] + (recipe.blur_sigma[1] - recipe.blur_sigma[0]) * u[34]
-    return View(crop_box(u[:22], height, width), u[22] < 0.5, jitter, u[32] < recipe.gray_probability, sigma)
+    return View(
+        crop_box(u[:22], height, width, recipe.scale),
+        u[22] < 0.5,
+        jitter,
+        u[32] < recipe.gray_probability,
+        sigma,
+    )
 
 
 def _factor(u: float, operation: int, recipe: Recipe) -> float:
@@ -95,7 +103,7 @@ def crop_box(
     u: list[float],
     height: int,
     width: int,
-    scale: tuple[float, float] = SCALE,
+    scale: tuple[float, float],
     ratio: tuple[float, float] = RATIO,
 ) -> tuple[int, int, int, int]:
     """torchvision's RandomResizedCrop box (top, left, height, width) from 22 uniform numbers: up to ten

@@ -20,7 +20,7 @@ from pretrain.sources import ImageSet, find_images
 def knn_accuracy(
     train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor, k: int = 200, T: float = 0.07
 ) -> float:
-    """Top-1 accuracy in percent of test features MxF; each neighbour votes with exp(cosine similarity / T)."""
+    """Top-1 accuracy in percent of test features MxF; a neighbour votes with exp(cosine similarity / T)."""
     train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
     classes = int(max(train_labels.max(), test_labels.max())) + 1
     correct = 0

@@ -53,6 +53,7 @@ def batches(
     workers: int,
     augment_on_host: bool,
     pin: bool = False,
+    views: int = 2,
     ahead: int = 3,
 ) -> Generator[Batch, None, None]:
     """Batches of iterations first..last-1; `batch_size` is that of all processes together.
@@ -65,11 +66,11 @@ def batches(
 
     def view_of(number: int, epoch: int, out: Tensor, slot: int) -> list[View]:
         image = pixels[number]
-        views = draw_views(seed, epoch, number, image.shape[0], image.shape[1], recipe, len(out))
-        for i, view in enumerate(views):
+        drawn = draw_views(seed, epoch, number, image.shape[0], image.shape[1], recipe, len(out))
+        for i, view in enumerate(drawn):
             crop = resized_crop(image, view.box, image_size)
             out[i, slot] = torch.from_numpy(augment(crop, view, recipe.steps) if augment_on_host else crop)
-        return views
+        return drawn
 
     def chunk(numbers: np.ndarray, epoch: int, out: Tensor, start: int) -> list[list[View]]:
         return [view_of(int(number), epoch, out, start + i) for i, number in enumerate(numbers)]
@@ -94,9 +95,9 @@ def batches(
                     waiting.append((out, mine, tasks))
                 if iteration - first >= ahead and waiting:
                     out, mine, tasks = waiting.popleft()
-                    per_image = [views for task in tasks for views in task.result()]
+                    per_image = [drawn for task in tasks for drawn in task.result()]
                     yield Batch(
-                        out, [list(views) for views in zip(*per_image, strict=True)], torch.from_numpy(mine)
+                        out, [list(view) for view in zip(*per_image, strict=True)], torch.from_numpy(mine)
                     )
         finally:
             for _, _, tasks in waiting:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from pretrain import distributed
 from pretrain.encoders import add_mlp_head
-from pretrain.moco import MoCo, after_gradient_of, make_pair, restore, shuffle_order, take
+from pretrain.moco import MoCo, after_gradient_of, full_precision, make_pair, restore, shuffle_order, take
 
 
 class MemoryBank(nn.Module):
@@ -55,7 +55,7 @@ class MemoryBank(nn.Module):
         k = self.memory_bank[index]  # NxC: each image's own entry
         negatives = self.memory_bank[chosen]  # KxC
 
-        with torch.autocast(q.device.type, enabled=False):
+        with full_precision(q):
             l_pos = torch.einsum("nc,nc->n", q, k).unsqueeze(-1)  # Nx1
             l_neg = torch.einsum("nc,kc->nk", q, negatives)  # NxK
             logits = torch.cat([l_pos, l_neg], dim=1).div_(self.T)  # Nx(1+K)
@@ -94,7 +94,7 @@ class EndToEnd(nn.Module):
         k = F.normalize(self.encoder_k(take(im_k, order)).float(), dim=1)  # nxC
         keys = restore(k, order, distributed.gather_with_gradient)  # NxC
 
-        with torch.autocast(q.device.type, enabled=False):
+        with full_precision(q):
             logits = torch.einsum("nc,kc->nk", q, keys).div_(self.T)  # nxN
         own = distributed.my_slice(len(keys))
         return logits, torch.arange(own.start, own.stop, device=logits.device)

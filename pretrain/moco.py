@@ -47,29 +47,27 @@ class MoCo(nn.Module):
     def forward(
         self, im_q: Tensor, im_k: Tensor, index: Tensor, rng: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Two views of a batch, Nx3xHxW each, to logits Nx(1+K) and labels N (all 0: the positive comes
-        first).
+        """Two views Nx3xHxW of a batch to logits Nx(1+K) and labels N (all 0: the positive comes first).
 
-        `rng` is a CPU generator in the same state in every process. `index`, the images' numbers, is not used
-        here.
+        `rng` is a CPU generator in the same state in every process. `index`, the images' numbers, is not
+        used.
         """
-        q = F.normalize(self.encoder_q(im_q).float(), dim=1)  # NxC
+        q = F.normalize(
+            self.encoder_q(im_q).to(self.queue.dtype), dim=1
+        )  # nxC: n of the N images of all processes
 
         with torch.no_grad():  # no gradient to keys
             self.update_key_encoder()
             order = shuffle_order(im_k, rng) if self.shuffle else None
-            k = self.encoder_k(take(im_k, order))  # nxC: of other images than q's where shuffled
-            keys = restore(
-                F.normalize(k.float(), dim=1), order
-            )  # NxC of all processes, in the order of the queries
+            k = self.encoder_k(take(im_k, order))  # nxC: keys of other images than q's, for BatchNorm's sake
+            k = F.normalize(k.to(self.queue.dtype), dim=1)
+            keys = restore(k, order)  # NxC: of all processes, in the order of the queries
             k = keys[distributed.my_slice(len(keys))]  # nxC
 
-        with torch.autocast(
-            q.device.type, enabled=False
-        ):  # half precision would copy the whole queue each step
-            l_pos = torch.einsum("nc,nc->n", q, k).unsqueeze(-1)  # Nx1
-            l_neg = torch.einsum("nc,ck->nk", q, self.queue)  # NxK
-            logits = torch.cat([l_pos, l_neg], dim=1).div_(self.T)  # Nx(1+K)
+        with full_precision(q):  # half precision would copy the whole queue at every step
+            l_pos = torch.einsum("nc,nc->n", q, k).unsqueeze(-1)  # nx1
+            l_neg = torch.einsum("nc,ck->nk", q, self.queue)  # nxK
+            logits = torch.cat([l_pos, l_neg], dim=1).div_(self.T)  # nx(1+K)
         labels = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
 
         after_gradient_of(q, lambda: self.enqueue(keys))
@@ -112,6 +110,10 @@ def after_gradient_of(q: Tensor, action: Callable[[], None]) -> None:
         q.register_hook(lambda _: action())
     else:
         action()
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def shuffle_order(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -143,6 +143,7 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
         workers=workers,
         augment_on_host=augmented,
         pin=device.type == "cuda",
+        views=1 if args.mechanism == "memory_bank" else 2,
     )
 
     def after_step(done: int) -> bool:

@@ -80,10 +80,10 @@ def train(
         rate = learning_rate(iteration)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        im_q, im_k = batch.images(device, colour_steps, augmented)
+        images = batch.images(device, colour_steps, augmented)  # one view or two, as the mechanism wants
         rng.manual_seed(step_seed(seed, iteration))
         with _autocast(device, precision):
-            logits, labels = model(im_q, im_k, batch.index.to(device, non_blocking=True), rng)
+            logits, labels = model(images[0], images[-1], batch.index.to(device, non_blocking=True), rng)
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         scaler.scale(loss).backward()

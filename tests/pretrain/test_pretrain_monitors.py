@@ -1,0 +1,217 @@
+"""kNN against loops, the linear protocol with its frozen trunk, feature export, and the log."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_images
+from tiny import Miniature, register_miniature
+
+from pretrain import cli, features, linear
+from pretrain.augment_device import normalise
+from pretrain.decode import Pixels, decode
+from pretrain.encoders import pooled_features
+from pretrain.errors import PretrainError
+from pretrain.knn import knn_accuracy
+from pretrain.progress import trim_log
+from pretrain.sources import find_images
+
+OPTIONS = [
+    "--arch",
+    "resnet_miniature",
+    "--batch-size",
+    "8",
+    "--moco-k",
+    "32",
+    "--image-size",
+    "32",
+    "--device",
+    "cpu",
+]
+
+
+def knn_by_loops(train: list, labels: list, test: list, truth: list, k: int, T: float) -> float:
+    right = 0
+    for x, y in zip(test, truth, strict=True):
+        cosine = [
+            sum(a * b for a, b in zip(x, z, strict=True)) / math.hypot(*x) / math.hypot(*z) for z in train
+        ]  # fmt: skip
+        votes: dict[int, float] = {}
+        for i in sorted(range(len(train)), key=lambda i: -cosine[i])[:k]:
+            votes[labels[i]] = votes.get(labels[i], 0.0) + math.exp(cosine[i] / T)
+        right += max(votes, key=votes.__getitem__) == y
+    return 100 * right / len(test)
+
+
+def test_knn_against_loops() -> None:
+    torch.manual_seed(0)
+    labels, truth = torch.randint(3, (40,)), torch.randint(3, (30,))
+    train = torch.randn(40, 5) + torch.nn.functional.one_hot(labels, 5)
+    test = torch.randn(30, 5) + torch.nn.functional.one_hot(truth, 5)
+    for k in (1, 7, 100):
+        expected = knn_by_loops(train.tolist(), labels.tolist(), test.tolist(), truth.tolist(), k, 0.07)
+        assert knn_accuracy(train, labels, test, truth, k) == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/ and out/: one short run with the kNN monitor."""
+    register_miniature()
+    root = tmp_path_factory.mktemp("monitors")
+    (root / "data").mkdir()
+    for part in ("train", "val"):
+        (root / "data" / part).symlink_to(image_folder)
+    more = ["--max-iters", "6", "--knn-every", "1", "--mlp", "-p", "2"]
+    assert cli.main(["--data", str(root / "data"), "--output", str(root / "out"), *OPTIONS, *more]) == 0
+    return root
+
+
+def test_log_has_loss_and_knn(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "out" / "log.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines if "loss" in line] == [2, 4, 6]
+    assert [line["iteration"] for line in lines if "knn" in line] == [0, 3, 6]
+    assert all(0 <= line["knn"] <= 100 for line in lines if "knn" in line)
+    assert all(math.isfinite(line["loss"]) and line["images_per_s"] > 0 for line in lines if "loss" in line)
+
+
+@pytest.mark.parametrize("mechanism", ["memory_bank", "end_to_end"])
+def test_mechanisms_train_and_resume(run: Path, tmp_path: Path, mechanism: str) -> None:
+    """Same end, in one go or in two."""
+    common = [
+        "--data",
+        str(run / "data"),
+        *OPTIONS,
+        "--mechanism",
+        mechanism,
+        "-p",
+        "2",
+        "--precision",
+        "fp32",
+    ]
+    assert cli.main([*common, "--output", str(tmp_path / "a"), "--max-iters", "6"]) == 0
+    for length in ("3", "6"):
+        assert cli.main([*common, "--output", str(tmp_path / "b"), "--max-iters", length]) == 0
+    a, b = (
+        torch.load(tmp_path / x / "checkpoint_last.pth.tar", weights_only=True)["state_dict"] for x in "ab"
+    )
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert ("module.memory_bank" in a) == (mechanism == "memory_bank")
+
+
+def test_a_run_is_not_continued_with_other_options(run: Path, capsys: pytest.CaptureFixture) -> None:
+    more = ["--max-iters", "8", "--mlp", "--lr", "0.1"]
+    assert cli.main(["--data", str(run / "data"), "--output", str(run / "out"), *OPTIONS, *more]) == 2
+    assert "was made with lr = 0.03, now 0.1" in capsys.readouterr().err
+
+
+def test_no_shuffle_is_marked(run: Path, tmp_path: Path) -> None:
+    more = ["--max-iters", "2", "--no-shuffle-bn"]
+    assert cli.main(["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS, *more]) == 0
+    read = torch.load(tmp_path / "checkpoint_last.pth.tar", weights_only=True)
+    assert read["identity"]["shuffle_bn"] is False
+
+
+def test_a_loss_that_is_no_number_is_not_saved(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    more = [
+        "--max-iters",
+        "9",
+        "--lr",
+        "1e38",
+        "--save-iters",
+        "1",
+        "-p",
+        "9",
+        "--precision",
+        "fp32",
+        "--keep",
+        "9",
+    ]
+    assert cli.main(["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS, *more]) == 2
+    assert "loss" in capsys.readouterr().err
+    for path in tmp_path.glob("checkpoint_*.pth.tar"):
+        totals = torch.load(path, weights_only=True)["totals"]
+        assert torch.isfinite(totals["loss"])
+
+
+def test_linear_trains_the_head_only(run: Path, tmp_path: Path) -> None:
+    """Two learning rates at once; the trunk is proven unmoved, and a trunk that moved is refused."""
+    arguments = [
+        "--data",
+        str(run / "data"),
+        "--pretrained",
+        str(run / "out" / "checkpoint_last.pth.tar"),
+        "-b",
+        "8",
+    ]
+    arguments += [
+        "--lr",
+        "30",
+        "1",
+        "--epochs",
+        "4",
+        "--schedule",
+        "3",
+        "--image-size",
+        "32",
+        "--device",
+        "cpu",
+    ]
+    assert linear.main([*arguments, "--output", str(tmp_path / "result.json")]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result["top1"]) == {"30", "1"}
+    assert result["arch"] == "resnet_miniature"
+    before = {"bn1.running_mean": torch.zeros(2)}
+    with pytest.raises(PretrainError, match="trunk moved"):
+        linear.require_unmoved(before, {"bn1.running_mean": torch.tensor([0.0, 1e-9])})
+
+
+def test_linear_heads_learn_apart(tmp_path: Path) -> None:
+    """Trained together, each head ends where it would alone: the sum of the losses couples nothing."""
+
+    images = find_images(write_images(tmp_path, 16))
+    results = []
+    for rates in ([1.0, 0.1], [1.0], [0.1]):
+        torch.manual_seed(0)
+        encoder = Miniature(4)
+        heads = []
+        for _ in rates:
+            torch.manual_seed(1)
+            heads.append(linear.new_head(8, 2))
+        linear.fit(
+            encoder, heads, Pixels(images), torch.tensor(images.labels()), rates=rates, epochs=2, schedule=[1],
+            batch_size=8, image_size=16, workers=1, seed=0, device=torch.device("cpu"),
+        )  # fmt: skip
+        results.append([head.weight.detach().clone() for head in heads])
+    torch.testing.assert_close(results[0][0], results[1][0])
+    torch.testing.assert_close(results[0][1], results[2][0])
+    assert not torch.equal(results[0][0], results[0][1])
+
+
+def test_feature_export(run: Path, tmp_path: Path, image_folder: Path) -> None:
+    """Rows in the order of the names; equal to the encoder's features of that image alone."""
+    arguments = ["--data", str(image_folder), "--pretrained", str(run / "out" / "checkpoint_last.pth.tar")]
+    arguments += ["--output", str(tmp_path / "features.npz"), "--image-size", "32", "--device", "cpu"]
+    assert features.main(arguments) == 0
+    with np.load(tmp_path / "features.npz") as file:
+        assert file["features"].shape == (24, 8)
+        assert file["labels"].tolist() == [0] * 12 + [1] * 12
+        assert file["names"][12] == "c1/001.jpg"
+        row = file["features"][12]
+    encoder, _ = features.load_encoder(run / "out" / "checkpoint_last.pth.tar", torch.device("cpu"))
+    crop = features.centre_crop(decode((image_folder / "c1" / "001.jpg").read_bytes()), 32)
+    alone = pooled_features(encoder, normalise(torch.from_numpy(crop.copy())[None]))
+    np.testing.assert_allclose(alone.detach()[0], row, rtol=1e-4, atol=1e-6)
+
+
+def test_torn_and_future_log_lines_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"iteration": 2, "loss": 1}\n{"iteration": 4, "loss": 1}\n{"iterat')
+    trim_log(tmp_path, 2)
+    assert (tmp_path / "log.jsonl").read_text() == '{"iteration": 2, "loss": 1}\n'
