@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.errors import UsageError
 
-DESCRIPTION = "Does this backbone transfer better than supervised ImageNet? Runs suites x inits x trials; prints tables."
-EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke SOLVER.MAX_ITER 60"
+DESCRIPTION = "Does a backbone transfer better than supervised ImageNet? Suites x inits x trials; tables."
+EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke"
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 

@@ -24,7 +24,7 @@ STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its stat
 
 
 def run_cells(cells: Sequence[Cell], request: Request, device: str | None) -> int:
-    """Runs what is not finished; returns the exit code: 0, 1 (a cell failed), 2 (bad input), 130 (stopped)."""
+    """Runs the cells; returns the exit code: 0, 1 (a cell failed), 2 (bad input), 130 (stopped)."""
     worst = 0
     for number, cell in enumerate(cells, start=1):
         print(
@@ -47,8 +47,9 @@ def _run(cell: Cell, request: Request, device: str | None) -> int:
     directory = cell_directory(cell, request.output)
     directory.mkdir(parents=True, exist_ok=True)
     backbone = store(cell.init, request.output / "inits")
+    record = open_record(cell, request)
     content = {
-        "record": open_record(cell, request),
+        "record": record,
         "backbone": None if backbone is None else str(backbone.absolute()),
         "data_root": str(request.data_root.absolute()),
         "directory": str(directory.absolute()),
@@ -57,7 +58,7 @@ def _run(cell: Cell, request: Request, device: str | None) -> int:
         "num_processes": request.num_processes,
         "device": device,
     }
-    save_record(content["record"], request.output)
+    save_record(record, request.output)
     job = directory / "job.json"
     with atomic_save(str(job), text_mode=True, overwrite_part=True) as file:
         json.dump(content, file, indent=1)
@@ -68,7 +69,7 @@ def _run(cell: Cell, request: Request, device: str | None) -> int:
     if code < 0:  # killed without a chance to say so
         reason = f"killed by {signal.Signals(-code).name}"
         hint = " (out of memory? lower SOLVER.IMS_PER_BATCH)" if code == -signal.SIGKILL else ""
-        save_record(content["record"] | {"status": "failed", "error": reason + hint}, request.output)
+        save_record(record | {"status": "failed", "error": reason + hint}, request.output)
         print(f"error: {cell.suite.name}, {cell.init.label}: {reason}{hint}", file=sys.stderr)
         return 1
     return code

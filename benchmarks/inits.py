@@ -1,4 +1,4 @@
-"""Inits: `random`, `supervised`, `msra`, a converted backbone or a raw checkpoint; `label=...` names the row."""
+"""Inits: `random`, `supervised`, `msra`, a converted backbone or a raw checkpoint; `label=` names the row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from converters.backbone import Backbone, save_backbone
 from converters.convert import open_checkpoint
 from transfer.config import MANIFEST_KEYS
 
-# Known weights by name: file, the SHA-256 prefix that its publisher put into the name (or none), how to get it.
+# Known weights by name: file, SHA-256 prefix as its publisher put it into the name (or none), how to get it.
 KNOWN = {
     "supervised": (
         "resnet50-0676ba61.pth",
@@ -37,7 +37,7 @@ class Init:
     backbone: Backbone | None
 
     def identity(self, flat_recipe: dict[str, Any]) -> str:
-        """What of the init moves the numbers: the weights, or for `random` the shape and pixels of the net."""
+        """What of the init moves the numbers: the weights; for `random` the shape and pixels of the net."""
         if self.backbone is not None:
             return self.backbone.content_sha256()
         facts = {key: flat_recipe[key] for key in MANIFEST_KEYS.values()}

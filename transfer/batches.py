@@ -18,7 +18,7 @@ Item = tuple[int, int]  # (epoch, index of the record)
 def batches(
     num_images: int, batch_size: int, seed: int, wide: Sequence[bool] | None = None
 ) -> Iterator[list[Item]]:
-    """Endless batches of (epoch, index). `wide[i]` says whether image i is wider than high; None: no grouping."""
+    """Endless batches of (epoch, index). `wide[i]`: is image i wider than high; None: no grouping."""
     buckets: dict[bool, list[Item]] = {False: [], True: []}
     for epoch in itertools.count():
         order = np.random.default_rng([seed, epoch]).permutation(num_images)

@@ -118,7 +118,7 @@ def unflatten(flat: Mapping[str, Any]) -> CfgNode:
 
 
 def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterable[str] = ()) -> CfgNode:
-    """A copy of `cfg` with the backbone's own facts: shape, stride placement, channel order, pixel statistics.
+    """A copy of `cfg` with the backbone's own facts: shape, stride placement, channels and pixel statistics.
 
     `overridden` are the keys that the user set; one that contradicts the weights is an error. The random
     init has no weights to contradict, so there the user's value wins.
@@ -131,7 +131,7 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
             continue
         if key in overridden and flat[key] != manifest[field]:
             raise TransferError(
-                f"override: {key} = {flat[key]} contradicts the backbone, whose manifest says {manifest[field]}; "
+                f"override: {key} = {flat[key]} contradicts the manifest of the weights, {manifest[field]}; "
                 "it belongs to the weights: convert the checkpoint again with the right value"
             )
         _set(cfg, key, manifest[field], f"manifest field {field}")
@@ -139,7 +139,7 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
 
 
 def recipe_sha256(cfg: CfgNode) -> str:
-    """The recipe's identity: every key that can move a number, and none of those that belong to the weights."""
+    """The recipe's identity: every key that can move a number but those that belong to the weights."""
     left_out = {*NEUTRAL_KEYS, *MANIFEST_KEYS.values()}
     moving = {key: value for key, value in flatten(cfg).items() if key not in left_out}
     return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()

@@ -31,15 +31,15 @@ class World:
 
 
 def pick_device(wanted: str | None, num_processes: int) -> torch.device:
-    """The device asked for, else CUDA where there is one; TransferError when more are asked for than exist."""
+    """The device asked for, else CUDA where there is one; TransferError for more than there are."""
     try:
         device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
         raise TransferError(f"--device {wanted}: unknown device; expected cpu or cuda") from None
     if device.type == "cuda" and torch.cuda.device_count() < max(num_processes, (device.index or 0) + 1):
         raise TransferError(
-            f"--num-gpus {num_processes} --device {device}: this machine has {torch.cuda.device_count()} CUDA "
-            "devices; ask for fewer, or take --device cpu"
+            f"--num-gpus {num_processes} --device {device}: this machine has "
+            f"{torch.cuda.device_count()} CUDA devices; ask for fewer, or take --device cpu"
         )
     if device.type not in ("cpu", "cuda"):
         raise TransferError(f"--device {wanted}: not supported; expected cpu or cuda")

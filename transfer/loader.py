@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 
 from transfer.batches import Item, batches, share
 from transfer.errors import DataError
-from transfer.mapper import Sample, test_sample, training_sample
+from transfer.mapper import Sample, evaluation_sample, training_sample
 
 Record = dict[str, Any]
 
@@ -33,7 +33,7 @@ class _Test(Dataset[Sample]):
         return len(self.records)
 
     def __getitem__(self, index: int) -> Sample:
-        return test_sample(self.records[index], self.cfg)
+        return evaluation_sample(self.records[index], self.cfg)
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
@@ -60,7 +60,9 @@ def training_batches(
     return iter(_loader(_Training(records, cfg, seed), cfg, batch_sampler=local))
 
 
-def test_batches(records: Sequence[Record], cfg: CfgNode, batch_size: int = 1) -> Iterator[list[Sample]]:
+def evaluation_batches(
+    records: Sequence[Record], cfg: CfgNode, batch_size: int = 1
+) -> Iterator[list[Sample]]:
     """The records in their order at test size."""
     return iter(_loader(_Test(records, cfg), cfg, batch_size=batch_size))
 

@@ -39,7 +39,7 @@ def training_sample(record: dict[str, Any], cfg: CfgNode, seed: int, epoch: int,
     return _sample(record, cfg.INPUT.FORMAT, shorter, cfg.INPUT.MAX_SIZE_TRAIN, flip)
 
 
-def test_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
+def evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
     """The deterministic sample at test size."""
     return _sample(record, cfg.INPUT.FORMAT, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST, False)
 

@@ -17,7 +17,7 @@ SHOWN_SCORE = 0.5
 
 
 def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path, count: int = 8) -> None:
-    """Draws `count` images spread evenly over the set: truth dashed in white, predictions above 0.5 in colour."""
+    """Draws `count` images spread over the set: truth dashed in white, predictions above 0.5 in colour."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no global state, no display
     from matplotlib.figure import Figure
 

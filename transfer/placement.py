@@ -61,9 +61,9 @@ def load_backbone_into(state: Mapping[str, Tensor], backbone: Backbone, cfg: Cfg
     if missing or unexpected or wrong:
         shapes = [f"{n}: file {placed[n].shape}, model {tuple(state[n].shape)}" for n in wrong]
         raise TransferError(
-            f"init {label} does not fit the model ({len(wanted) - len(missing) - len(wrong)} of {len(wanted)} "
+            f"init {label} does not fit the model ({len(wanted) - len(missing + wrong)} of {len(wanted)} "
             f"backbone tensors): {_few('missing', missing)}{_few('unexpected', unexpected)}"
-            f"{_few('wrong shape', shapes)}convert the checkpoint again, or take a recipe of its depth and width"
+            f"{_few('wrong shape', shapes)}convert the checkpoint again, or fix its depth and width"
         )
     with torch.no_grad():
         for name in wanted:

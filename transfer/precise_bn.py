@@ -27,8 +27,7 @@ def precise_bn(model: nn.Module, batches: Iterable[Any], forward: Callable[[Any]
 
     def record(norm: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
         count = inputs[0].numel() // inputs[0].shape[1]
-        assert norm.running_mean is not None and norm.running_var is not None
-        pooled[norm].add(norm.running_mean, norm.running_var, count)
+        pooled[norm].add(*_statistics(norm), count)
 
     hooks = [norm.register_forward_hook(record) for norm in norms]  # type: ignore[arg-type]
     try:
@@ -63,6 +62,12 @@ class _Pool:
         if self.count == 0:  # a norm that no batch passed through keeps what it has
             return
         mean = self.sum / self.count
-        assert norm.running_mean is not None and norm.running_var is not None
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(self.square_sum / self.count - mean * mean)
+        running_mean, running_var = _statistics(norm)
+        running_mean.copy_(mean)
+        running_var.copy_(self.square_sum / self.count - mean * mean)
+
+
+def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    assert isinstance(norm.running_mean, Tensor)
+    assert isinstance(norm.running_var, Tensor)
+    return norm.running_mean, norm.running_var

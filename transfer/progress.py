@@ -1,4 +1,4 @@
-"""One line about a long loop: redrawn in place on a terminal, a plain line every few seconds in a log file."""
+"""One line about a long loop: redrawn in place on a terminal, a plain line every few seconds in a log."""
 
 from __future__ import annotations
 

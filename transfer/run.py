@@ -1,4 +1,4 @@
-"""One fine-tuning run from backbone to metrics: build, prove the init, train, precise BN, predict, evaluate."""
+"""One fine-tuning run from backbone to metrics: build, load the init, train, precise BN, predict, score."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
 from transfer.evaluation import Prediction, evaluate, evaluate_per_class, write_predictions
-from transfer.loader import test_batches, training_batches, training_records
+from transfer.loader import evaluation_batches, training_batches, training_records
 from transfer.picture import save_samples
 from transfer.placement import Account, load_backbone_into, random_account
 from transfer.precise_bn import precise_bn
@@ -122,7 +122,7 @@ def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, worl
     records = test.records[world.rank :: world.size]
     mine: list[Prediction] = []
     with progress("predict", len(records), quiet=not world.main) as advance:
-        for batch in test_batches(records, cfg):
+        for batch in evaluation_batches(records, cfg):
             with autocast(cfg, world.device):
                 mine.extend(engine.predict(model, batch))
             advance("")

@@ -134,7 +134,7 @@ class _Evaluation(COCOeval):
                         matched_dt[t, d], matched_gt[t, m] = gt[m]["id"], dt[d]["id"]
             # As published, on the state of the last threshold: a detection that matched nobody but lies on
             # a person by its box shares whether that person is judged.
-            for d in np.flatnonzero(matched_dt[-1] == 0):
+            for d in np.flatnonzero(matched_dt[-1] == 0).tolist():
                 free = (matched_gt[-1] == 0) | np.array(crowd)
                 near = np.where(free & (boxes[d] >= _NEAR), boxes[d], -1.0)
                 if near.max() < 0:

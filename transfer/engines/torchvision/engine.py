@@ -55,7 +55,8 @@ class TorchvisionEngine:
         names.load_model_state(model, state)
 
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
-        norms, others = [], []
+        norms: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for module in model.modules():
             group = norms if isinstance(module, nn.BatchNorm2d) else others
             group.extend(p for p in module.parameters(recurse=False) if p.requires_grad)
@@ -91,7 +92,7 @@ class TorchvisionEngine:
 
 
 def lr_factor(cfg: CfgNode, iteration: int) -> float:
-    """Detectron2's WarmupMultiStepLR at 0-based `iteration`: linear warm-up, then GAMMA at every step passed."""
+    """Detectron2's WarmupMultiStepLR at 0-based `iteration`: linear warm-up, GAMMA at every step passed."""
     solver = cfg.SOLVER
     steps = [step for step in solver.STEPS if step <= solver.MAX_ITER]
 

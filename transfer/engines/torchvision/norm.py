@@ -50,10 +50,13 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         moments = _SumOverProcesses.apply(moments * weight)
         mean, square = (moments[:-1] / moments[-1]).chunk(2)
         var = square - mean * mean
-        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        mean_buffer, var_buffer, momentum = self.running_mean, self.running_var, self.momentum
+        assert isinstance(mean_buffer, Tensor)
+        assert isinstance(var_buffer, Tensor)
+        assert momentum is not None
         with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(var, self.momentum)
+            mean_buffer.lerp_(mean, momentum)
+            var_buffer.lerp_(var, momentum)
         scale = self.weight * torch.rsqrt(var + self.eps)
         shift = self.bias - mean * scale
         return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)

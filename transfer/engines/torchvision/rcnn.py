@@ -30,6 +30,8 @@ class FasterRCNNC4(nn.Module):
         self.backbone = backbone
         self.proposal_generator = proposal_generator
         self.roi_heads = roi_heads
+        self.pixel_mean: Tensor
+        self.pixel_std: Tensor
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(pixel_std).view(-1, 1, 1), persistent=False)
 
@@ -54,9 +56,9 @@ class FasterRCNNC4(nn.Module):
         """res4 of the batch, zero-padded after normalisation to its largest height and width."""
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
         height, width = (max(side) for side in zip(*sizes, strict=True))
-        batch = self.pixel_mean.new_zeros((len(images), 3, height, width))  # type: ignore[operator]
+        batch = self.pixel_mean.new_zeros((len(images), 3, height, width))
         for row, image, (h, w) in zip(batch, images, sizes, strict=True):
-            row[:, :h, :w] = (image - self.pixel_mean) / self.pixel_std  # type: ignore[operator]
+            row[:, :h, :w] = (image - self.pixel_mean) / self.pixel_std
         batch = batch.contiguous(memory_format=torch.channels_last)
         return self.backbone(batch)["res4"], sizes
 

@@ -29,12 +29,12 @@ class Shape:
 
 
 def make_stage(shape: Shape, stage: int, norm: str) -> nn.Sequential:
-    """res2..res5 (`stage` 2..5): (N, C_in, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s), s = 1 for res2, else 2."""
+    """res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2."""
     factor = 2 ** (stage - 2)
     out_channels = shape.res2_out_channels * factor
     in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
     planes = out_channels // Bottleneck.expansion
-    # torchvision's block: bottleneck channels = planes * base_width / 64 * groups; Detectron2's: groups * width.
+    # torchvision's bottleneck channels: planes * base_width / 64 * groups; Detectron2's: width * groups.
     base_width = shape.width_per_group * factor * 64 / planes
     make_norm = norm_layer(norm)
     blocks = []
@@ -78,7 +78,7 @@ class Stem(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem and the stages up to `last`; the first `freeze_at` of (stem, res2, ...) are frozen, norms included."""
+    """Stem and stages up to `last`; the first `freeze_at` of (stem, res2, ...) are frozen, norms included."""
 
     def __init__(self, shape: Shape, last: int, norm: str, freeze_at: int):
         super().__init__()

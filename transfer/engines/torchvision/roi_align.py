@@ -32,7 +32,7 @@ def separable_roi_align(
     height, width = features.shape[-2:]
     pooled = []
     for feature, rois in zip(features, boxes, strict=True):
-        rois = rois.float() * scale - 0.5
+        rois = rois.to(torch.promote_types(feature.dtype, torch.float32)) * scale - 0.5
         rows = _weights(rois[:, 1], rois[:, 3], size, height, sampling_ratio).to(feature.dtype)  # (R, P, H)
         columns = _weights(rois[:, 0], rois[:, 2], size, width, sampling_ratio).to(feature.dtype)  # (R, P, W)
         channels = feature.shape[0]

@@ -68,7 +68,7 @@ class BoxPredictor(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, enabled=False):  # scores are compared to 1e-4
-            x = x.float()
+            x = x.float() if x.dtype == torch.bfloat16 else x
             return self.cls_score(x), self.bbox_pred(x).unflatten(1, (-1, 4))
 
 
@@ -121,7 +121,7 @@ class Res5ROIHeads(nn.Module):
 
     @torch.no_grad()
     def _sample(self, proposals: Tensor, targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
-        """Sampled boxes (S, 4), the ground truth of each (S, 4), class of each (S,), background = num_classes."""
+        """Sampled boxes (S, 4), their ground truth (S, 4) and classes (S,); background is num_classes."""
         s = self.settings
         if s.proposal_append_gt:  # early proposals hit nothing; the truth itself gives the head its positives
             proposals = torch.cat([proposals, targets.boxes])

@@ -42,15 +42,16 @@ class RPNHead(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.objectness_logits = nn.Conv2d(channels, num_anchors, 1)
         self.anchor_deltas = nn.Conv2d(channels, num_anchors * 4, 1)
-        for layer in self.children():
+        for layer in (self.conv, self.objectness_logits, self.anchor_deltas):
             nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> logits (N, H*W*A), deltas (N, H*W*A, 4), both float32."""
         x = F.relu(self.conv(x))
         with torch.autocast(x.device.type, enabled=False):  # ranking needs more than bfloat16's 8 bits
-            x = x.float()
+            x = x.float() if x.dtype == torch.bfloat16 else x
             logits = self.objectness_logits(x).permute(0, 2, 3, 1).flatten(1)
             deltas = self.anchor_deltas(x).permute(0, 2, 3, 1).flatten(1)
         return logits, deltas.unflatten(1, (-1, 4))
@@ -65,6 +66,7 @@ class RPN(nn.Module):
         self.stride = stride
         self.coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
         cell = cell_anchors(settings.sizes, settings.aspect_ratios)
+        self.cell: Tensor
         self.register_buffer("cell", cell, persistent=False)
         self.rpn_head = RPNHead(channels, len(cell))
 
@@ -73,7 +75,8 @@ class RPN(nn.Module):
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Proposals [(R_i, 4)] in descending score; `gt_boxes` [(G_i, 4)] only in training."""
         logits, deltas = self.rpn_head(features)
-        anchors = grid_anchors(self.cell, *features.shape[-2:], self.stride)  # type: ignore[arg-type]
+        height, width = features.shape[-2:]
+        anchors = grid_anchors(self.cell, height, width, self.stride)
         losses = {} if gt_boxes is None else self._losses(anchors, logits, deltas, gt_boxes)
         return self._proposals(anchors, logits.detach(), deltas.detach(), image_sizes), losses
 

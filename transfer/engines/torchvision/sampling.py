@@ -16,7 +16,7 @@ IGNORE = -1
 def match(
     gt_boxes: Tensor, candidates: Tensor, low: float, high: float, low_quality: bool
 ) -> tuple[Tensor, Tensor]:
-    """(gt index (R,), label (R,)) of every candidate; label 1 is matched, 0 background, -1 between the thresholds.
+    """(gt index (R,), label (R,)) of every candidate; label 1: matched, 0: background, -1: in between.
 
     `low_quality` also labels the best candidates of every box 1, while the index stays their own best box.
     """
@@ -37,7 +37,7 @@ def match(
 def sample(
     positive: Tensor, negative: Tensor, number: int, positive_fraction: float
 ) -> tuple[Tensor, Tensor]:
-    """Random indices where the masks (R,) hold: at most `number * positive_fraction` positives, then negatives."""
+    """Random indices where the masks (R,) hold: up to that fraction of `number` positives, then negatives."""
     pos, neg = positive.nonzero().squeeze(1), negative.nonzero().squeeze(1)
     num_pos = min(len(pos), int(number * positive_fraction))
     num_neg = min(len(neg), number - num_pos)

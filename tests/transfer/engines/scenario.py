@@ -1,0 +1,168 @@
+"""The fixed scene on which the two engines are held equal: weights, images, truth and proposals.
+
+All of it is a function of the names and shapes alone, so the golden numbers that Detectron2 made from it can
+be compared on a machine that has no Detectron2.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
+from transfer.engines.base import Engine
+from transfer.mapper import Sample
+
+STEPS = 10
+# A quarter of the width: the double precision of the ten steps has no fast kernels.
+NARROW = {"width_per_group": 16, "stem_out_channels": 16, "res2_out_channels": 64}
+# All anchors and proposals are sampled, so no random draw can differ.
+OVERRIDES: list[tuple[str, Any]] = [
+    ("MODEL.RPN.BATCH_SIZE_PER_IMAGE", 100_000),
+    ("MODEL.RPN.POST_NMS_TOPK_TEST", 60),
+    ("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 100_000),
+    ("SOLVER.BASE_LR", 0.002),
+    ("SOLVER.WARMUP_ITERS", 2),
+]
+
+
+def config(**manifest: Any) -> CfgNode:
+    """The voc_c4 recipe, all random draws taken out; `manifest` changes facts of the weights."""
+    return apply_manifest(load_recipe("voc_c4", OVERRIDES), RANDOM_MANIFEST | manifest)
+
+
+def weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Trained-looking values for every tensor: residual branches small, norms away from 0 and 1, no zeros."""
+    return {name: _tensor(name, tensor) for name, tensor in state.items()}
+
+
+def _tensor(name: str, like: Tensor) -> Tensor:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    noise = torch.from_numpy(rng.standard_normal(like.shape)).float()
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(1000)
+    if name.endswith("running_mean"):
+        return 0.02 * noise
+    if name.endswith("running_var"):
+        return 2 + 0.1 * noise
+    if ".norm." in name and name.endswith("weight"):
+        return (0.2 if "conv3" in name else 1.0) * (1 + 0.1 * noise)
+    if name.endswith("bias"):
+        return 0.1 * noise
+    if like.ndim == 4 and "proposal_generator" not in name:  # He et al., fan out
+        return noise * (2 / (like.shape[0] * like.shape[2] * like.shape[3])) ** 0.5
+    return noise * (0.08 if "cls_score" in name or "objectness" in name else 0.01)
+
+
+def samples() -> list[Sample]:
+    """Two smooth images of unlike sizes with two objects each."""
+    rng = np.random.default_rng(0)
+    boxes = torch.tensor([[5.0, 8.0, 60.0, 70.0], [40.0, 30.0, 90.0, 115.0]])
+    made = []
+    for name, (height, width) in {"a": (128, 160), "b": (152, 120)}.items():
+        coarse = torch.from_numpy(rng.integers(0, 255, (1, 3, height // 8, width // 8))).float()
+        image = nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0].to(torch.uint8)
+        made.append(Sample(image, boxes, torch.tensor([3, 11]), name, height * 2, width * 3))
+    return made
+
+
+def proposals() -> list[Tensor]:
+    """24 boxes an image: near the objects and anywhere."""
+    rng = np.random.default_rng(1)
+    made = []
+    for sample in samples():
+        height, width = sample.image.shape[-2:]
+        near = sample.boxes.repeat(6, 1) + torch.from_numpy(rng.standard_normal((12, 4))).float() * 4
+        corner = torch.from_numpy(rng.random((12, 2))).float() * 60
+        far = torch.cat([corner, corner + 20 + torch.from_numpy(rng.random((12, 2))).float() * 50], dim=1)
+        boxes = torch.cat([near, far])
+        boxes[:, 0::2].clamp_(0, width)
+        boxes[:, 1::2].clamp_(0, height)
+        made.append(boxes)
+    return made
+
+
+def fixed_torchvision_proposals(model: nn.Module) -> None:
+    """Makes the embedded engine's model train on `proposals()`."""
+    model.proposal_generator._proposals = lambda *_: proposals()
+
+
+def fixed_detectron2_proposals(model: nn.Module) -> None:
+    """Makes Detectron2's model train on `proposals()`."""
+    from detectron2.structures import Boxes, Instances
+
+    def predict(*_: Any) -> list[Instances]:
+        made = []
+        for sample, boxes in zip(samples(), proposals(), strict=True):
+            instances = Instances(tuple(sample.image.shape[-2:]))
+            instances.proposal_boxes = Boxes(boxes)
+            instances.objectness_logits = torch.zeros(len(boxes))
+            made.append(instances)
+        return made
+
+    model.proposal_generator.predict_proposals = predict
+
+
+def prepared(engine: Engine, cfg: CfgNode) -> nn.Module:
+    """The engine's model with the scene's weights."""
+    model = engine.build(cfg, torch.device("cpu"))
+    engine.load_state(model, weights(engine.state(model)))
+    return model
+
+
+def detections(engine: Engine, cfg: CfgNode) -> list[dict[str, Any]]:
+    """What the engine detects, as JSON: boxes, scores, classes per image."""
+    model = prepared(engine, cfg).eval()
+    return [
+        {"boxes": p.boxes.tolist(), "scores": p.scores.tolist(), "classes": p.classes.tolist()}
+        for p in engine.predict(model, samples())
+    ]
+
+
+def first_losses(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, float]:
+    """The four losses before any step."""
+    model = prepared(engine, cfg).train()
+    fix_proposals(model)
+    with torch.no_grad():
+        return {name: float(loss) for name, loss in engine.losses(model, samples()).items()}
+
+
+def ten_steps(engine: Engine, fix_proposals: Any) -> dict[str, list[float]]:
+    """16 entries of every tensor of the narrow net after ten SGD steps in double precision.
+
+    In single precision two orders of summation already differ by a percent in some gradients (a ReLU flips
+    here and there, and the extra norm cancels most of the gradient), within one engine as between two.
+    """
+    cfg = config(**NARROW)
+    model = prepared(engine, cfg).train().double()
+    fix_proposals(model)
+    optimizer, scheduler = engine.solver(cfg, model)
+    for _ in range(STEPS):
+        losses = engine.losses(model, samples())
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        scheduler.step()
+    return {name: probe(t) for name, t in engine.state(model).items()}
+
+
+def everything(engine: Engine, fix_proposals: Any) -> dict[str, Any]:
+    """All that is compared, as JSON."""
+    cfg = config()
+    return {
+        "detections": detections(engine, cfg),
+        "losses": first_losses(engine, cfg, fix_proposals),
+        "parameters": ten_steps(engine, fix_proposals),
+    }
+
+
+def probe(tensor: Tensor) -> list[float]:
+    """Up to 16 entries spread over a tensor."""
+    flat = tensor.detach().double().flatten()
+    where = torch.linspace(0, len(flat) - 1, min(16, len(flat))).round().long()
+    return flat[where].tolist()
