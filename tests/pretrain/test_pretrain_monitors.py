@@ -186,8 +186,8 @@ def test_linear_heads_learn_apart(tmp_path: Path) -> None:
             torch.manual_seed(1)
             heads.append(linear.new_head(8, 2))
         linear.fit(
-            encoder, heads, Pixels(images), torch.tensor(images.labels()), rates=rates, epochs=2, schedule=[1],
-            batch_size=8, image_size=16, workers=1, seed=0, device=torch.device("cpu"),
+            encoder, heads, Pixels(images), torch.tensor(images.labels()), rates=rates, epochs=2,
+            schedule=[1], batch_size=8, image_size=16, workers=1, seed=0, device=torch.device("cpu"),
         )  # fmt: skip
         results.append([head.weight.detach().clone() for head in heads])
     torch.testing.assert_close(results[0][0], results[1][0])

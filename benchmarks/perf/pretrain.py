@@ -1,0 +1,242 @@
+"""Speed and memory of pre-training against the published pipeline and step, as ratios measured in one run.
+
+`python benchmarks/perf/pretrain.py --data DIR [--moco-repo CHECKOUT] [--device cuda]`. With a checkout of
+facebookresearch/moco its own modules are timed; without one, the same steps restated in plain torchvision,
+PIL and torch (`pretrain_published.py`). On a CPU the clock is that of the process, so that other people's
+work on the machine does not count; old and new are timed in turn all the same, and medians are reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--data", required=True, help="JPEG images, best of about 500x375 pixels")
+    parser.add_argument("--moco-repo", type=Path, help="checkout of facebookresearch/moco")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-size", type=int, default=16, help="of the training step")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--moco-k", type=int, default=65536)
+    parser.add_argument(
+        "--threads", type=int, default=1, help="torch threads; the process clock adds them up"
+    )
+    parser.add_argument("--images", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--skip-step", action="store_true", help="input path and momentum update only")
+    parser.add_argument("--output", type=Path, metavar="FILE.json")
+    return parser.parse_args()
+
+
+def in_turn(candidates: dict[str, Callable[[], Any]], repeats: int, device: Any = None) -> dict[str, float]:
+    """Median seconds of each candidate, after one warm-up, timed one after the other in every repeat."""
+    clock = cuda_clock if device is not None and device.type == "cuda" else time.process_time
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for repeat in range(repeats + 1):
+        for name, run in candidates.items():
+            begin = clock()
+            run()
+            if repeat:
+                seconds[name].append(clock() - begin)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def cuda_clock() -> float:
+    import torch
+
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def input_path(data: str, count: int, size: int, repeats: int, repository: Path | None) -> dict[str, float]:
+    """Pairs of views a second on one core, JPEG decoding included."""
+    import torch
+
+    from benchmarks.perf import pretrain_published as published
+    from pretrain.augment_host import augment, resized_crop
+    from pretrain.decode import decode
+    from pretrain.draws import RECIPES, draw_views
+    from pretrain.loader import single_threaded
+    from pretrain.sources import find_images
+
+    single_threaded()
+    encoded = [image.read() for image in find_images(data).images[:count]]
+    transform = published.transform(size, repository)
+    recipe = RECIPES["v2"]
+
+    def ours(colour: bool) -> None:
+        for number, bytes_ in enumerate(encoded):
+            pixels = decode(bytes_)
+            for view in draw_views(0, 0, number, pixels.shape[0], pixels.shape[1], recipe):
+                crop = resized_crop(pixels, view.box, size)
+                torch.from_numpy(augment(crop, view, recipe.steps) if colour else crop)
+
+    candidates = {
+        "published": lambda: [published.pair(bytes_, transform) for bytes_ in encoded],
+        "ours, all on the CPU": lambda: ours(True),
+        "ours, host part": lambda: ours(False),
+    }
+    seconds = in_turn(candidates, repeats)
+    return {name: len(encoded) / value for name, value in seconds.items()}
+
+
+def momentum_update(device: Any, repeats: int) -> dict[str, float]:
+    """Milliseconds of one update of a ResNet-50 with MLP head."""
+    from torch import nn
+    from torchvision.models import resnet50
+
+    from benchmarks.perf import pretrain_published as published
+    from pretrain.moco import MoCo
+
+    model = MoCo(lambda: resnet50(num_classes=128), 128, 256, mlp=True).to(device)
+    pairs: list[tuple[nn.Parameter, nn.Parameter]] = list(
+        zip(model.encoder_k.parameters(), model.encoder_q.parameters(), strict=True)
+    )
+    candidates = {
+        "published": lambda: published.momentum_update(pairs, 0.999),
+        "ours": model.update_key_encoder,
+    }
+    return {name: 1e3 * value for name, value in in_turn(candidates, 4 * repeats, device).items()}
+
+
+def training_step(args: argparse.Namespace, device: Any) -> dict[str, dict[str, float]]:
+    """Images a second and peak memory (MiB) of a whole ResNet-50 step; images are ready on the device."""
+    import torch
+
+    from benchmarks.perf import pretrain_published as published
+
+    half = published.half_precision(device)
+    steps = {
+        "published fp32": lambda: published.step(args, device, None, args.moco_repo),
+        f"published {half}": lambda: published.step(args, device, half, args.moco_repo),
+        "ours fp32": lambda: our_step(args, device, "fp32"),
+        f"ours {half}": lambda: our_step(args, device, half),
+    }
+    if device.type == "cpu":
+        steps.pop(
+            f"published {half}"
+        )  # the published code never autocasts; on a CPU its default is the comparison
+    memory = {name: peak_of(make, device) for name, make in steps.items()}
+    torch.manual_seed(0)
+    seconds = in_turn({name: make() for name, make in steps.items()}, args.repeats, device)
+    return {
+        name: {"images/s": args.batch_size / value, "peak MiB": memory[name] / 2**20}
+        for name, value in seconds.items()
+    }
+
+
+def our_step(args: argparse.Namespace, device: Any, precision: str) -> Callable[[], None]:
+    """One step as `pretrain.train` makes it, two BatchNorm groups, shuffled."""
+    import torch
+    from torch.nn import functional as F
+
+    from pretrain.encoders import make_encoder_factory
+    from pretrain.moco import MoCo
+    from pretrain.train import HALF
+
+    groups = 1 if device.type == "cuda" else 2
+    model = MoCo(
+        make_encoder_factory("resnet50", dim=128, bn_groups=groups), 128, args.moco_k, T=0.2, mlp=True
+    )
+    model.to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), 0.03, momentum=0.9, weight_decay=1e-4, fused=True)
+    size = (args.batch_size, 3, args.image_size, args.image_size)
+    views = [torch.randn(size, device=device).contiguous(memory_format=torch.channels_last) for _ in range(2)]
+    index, rng = torch.arange(args.batch_size, device=device), torch.Generator()
+
+    def step() -> None:
+        with torch.autocast(device.type, dtype=HALF.get(precision), enabled=precision != "fp32"):
+            logits, labels = model(views[0], views[1], index, rng)
+        loss = F.cross_entropy(logits, labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def peak_of(make: Callable[[], Callable[[], Any]], device: Any, steps: int = 2) -> int:
+    """Bytes above the state before `make()`: of the CUDA allocator, or resident in a fork of this process."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run = make()
+        for _ in range(steps):
+            run()
+        return torch.cuda.max_memory_allocated() - before
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            before = _resident()
+            run = make()
+            for _ in range(steps):
+                run()
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+            os.write(writing, str(peak).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    return int(text or -1)
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    args = parse()
+    import torch
+
+    device = torch.device(args.device)
+    result: dict[str, Any] = {
+        "torch": torch.__version__,
+        "baseline": "checkout" if args.moco_repo else "restated",
+    }
+    pairs = result["pairs/s per core"] = input_path(
+        args.data, args.images, args.image_size, args.repeats, args.moco_repo
+    )
+    show("pairs/s per core", pairs, {name: value / pairs["published"] for name, value in pairs.items()})
+    torch.set_num_threads(args.threads)
+    update = result["momentum update ms"] = momentum_update(device, args.repeats)
+    show("momentum update, ms", update, {name: update["published"] / value for name, value in update.items()})
+    if not args.skip_step:
+        step = result["ResNet-50 step"] = training_step(args, device)
+        for quantity in ("images/s", "peak MiB"):
+            values = {name: value[quantity] for name, value in step.items()}
+            show(
+                f"ResNet-50 step, {quantity}",
+                values,
+                {n: v / values["published fp32"] for n, v in values.items()},
+            )
+    if args.output:
+        args.output.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def show(title: str, values: dict[str, float], ratios: dict[str, float]) -> None:
+    print(f"\n| {title} | value | ratio to published |\n|---|---|---|")
+    for name, value in values.items():
+        print(f"| {name} | {value:.1f} | {ratios[name]:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also runs as a file, without installation
+    main()
