@@ -12,6 +12,7 @@ from converters.candidates import Candidate, TensorSet, strip_wrappers
 from converters.dialects import BY_NAME, roots
 
 Shape = tuple[int, ...]
+WORTH_A_LOOK = 50  # below, it is a few norms of a head and not a network with something added
 STATISTICS = (".running_mean", ".running_var")
 
 
@@ -74,7 +75,8 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
         if name in expected and not _fits(name, shapes[name], expected[name])
     ]
     unexpected = [names[name] for name in shapes if name not in expected]
-    unexpected += left_inside(candidate, tensors)
+    if len(shapes) >= WORTH_A_LOOK:
+        unexpected += left_inside(candidate, tensors)
     twice = [f"{first} and {second}" for _, first, second in candidate.twice]
     return Account(
         candidate,
@@ -109,14 +111,14 @@ def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
     return left
 
 
-def _our_shape(candidate: Candidate, name: str) -> Shape:
+def _our_shape(candidate: Candidate, name: str) -> tuple[int, ...]:
+    """As PyTorch would store it: kernels out, in, height, width; norms flat."""
     shape = candidate.tensors[name].shape or ()
-    if BY_NAME[candidate.dialect].channels_last:
-        if len(shape) == 4 and name.endswith(".weight"):
-            return (shape[3], shape[2], shape[0], shape[1])
-        if len(shape) == 4 and shape[:3] == (1, 1, 1):
-            return shape[3:]
-    return shape
+    if not BY_NAME[candidate.dialect].channels_last or len(shape) != 4:
+        return shape
+    if ".norm." in name:
+        return shape[3:] if shape[:3] == (1, 1, 1) else shape
+    return (shape[3], shape[2], shape[0], shape[1])
 
 
 def _fits(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # bottleneck blocks of res2..res5
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -25,8 +27,9 @@ class Architecture:
     stem_out_channels: int = 64
     res2_out_channels: int = 256
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return expected_shapes(**asdict(self))
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """As `expected_shapes`; shared between calls, so not to be changed."""
+        return _shapes(self)
 
 
 def expected_shapes(
@@ -63,6 +66,11 @@ def expected_shapes(
             add(f"{here}.conv3", out_channels, bottleneck, 1)
             in_channels = out_channels
     return shapes
+
+
+@lru_cache(maxsize=64)  # a hostile file can ask for many
+def _shapes(architecture: Architecture) -> Mapping[str, tuple[int, ...]]:
+    return MappingProxyType(expected_shapes(**asdict(architecture)))
 
 
 def blocks_per_stage(names: Iterable[str]) -> tuple[int, ...]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from converters.dialects import DIALECTS, vocabulary
+from converters.dialects import DIALECTS, Dialect, words
 from converters.errors import CheckpointError
 from converters.pickle_objects import Inert
 from converters.tensors import StoredTensor
@@ -84,15 +85,30 @@ def tensor_sets(root: Any) -> list[TensorSet]:
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
     if type(value) is dict:
-        yield from ((str(key) if type(key) is not str else key, child) for key, child in value.items())
+        yield from ((key if type(key) is str else str(key), child) for key, child in value.items())
     elif type(value) is Inert:
-        yield from _children(value.entries)
-        yield from _children(_state(value))
-        fields = FIELDS.get(value.name.rpartition(".")[2])
-        yield from _children(dict(zip(fields, value.args, strict=False)) if fields else value.args)
-        yield from _children(value.items)
+        fields = _fields(value)
+        if fields:
+            yield from zip(fields, value.args, strict=False)
+            return
+        parts = [value.entries, _state(value), value.args, value.items]
+        holders = (value.entries, *value.args, *_state(value).values())
+        inner = [part for part in holders if type(part) is dict and part]
+        # A mapping class around one dictionary is that dictionary: its path has no extra step.
+        for part in inner if len(inner) == 1 else parts:
+            yield from _children(part)
     elif type(value) in (list, tuple) and len(value) <= 64:
         yield from ((str(index), child) for index, child in enumerate(value))
+
+
+def _fields(value: Inert) -> tuple[str, ...]:
+    """The field names of a named tuple: known ones, or as dill writes the class of one it cannot import."""
+    maker = value.maker
+    if maker is not None and maker.name.endswith("._create_namedtuple") and len(maker.args) > 1:
+        names = maker.args[1]
+        if type(names) in (list, tuple) and all(type(name) is str for name in names):
+            return tuple(names)
+    return FIELDS.get(value.name.rpartition(".")[2], ())
 
 
 def _state(value: Inert) -> dict:
@@ -144,9 +160,9 @@ def _module_tensors(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
     raise CheckpointError("a pickled module with absurdly many parts")
 
 
+@lru_cache(maxsize=1 << 16)
 def strip_wrappers(name: str) -> str:
-    """`module.encoder_q._orig_mod.conv1.weight` -> `encoder_q.conv1.weight`; only whole segments are
-    removed."""
+    """`module.encoder_q._orig_mod.bn1.bias` -> `encoder_q.bn1.bias`; only whole segments are removed."""
     parts = name.split(".")
     return ".".join([part for part in parts[:-1] if part not in WRAPPERS] + parts[-1:])
 
@@ -156,28 +172,36 @@ def find_candidates(tensors: TensorSet) -> list[Candidate]:
     groups: dict[tuple[str, str], Candidate] = {}
     for raw, tensor in tensors.tensors.items():
         name = strip_wrappers(raw)
-        for dialect in DIALECTS:
-            spelled = name
-            for old, new in dialect.renamed:
-                spelled = spelled.replace(f"/{old}/", f"/{new}/")
-            split = _split(spelled, vocabulary(dialect.name), "/" if dialect.channels_last else ".")
-            if split is None:
-                continue
-            prefix, ours = split
-            ending = spelled[len(prefix) :]
+        for dialect, prefix, ending, ours in _readings(name):
             raw_prefix = raw.removesuffix(ending)
             if ours.startswith("res5.") and prefix.endswith("roi_heads."):
                 prefix = prefix.removesuffix("roi_heads.") + "backbone."  # C4 keeps res5 in its head
-            group = groups.setdefault(
-                (prefix, dialect.name), Candidate(tensors.path, prefix, raw_prefix, dialect.name)
-            )
-            if ours in group.tensors and _same(group.tensors[ours], tensor):
-                continue
-            if ours in group.tensors:
-                group.twice.append((ours, group.names[ours], raw))
-            else:
+            group = groups.get((prefix, dialect.name))
+            if group is None:
+                group = Candidate(tensors.path, prefix, raw_prefix, dialect.name)
+                groups[prefix, dialect.name] = group
+            if ours not in group.tensors:
                 group.tensors[ours], group.names[ours] = tensor, raw
+            elif not _same(group.tensors[ours], tensor):
+                group.twice.append((ours, group.names[ours], raw))
     return sorted(groups.values(), key=lambda group: -len(group.tensors))
+
+
+def _readings(name: str) -> Iterator[tuple[Dialect, str, str, str]]:
+    """(dialect, prefix, rest, our name) for the longest ending of `name` that is a word of each dialect."""
+    for separator in ("/",) if "/" in name else (".",):
+        spelled = name
+        for dialect in DIALECTS:
+            if dialect.separator == separator:
+                for old, new in dialect.renamed:
+                    spelled = spelled.replace(f"/{old}/", f"/{new}/")
+        known, seen, start = words(separator), set(), 0
+        while start >= 0:
+            for dialect, ours in known.get(spelled[start:], ()):
+                if dialect.name not in seen:
+                    seen.add(dialect.name)
+                    yield dialect, spelled[:start], spelled[start:], ours
+            start = spelled.find(separator, start) + 1 or -1
 
 
 def _same(first: StoredTensor, second: StoredTensor) -> bool:
@@ -187,16 +211,3 @@ def _same(first: StoredTensor, second: StoredTensor) -> bool:
         second.offset,
         second.shape,
     )
-
-
-def _split(name: str, words: dict[str, str], separator: str) -> tuple[str, str] | None:
-    """(prefix, our name) for the longest ending of `name` that is a word, cut only at separators."""
-    start = 0
-    while True:
-        ours = words.get(name[start:])
-        if ours is not None:
-            return name[:start], ours
-        cut = name.find(separator, start)
-        if cut < 0:
-            return None
-        start = cut + 1

@@ -113,7 +113,7 @@ def _row_for(
     complete: Sequence[tuple[Account, Place]], source: str | None, found: Found
 ) -> tuple[Source, list[tuple[Account, str]]]:
     """The row that explains the file best, with the role of every network that it explains."""
-    fits: list[tuple[int, Source, list[tuple[Account, str]]]] = []
+    fits: list[tuple[tuple[bool, int], Source, list[tuple[Account, str]]]] = []
     for row in [BY_NAME[source]] if source else SOURCES:
         matches = [
             (entry, place, matching_layout(row, place, source is not None)) for entry, place in complete
@@ -123,7 +123,8 @@ def _row_for(
         ]
         if explained:
             layouts = [layout for _, _, layout in matches if layout is not None]
-            fits.append((_precision(layouts), row, explained))
+            usual = any(role == row.encoder for _, role in explained)
+            fits.append(((usual, _precision(layouts)), row, explained))
     if fits:
         _, row, roles = max(fits, key=lambda fit: fit[0])
         return row, roles

@@ -71,7 +71,7 @@ def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
             weights[name] = _default(name, shape)
             continue
         array = stored.array()
-        if channels_last and array.ndim == 4:
+        if channels_last and array.ndim == 4 and ".norm." not in name:
             array = array.transpose(3, 2, 0, 1)
         if name.endswith(COUNTER):
             weights[name] = np.array(array.reshape(()), dtype=np.int64, order="C")

@@ -36,6 +36,7 @@ class Dialect:
     parts: Parts = PLAIN_PARTS
     renamed: tuple[tuple[str, str], ...] = ()  # segments that some versions call differently
     channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
+    separator: str = "."
     silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
 
 
@@ -158,6 +159,7 @@ DIALECTS: tuple[Dialect, ...] = (
             (),
         ),
         channels_last=True,
+        separator="/",
         renamed=(("initial_conv_1", "initial_conv"), ("initial_batchnorm_1", "initial_batchnorm")),
         silent=("/hidden", "/counter"),
     ),
@@ -169,13 +171,13 @@ BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 def vocabulary(name: str) -> dict[str, str]:
     """Foreign name -> relative Detectron2 name, for the deepest network of each stage."""
     dialect = BY_NAME[name]
-    words: dict[str, str] = {}
+    found: dict[str, str] = {}
 
     def add(conv: str, norm: str, ours: str, **index: object) -> None:
-        words[conv.format(**index)] = f"{ours}.weight"
+        found[conv.format(**index)] = f"{ours}.weight"
         for part, aliases in zip(NORM_PARTS, dialect.parts, strict=True):
             for alias in aliases:
-                words[norm.format(p=alias, **index)] = f"{ours}.norm.{part}"
+                found[norm.format(p=alias, **index)] = f"{ours}.norm.{part}"
 
     add(dialect.stem, dialect.stem_norm, "stem.conv1")
     for stage in range(4):
@@ -194,7 +196,18 @@ def vocabulary(name: str) -> dict[str, str]:
                     "n": 2 * k + 1,
                 }
                 add(dialect.conv, dialect.norm, f"res{stage + 2}.{block}.conv{k + 1}", **index)
-    return words
+    return found
+
+
+@cache
+def words(separator: str) -> dict[str, tuple[tuple[Dialect, str], ...]]:
+    """All vocabularies whose names are joined by `separator` in one: a name -> who uses it, and for what."""
+    merged: dict[str, tuple[tuple[Dialect, str], ...]] = {}
+    for dialect in DIALECTS:
+        if dialect.separator == separator:
+            for foreign, ours in vocabulary(dialect.name).items():
+                merged[foreign] = (*merged.get(foreign, ()), (dialect, ours))
+    return merged
 
 
 @cache

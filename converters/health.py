@@ -77,7 +77,7 @@ def untouched(weights: Weights) -> str:
 
 
 def partly_untouched(weights: Weights) -> str:
-    """Some norms at their initial statistics and some not: a network put together from two, or half loaded."""
+    """Some norms at their initial statistics, some not: a network of two parts, or loaded by half."""
     norms = [name.removesuffix(".running_var") for name in weights if name.endswith(".running_var")]
     still = [
         norm

@@ -19,7 +19,7 @@ ELEMENT = re.compile(r"[fiu][1248]|b1")
 def call(function: Any, args: tuple) -> Any:
     """What REDUCE, NEWOBJ, INST and OBJ give: a table entry's value, or a placeholder."""
     if type(function) is Inert:
-        return Inert(f"{function.name}()", args)
+        return Inert(f"{function.name}()", args, function)
     if type(function) is not Name:
         raise CheckpointError(f"call of a {type(function).__name__}")
     entry = TABLE.get(function.dotted)

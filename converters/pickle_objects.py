@@ -29,10 +29,10 @@ class Inert:
     found.
     """
 
-    __slots__ = ("args", "entries", "items", "name", "state")
+    __slots__ = ("args", "entries", "items", "maker", "name", "state")
 
-    def __init__(self, name: str, args: Any) -> None:
-        self.name, self.args = name, args
+    def __init__(self, name: str, args: Any, maker: Inert | None = None) -> None:
+        self.name, self.args, self.maker = name, args, maker  # maker: the class, where that is inert itself
         self.state: Any = None
         self.items: list[Any] = []
         self.entries: dict[Any, Any] = {}

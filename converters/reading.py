@@ -98,6 +98,9 @@ def _read(file: FileBytes) -> tuple[str, Any, set[str], list[Checked]]:
     if file.size == 0:
         raise CheckpointError("the file is empty")
     head = file.read(0, min(HEAD, file.size))
+    # Before the texts: the length in front of the header may look like any letter.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < file.size:
+        return "safetensors", read_safetensors(file), set(), []
     start = head.lstrip()[:64].lower()
     for signature, meaning in NO_CHECKPOINT:
         if start.startswith(signature):
@@ -113,8 +116,6 @@ def _read(file: FileBytes) -> tuple[str, Any, set[str], list[Checked]]:
             return "npz", arrays, set(), checks
         root, foreign, checks = read_torch_zip(file)
         return "torch zip", root, foreign, checks
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < file.size:
-        return "safetensors", read_safetensors(file), set(), []
     if head.startswith(LEGACY_START):
         root, foreign = read_torch_legacy(file, file.view())
         return "torch legacy", root, foreign, []
