@@ -48,10 +48,8 @@ def main() -> int:
     draw(curves, args.output / "shuffle_bn.png")
     for title, (pretext, knn) in curves.items():
         best = max(knn, key=lambda point: point[1])
-        print(
-            f"{title}: pretext accuracy {pretext[-1][1]:.1f}, kNN {knn[-1][1]:.1f} at the end (best {best[1]:.1f} at "
-            f"iteration {best[0]}, {knn[0][1]:.1f} before training)"
-        )
+        end = f"pretext accuracy {pretext[-1][1]:.1f}, kNN {knn[-1][1]:.1f} at the end"
+        print(f"{title}: {end} (best {best[1]:.1f} at iteration {best[0]}, {knn[0][1]:.1f} before training)")
     print(args.output / "shuffle_bn.png")
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -38,6 +38,7 @@ class Miniature(nn.Module):
         return self.fc(pooled_features(self, x))
 
 
+@cache  # torchvision refuses a second registration
 def register_miniature() -> None:
     """Makes `--arch resnet_miniature` known, as any model that torchvision lists."""
 
