@@ -203,8 +203,8 @@ def _check_metrics(record: dict[str, Any], label: str) -> None:
 
 
 def _check_type(value: Any, types: tuple[type, ...], name: str, label: str) -> None:
-    # bool is an int for Python, never for a record
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+    # exact types: bool is an int for Python, never for a record
+    if type(value) not in types:
         expected = " or ".join(t.__name__ for t in types)
         raise RecordError(
             f"{label}: field {name!r} is {value!r:.60} ({type(value).__name__}), expected {expected}"

@@ -7,31 +7,40 @@ Welch, "The generalization of Student's problem when several different populatio
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 
-def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation (n - 1); no deviation below two values."""
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+class Summary(NamedTuple):
+    """Mean, sample standard deviation (n - 1; None below two values) and count."""
+
+    mean: float
+    std: float | None
+    n: int
 
 
-def welch_p(a: Sequence[float], b: Sequence[float]) -> float | None:
+def summarize(values: Sequence[float]) -> Summary:
+    """The summary of at least one value."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n < 2:
+        return Summary(mean, None, n)
+    return Summary(mean, math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (n - 1)), n)
+
+
+@functools.lru_cache(maxsize=100_000)  # suite tables and the papers' tables hold the same rows
+def welch_p(a: Summary, b: Summary) -> float | None:
     """Two-sided p-value of Welch's t-test; None where it says nothing: n < 2, or no spread on either side."""
-    if len(a) < 2 or len(b) < 2:
+    if a.std is None or b.std is None:
         return None
-    (mean_a, std_a), (mean_b, std_b) = mean_std(a), mean_std(b)
-    assert std_a is not None
-    assert std_b is not None
-    var_a, var_b = std_a**2 / len(a), std_b**2 / len(b)
+    var_a, var_b = a.std**2 / a.n, b.std**2 / b.n
     if var_a + var_b == 0:
         return None
-    t = (mean_a - mean_b) / math.sqrt(var_a + var_b)
+    t = (a.mean - b.mean) / math.sqrt(var_a + var_b)
     # Welch-Satterthwaite degrees of freedom, not an integer
-    df = (var_a + var_b) ** 2 / (var_a**2 / (len(a) - 1) + var_b**2 / (len(b) - 1))
+    df = (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
     return student_t_two_sided(t, df)
 
 

@@ -79,7 +79,7 @@ def load_records(root: Path | str, problems: list[str] | None = None) -> list[di
                 if problems is None:
                     raise
                 problems.append(str(error))
-    records.sort(key=lambda r: (r["suite"], r["init"], r["trial"], r["id"]))
+        records.sort(key=lambda r: (r["suite"], r["init"], r["trial"], r["id"]))
     return records
 
 

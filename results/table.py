@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from results.layout import Cell, Row, Table, grid
 from results.published import PublishedRow, load_published, published_for_suite
 from results.record import RecordError, flat_metrics
-from results.significance import mean_std, welch_p
+from results.significance import welch_p
 from results.trials import Trials, group_trials
 
 if TYPE_CHECKING:
@@ -79,13 +79,6 @@ def build_suite_table(
     papers = load_published() if papers is None else papers
     rows = published_for_suite(papers, suite)
     columns = list(metrics or default_metrics(ours, [name for row in rows for name in row.values]))
-    known_metrics = {name for row in rows for name in row.values}
-    known_metrics.update(
-        name for trials in ours for record in trials.records for name in flat_metrics(record)
-    )
-    for name in metrics or ():
-        if name not in known_metrics:
-            raise RecordError(f"no metric {name!r} in {suite}; there are {', '.join(sorted(known_metrics))}")
     table = Table(suite, columns, our_rows(ours, columns, rows if published else [], reference))
     add_notes(table, ours, reference)
     if published:
@@ -109,9 +102,10 @@ def our_rows(
     counterpart.
     """
     published = {row.init: row for row in reversed(papers)}
+    baselines = find_baselines(ours, reference)
     rows = []
     for trials in ours:
-        against = find_reference(trials, ours, reference)
+        against = find_reference(trials, baselines)
         cells = {column: our_cell(trials, column, against) for column in columns}
         status = ", ".join(f"{count} {state}" for state, count in trials.states.items())
         row = Row(trials.label, "ours", cells, status)
@@ -131,46 +125,50 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
     """Footnotes to our rows, which must be the first of the table: why one is not compared, and the
     legend.
     """
-    names = (reference,) if reference else SUPERVISED
+    baselines = find_baselines(ours, reference)
+    gaps_to: dict[str, None] = {}
     for row, trials in zip(table.rows, ours, strict=False):
         row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
-        others = [other for other in ours if other.init in names and other.init != trials.init]
-        if others and find_reference(trials, ours, reference) is None and trials.init not in names:
-            words = ", ".join(trials.differs_from(others[0]))
-            row.marks.append(table.note(f"not compared with {others[0].label}: different {words}"))
+        against = find_reference(trials, baselines)
+        if against is not None:
+            gaps_to[against.label] = None
+        elif baselines and all(trials.init != baseline.init for baseline in baselines):
+            words = ", ".join(trials.differs_from(baselines[0]))
+            row.marks.append(table.note(f"not compared with {baselines[0].label}: different {words}"))
     if ours:
         table.legend.append(LEGEND_COUNT)
-    gaps_to = {
-        against.label for trials in ours if (against := find_reference(trials, ours, reference)) is not None
-    }
     if gaps_to:
-        table.legend.append(LEGEND_GAP.format(reference=" or ".join(sorted(gaps_to))))
+        table.legend.append(LEGEND_GAP.format(reference=" or ".join(gaps_to)))
 
 
-def find_reference(trials: Trials, ours: Sequence[Trials], reference: str | None = None) -> Trials | None:
-    """The supervised row with the same recipe, data and engine, or None; a row is not compared with
+def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list[Trials]:
+    """The supervised rows, in order of preference; or those of the init that was named instead."""
+    names = (reference,) if reference else SUPERVISED
+    return [trials for name in names for trials in ours if trials.init == name]
+
+
+def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None:
+    """The first supervised row with the same recipe, data and engine, or None; no row is held against
     itself.
     """
-    for name in (reference,) if reference else SUPERVISED:
-        if trials.init == name:
+    for other in baselines:
+        if trials.init == other.init:
             return None
-        for other in ours:
-            if other.init == name and not trials.differs_from(other):
-                return other
+        if not trials.differs_from(other):
+            return other
     return None
 
 
 def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Cell:
     """Mean, deviation and count over the finished trials, or the reason why there is no number."""
-    values, states = trials.values(metric), trials.states
+    ours, states = trials.summary(metric), trials.states
     total = sum(states.values())
-    if not values:
+    if ours is None:
         return Cell(total=total, state="undefined" if states["finished"] else next(iter(states)))
-    mean, std = mean_std(values)
-    baseline = against.values(metric) if against else []
-    if not baseline:
-        return Cell(mean, std, len(values), total)
-    return Cell(mean, std, len(values), total, gap=mean - mean_std(baseline)[0], p=welch_p(values, baseline))
+    baseline = against.summary(metric) if against else None
+    if baseline is None:
+        return Cell(*ours, total)
+    return Cell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
 
 
 def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mapping[str, Cell]:
@@ -210,6 +208,17 @@ def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
     return sorted(found, key=rank)
 
 
+def check_metrics(
+    names: Sequence[str], suite: str, ours: Sequence[Trials], papers: Sequence[PublishedRow]
+) -> None:
+    """RecordError for a metric that neither our records nor the papers have in this suite."""
+    known = {name for row in published_for_suite(papers, suite) for name in row.values}
+    known |= {name for trials in ours for record in trials.records for name in flat_metrics(record)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RecordError(f"no metric {unknown[0]!r} in {suite}; there are {', '.join(sorted(known))}")
+
+
 def to_frame(table: Table) -> pandas.DataFrame:
     """The table's grid as a DataFrame; see `suite_table`."""
     import pandas
@@ -226,7 +235,14 @@ def to_frame(table: Table) -> pandas.DataFrame:
 
 def to_markdown(frame: pandas.DataFrame) -> str:
     """A suite_table as Markdown: heading, table, footnotes."""
-    # a bar in a label would end the field
-    body = frame.rename(index=lambda label: label.replace("|", "\\|")).to_markdown(disable_numparse=True)
+    # a bar in a text would end its field
+    lines = [[str(label), *texts] for label, texts in zip(frame.index, frame.to_numpy(), strict=True)]
+    lines = [
+        [text.replace("|", "\\|") for text in line] for line in [[frame.index.name, *frame.columns], *lines]
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [" | ".join(map(str.ljust, line, widths)) for line in lines]
+    rule = "|".join("-" * (width + 2) for width in widths)
+    body = [f"| {padded[0]} |", f"|{rule}|", *(f"| {line} |" for line in padded[1:])]
     footnotes = [f"{text}  " for text in frame.attrs["footnotes"]]
-    return "\n".join([f"### {frame.attrs['title']}", "", body, "", *footnotes]).rstrip() + "\n"
+    return "\n".join([f"### {frame.attrs['title']}", "", *body, "", *footnotes]).rstrip() + "\n"

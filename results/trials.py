@@ -6,11 +6,14 @@ never one mean.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from results.significance import Summary, summarize
 
 # rows of the papers come first, in the papers' order
 FIRST = {"random": 0, "supervised": 1, "msra": 2}
@@ -27,15 +30,16 @@ TOLD_APART_BY = {
 
 @dataclass
 class Trials:
-    """The trials of one row of a table."""
+    """The trials of one row of a table; not changed any more once `group_trials` has made it."""
 
     suite: str
     init: str
     identity: dict[str, Any]  # without the seed
     records: list[dict[str, Any]] = field(default_factory=list)
     label: str = ""
+    _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
 
-    @property
+    @functools.cached_property
     def states(self) -> Counter[str]:
         """Number of trials by status; "missing" are the holes below the highest trial number."""
         states = Counter(record["status"] for record in self.records)
@@ -44,7 +48,7 @@ class Trials:
             states["missing"] = missing
         return states
 
-    @property
+    @functools.cached_property
     def finished(self) -> list[dict[str, Any]]:
         """The records that have numbers, in trial order."""
         return [record for record in self.records if record["status"] == "finished"]
@@ -59,6 +63,13 @@ class Trials:
         task, _, name = metric.partition("/")
         found = (record["metrics"].get(task, {}).get(name) for record in self.finished)
         return [value for value in found if value is not None]
+
+    def summary(self, metric: str) -> Summary | None:
+        """Mean, deviation and count of the metric's values; None where there are none."""
+        if metric not in self._summaries:
+            values = self.values(metric)
+            self._summaries[metric] = summarize(values) if values else None
+        return self._summaries[metric]
 
     def differs_from(self, other: Trials) -> list[str]:
         """What makes two rows incomparable: words for every identity field but the weights that differs."""
@@ -94,7 +105,10 @@ def _label(rows: list[Trials]) -> None:
     for row in rows:
         by_init.setdefault(row.init, []).append(row)
     for init, same in by_init.items():
-        differing = [name for name in TOLD_APART_BY if len({str(row.identity[name]) for row in same}) > 1]
+        names = dict.fromkeys(TOLD_APART_BY) | dict.fromkeys(name for row in same for name in row.identity)
+        differing = [name for name in names if len({str(row.identity.get(name)) for row in same}) > 1]
         for row in same:
-            parts = [f"{TOLD_APART_BY[name]} {str(row.identity[name])[:8]}" for name in differing]
+            parts = [
+                f"{TOLD_APART_BY.get(name, name)} {str(row.identity.get(name))[:8]}" for name in differing
+            ]
             row.label = f"{init} [{', '.join(parts)}]" if parts else init

@@ -7,7 +7,12 @@ import random
 
 import pytest
 
-from results.significance import incomplete_beta, mean_std, student_t_two_sided, welch_p
+from results import significance
+from results.significance import incomplete_beta, student_t_two_sided, summarize
+
+
+def welch_p(a: list[float], b: list[float]) -> float | None:
+    return significance.welch_p(summarize(a), summarize(b))
 
 
 def tail_by_integration(t: float, df: float, steps: int = 20_000) -> float:
@@ -70,6 +75,6 @@ def test_no_test_without_two_trials_or_without_spread() -> None:
     assert welch_p([1.0, 1.0], [2.0, 2.1]) is not None
 
 
-def test_mean_std() -> None:
-    assert mean_std([1.0, 2.0, 3.0, 6.0]) == (3.0, pytest.approx(math.sqrt(14 / 3)))
-    assert mean_std([4.0]) == (4.0, None)
+def test_summary() -> None:
+    assert summarize([1.0, 2.0, 3.0, 6.0]) == (3.0, pytest.approx(math.sqrt(14 / 3)), 4)
+    assert summarize([4.0]) == (4.0, None, 1)

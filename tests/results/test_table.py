@@ -57,6 +57,18 @@ def test_rows_that_differ_in_more_than_the_seed_are_never_averaged(make_record: 
     assert sorted(frame["bbox/AP"]) == ["50.0 (1)", "60.0 (1/2)"]
 
 
+def test_an_identity_field_that_is_new_to_us_separates_rows_too(make_record: Any) -> None:
+    records = [make_record(trial=t, processes=n) for n in (1, 8) for t in range(2)]
+    frame = suite_table(records, "voc_c4", published=False)
+    assert sorted(frame.index) == ["moco [processes 1]", "moco [processes 8]"]
+
+
+def test_chosen_metrics_without_any_value_are_shown_as_missing(make_record: Any) -> None:
+    """A suite names its metrics before anything has finished."""
+    frame = suite_table([make_record(suite="mine", status="failed")], "mine", metrics=["segm/AP"])
+    assert frame.loc["moco", "segm/AP"] == "failed"
+
+
 def test_smoke_rows_are_marked(make_record: Any) -> None:
     records = [make_record("random"), make_record("moco", because=("smoke: miniature sizes and schedule",))]
     markdown = to_markdown(suite_table(records, "voc_c4"))
