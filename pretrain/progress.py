@@ -15,9 +15,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def trim_log(directory: Path, iteration: int) -> None:
-    """Drops the records after `iteration` (a resumed run writes them again) and a line that a crash cut
-    short.
-    """
+    """Drops the records that a run resumed at `iteration` writes again, and a line cut short by a crash."""
     from boltons.fileutils import atomic_save
 
     path = directory / LOG
@@ -26,7 +24,7 @@ def trim_log(directory: Path, iteration: int) -> None:
     kept = []
     for line in path.read_text().splitlines():
         try:
-            if json.loads(line)["iteration"] <= iteration:
+            if 0 < iteration >= json.loads(line)["iteration"]:
                 kept.append(line + "\n")
         except (ValueError, KeyError):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,7 +19,7 @@ from pretrain.loader import batches
 from pretrain.mechanisms import make_model
 from pretrain.progress import Reporter, trim_log
 from pretrain.saver import Saver
-from pretrain.schedule import cosine_schedule, decay_schedule, step_schedule
+from pretrain.schedule import choose_schedule
 from pretrain.signals import STOP, Signals
 from pretrain.sources import ImageSet, find_images
 from pretrain.train import Totals, choose_precision, prepared, train
@@ -44,12 +45,16 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
     per_epoch = len(images) // args.batch_size
     total = args.max_iters or (args.epochs or 200) * per_epoch
     identity = identity_of(args, images, groups, recipe_name)
-    if args.lr_decay_every:
-        rate = decay_schedule(args.lr, args.lr_decay, args.lr_decay_every)
-    elif args.cos:
-        rate = cosine_schedule(args.lr, total, None if args.max_iters else per_epoch)
-    else:
-        rate = step_schedule(args.lr, args.schedule, per_epoch)
+    rate = choose_schedule(
+        args.lr,
+        total=total,
+        per_epoch=per_epoch,
+        cosine=args.cos,
+        by_epoch=not args.max_iters,
+        milestones=args.schedule,
+        decay=args.lr_decay,
+        decay_every=args.lr_decay_every,
+    )
 
     torch.manual_seed(args.seed)
     make_encoder = make_encoder_factory(
@@ -79,18 +84,15 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
     totals = Totals(device)
 
     quiet = distributed.rank() > 0
-    warn = (lambda text: None) if quiet else (lambda text: print(f"warning: {text}", flush=True))
-    found = checkpoint.newest(args.output, warn)
-    if found is None and args.resume:
-        found = args.resume, checkpoint.load(args.resume)
+    contents = find_checkpoint(args.output, args.resume, quiet)
     first = 0
-    if found:
-        source, contents = str(found[0]), found[1]
-        state.require_same_run(contents.get("identity", {}), identity, source)
-        state.unpack(contents, model, optimizer, source)
-        scaler.load_state_dict(contents.get("scaler") or scaler.state_dict())
-        totals.load(contents.get("totals", {}))
-        first = state.iteration_of(contents, per_epoch)
+    if contents:
+        source = contents[0]
+        state.require_same_run(contents[1].get("identity", {}), identity, source)
+        state.unpack(contents[1], model, optimizer, source)
+        scaler.load_state_dict(contents[1].get("scaler") or scaler.state_dict())
+        totals.load(contents[1].get("totals", {}))
+        first = state.iteration_of(contents[1], per_epoch)
     if not quiet:
         trim_log(args.output, first)
     reporter = Reporter(
@@ -148,55 +150,60 @@ def _run(args: argparse.Namespace, images: ImageSet, groups: int, device: torch.
 
     def after_step(done: int) -> bool:
         request = signals.take()
-        if (
-            distributed.world_size() > 1
-        ):  # all must stop at the same iteration; asking each time would cost a wait
+        if distributed.world_size() > 1:
+            # All must stop at the same iteration; to ask at each one would cost a wait.
             request = distributed.any_process(request, device) if done % args.print_freq == 0 else 0
-        if (
-            monitor and done % (args.knn_every * per_epoch) == 0
-        ):  # before the save, so that no resume loses it
+        if monitor and done % (args.knn_every * per_epoch) == 0:
+            # Before the save, so that no resume loses it.
             reporter.say_knn(done // per_epoch, done, monitor.accuracy(model.encoder_q))
         if done == total or request or saver.due(done):
             saver.save(done)
         return request == STOP
 
     try:
-        done = (
-            first
-            if first >= total
-            else train(
-                prepared(model, device, args.compile),
-                optimizer,
-                stream,
-                first=first,
-                last=total,
-                seed=args.seed,
-                device=device,
-                learning_rate=rate,
-                colour_steps=RECIPES[recipe_name].steps,
-                augmented=augmented,
-                precision=precision,
-                scaler=scaler,
-                totals=totals,
-                print_every=args.print_freq,
-                report=reporter.step,
-                after_step=after_step,
-            )
+        done = train(
+            prepared(model, device, args.compile),
+            optimizer,
+            stream,
+            first=first,
+            last=total,
+            seed=args.seed,
+            device=device,
+            learning_rate=rate,
+            colour_steps=RECIPES[recipe_name].steps,
+            augmented=augmented,
+            precision=precision,
+            scaler=scaler,
+            totals=totals,
+            print_every=args.print_freq,
+            report=reporter.step,
+            after_step=after_step,
         )
     finally:
         stream.close()
         reporter.close()
         signals.restore()
-    tell_end(pixels, args.output, done, total)
+    if not quiet:
+        tell_end(pixels, args.output, done, total)
     return 0 if done >= total else 128 + signals.number
+
+
+def find_checkpoint(directory: Path, wanted: Path | None, quiet: bool) -> tuple[str, dict[str, Any]] | None:
+    """What to go on from: the newest good checkpoint of the run itself, else the one that --resume names."""
+
+    def warn(text: str) -> None:
+        if not quiet:
+            print(f"warning: {text}", flush=True)
+
+    found = checkpoint.newest(directory, warn)
+    if found:
+        return str(found[0]), found[1]
+    return (str(wanted), checkpoint.load(wanted)) if wanted else None
 
 
 def tell_end(pixels: Pixels, directory: Path, done: int, total: int) -> None:
     """Names corrupt images and the file that the run leaves."""
     for name, reason in pixels.corrupt_names().items():
         print(f"warning: corrupt image replaced: {name} ({reason})")
-    if distributed.rank() == 0:
-        state_of_run = (
-            "finished" if done >= total else f"stopped at iteration {done} of {total}; run again to go on"
-        )
-        print(f"{state_of_run}: {directory / checkpoint.LAST}", flush=True)
+    ended = "finished" if done >= total else f"stopped at iteration {done} of {total}; run again to go on"
+    print(f"{ended}: {directory / checkpoint.LAST}", flush=True)

@@ -29,3 +29,22 @@ def cosine_schedule(base: float, total: int, per_epoch: int | None = None) -> Ca
 def decay_schedule(base: float, factor: float, every: int) -> Callable[[int], float]:
     """x`factor` every `every` iterations: the paper's IG-1B run is 0.12 x 0.9 every 62.5 k of 1.25 M."""
     return lambda iteration: base * factor ** (iteration // every)
+
+
+def choose_schedule(
+    base: float,
+    *,
+    total: int,
+    per_epoch: int,
+    cosine: bool,
+    by_epoch: bool,
+    milestones: Sequence[int],
+    decay: float,
+    decay_every: int | None,
+) -> Callable[[int], float]:
+    """Decay by iterations where it is asked for, else the cosine, else steps at epochs."""
+    if decay_every:
+        return decay_schedule(base, decay, decay_every)
+    if cosine:
+        return cosine_schedule(base, total, per_epoch if by_epoch else None)
+    return step_schedule(base, milestones, per_epoch)

@@ -98,7 +98,7 @@ def train(
             report(done, {**means, "lr": rate})
         if after_step(done):
             return done
-    return last
+    return max(first, last)  # a finished run that is started again has nothing to do
 
 
 def require_finite(loss: float, iteration: int) -> None:
