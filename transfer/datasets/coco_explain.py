@@ -35,11 +35,11 @@ def _explain_one(a: dict[str, Any], record: str, file: str, collector: Collector
     for key in integers:
         if key not in a:
             findings.error("missing-field", file, record, key, None, "missing")
+        elif _is_number(a[key]) and not -_INT64 <= a[key] < _INT64:  # orjson makes fractions of such integers
+            findings.error("huge-number", file, record, key, a[key], "does not fit 64 bits")
         elif not isinstance(a[key], int):
             says = f"expected an integer, got {_kind(a[key])}"
             findings.error("wrong-type", file, record, key, a[key], says)
-        elif not -_INT64 <= a[key] < _INT64:
-            findings.error("huge-number", file, record, key, a[key], "does not fit 64 bits")
     if "area" not in a:
         findings.error("missing-field", file, record, "area", None, "missing")
     elif not _is_number(a["area"]):

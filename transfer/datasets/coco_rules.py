@@ -112,7 +112,8 @@ def _check_boxes(judge: _Judge, size: np.ndarray, known: np.ndarray) -> np.ndarr
         over = np.maximum(-box[:, :2], box[:, :2] + box[:, 2:] - size).max(1)
         outside = finite & known & (over > 1)
         # Corners written as sizes still look like a box, only one that ends far outside.
-        corners = outside & (box[:, 2:] <= size).all(1) & (box[:, 2:] > box[:, :2]).all(1)
+        corners = outside & (box[:, :2] >= 0).all(1) & (box[:, 2:] <= size).all(1)
+        corners &= (box[:, 2:] > box[:, :2]).all(1)
         says = "ends outside the image; expected [x, y, width, height]"
         judge.say("box-outside", outside & ~corners, "bbox", show, says, bends=True)
         says += ", is it [x0, y0, x1, y1]?"

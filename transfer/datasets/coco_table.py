@@ -145,7 +145,8 @@ def _check_rle(rle: dict[str, Any]) -> None:
     if not (isinstance(height, int) and isinstance(width, int)):
         raise TypeError
     if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
+        whole = all(type(c) is int and c >= 0 for c in counts)
+        if not whole or sum(counts) != height * width:
             raise ValueError
     elif not isinstance(counts, str):
         raise TypeError

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import sys
 import threading
 import types
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -36,13 +36,13 @@ class _Numpy:
 
 
 class _Quiet:
-    """logging, for a library that warns of every list of results that it is given."""
+    """In the place of `logging`, for a library that warns of every list of results that it is given."""
 
-    @staticmethod
-    def getLogger(_: str) -> logging.Logger:
-        quiet = logging.Logger("lvis")
-        quiet.disabled = True
-        return quiet
+    def getLogger(self, _: str) -> _Quiet:
+        return self
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *args: None
 
 
 @cache

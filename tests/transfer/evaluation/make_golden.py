@@ -1,6 +1,6 @@
 """Makes golden/*.json: what Detectron2's own evaluators say about the scenes of the metric tests.
 
-Run it where Detectron2 is importable: `python tests/transfer/evaluation/make_golden.py`.
+Run it where Detectron2 is importable: `python tests/transfer/evaluation/make_golden.py [voc tasks]`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "datasets"), str(HERE.parents[2])]
 
+SEEDS = range(3)
 
-def voc() -> dict[str, dict[str, float]]:
+
+def voc():
     from d2_oracle import voc_evaluate
     from voc_scenes import make_scene
 
@@ -26,7 +28,22 @@ def voc() -> dict[str, dict[str, float]]:
     return golden
 
 
-MAKERS = {"voc": voc}
+def tasks():
+    import synthetic_scenes as scenes
+    from d2_tasks import ORACLES
+
+    golden = {}
+    for task, oracle in ORACLES.items():
+        for seed in SEEDS:
+            with tempfile.TemporaryDirectory() as root:
+                dataset = scenes.load(task, Path(root) / "data", seed)
+                predictions = scenes.spoil(dataset, scenes.truth(dataset), seed)
+                scores = oracle(dataset, predictions, Path(root))
+                golden[f"{task}-{seed}"] = {"scene": scenes.fingerprint(dataset), "scores": scores}
+    return golden
+
+
+MAKERS = {"voc": voc, "tasks": tasks}
 
 if __name__ == "__main__":
     (HERE / "golden").mkdir(exist_ok=True)
