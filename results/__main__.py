@@ -109,7 +109,7 @@ def paper_command(args: argparse.Namespace) -> None:
 
     # the papers' tables are of use without any record, but a directory that was asked for must be there
     explicit = args.directory != Path("runs")
-    records = _records(args.directory) if explicit or args.directory.exists() else []
+    records = _records(args.directory) if explicit or (args.directory / "records").is_dir() else []
     _print(paper_tables(load_published(), group_trials(records), args.table), args.format, args.output)
 
 

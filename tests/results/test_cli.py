@@ -60,7 +60,12 @@ def test_the_default_directory_is_runs(runs: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "50.5 ± 0.7 (2)" in done.stdout
     assert "super_IN1M" not in done.stdout
-    assert "voc_c4" in run("paper", "--table", "2", cwd=runs.parent).stdout
+    paper = run("paper", "--table", "2", cwd=runs.parent).stdout
+    assert "50.5 ± 0.7 (2)" in paper
+    # the papers' tables are of use where nothing was run yet, or only in a directory below
+    assert run("paper", "--table", "2", cwd=runs).returncode == 0
+    (runs.parent / "elsewhere" / "runs" / "demo" / "records").mkdir(parents=True)
+    assert run("paper", "--table", "2", cwd=runs.parent / "elsewhere").returncode == 0
 
 
 def test_formats_and_files(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,30 @@
+"""Every schema version that was ever written still loads, and tables are made of it.
+
+Never edit the files in `history`: they are what old runs wrote.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from results.record import SCHEMA, flat_metrics, read_record
+from results.table import suite_table
+
+HISTORY = sorted((Path(__file__).parent / "history").glob("schema_*.json"))
+
+
+def test_there_is_a_sample_of_every_version() -> None:
+    assert [path.stem for path in HISTORY] == [f"schema_{version}" for version in range(1, SCHEMA + 1)]
+
+
+@pytest.mark.parametrize("path", HISTORY, ids=lambda path: path.stem)
+def test_an_old_record_loads_and_makes_a_table(path: Path) -> None:
+    record = read_record(path.read_bytes(), path.name)
+    assert record["schema"] == SCHEMA
+    assert (record["init"], record["trial"], record["status"]) == ("moco_v1", 3, "finished")
+    assert flat_metrics(record) == {"bbox/AP": 55.875, "bbox/AP50": 80.875, "bbox/AP75": 60.875}
+    frame = suite_table([record], "voc_c4")
+    # trials 0 to 2 are not there
+    assert frame.loc["moco_v1", "bbox/AP"] == "55.9 (1/4)"
