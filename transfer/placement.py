@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from yacs.config import CfgNode
@@ -67,7 +66,7 @@ def load_backbone_into(state: Mapping[str, Tensor], backbone: Backbone, cfg: Cfg
         )
     with torch.no_grad():
         for name in wanted:
-            state[name].copy_(torch.from_numpy(np.ascontiguousarray(placed[name])))
+            state[name].copy_(torch.from_numpy(placed[name]))
     dropped = sorted(name for name in placed if name not in state)
     return Account(set=len(wanted), total=len(wanted), fresh=sorted(fresh), dropped=dropped)
 

@@ -1,0 +1,100 @@
+"""What all tests share: a tiny trained-looking backbone, a tiny synthetic devkit, and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT.parent / "shared" / "data"
+# A sixteenth of the width keeps every tensor of a ResNet-50 and takes milliseconds.
+NARROW = {"width_per_group": 4, "stem_out_channels": 4, "res2_out_channels": 16}
+NARROW_KEYS = [
+    *("MODEL.RESNETS.WIDTH_PER_GROUP", "4"),
+    *("MODEL.RESNETS.STEM_OUT_CHANNELS", "4"),
+    *("MODEL.RESNETS.RES2_OUT_CHANNELS", "16"),
+]
+# Overrides of --smoke that shrink a cell to a few seconds.
+TINY_KEYS = [
+    *("SOLVER.MAX_ITER", "8"),
+    *("SOLVER.CHECKPOINT_PERIOD", "2"),
+    *("INPUT.MIN_SIZE_TRAIN", "[64]"),
+    *("INPUT.MIN_SIZE_TEST", "64"),
+    *("TEST.PRECISE_BN.NUM_ITER", "2"),
+    *("SOLVER.AMP.ENABLED", "False"),
+]
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of small real samples beside the checkout."""
+    if not SAMPLES.is_dir():
+        pytest.skip("no real samples: ../shared/data is not beside this checkout")
+    return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic VOC devkit of a few images."""
+    from transfer.datasets.synthetic import make_synthetic
+
+    root = tmp_path_factory.mktemp("devkit")
+    names = ["voc_2007_trainval", "voc_2012_trainval", "voc_2007_test"]
+    make_synthetic(names, root, train_images=8, test_images=4, image_size=64)
+    return root
+
+
+@pytest.fixture(scope="session")
+def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A converted backbone file of a narrow ResNet-50 with random, trained-looking weights."""
+    from converters.backbone import Backbone, expected_shapes, save_backbone
+    from transfer.config import RANDOM_MANIFEST
+
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, shape in expected_shapes(**NARROW).items():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = np.array(7, np.int64)
+        else:
+            values = rng.standard_normal(shape).astype(np.float32) * 0.1
+            positive = name.endswith(("norm.weight", "running_var"))
+            weights[name] = np.abs(values) + 0.5 if positive else values
+    manifest = {
+        **RANDOM_MANIFEST,
+        **NARROW,
+        "source": "moco",
+        "source_file": "narrow.pth.tar",
+        "source_sha256": "0" * 64,
+        "container_path": "state_dict",
+        "prefix": "module.encoder_q.",
+        "encoder": "online",
+        "dialect": "torchvision",
+        "num_tensors": len(weights),
+        "tool_version": "1",
+        "notes": [],
+    }
+    path = tmp_path_factory.mktemp("backbone") / "narrow.pkl"
+    save_backbone(Backbone(weights, manifest), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def benchmark() -> Run:
+    """`python benchmarks/run.py ...` as a user runs it; one thread, so that bits can be compared."""
+
+    def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *map(str, arguments)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, env=environment, cwd=ROOT
+        )
+
+    return run
