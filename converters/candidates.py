@@ -20,6 +20,7 @@ from converters.tensors import StoredTensor
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 MAX_DEPTH = 12
 MAX_VISITS = 300_000
+MAX_PARTS = 20_000  # of a pickled module, which may hold itself
 # The fields of DeepMind's state, which the pickle gives by position.
 FIELDS = {
     "_ByolExperimentState": ("online_params", "target_params", "online_state", "target_state", "opt_state"),
@@ -147,7 +148,7 @@ def _with_states(sets: list[TensorSet]) -> list[TensorSet]:
 def _module_tensors(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
     """The tensors of a pickled torch module (an inert placeholder here) under their state dict names."""
     queue: list[tuple[Any, str]] = [(module, "")]
-    for visits in range(MAX_VISITS):
+    for visits in range(MAX_PARTS):
         if visits >= len(queue):
             return
         value, prefix = queue[visits]

@@ -18,7 +18,7 @@ from converters.pickle_names import build, call
 from converters.pickle_objects import Inert, Name, Text, checked_key
 from converters.pickle_opcodes import ACTIONS, STOP
 
-MAX_OPCODES = 500_000  # an R152 with query, key and optimizer needs about 100,000
+MAX_OPCODES = 300_000  # an R152 with query, key and optimizer needs about 100,000
 MAX_MARKS = 1_000
 MAX_SECONDS = 20.0
 LONG_DATA = 4_096  # longer strings stay views of the file

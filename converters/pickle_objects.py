@@ -75,16 +75,27 @@ class ElementType:
         self.code, self.swap = code, False
 
 
-SCALARS = (str, int, float, bool, bytes, type(None), Name, Inert)
+class OpaqueKey:
+    """A key that is never looked up: a tuple, a float or a giant integer, hashed by identity."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+
+PLAIN_KEYS = (str, bytes, bool, type(None), Name, Inert)
+HASH_MODULUS = (1 << 61) - 1  # from here on different integers can have one hash
 
 
 def checked_key(key: Any) -> Any:
-    """`key` when it is cheap to hash. Nested tuples are not: hashing (t, t) forty levels deep takes for
-    ever."""
-    if isinstance(key, SCALARS):
+    """`key` when hashing it is cheap and safe, else a stand-in.
+
+    A file can hold thousands of keys with one hash, which makes a dictionary quadratic, and a tuple doubled
+    forty times, whose hash takes for ever. Text is safe: its hash has a secret.
+    """
+    if isinstance(key, PLAIN_KEYS) or (type(key) is int and abs(key) < HASH_MODULUS):
         return key
-    if type(key) is tuple and len(key) <= 16 and all(isinstance(part, SCALARS) for part in key):
-        return key
-    raise CheckpointError(
-        f"a {type(key).__name__} is used as a dictionary key; expected a string or a number"
-    )
+    if type(key) in (int, float, tuple):
+        return OpaqueKey(key)
+    raise CheckpointError(f"a {type(key).__name__} is used as a dictionary key; expected text or a number")

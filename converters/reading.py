@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,6 @@ def _read(file: FileBytes) -> tuple[str, Any, set[str], list[Checked]]:
 
 
 def zip_names(file: FileBytes) -> list[str]:
-    import zipfile
-
     try:
         with zipfile.ZipFile(file.path) as archive:
             return archive.namelist()

@@ -97,7 +97,7 @@ def test_no_mutation_of_the_only_network_is_accepted(mutate: Mutation, tiny: Wei
 
 
 def test_permuted_axes_are_told_apart_by_shape(tiny: Weights, tmp_path: Path) -> None:
-    """TensorFlow's kernel order under PyTorch's names, which no dialect has, is a wrong shape and no guess."""
+    """TensorFlow's kernel order under PyTorch's names, is a wrong shape and no guess."""
     arrays = {n: np.ascontiguousarray(a.transpose(2, 3, 1, 0)) if a.ndim == 4 else a for n, a in tiny.items()}
     with pytest.raises(CheckpointError, match="wrong shape"):
         open_checkpoint(write(tmp_path / "m.safetensors", arrays))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoint_nets import Weights, features, source_features, to_detectron2
+from detectron2_rules import is_backbone, matches, stored_models
 from publisher_cases import CASES
 from publisher_files import Case
 
@@ -17,6 +18,7 @@ from converters.publishers import BY_NAME
 from converters.sources import SINGLE
 
 UNCOUNTED = {"byol", "msra"}  # frameworks that count no batches: zeros are put in their place
+DETECTRON2 = {"c4": 318, "fpn": 318, "c4_frozen": 265, "fpn_frozen": 265}
 ONE_ENCODER = {"dino-backbone", "obow-exported", "densecl-released", "mmselfsup-extracted"}
 
 
@@ -58,6 +60,11 @@ def test_publisher(
         assert ours.dtype == np.float32
         assert ours.flags.c_contiguous
         np.testing.assert_array_equal(ours, array)
+    shapes = {name: array.shape for name, array in backbone.weights.items()}
+    for model, count in DETECTRON2.items():
+        wanted = {key for key in stored_models()[model] if is_backbone(key)}
+        assert set(matches(stored_models()[model], shapes)) == wanted
+        assert len(wanted) == count
     got = features(backbone.weights, image, stride_in_1x1=manifest["stride_in_1x1"])
     want = expected_features[case.stride_in_1x1]
     assert float((got - want).abs().max() / want.abs().max()) <= 1e-5
