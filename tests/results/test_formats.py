@@ -65,6 +65,7 @@ def test_html_reads_back(tables: list[Table]) -> None:
             [html.unescape(re.sub("</?span.*?>", "", f)) for f in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row)]
             for row in rows
         ] == texts(table)
+    assert "<i>" not in text
     assert not re.search(r"(src|href)=|url\(|@import", text)
 
 

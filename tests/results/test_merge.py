@@ -36,7 +36,7 @@ def test_directories_are_joined_with_what_the_report_reads(tmp_path: Path, make_
 
 def test_the_winner_does_not_depend_on_the_order(tmp_path: Path, make_record: Any) -> None:
     versions = [
-        make_record(status="failed"),
+        {**make_record(status="failed"), "finished_at": "2025-01-01T00:00:00Z"},
         make_record(status="running"),
         {**make_record(ap=50.0), "finished_at": "2026-01-02T00:00:00Z"},
         {**make_record(ap=51.0), "finished_at": "2026-01-01T00:00:00Z"},

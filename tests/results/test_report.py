@@ -96,6 +96,7 @@ def test_everything_is_on_the_page(root: Path) -> None:
         "Full recipe 55555555",
     ):
         assert text in page.text, text
+    assert re.search(r"class\s+supervised \(2\)\s+<script>.* \(1\)\s+moco \(2\)", page.text)
     # supervised and moco are means over two trials; the row between them has one
     assert re.search(r"dog\s+60\.5\s+60\.0\s+60\.5", page.text)
     tags = [tag for tag, _ in page.tags]
