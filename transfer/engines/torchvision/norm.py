@@ -32,7 +32,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over all processes; torch's own refuses CPU tensors.
 
     `weighted` False is Detectron2's naiveSyncBN: every process counts alike and the running variance is the
-    biased one. True weights each process by its number of pixels, which is the joined batch's statistic.
+    biased one. True weights each process by its number of pixels, which is the joined batch's statistic, and
+    unbiases the running variance, as torch's SyncBatchNorm does.
     """
 
     def __init__(self, channels: int, weighted: bool = False):
@@ -56,7 +57,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert momentum is not None
         with torch.no_grad():
             mean_buffer.lerp_(mean, momentum)
-            var_buffer.lerp_(var, momentum)
+            pixels = moments[-1]
+            var_buffer.lerp_(var * pixels / (pixels - 1) if self.weighted else var, momentum)
         scale = self.weight * torch.rsqrt(var + self.eps)
         shift = self.bias - mean * scale
         return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
