@@ -10,10 +10,10 @@ All of it is optional: a record moved alone still makes every table.
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 CELL_FILES = ("log.jsonl", "per_class.json", "samples.png")
 
@@ -37,7 +37,7 @@ def read_log(directory: Path) -> list[dict[str, float]]:
         return []
     for line in lines:
         try:
-            entry = orjson.loads(line)
+            entry = json.loads(line)
         except ValueError:
             continue
         if isinstance(entry, dict) and all(_is_number(entry.get(k)) for k in ("iteration", "total_loss")):
@@ -48,7 +48,7 @@ def read_log(directory: Path) -> list[dict[str, float]]:
 def read_per_class(directory: Path) -> dict[str, dict[str, float | None]]:
     """{"bbox/AP50": {"dog": 71.2}}; empty where the file is missing or of another form."""
     try:
-        content = orjson.loads((directory / "per_class.json").read_bytes())
+        content = json.loads((directory / "per_class.json").read_bytes())
         return {
             f"{task}/{name}": {str(c): v if _is_number(v) else None for c, v in classes.items()}
             for task, metrics in content.items()
@@ -68,4 +68,5 @@ def read_samples(directory: Path) -> bytes | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    # a diverged loss and a class without objects are written as NaN, which Python's json reads
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

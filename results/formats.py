@@ -43,7 +43,7 @@ _LATEX = {
 HTML_STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem}table{border-collapse:collapse;margin:.5rem 0}"
     "th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ccc}"
-    "th:first-child,td:first-child{text-align:left}.good{color:#067a2b}.bad{color:#c0182b}"
+    "th:first-child,td:first-child,td.text{text-align:left}.good{color:#067a2b}.bad{color:#c0182b}"
     ".published{color:#555}.scroll{overflow-x:auto}.notes{font-size:.85em;color:#555}"
 )
 
@@ -126,7 +126,9 @@ def html_table(table: Table, heading: bool = True) -> str:
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
     body = []
     for row, line in zip(table.rows, lines, strict=True):
-        fields = "".join(f"<td>{_html_field(piece)}</td>" for piece in line)
+        side = 1 + len(table.columns)
+        fields = "".join(f"<td>{_html_field(piece)}</td>" for piece in line[:side])
+        fields += "".join(f'<td class="text">{_html_field(piece)}</td>' for piece in line[side:])
         body.append(f'<tr class="{row.origin}">{fields}</tr>')
     notes = "<br>".join(html.escape(note) for note in table.footnotes)
     title = f"<h3>{html.escape(table.title)}</h3>\n" if heading else ""

@@ -11,7 +11,13 @@ def test_a_resumed_log_counts_every_iteration_once(tmp_path: Path) -> None:
     lines = [
         *('{"iteration": 20, "total_loss": 2.0}', '{"iteration": 40, "total_loss": 9.0}', ""),
         *('{"iteration": 40, "total_loss": 1.5, "lr": 0.02}', '{"iteration": 60, "total_loss": 1.0}'),
-        *('{"iteration": 80}', '{"iteration": "x", "total_loss": 1}', "[1]", '{"iteration": 100, "total'),
+        *(
+            '{"iteration": 80}',
+            '{"iteration": "x", "total_loss": 1}',
+            "[1]",
+            '{"iteration": 90, "total_loss": NaN}',
+            '{"iteration": 100, "total',
+        ),
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(lines))
     read = [(entry["iteration"], entry["total_loss"]) for entry in read_log(tmp_path)]
@@ -20,9 +26,9 @@ def test_a_resumed_log_counts_every_iteration_once(tmp_path: Path) -> None:
 
 def test_values_per_class(tmp_path: Path) -> None:
     (tmp_path / "per_class.json").write_text(
-        '{"bbox": {"AP50": {"dog": 1.5, "cat": null}}, "segm": {"AP": {}}}'
+        '{"bbox": {"AP50": {"dog": 1.5, "cat": null, "cow": NaN}}, "segm": {"AP": {}}}'
     )
-    assert read_per_class(tmp_path) == {"bbox/AP50": {"dog": 1.5, "cat": None}, "segm/AP": {}}
+    assert read_per_class(tmp_path) == {"bbox/AP50": {"dog": 1.5, "cat": None, "cow": None}, "segm/AP": {}}
     (tmp_path / "per_class.json").write_text('{"bbox": [1]}')
     assert read_per_class(tmp_path) == {}
 

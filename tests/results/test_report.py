@@ -29,6 +29,7 @@ EVIL = '<script>alert("x")</script>&"\''
 def root(tmp_path: Path, make_record: Any) -> Path:
     """Three suites' worth of everything that a report may meet."""
     records = [make_record(init, t, 50.0 + t) for init in ("supervised", "moco") for t in range(2)]
+    records[0]["init_account"] = {"set": 317, "total": 318, "fresh": [f"tensor{i}" for i in range(400)]}
     records[2]["recipe"]["SOLVER.BASE_LR"] = 0.01
     records += [make_record("moco", 2, status="failed"), make_record(EVIL, 0, because=(f"smoke {EVIL}",))]
     records += [make_record("moco", 0, suite="coco_fpn_1x", status="running")]
@@ -93,6 +94,8 @@ def test_everything_is_on_the_page(root: Path) -> None:
         "SOLVER.BASE_LR",
         "voc_2007_trainval",
         "318 of 318",
+        "voc_c4, supervised: 317 of 318 tensors were set",
+        "tensor4 ... 400 in all",
         "Full recipe 55555555",
     ):
         assert text in page.text, text
