@@ -115,6 +115,8 @@ def _read(file: FileBytes) -> tuple[str, Any, set[str], list[Checked]]:
         ):
             arrays, checks = read_npz(file)
             return "npz", arrays, set(), checks
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise CheckpointError("a TorchScript archive, which is a program; save its state_dict() instead")
         root, foreign, checks = read_torch_zip(file)
         return "torch zip", root, foreign, checks
     if head.startswith(LEGACY_START):

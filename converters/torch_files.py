@@ -32,10 +32,6 @@ def read_torch_zip(file: FileBytes) -> tuple[Any, set[str], list[Checked]]:
     if len(pickles) != 1:
         raise CheckpointError(f"zip archive with {len(pickles)} data.pkl; expected 1, as torch.save writes")
     root = pickles[0].removesuffix("data.pkl")
-    if f"{root}constants.pkl" in entries:
-        raise CheckpointError(
-            "TorchScript archive (it is a program); save its state_dict() with torch.save instead"
-        )
     data = entries[pickles[0]]
     if data.size > MAX_PICKLE_BYTES:
         raise CheckpointError(f"data.pkl of {data.size} bytes; expected at most {MAX_PICKLE_BYTES}")
