@@ -43,8 +43,9 @@ class Trials:
     def states(self) -> Counter[str]:
         """Number of trials by status; "missing" are the holes below the highest trial number."""
         states = Counter(record["status"] for record in self.records)
-        missing = 1 + max(record["trial"] for record in self.records) - len(self.records)
-        if missing > 0:
+        trials = {record["trial"] for record in self.records}  # the same trial with two seeds is two records
+        missing = 1 + max(trials) - len(trials)
+        if missing:
             states["missing"] = missing
         return states
 

