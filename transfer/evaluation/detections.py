@@ -70,7 +70,7 @@ def detections(dataset: Dataset, predictions: Sequence[Prediction]) -> Detection
     some = [p for p in predictions if len(p)]
     category_ids = np.array([c["id"] for c in categories], np.int64)
     classes = np.concatenate([np.zeros(0, np.int64), *(p.classes for p in some)]).astype(np.int64)
-    boxes = [_xywh(p.boxes) for p in some]
+    boxes = _xywh(np.concatenate([p.boxes for p in some])) if some else np.zeros((0, 4))
     masks = keypoints = None
     if some and some[0].masks is not None:
         masks = [m for p in some for m in p.masks or []]
@@ -79,7 +79,7 @@ def detections(dataset: Dataset, predictions: Sequence[Prediction]) -> Detection
     return Detections(
         np.repeat([p.image_id for p in some], [len(p) for p in some]).astype(np.int64),
         category_ids[classes],
-        np.concatenate([np.zeros((0, 4)), *boxes]),
+        boxes,
         np.concatenate([np.zeros(0), *(p.scores for p in some)]),
         masks,
         keypoints,

@@ -42,32 +42,45 @@ class Prediction:
 
 
 def check_predictions(
-    predictions: Iterable[Prediction], image_ids: Iterable[str | int], num_classes: int
+    predictions: Sequence[Prediction], image_ids: Iterable[str | int], num_classes: int
 ) -> None:
-    """Raises DataError unless each prediction is of a known image, once, with equal lengths and finite
-    numbers.
+    """DataError unless each prediction is of a known image, once, with equal lengths and finite numbers.
 
     Images without a prediction count as images without detections.
     """
     known = set(image_ids)
     seen: set[str | int] = set()
     for p in predictions:
-        where = f"prediction of image {p.image_id!r}"
         if p.image_id not in known:
-            raise DataError(f"{where}: no such image in the data set of {len(known)} images; wrong split?")
+            raise DataError(f"{_of(p)}: no such image in the data set of {len(known)} images; wrong split?")
         if p.image_id in seen:
-            raise DataError(f"{where}: given twice; expected one Prediction for each image")
+            raise DataError(f"{_of(p)}: given twice; expected one Prediction for each image")
         seen.add(p.image_id)
         n = len(p.scores)
         if p.boxes.shape != (n, 4) or p.classes.shape != (n,):
             shapes = f"boxes {p.boxes.shape}, scores {p.scores.shape}, classes {p.classes.shape}"
-            raise DataError(f"{where}: {shapes}; expected (N, 4), (N,), (N,)")
+            raise DataError(f"{_of(p)}: {shapes}; expected (N, 4), (N,), (N,)")
         for name in ("masks", "keypoints", "densepose"):
             part = getattr(p, name)
             if part is not None and len(part) != n:
-                raise DataError(f"{where}: {len(part)} {name} for {n} boxes; expected one each")
-        if not (np.isfinite(p.boxes).all() and np.isfinite(p.scores).all()):
-            raise DataError(f"{where}: box or score is NaN or infinite; a metric of it would mean nothing")
-        if n and (p.classes.min() < 0 or p.classes.max() >= num_classes):
-            got = f"{p.classes.min()}..{p.classes.max()}"
-            raise DataError(f"{where}: class {got}; expected 0..{num_classes - 1}")
+                raise DataError(f"{_of(p)}: {len(part)} {name} for {n} boxes; expected one each")
+    if not predictions:
+        return
+    # One look at everything; only where something is wrong, who it is.
+    boxes, scores, classes = (np.concatenate([getattr(p, k) for p in predictions]) for k in _COLUMNS)
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        bad = next(p for p in predictions if not (np.isfinite(p.boxes).all() and np.isfinite(p.scores).all()))
+        raise DataError(f"{_of(bad)}: box or score is NaN or infinite; a metric of it would mean nothing")
+    if len(classes) and (classes.min() < 0 or classes.max() >= num_classes):
+        bad = next(
+            p for p in predictions if len(p) and (p.classes.min() < 0 or p.classes.max() >= num_classes)
+        )
+        got = f"{bad.classes.min()}..{bad.classes.max()}"
+        raise DataError(f"{_of(bad)}: class {got}; expected 0..{num_classes - 1}")
+
+
+_COLUMNS = ("boxes", "scores", "classes")
+
+
+def _of(prediction: Prediction) -> str:
+    return f"prediction of image {prediction.image_id!r}"
