@@ -7,7 +7,6 @@ never one mean.
 from __future__ import annotations
 
 import functools
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -86,7 +85,8 @@ def group_trials(records: Iterable[dict[str, Any]]) -> dict[str, list[Trials]]:
     groups: dict[tuple[str, str, str], Trials] = {}
     for record in records:
         identity = {name: value for name, value in record["identity"].items() if name != "seed"}
-        key = (record["suite"], record["init"], json.dumps(identity, sort_keys=True))
+        # names are unique, so values of different types are never compared by the sort
+        key = (record["suite"], record["init"], repr(sorted(identity.items())))
         if key not in groups:
             groups[key] = Trials(record["suite"], record["init"], identity)
         groups[key].records.append(record)
