@@ -46,8 +46,13 @@ def save_record(record: dict[str, Any], root: Path | str) -> Path:
     content = (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
     # a name of its own for every save: two writers of one cell must not share a temporary file
     part = f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part"
-    with atomic_save(str(path), part_file=part) as file:
-        file.write(content)
+    try:
+        with atomic_save(str(path), part_file=part) as file:
+            file.write(content)
+    except OSError:
+        # atomic_save removes it only when `write` itself fails, not when the last bytes do not fit
+        path.with_name(part).unlink(missing_ok=True)
+        raise
     _sync_directory(path.parent)
     _append_journal(root, record, hashlib.sha256(content).hexdigest())
     return path

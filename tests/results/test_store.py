@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 
 from results.record import RecordError
 from results.store import JOURNAL, find_record, load_records, save_record
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def journal(root: Path) -> list[dict[str, Any]]:
@@ -43,19 +47,21 @@ def test_a_refused_record_leaves_nothing_behind(tmp_path: Path, make_record: Any
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_write_keeps_the_record_before(
-    tmp_path: Path, make_record: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("limit", [0, 100, 1000])
+def test_a_failed_write_keeps_the_record_before(tmp_path: Path, make_record: Any, limit: int) -> None:
+    """The kernel refuses to write beyond `limit` bytes, as a full disk would in the middle of a save."""
     path = save_record(make_record(ap=50.0), tmp_path)
     before = path.read_bytes()
-
-    def full(fd: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        save_record(make_record(ap=51.0), tmp_path)
+    (tmp_path / "new.json").write_text(json.dumps(make_record(ap=51.0)))
+    code = (
+        "import json, resource, sys\nfrom results.store import save_record\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        f"save_record(json.load(open({str(tmp_path / 'new.json')!r})), {str(tmp_path)!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "OSError: [Errno 27] File too large" in done.stderr
     assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     assert len(journal(tmp_path)) == 1
 
 
