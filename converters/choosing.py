@@ -104,9 +104,9 @@ def choose(opened: Opened, source: str | None, encoder: str | None, wishes: Over
     if others:
         notes.append(f"the file holds two encoders; taken: {role} ({chosen.candidate.place})")
     if opened.foreign:
-        more = f" and {len(opened.foreign) - 8} more" if len(opened.foreign) > 8 else ""
+        rest = f" and {len(opened.foreign) - 8} more" if len(opened.foreign) > 8 else ""
         names = ", ".join(opened.foreign[:8])
-        notes.append(f"objects read as data, nothing imported or called: {names}{more}")
+        notes.append(f"objects read as data, nothing imported or called: {names}{rest}")
     stride, more = _stride(row, opened)
     return Choice(chosen, row, role, stride, (*notes, *more), others[0] if others else None)
 
