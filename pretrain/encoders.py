@@ -13,16 +13,18 @@ from typing import Any
 from torch import Tensor, nn
 
 from pretrain.errors import PretrainError
+from pretrain.small_network import SmallCNN
 from pretrain.split_bn import SplitBatchNorm2d
 
+SMALL = "small_cnn"
 FAMILIES = ("resnet", "resnext", "wide_resnet")
 
 
 def arch_names() -> list[str]:
-    """Names of torchvision's residual networks, as this installation has them."""
+    """Torchvision's residual networks, as this installation has them, and the small network for studies."""
     from torchvision import models
 
-    return [name for name in models.list_models(models) if name.startswith(FAMILIES)]
+    return [SMALL, *(name for name in models.list_models(models) if name.startswith(FAMILIES))]
 
 
 def parse_arch(arch: str) -> tuple[str, int]:
@@ -60,6 +62,8 @@ def make_encoder_factory(
         options["norm_layer"] = partial(SplitBatchNorm2d, groups=bn_groups)
 
     def build() -> nn.Module:
+        if base == SMALL:
+            return SmallCNN(**{name: value for name, value in options.items() if name != "weights"})
         plain = partial(models.get_model, base, **options)
         network: Any = plain() if width == 1 else _widened(base, width, options)
         if small_images:

@@ -215,3 +215,5 @@ def test_torn_and_future_log_lines_are_dropped(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"iteration": 2, "loss": 1}\n{"iteration": 4, "loss": 1}\n{"iterat')
     trim_log(tmp_path, 2)
     assert (tmp_path / "log.jsonl").read_text() == '{"iteration": 2, "loss": 1}\n'
+    trim_log(tmp_path, 0)  # a run that starts afresh writes everything again, the kNN of iteration 0 too
+    assert (tmp_path / "log.jsonl").read_text() == ""
