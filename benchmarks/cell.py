@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import sys
 import traceback
@@ -26,6 +27,12 @@ def main(path: str) -> int:
     """Exit code: 0 finished, 1 failed, 2 bad input, 143 stopped by a signal with its state saved."""
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     record, output = content["record"], Path(content["output"])
+    lock = Path(path).with_name("lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:  # the process that started it may be dead, the cell is not
+        print(f"error: {record['suite']}, {record['init']}: running already; wait for it", file=sys.stderr)
+        return 2
     try:
         outcome = _run(content)
     except Interrupted as stop:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,11 +92,24 @@ def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def benchmark() -> Run:
     """`python benchmarks/run.py ...` as a user runs it; one thread, so that bits can be compared."""
 
-    def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str | Path, timeout: float = 300, limit_file_size: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        def limit() -> None:
+            if limit_file_size is not None:
+                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_size, limit_file_size))
+
         command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *map(str, arguments)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, env=environment, cwd=ROOT
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            cwd=ROOT,
+            preexec_fn=limit,
         )
 
     return run

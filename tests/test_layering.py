@@ -58,7 +58,9 @@ def test_imports_follow_the_arrows(package: str) -> None:
 @pytest.mark.parametrize("folder", WITHOUT_TORCH)
 def test_no_torch_at_import(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
-        heavy = [name for name, top in _imports(path) if top and name.split(".")[0] in ("torch", "torchvision")]
+        heavy = [
+            name for name, top in _imports(path) if top and name.split(".")[0] in ("torch", "torchvision")
+        ]
         assert not heavy, f"{path.relative_to(ROOT)} imports {heavy}"
 
 

@@ -20,7 +20,17 @@ KILLS = 4
 
 
 def _arguments(devkit: Path, output: Path) -> list[str]:
-    options = ["--suite", "voc_c4", "--init", "random", "--smoke", "--engine", "torchvision", "--device", "cpu"]
+    options = [
+        "--suite",
+        "voc_c4",
+        "--init",
+        "random",
+        "--smoke",
+        "--engine",
+        "torchvision",
+        "--device",
+        "cpu",
+    ]
     return [*options, "--data-root", str(devkit), "--output", str(output), *TINY_KEYS, *NARROW_KEYS]
 
 

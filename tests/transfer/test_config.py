@@ -118,7 +118,11 @@ def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
     for key, value in flatten(load_recipe("voc_c4")).items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        changed = recipe_sha256(load_recipe("voc_c4", [(key, value + 1)])) if key not in ("MODEL.RESNETS.DEPTH",) else None
+        changed = (
+            recipe_sha256(load_recipe("voc_c4", [(key, value + 1)]))
+            if key not in ("MODEL.RESNETS.DEPTH",)
+            else None
+        )
         neutral = key in ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS")
         weights_own = key.startswith("MODEL.RESNETS.")
         if changed is not None:

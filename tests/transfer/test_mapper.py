@@ -47,7 +47,9 @@ def test_boxes_follow_the_pixels(record: dict[str, Any], flip: bool) -> None:
 
 def test_a_sample_is_a_function_of_seed_epoch_and_index(record: dict[str, Any]) -> None:
     cfg = load_recipe("voc_c4")
-    shapes = {k: training_sample(record, cfg, *k).image.shape for k in [(0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0)]}
+    shapes = {
+        k: training_sample(record, cfg, *k).image.shape for k in [(0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0)]
+    }
     assert len(set(shapes.values())) > 1
     assert all(training_sample(record, cfg, *k).image.shape == shape for k, shape in shapes.items())
 

@@ -29,7 +29,9 @@ def _built(engine_name: str, path: Path, *overrides: tuple[str, Any]) -> tuple[A
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
-def test_all_318_tensors_are_set_and_the_rest_is_fresh_by_name(engine_name: str, narrow_backbone: Path) -> None:
+def test_all_318_tensors_are_set_and_the_rest_is_fresh_by_name(
+    engine_name: str, narrow_backbone: Path
+) -> None:
     engine, model, backbone, cfg = _built(engine_name, narrow_backbone)
     before = {name: tensor.clone() for name, tensor in engine.state(model).items()}
     account = load_backbone_into(engine.state(model), backbone, cfg, "x")
@@ -40,7 +42,9 @@ def test_all_318_tensors_are_set_and_the_rest_is_fresh_by_name(engine_name: str,
     fresh = {name for name in before if torch.equal(before[name], after[name])}
     assert set(account.fresh) <= fresh
     assert {name.split(".")[0] for name in account.fresh} == {"proposal_generator", "roi_heads"}
-    assert torch.equal(after["roi_heads.res5.norm.weight"], torch.ones_like(after["roi_heads.res5.norm.weight"]))
+    assert torch.equal(
+        after["roi_heads.res5.norm.weight"], torch.ones_like(after["roi_heads.res5.norm.weight"])
+    )
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)

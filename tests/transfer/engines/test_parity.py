@@ -51,7 +51,9 @@ def test_same_sampled_proposals_give_same_losses(ours: dict[str, Any], theirs: d
 def test_ten_sgd_steps_lead_to_the_same_parameters(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     assert set(ours["parameters"]) == set(theirs["parameters"])
     engine = load_engine("torchvision")
-    start = scenario.weights(engine.state(engine.build(scenario.config(**scenario.NARROW), torch.device("cpu"))))
+    start = scenario.weights(
+        engine.state(engine.build(scenario.config(**scenario.NARROW), torch.device("cpu")))
+    )
     moved = []
     for name, values in ours["parameters"].items():
         mine, wanted = np.array(values), np.array(theirs["parameters"][name])

@@ -22,7 +22,9 @@ from transfer.errors import TransferError
 def test_separable_roi_align_equals_the_kernel_forward_and_backward(ratio: int, size: int) -> None:
     generator = torch.Generator().manual_seed(size + ratio)
     features = torch.randn(2, 5, 9, 13, generator=generator, dtype=torch.float64, requires_grad=True)
-    corners = torch.rand(2, 40, 2, 2, generator=generator, dtype=torch.float64) * 320 - 60  # inside and outside
+    corners = (
+        torch.rand(2, 40, 2, 2, generator=generator, dtype=torch.float64) * 320 - 60
+    )  # inside and outside
     boxes = [torch.cat([c.min(1).values, c.max(1).values], dim=1) for c in corners]
     boxes[0][0] = torch.tensor([50.0, 60.0, 50.0, 60.0])  # no area
     upstream = torch.randn(80, 5, size, size, generator=generator, dtype=torch.float64)

@@ -1,0 +1,215 @@
+"""Bad input: one clear line, exit code 2, no traceback, and nothing made."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.run import main
+from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from transfer.engines.choose import detectron2_found
+
+BASE = ["--suite", "voc_c4", "--smoke", "--engine", "torchvision", "--device", "cpu"]
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., None]:
+    """Runs the command line in this process and checks how it refuses."""
+
+    def run(*arguments: str | Path, message: str) -> None:
+        output = tmp_path / "runs"
+        code = main(["--output", str(output), *map(str, arguments)])
+        captured = capsys.readouterr()
+        lines = [line for line in captured.err.splitlines() if not line.startswith("engine: ")]
+        assert code == 2, captured
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        assert re.search(message, lines[0]), lines[0]
+        assert "Traceback" not in captured.err + captured.out
+        assert not list(output.rglob("*.json")), "nothing must be recorded"
+        assert not list(output.rglob("*.pkl"))
+
+    return run
+
+
+def _html(path: Path) -> None:
+    path.write_text("<!DOCTYPE html><html><body>404 Not Found</body></html>")
+
+
+def _truncated(path: Path) -> None:
+    torch.save({"state_dict": {"module.encoder_q.conv1.weight": torch.zeros(64, 3, 7, 7)}}, path)
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def _other_architecture(path: Path) -> None:
+    from torchvision.models import resnet18
+
+    torch.save(resnet18().state_dict(), path)
+
+
+FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "directory": (lambda p: p.mkdir(), "directory|folder"),
+    "empty": (lambda p: p.write_bytes(b""), "empty"),
+    "random": (lambda p: p.write_bytes(np.random.default_rng(0).bytes(5000)), "."),
+    "truncated": (_truncated, "truncated|damaged|incomplete|cut"),
+    "html": (_html, "HTML"),
+    "resnet18": (_other_architecture, "ResNet|missing|complete"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_checkpoints_that_are_none(
+    kind: str, tmp_path: Path, refuse: Callable[..., None], devkit: Path
+) -> None:
+    make, message = FILES[kind]
+    path = tmp_path / f"{kind}.pth"
+    make(path)
+    refuse(*BASE, "--data-root", devkit, "--init", path, message=message)
+
+
+def test_unknown_names_offer_the_nearest(refuse: Callable[..., None], devkit: Path) -> None:
+    data = ["--data-root", devkit]
+    refuse("--suite", "voc_c5", *data, "--init", "random", message="no such suite; nearest: .*voc_c4")
+    refuse(*BASE, *data, "--init", "randon", message="no such file, and not a name; did you mean random")
+    refuse(*BASE, *data, "--init", "absent.pkl", message="absent.pkl: no such file")
+    refuse(*BASE, *data, "--init", "a=random", "a=random", message="two rows are called 'a'")
+    refuse(
+        *BASE,
+        *data,
+        "--engine",
+        "mmdet",
+        "--init",
+        "random",
+        message="expected auto, detectron2 or torchvision",
+    )
+
+
+def test_what_is_needed_is_said(refuse: Callable[..., None]) -> None:
+    refuse("--suite", "voc_c4", message="--suite and --init are needed")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["SOLVER.MAX_ITERS", "3"], "unknown key SOLVER.MAX_ITERS; did you mean SOLVER.MAX_ITER"),
+        (["SOLVER.MAX_ITER", "x"], "SOLVER.MAX_ITER expects int"),
+        (["SOLVER.MAX_ITER"], "SOLVER.MAX_ITER has no value"),
+        (["SOLVER.MAX_ITER", "3", "--smoke", "1"], "--smoke stands behind the overrides"),
+    ],
+)
+def test_bad_overrides(
+    overrides: list[str], message: str, devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*BASE, "--data-root", str(devkit), "--init", "random", "--output", str(tmp_path / "runs")]
+    assert main([*options, *overrides]) == 2
+    errors = capsys.readouterr().err
+    assert re.search(message, errors)
+    assert "Traceback" not in errors
+
+
+def test_overrides_must_not_contradict_the_weights(
+    devkit: Path, narrow_backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        *BASE,
+        "--data-root",
+        str(devkit),
+        "--init",
+        str(narrow_backbone),
+        "--output",
+        str(tmp_path / "r"),
+    ]
+    assert main([*options, "MODEL.RESNETS.WIDTH_PER_GROUP", "64"]) == 2
+    assert "WIDTH_PER_GROUP = 64 contradicts the manifest of the weights, 4" in capsys.readouterr().err
+
+
+def test_missing_data_says_where_it_is_expected(refuse: Callable[..., None], tmp_path: Path) -> None:
+    refuse(
+        *BASE,
+        "--init",
+        "random",
+        "--data-root",
+        tmp_path / "none",
+        message="voc_2007_trainval expects there: VOC2007",
+    )
+
+
+EDITS: dict[str, tuple[str, str, str]] = {
+    "missing field": (r"<name>.*?</name>", "", "name"),
+    "outside": (r"<xmax>\d+</xmax>", "<xmax>9999</xmax>", "xmax|9999"),
+    "no area": (r"<xmax>\d+</xmax>", "<xmax>1</xmax>", "xmax|area"),
+    "unknown class": (r"<name>.*?</name>", "<name>unicorn</name>", "unicorn"),
+}
+
+
+@pytest.mark.parametrize("kind", EDITS)
+def test_wrong_annotations_are_named(
+    kind: str, devkit: Path, tmp_path: Path, refuse: Callable[..., None]
+) -> None:
+    root = tmp_path / "kit"
+    shutil.copytree(devkit, root)
+    path = sorted((root / "VOC2007" / "Annotations").glob("*.xml"))[0]
+    pattern, replacement, message = EDITS[kind]
+    path.write_text(re.sub(pattern, replacement, path.read_text(), count=1))
+    refuse(*BASE, "--init", "random", "--data-root", root, message=f"{path.name}.*({message})")
+
+
+def test_a_missing_image_is_named(devkit: Path, tmp_path: Path, refuse: Callable[..., None]) -> None:
+    root = tmp_path / "kit"
+    shutil.copytree(devkit, root)
+    image = sorted((root / "VOC2007" / "JPEGImages").glob("*.jpg"))[0]
+    image.unlink()
+    refuse(*BASE, "--init", "random", "--data-root", root, message=image.stem)
+
+
+def test_more_gpus_than_there_are(refuse: Callable[..., None], devkit: Path) -> None:
+    options = ["--suite", "voc_c4", "--smoke", "--data-root", devkit, "--init", "random", "--device", "cuda"]
+    refuse(*options, "--num-gpus", "99", message=r"--num-gpus 99 .* this machine has \d+ CUDA devices")
+
+
+def test_an_engine_that_is_not_there(refuse: Callable[..., None], devkit: Path) -> None:
+    if detectron2_found():
+        pytest.skip("Detectron2 is importable here, so nothing is missing")
+    refuse(
+        "--suite",
+        "voc_c4",
+        "--data-root",
+        devkit,
+        "--init",
+        "random",
+        "--engine",
+        "detectron2",
+        message="not importable",
+    )
+
+
+def test_an_output_that_cannot_be_made(
+    devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for output in (tmp_path / "file", tmp_path / "file" / "inside"):
+        code = main([*BASE, "--data-root", str(devkit), "--init", "random", "--output", str(output)])
+        assert code == 2
+        assert "choose another folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_full_disk_while_saving_ends_the_cell_and_keeps_what_was_saved(
+    devkit: Path, tmp_path: Path, benchmark: Run
+) -> None:
+    """RLIMIT_FSIZE stands in for the disk: the checkpoint does not fit, the small files do."""
+    options = [*BASE, "--init", "random", "--data-root", str(devkit), "--output", str(tmp_path)]
+    command = [*options, *TINY_KEYS, *NARROW_KEYS]
+    done = benchmark(*command, limit_file_size=200_000)
+    assert done.returncode == 2, done.stderr
+    assert re.search("error: .*File too large", done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("cells/voc_c4/*/iter_*.pth"))
+    assert "failed" in next(tmp_path.glob("records/voc_c4/*.json")).read_text()
+    assert benchmark(*options, "--retry-failed", *TINY_KEYS, *NARROW_KEYS).returncode == 0

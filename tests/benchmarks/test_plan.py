@@ -1,0 +1,173 @@
+"""Suites, cells and identities: what is the same cell, and what is another."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.arguments import split_overrides
+from benchmarks.errors import UsageError
+from benchmarks.inits import Init, open_init
+from benchmarks.plan import Request, make_cells, seeds
+from benchmarks.run import main
+from benchmarks.suite import SUITES, load_suite, read_suite, suite_names
+from tests.conftest import Run
+from transfer.config import load_recipe
+from transfer.datasets.registry import dataset_names
+
+
+def _request(root: Path, **changes: Any) -> Request:
+    base = Request(
+        trials=None,
+        seed=0,
+        engine="torchvision",
+        smoke=True,
+        synthetic=False,
+        data_root=root,
+        num_processes=1,
+        overrides=[],
+        output=root / "none",
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_is_whole(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.name == name
+    assert suite.primary in suite.metrics
+    for overrides in ([], list(suite.smoke.items())):
+        cfg = load_recipe(suite.recipe, overrides)
+        assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(dataset_names())
+
+
+def test_suite_files_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    content = (SUITES / "voc_c4.yaml").read_text()
+    for changed, message in [
+        (content.replace("trials: 5", "trials: five"), "trials is 'five'; expected a int"),
+        (content.replace("trials: 5\n", ""), "expected exactly the fields"),
+        (content + "extra: 1\n", "expected exactly the fields"),
+    ]:
+        path.write_text(changed)
+        with pytest.raises(UsageError, match=message):
+            read_suite(path)
+
+
+def test_the_identity_changes_with_what_moves_numbers_and_nothing_else(
+    devkit: Path, narrow_backbone: Path
+) -> None:
+    suite = load_suite("voc_c4")
+    inits = [Init("a", None)]
+
+    def identity(request: Request, rows: list[Init] = inits) -> str:
+        (cell,) = make_cells(suite, rows, request)
+        return cell.id
+
+    base = identity(_request(devkit))
+    same = [
+        identity(_request(devkit)),
+        identity(_request(devkit), [Init("another name", None)]),
+        identity(_request(devkit, output=Path("elsewhere"))),
+        identity(_request(devkit, overrides=[("SOLVER.CHECKPOINT_PERIOD", "3")])),
+        identity(_request(devkit, overrides=[("DATALOADER.NUM_WORKERS", "3")])),
+    ]
+    assert set(same) == {base}
+    others = [
+        identity(_request(devkit, seed=1)),
+        identity(_request(devkit, smoke=False, trials=1)),
+        identity(_request(devkit, engine="detectron2")),
+        identity(_request(devkit, num_processes=2)),
+        identity(_request(devkit, overrides=[("SOLVER.BASE_LR", "0.01")])),
+        identity(_request(devkit, overrides=[("INPUT.FORMAT", "BGR")])),
+        identity(_request(devkit), [open_init(f"a={narrow_backbone}")]),
+        identity(_request(devkit, overrides=[("DATASETS.TRAIN", "('voc_2007_trainval',)")])),
+    ]
+    assert len({base, *others}) == 1 + len(others)
+    annotation = sorted((devkit / "VOC2007" / "Annotations").glob("*.xml"))[0]
+    text = annotation.read_text()
+    annotation.write_text(text.replace("<difficult>0", "<difficult>1", 1))
+    try:
+        assert identity(_request(devkit)) != base, "other annotations are another cell"
+    finally:
+        annotation.write_text(text)
+
+
+def test_trials_and_seeds() -> None:
+    suite = load_suite("voc_c4")
+    root = Path()
+    assert seeds(suite, _request(root, smoke=False)) == [0, 1, 2, 3, 4]
+    assert seeds(suite, _request(root)) == [0]
+    assert seeds(suite, _request(root, trials=3, seed=7)) == [7, 8, 9]
+
+
+def test_what_is_not_comparable_says_why(devkit: Path) -> None:
+    suite = load_suite("voc_c4")
+    rows = [Init("a", None)]
+    honest = _request(devkit, smoke=False, trials=1)
+    assert make_cells(suite, rows, honest)[0].not_comparable_because == []
+    worst = _request(
+        devkit, synthetic=True, overrides=[("SOLVER.BASE_LR", "0.01"), ("DATALOADER.NUM_WORKERS", "0")]
+    )
+    reasons = make_cells(suite, rows, worst)[0].not_comparable_because
+    assert reasons == [
+        "smoke: miniature sizes and schedule",
+        "synthetic data",
+        "overrides: SOLVER.BASE_LR=0.01",
+    ]
+
+
+def test_labels(narrow_backbone: Path) -> None:
+    assert open_init("random").label == "random"
+    assert open_init("scratch=random").label == "scratch"
+    assert open_init(str(narrow_backbone)).label == "narrow"
+    assert open_init(f"my net={narrow_backbone}").label == "my net"
+
+
+def test_known_weights_that_are_not_there_say_what_to_get(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOCO_TRANSFER_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match=r"resnet50-0676ba61\.pth is not there; download"):
+        open_init("supervised")
+    with pytest.raises(UsageError, match=r"R-50\.pkl is not there; download"):
+        open_init("msra")
+    (tmp_path / "resnet50-0676ba61.pth").write_bytes(b"something else")
+    with pytest.raises(UsageError, match="damaged"):
+        open_init("supervised")
+
+
+def test_overrides_are_split_from_the_options() -> None:
+    options, overrides = split_overrides(
+        ["--init", "a", "b", "SOLVER.MAX_ITER", "3", "INPUT.MIN_SIZE_TRAIN", "(1,)"]
+    )
+    assert options == ["--init", "a", "b"]
+    assert overrides == [("SOLVER.MAX_ITER", "3"), ("INPUT.MIN_SIZE_TRAIN", "(1,)")]
+
+
+def test_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ["--suite", "voc_c4", "--init", "random", "--engine", "torchvision", "--dry-run"]
+    assert main([*options, "--data-root", str(tmp_path), "SOLVER.BASE_LR", "0.04"]) == 0
+    printed = capsys.readouterr().out
+    for expected in (
+        "SOLVER.BASE_LR: 0.04",
+        "voc_2007_test is expected at",
+        "iterations 24000, images seen 384000",
+        "not comparable: overrides: SOLVER.BASE_LR=0.04",
+        "cell voc_c4, random, seed 4",
+    ):
+        assert expected in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_list_import_nothing_heavy(benchmark: Run) -> None:
+    for option in ("--help", "--list"):
+        began = time.monotonic()
+        done = benchmark(option)
+        assert done.returncode == 0
+        assert "voc_c4" in done.stdout
+        assert time.monotonic() - began < 20, "a sanity bound; benchmarks/perf measures"
