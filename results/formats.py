@@ -29,7 +29,9 @@ CSV_COLUMNS = [
     "notes",
     "source",
 ]
-LATEX_HEAD = "% needs \\usepackage{booktabs} and \\usepackage{xcolor}, and a Unicode input encoding"
+LATEX_HEAD = "% needs \\usepackage{booktabs,graphicx,xcolor} and a Unicode input encoding"
+# a table wider than the text is scaled down to it, all others keep their size
+LATEX_FIT = "\\noindent\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
 _LATEX = {
     "\\": "\\textbackslash{}",
     **{c: "\\" + c for c in "&%$#_{}"},
@@ -42,8 +44,8 @@ _LATEX = {
 }
 HTML_STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem}table{border-collapse:collapse;margin:.5rem 0}"
-    "th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ccc}"
-    "th:first-child,td:first-child,td.text{text-align:left}.good{color:#067a2b}.bad{color:#c0182b}"
+    "th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #ccc}"
+    "th:first-child,td:first-child,.text{text-align:left}.good{color:#067a2b}.bad{color:#c0182b}"
     ".published{color:#555}.scroll{overflow-x:auto}.notes{font-size:.85em;color:#555}"
 )
 
@@ -61,7 +63,7 @@ def term(tables: Sequence[Table], width: int | None = None, color: bool = False)
     )
     for table in tables:
         heads, lines = grid(table)
-        shown = RichTable(title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        shown = RichTable(box=box.SIMPLE_HEAD)
         for i, head in enumerate(heads):
             shown.add_column(head, justify="right" if 0 < i <= len(table.columns) else "left")
         for row, line in zip(table.rows, lines, strict=True):
@@ -71,6 +73,9 @@ def term(tables: Sequence[Table], width: int | None = None, color: bool = False)
                 for number, gap in [piece.split]
             ]
             shown.add_row(*texts, style="dim" if row.origin == "published" else "")
+        console.print(
+            Text(table.title, style="bold")
+        )  # as its own line: a title would wrap at the table's width
         console.print(shown)
         for note in table.footnotes:
             console.print(Text(f"  {note}"))
@@ -123,10 +128,11 @@ def html_page(tables: Sequence[Table]) -> str:
 def html_table(table: Table, heading: bool = True) -> str:
     """Heading, table and footnotes as an HTML fragment."""
     heads, lines = grid(table)
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    side = 1 + len(table.columns)
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads[:side])
+    head += "".join(f'<th class="text">{html.escape(text)}</th>' for text in heads[side:])
     body = []
     for row, line in zip(table.rows, lines, strict=True):
-        side = 1 + len(table.columns)
         fields = "".join(f"<td>{_html_field(piece)}</td>" for piece in line[:side])
         fields += "".join(f'<td class="text">{_html_field(piece)}</td>' for piece in line[side:])
         body.append(f'<tr class="{row.origin}">{fields}</tr>')
@@ -153,7 +159,8 @@ def _latex_table(table: Table) -> str:
     heads, lines = grid(table)
     side = len(heads) - 1 - len(table.columns)
     out = [
-        f"\\paragraph{{{latex_escape(table.title)}}}",
+        f"\\paragraph{{{latex_escape(table.title)}}}\\leavevmode\\par",
+        LATEX_FIT,
         f"\\begin{{tabular}}{{l{'r' * len(table.columns)}{'l' * side}}}",
         "\\toprule",
         " & ".join(latex_escape(head) for head in heads) + " \\\\",
@@ -172,7 +179,7 @@ def _latex_table(table: Table) -> str:
         # a bracket or star right after \\\\ would be read as its argument
         fields[0] = "{}" + fields[0] if fields[0].startswith(("[", "*")) else fields[0]
         out.append(" & ".join(fields) + " \\\\")
-    out += ["\\bottomrule", "\\end{tabular}", ""]
+    out += ["\\bottomrule", "\\end{tabular}}", ""]
     out += [f"\\par{{\\footnotesize {latex_escape(note)}}}" for note in table.footnotes]
     return "\n".join(out) + "\n"
 

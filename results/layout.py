@@ -59,7 +59,7 @@ class Row:
     label: str
     origin: str  # "ours" | "published"
     cells: dict[str, Cell]
-    status: str = ""
+    status: str = ""  # "4 finished, 1 failed"; empty where all trials have finished
     marks: list[str] = field(default_factory=list)
     source: str = ""
     published_as: str = ""  # our row's counterpart, and how far we are from it by column
@@ -93,7 +93,13 @@ class Table:
     @property
     def footnotes(self) -> list[str]:
         """All footnotes as lines of text."""
-        return [f"({mark}) {text}" for mark, text in self.notes.items()] + self.legend
+        sources = [f"published rows: {self.sources[0]}"] if len(self.sources) == 1 else []
+        return [f"({mark}) {text}" for mark, text in self.notes.items()] + self.legend + sources
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the published rows are printed, each place once. A single one is a footnote, not a column."""
+        return list(dict.fromkeys(row.source for row in self.rows if row.source))
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
     side = {
         "to published": [_to_published(row, table.columns) for row in table.rows],
         "status": [row.status for row in table.rows],
-        "source": [row.source for row in table.rows],
+        "source": [row.source if len(table.sources) > 1 else "" for row in table.rows],
     }
     side = {head: texts for head, texts in side.items() if any(texts)}
     lines = []

@@ -41,7 +41,7 @@ LEGEND_GAP = (
     "[gap to the row {reference}] green from +0.5, red from -0.5; two-sided Welch's t-test over trials: "
     "** p < 0.01, * p < 0.05, ns not significant, nothing: fewer than 2 trials or no spread"
 )
-LEGEND_PUBLISHED = "published rows: [gap to the paper's own supervised row]"
+LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
 
 
 def suite_table(
@@ -107,7 +107,9 @@ def our_rows(
     for trials in ours:
         against = find_reference(trials, baselines)
         cells = {column: our_cell(trials, column, against) for column in columns}
-        status = ", ".join(f"{count} {state}" for state, count in trials.states.items())
+        states = trials.states
+        unfinished = set(states) - {"finished"}
+        status = ", ".join(f"{n} {state}" for state, n in states.items()) if unfinished else ""
         row = Row(trials.label, "ours", cells, status)
         counterpart = published.get(PUBLISHED_AS.get(trials.init, trials.init))
         if counterpart and not trials.reasons:

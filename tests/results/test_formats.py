@@ -118,7 +118,7 @@ def test_latex_reads_back(tables: list[Table]) -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_latex_compiles(tables: list[Table], tmp_path: Path) -> None:
-    preamble = "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs,xcolor}\n"
+    preamble = "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs,graphicx,xcolor}\n"
     document = f"{preamble}\\begin{{document}}\n{FORMATS['latex'].write(tables)}\\end{{document}}\n"
     (tmp_path / "tables.tex").write_text(document, encoding="utf-8")
     run = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "tables.tex"]

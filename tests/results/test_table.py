@@ -24,7 +24,7 @@ def test_ours_come_first_in_the_papers_order_then_the_published_rows(make_record
     records = [make_record(init) for init in ("moco", "supervised", "random")]
     frame = suite_table(records, "voc_c4")
     assert list(frame.index[:3]) == ["random", "supervised", "moco"]
-    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "bbox/AP75", "to published", "status", "source"]
+    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "bbox/AP75", "to published", "source"]
     published = frame.loc["super_IN1M"]
     assert (published["bbox/AP"], published["bbox/AP50"], published["bbox/AP75"]) == ("53.5", "81.3", "58.8")
     assert published["source"] == "arXiv:1911.05722v3 Table 2b"
@@ -85,9 +85,9 @@ def test_smoke_rows_are_marked(make_record: Any) -> None:
 def test_metrics_of_a_suite_that_no_paper_has(make_record: Any) -> None:
     values = {"bbox": {"AP50": 2.0, "AP": 1.0, "AP-cat": 9.0}, "segm": {"AP": 3.0}}
     frame = suite_table([make_record(suite="my_suite", metrics=values)], "my_suite")
-    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "segm/AP", "status"]
+    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "segm/AP"]
     chosen = suite_table([make_record()], "voc_c4", metrics=["bbox/AP75"], published=False)
-    assert list(chosen.columns) == ["bbox/AP75", "status"]
+    assert list(chosen.columns) == ["bbox/AP75"]
 
 
 def test_gap_to_the_supervised_row_with_its_test(make_record: Any) -> None:
