@@ -9,7 +9,6 @@ otherwise take minutes and gigabytes.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import XYXY, Dataset, Spec
-from transfer.datasets.cityscapes_labels import HAVE_INSTANCES, ID_OF, INSTANCES, NAMES, SEMANTIC
+from transfer.datasets.cityscapes_labels import INSTANCES, NAMES, SEMANTIC
+from transfer.datasets.cityscapes_polygons import draw_polygons
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
@@ -164,43 +164,7 @@ def instance_map(frame: Frame) -> np.ndarray:
 
 def label_map(frame: Frame) -> np.ndarray:
     """(H, W) uint8 training classes, 255 where nothing is judged."""
-    if frame.label_ids:
-        return read_class_map(frame.label_ids, "cityscapes_ids")
-    from transfer.datasets.cityscapes_labels import TRAIN_ID_OF
-
-    return TRAIN_ID_OF[draw_polygons(frame.polygons, numbered=False)]
-
-
-def draw_polygons(path: str, numbered: bool) -> np.ndarray:
-    """Cityscapes' polygons in their order, later over earlier, as its preparation scripts draw them."""
-    from PIL import Image, ImageDraw
-
-    try:
-        document = json.loads(Path(path).read_bytes())
-        canvas = Image.new("I", (document["imgWidth"], document["imgHeight"]), 0)
-        draw = ImageDraw.Draw(canvas)
-        count = dict.fromkeys(HAVE_INSTANCES, 0)
-        for thing in document["objects"]:
-            if thing.get("deleted"):
-                continue
-            label = thing["label"]
-            group = label not in ID_OF and label.endswith("group")
-            label = label.removesuffix("group") if group else label
-            if label == "license plate":
-                continue  # has no id of its own
-            if label not in ID_OF:
-                raise DataError(
-                    f"{path}: label {thing['label']!r}; expected one of {', '.join(NAMES[:8])}, ..."
-                )
-            value = ID_OF[label]
-            if numbered and label in HAVE_INSTANCES and not group:
-                value, count[label] = value * 1000 + count[label], count[label] + 1
-            draw.polygon([(float(x), float(y)) for x, y in thing["polygon"]], fill=value)
-    except (KeyError, TypeError, ValueError, OSError) as e:
-        if isinstance(e, DataError):
-            raise
-        raise DataError(f"{path}: not Cityscapes polygons ({type(e).__name__}: {e})") from None
-    return np.array(canvas)
+    return read_class_map(_source(frame, True), "cityscapes_ids")
 
 
 def instances(ids: np.ndarray) -> list[dict[str, Any]]:

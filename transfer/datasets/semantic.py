@@ -18,6 +18,7 @@ import numpy as np
 
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes_labels import TRAIN_ID_OF
+from transfer.datasets.cityscapes_polygons import draw_polygons
 from transfer.datasets.files import listing, need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
@@ -31,12 +32,15 @@ VOC_SPLITS = ("train", "val", "trainval", "train_aug")
 
 
 def read_class_map(path: str | os.PathLike[str], encoding: str = "index") -> np.ndarray:
-    """(H, W) uint8 of a mask file; encoding "index" (VOC) or "cityscapes_ids" (mapped to the 19 classes).
+    """(H, W) uint8 of a mask file; encoding "index" (VOC) or "cityscapes_ids" (mapped to the 19 classes; the
+    file may be the polygons instead of the PNG).
 
     DataError if the file is no one-channel image, or holds ids that Cityscapes does not have.
     """
     from PIL import Image
 
+    if encoding == "cityscapes_ids" and str(path).endswith(".json"):
+        return TRAIN_ID_OF[draw_polygons(str(path), numbered=False)]
     try:
         with Image.open(path) as image:
             if image.mode not in ("P", "L", "I", "I;16", "1"):

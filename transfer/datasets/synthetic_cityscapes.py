@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from transfer.datasets.cityscapes import draw_polygons
 from transfer.datasets.cityscapes_labels import ID_OF, INSTANCES, NAMES
+from transfer.datasets.cityscapes_polygons import draw_polygons
 
 CITIES = {"train": ("aachen", "bochum"), "val": ("frankfurt", "lindau")}
 _SHAPES = {  # width and height over the height of the image

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.cityscapes import Frame, draw_polygons, instance_map
+from transfer.datasets.cityscapes import Frame, instance_map
 from transfer.datasets.cityscapes_labels import SEMANTIC
+from transfer.datasets.cityscapes_polygons import draw_polygons
 from transfer.errors import DataError
 from transfer.evaluation.cityscapes_files import write_instances, write_text_index
 from transfer.evaluation.prediction import Prediction

@@ -107,17 +107,34 @@ def _shape_mask(shape: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def enlarge(image: np.ndarray, scale_y: float, scale_x: float) -> np.ndarray:
-    """Bilinear resize with corners kept, as scipy.ndimage.zoom of order 1 does it."""
-    rows, columns = (round(n * s) for n, s in zip(image.shape, (scale_y, scale_x), strict=True))
-    return _stretch(_stretch(image, rows).T, columns).T
+    """Bilinear resize with corners kept, as scipy.ndimage.zoom of order 1 does it, to the last bit.
+
+    The sum has its order of terms, because masks are cut at one half and many values are exactly that.
+    """
+    (top, down), (left, right) = (
+        _neighbours(n, s) for n, s in zip(image.shape, (scale_y, scale_x), strict=True)
+    )
+    out = np.zeros((len(top[0]), len(left[0])))
+    for row, weight_y in (top, down):
+        for column, weight_x in (left, right):
+            out += image[np.ix_(row, column)] * weight_y[:, None] * weight_x
+    return out
 
 
-def _stretch(image: np.ndarray, rows: int) -> np.ndarray:
-    step = (len(image) - 1) / (rows - 1) if rows > 1 else 0.0
-    at = np.arange(rows) * step
-    low = np.minimum(at.astype(int), len(image) - 2)
-    weight = (at - low)[:, None]
-    return image[low] * (1 - weight) + image[low + 1] * weight
+def _neighbours(
+    size: int, scale: float
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """(index, weight) of the lower and of the upper neighbour of each resized position."""
+    count = round(size * scale)
+    at = np.arange(count) * ((size - 1) / (count - 1) if count > 1 else 0.0)
+    low = np.floor(at).astype(int)
+    weight = at - low
+    # The last position may land a rounding error beyond the end; scipy has zero there, so the score has too.
+    inside = (at <= size - 1).astype(float)
+    return (np.minimum(low, size - 1), (1 - weight) * inside), (
+        np.minimum(low + 1, size - 1),
+        weight * inside,
+    )
 
 
 def _on_image(mask: np.ndarray, bbox: Any, size: tuple[int, int]) -> np.ndarray:
