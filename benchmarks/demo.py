@@ -16,8 +16,8 @@ OUTPUT = Path("runs") / "demo"
 DATA = OUTPUT / "synthetic"
 # VOC2012 has no test split, so pre-training sees no test image.
 PRETRAIN = f"""-m pretrain --data {DATA}/VOC2012/JPEGImages --output {OUTPUT}/pretrain --arch resnet50
-    --mlp --aug-plus --cos --moco-k 512 --moco-t 0.2 --moco-m 0.99 --image-size 64 --batch-size 32 --max-iters 90
-    --lr 0.03 --seed 0"""
+    --mlp --aug-plus --cos --moco-k 512 --moco-t 0.2 --moco-m 0.99 --image-size 64 --batch-size 32
+    --max-iters 90 --lr 0.03 --seed 0"""
 CONVERT = f"-m converters {OUTPUT}/pretrain/checkpoint_last.pth.tar {OUTPUT}/moco_demo.pkl"
 BENCHMARK = f"""benchmarks/run.py --suite voc_c4 --init random 'moco (demo)={OUTPUT}/moco_demo.pkl' --smoke
     --data synthetic --data-root {DATA} --output {OUTPUT}"""

@@ -78,7 +78,7 @@ def test_bad_overrides_are_refused_in_one_line(override: tuple[str, str], messag
 
 @pytest.mark.parametrize("value", ["1", "0.5", "1e-3", 1])
 def test_a_float_key_takes_every_number(value: object) -> None:
-    assert load_recipe("voc_c4", [("SOLVER.BASE_LR", value)]).SOLVER.BASE_LR == float(value)  # type: ignore[arg-type]
+    assert float(value) == load_recipe("voc_c4", [("SOLVER.BASE_LR", value)]).SOLVER.BASE_LR  # type: ignore[arg-type]
 
 
 def test_user_recipe_files(tmp_path: Path) -> None:

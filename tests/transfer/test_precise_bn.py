@@ -1,4 +1,4 @@
-"""Precise batch norm against the statistics of all pixels at once, and against fvcore where it is installed."""
+"""Precise batch norm against the statistics of all pixels at once, and against fvcore where installed."""
 
 from __future__ import annotations
 
