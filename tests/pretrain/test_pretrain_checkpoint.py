@@ -5,6 +5,9 @@ resumed.
 from __future__ import annotations
 
 import os
+import pickle
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -12,16 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import pretrain
 from tiny import tiny_resnet
 
-from pretrain import checkpoint, state
+from pretrain import checkpoint, cli, state
 from pretrain.errors import PretrainError
 from pretrain.moco import MoCo
+from pretrain.small_network import SmallCNN
 
-ARCH = (
-    "--arch",
-    "resnet18",
+SIZES = [
     "--image-size",
     "32",
     "--batch-size",
@@ -30,7 +31,9 @@ ARCH = (
     "32",
     "--precision",
     "fp32",
-)
+    "--device",
+    "cpu",
+]
 
 
 def contents(iteration: int = 3) -> dict:
@@ -127,10 +130,17 @@ def test_files_that_are_none(tmp_path: Path, data: bytes) -> None:
 @pytest.fixture(scope="module")
 def trained(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("run")
-    done = pretrain(
-        "--data", image_folder, "--output", output, "--max-iters", "6", "--mlp", "--aug-plus", *ARCH
-    )
-    assert done.returncode == 0, done.stderr
+    arguments = [
+        "--data",
+        str(image_folder),
+        "--output",
+        str(output),
+        "--max-iters",
+        "6",
+        "--mlp",
+        "--aug-plus",
+    ]
+    assert cli.main([*arguments, "--arch", "resnet18", *SIZES]) == 0
     return output / "checkpoint_last.pth.tar"
 
 
@@ -159,12 +169,10 @@ def test_official_layout_and_healthy_weights(trained: Path) -> None:
         assert container.testzip() is None
 
 
-def test_official_file_is_resumed(image_folder: Path, tmp_path: Path) -> None:
+def test_official_file_is_resumed(image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """A file with the published code's four entries and nothing of ours: training goes on from its epoch."""
     torch.manual_seed(3)
-    from torchvision.models import resnet18
-
-    model = MoCo(lambda: resnet18(num_classes=128), 128, 32)
+    model = MoCo(lambda: SmallCNN(128), 128, 32)
     optimizer = torch.optim.SGD(model.parameters(), 0.03, momentum=0.9, weight_decay=1e-4)
     images = torch.randn(2, 8, 3, 32, 32)
     logits, labels = model(images[0], images[1], torch.arange(8), torch.Generator())
@@ -172,17 +180,15 @@ def test_official_file_is_resumed(image_folder: Path, tmp_path: Path) -> None:
     optimizer.step()
     official = {
         "epoch": 1,
-        "arch": "resnet18",
+        "arch": "small_cnn",
         "state_dict": OrderedDict((f"module.{name}", value) for name, value in model.state_dict().items()),
         "optimizer": optimizer.state_dict(),
     }
     torch.save(official, tmp_path / "checkpoint_0000.pth.tar")
-    resumed = pretrain(
-        "--data", image_folder, "--output", tmp_path / "out", "--max-iters", "4", *ARCH,
-        "--resume", tmp_path / "checkpoint_0000.pth.tar",
-    )  # fmt: skip
-    assert resumed.returncode == 0, resumed.stderr
-    assert "going on from iteration 3" in resumed.stdout
+    arguments = ["--data", str(image_folder), "--output", str(tmp_path / "out"), "--max-iters", "4"]
+    arguments += ["--resume", str(tmp_path / "checkpoint_0000.pth.tar"), "--arch", "small_cnn", *SIZES]
+    assert cli.main(arguments) == 0
+    assert "going on from iteration 3" in capsys.readouterr().out
     read = torch.load(tmp_path / "out" / "checkpoint_last.pth.tar", weights_only=True)
     assert read["iteration"] == 4
     assert read["state_dict"]["module.queue_ptr"].item() == 16  # one batch before, one since
@@ -209,3 +215,15 @@ def test_unpack_refuses_another_model() -> None:
     del packed["state_dict"]["module.queue"]
     with pytest.raises(PretrainError, match="1 tensors missing"):
         state.unpack(packed, *moco(16), "file")
+
+
+@pytest.mark.skipif("MOCO_REPO" not in os.environ, reason="MOCO_REPO names no checkout of the published code")
+def test_the_published_converter_reads_ours(trained: Path, tmp_path: Path) -> None:
+    script = Path(os.environ["MOCO_REPO"]) / "detection" / "convert-pretrain-to-detectron2.py"
+    command = [sys.executable, str(script), str(trained), str(tmp_path / "converted.pkl")]
+    subprocess.run(command, check=True, capture_output=True)
+    with open(tmp_path / "converted.pkl", "rb") as file:
+        model = pickle.load(file)["model"]  # written a moment ago by the script above
+    stored = torch.load(trained, weights_only=True)["state_dict"]
+    assert np.array_equal(model["res5.1.conv2.weight"], stored["module.encoder_q.layer4.1.conv2.weight"])
+    assert np.array_equal(model["stem.conv1.norm.running_var"], stored["module.encoder_q.bn1.running_var"])
