@@ -162,7 +162,9 @@ def _annotation(table: Table, n: int, classes: dict[int, int]) -> dict[str, Any]
         "category_id": classes[int(row["category_id"])],
         "iscrowd": int(row["iscrowd"]),
         "difficult": 0,
-        "segmentation": compressed(shape) if isinstance(shape, dict) else [p for p in shape if len(p) >= 6],
+        "segmentation": compressed(shape)
+        if isinstance(shape, dict)
+        else [p for p in shape if len(p) >= 6 and len(p) % 2 == 0],
     }
     if table.keypoints is not None:
         points = table.keypoints[n].copy()
