@@ -72,6 +72,10 @@ class Backbone:
 def prove(backbone: Backbone) -> None:
     """Raises CheckpointError unless manifest and weights are complete and fit each other exactly."""
     manifest = backbone.manifest
+    try:
+        _canonical(manifest)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"backbone manifest: holds more than JSON: {error}") from None
     for key, kind in MANIFEST_TYPES.items():
         if (
             key not in manifest

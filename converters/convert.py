@@ -21,6 +21,7 @@ from converters.overrides import Overrides, apply_overrides
 from converters.reading import open_file
 
 TOOL_VERSION = "1"
+VERIFY_FIRST = 16 << 20  # bytes; larger files are verified while they are converted
 TOO_LARGE = float(np.finfo(np.float32).max)
 
 
@@ -42,6 +43,8 @@ def open_checkpoint(
             )
         backbone = read_backbone(opened)
         return apply_overrides(backbone, wishes)
+    if opened.verification.size <= VERIFY_FIRST:
+        opened.verification.result()
     try:
         choice = choose(opened, source, encoder, wishes)
         weights, notes = read_weights(choice.account)

@@ -62,6 +62,7 @@ class Verification:
 
     def __init__(self, file: FileBytes, stretches: Sequence[Checked] = ()) -> None:
         self._file = file
+        self.size = file.size
         self._stretches = sorted(stretches, key=lambda s: s.start)
         self._error: Exception | None = None
         self._damaged: list[str] = []

@@ -99,16 +99,14 @@ def differs(one: Backbone, two: Backbone) -> bool:
     return any(not np.array_equal(array, two.weights[name]) for name, array in one.weights.items())
 
 
-@pytest.mark.parametrize("make", [torch_zip, converted], ids=lambda make: make.__name__)
-def test_every_bit_flip_that_changes_a_value_is_found(
-    make: Callable[[Weights, Path], Path], tiny: Weights, tmp_path: Path
-) -> None:
-    """A flip may fall into padding, where it changes nothing; accepted files must hold the same weights."""
-    path = make(tiny, tmp_path)
+@pytest.mark.parametrize("part", range(5))
+def test_every_bit_flip_that_changes_a_value_is_found(part: int, tiny: Weights, tmp_path: Path) -> None:
+    """1,000 in a torch zip file and 250 in a converted one. A flip may fall into padding, where it changes
+    nothing; what is accepted must hold the same weights."""
+    path = (converted if part == 4 else torch_zip)(tiny, tmp_path)
     original, whole = open_checkpoint(path), path.read_bytes()
-    rng = random.Random(0)
-    found = 0
-    for _ in range(FLIPS if make is torch_zip else FLIPS // 4):
+    rng, found = random.Random(part), 0
+    for _ in range(FLIPS // 4):
         place = rng.randrange(len(whole))
         damaged = bytearray(whole)
         damaged[place] ^= 1 << rng.randrange(8)
@@ -116,7 +114,7 @@ def test_every_bit_flip_that_changes_a_value_is_found(
         result = outcome(path)
         found += result is None
         assert result is None or not differs(original, result), place
-    assert found > 0.5 * (FLIPS if make is torch_zip else FLIPS // 4)
+    assert found > FLIPS // 8
 
 
 def test_flips_inside_the_weights_are_all_refused(narrow: Weights, tmp_path: Path) -> None:

@@ -123,3 +123,26 @@ def test_weights_beside_a_payload_are_still_read_and_the_payload_is_reported(
 def test_foreign_names_are_listed(tmp_path: Path) -> None:
     path = WRAPS["pickle"](CALLS["reduce-4"]("os", "system", "x"), tmp_path)
     assert open_file(path).foreign == ("os.system",)
+
+
+LIES = {
+    "array larger than its bytes": "reaches outside its storage",
+    "array of negative size": "impossible shape",
+    "array of text size": "impossible shape",
+    "stride outside the storage": "reaches outside its storage",
+    "offset outside the storage": "reaches outside its storage",
+    "negative offset": "impossible shape",
+    "negative stride": "impossible shape",
+    "broadcast of one element": "reaches outside its storage",
+    "more strides than sizes": "2 strides",
+    "storage larger than the file": "announces 1099511627776 elements",
+    "storage of negative size": "malformed key or size",
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_tensors_that_lie_about_their_place_are_refused_as_such(name: str, tmp_path: Path) -> None:
+    """Refused while the pickle is read, for this reason: torch rebuilds some of these without a look."""
+    path = WRAPS["zip"](REPLICAS[name], tmp_path)
+    with pytest.raises(CheckpointError, match=f"pickle refused at byte .*{LIES[name]}"):
+        open_file(path)

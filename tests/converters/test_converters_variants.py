@@ -82,13 +82,17 @@ WRAPPED = (
 
 @pytest.mark.parametrize("wrapper", WRAPPED)
 def test_wrappers_at_any_depth(wrapper: str, tiny: Weights, tmp_path: Path) -> None:
-    state = {
-        wrapper + name.replace("layer3.", "layer3._checkpoint_wrapped_module."): value
-        for name, value in tiny.items()
-    }
+    inside = {"layer2.": "layer2.module.", "layer3.": "layer3._checkpoint_wrapped_module."}
+    state = {}
+    for name, value in tiny.items():
+        for plain, wrapped in inside.items():
+            name = name.replace(plain, wrapped)
+        state[wrapper + name] = value
     backbone = open_checkpoint(write(tmp_path / "a.safetensors", state | {"n_averaged": np.array(3)}))
     np.testing.assert_array_equal(backbone.weights["res4.3.conv1.weight"], tiny["layer3.3.conv1.weight"])
     assert backbone.manifest["prefix"].startswith(wrapper)
+    if wrapper in WRAPPED[:5]:  # nothing but wrappers: the file is a plain one
+        assert backbone.manifest["source"] == "torchvision"
 
 
 def test_words_that_only_contain_a_wrapper_stay(tiny: Weights, tmp_path: Path) -> None:
