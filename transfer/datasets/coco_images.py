@@ -68,7 +68,7 @@ def read_images(
             continue
         try:
             name = name_of(entry)
-        except (KeyError, AttributeError, TypeError, IndexError):
+        except (KeyError, AttributeError, TypeError, ValueError):
             findings.error(
                 "missing-field", file, f"image id {entry['id']}", "file_name", None, "missing or no text"
             )

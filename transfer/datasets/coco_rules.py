@@ -209,7 +209,7 @@ def _check_rles(judge: _Judge, size: np.ndarray, known: np.ndarray) -> None:
 def _check_keypoints(judge: _Judge, size: np.ndarray, known: np.ndarray) -> None:
     assert judge.table.keypoints is not None
     assert judge.table.num_keypoints is not None
-    points = judge.table.keypoints.reshape(len(judge.table), -1, 3)
+    points = judge.table.keypoints.reshape(len(judge.table), judge.table.keypoints.shape[1] // 3, 3)
     stated = judge.table.num_keypoints
 
     def show(n: int) -> Any:

@@ -208,7 +208,7 @@ LVIS = {
                           ("neg_category_ids", image(neg_category_ids=[4.5]))],
     "negative-present": [("category_id = 1", image(neg_category_ids=[1])),
             ("category_id = 1", image(1, neg_category_ids=[1, 4]))],
-    "missing-field": [("file_name", no_image("coco_url")),
+    "missing-field": [("file_name", no_image("coco_url")), ("file_name", image(coco_url="7.jpg")),
             ("area", lambda doc: doc["annotations"][0].pop("area"))],
     "missing-image": [("file_name", image(coco_url="http://x/train2017/7.jpg")),
             ("file_name", image(coco_url="http://x/val2017/9.jpg"))],
