@@ -19,9 +19,12 @@ from transfer.datasets.registry import dataset_names, describe_layout, read_data
 from transfer.errors import TransferError
 
 
-def check_dataset(name: str, root: Path) -> tuple[str, Findings]:
-    """The report as text, and the findings; raises DataError only where nothing could be read at all."""
-    findings = Findings(deep=True)
+def check_dataset(name: str, root: Path, findings: Findings | None = None) -> tuple[str, Findings]:
+    """The report as text, and the findings; raises DataError only where nothing could be read at all.
+
+    A caller's own `findings` let it watch how far the images are.
+    """
+    findings = findings or Findings(deep=True)
     dataset = read_dataset(name, root, findings)
     lines = [f"data set {name} under {root}"]
     lines += [f"  {key}: {value}" for key, value in dataset.summary.items() if key != "odd"]
@@ -35,20 +38,24 @@ def check_dataset(name: str, root: Path) -> tuple[str, Findings]:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[None]:
-    """A sign of life on standard error: a spinner on a terminal, a line every few seconds elsewhere."""
-    done = threading.Event()
-    start = time.monotonic()
+def _progress(what: str, findings: Findings | None = None) -> Iterator[None]:
+    """A sign of life on standard error: a moving line on a terminal, a line every few seconds elsewhere."""
+    done, start = threading.Event(), time.monotonic()
+
+    def line() -> str:
+        images = f", image {findings.opened} of {findings.to_open}" if findings and findings.to_open else ""
+        return f"{what}: {time.monotonic() - start:.0f} s{images}"
 
     def beat() -> None:
         if sys.stderr.isatty():
             from rich.console import Console
 
-            with Console(stderr=True).status(what):
-                done.wait()
+            with Console(stderr=True).status(what) as status:
+                while not done.wait(0.2):
+                    status.update(line())
             return
         while not done.wait(5.0):
-            print(f"{what}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+            print(line(), file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -103,8 +110,9 @@ def main(argv: list[str] | None = None) -> int:
 def _check_all(names: list[str], root: Path, as_json: bool) -> int:
     wrong = 0
     for name in names:
-        with _progress(f"checking {name}"):
-            report, findings = check_dataset(name, root)
+        findings = Findings(deep=True)
+        with _progress(f"checking {name}", findings):
+            report, _ = check_dataset(name, root, findings)
         if as_json:
             print(json.dumps({"name": name, "errors": dict(findings.errors), "odd": dict(findings.odd)}))
         else:

@@ -39,6 +39,8 @@ class Findings:
     odd: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Finding]] = field(default_factory=dict)
     deep: bool = False  # also open the image files; `check` does, loading for training does not
+    opened: int = 0  # images opened so far, of `to_open`: what a progress display shows
+    to_open: int = 0
 
     def error(self, rule: str, file: str, record: str, field: str, value: Any, says: str) -> None:
         self.errors[rule] += 1

@@ -15,10 +15,12 @@ _READERS = 8
 
 def check_images(records: Sequence[dict[str, Any]], findings: Findings) -> None:
     """Opens the image of each record; problems go to `findings` in the order of the records."""
+    findings.to_open += len(records)
     with ThreadPoolExecutor(_READERS) as pool:
         probes = pool.map(lambda r: _probe(r["file_name"]), records)
         for record, probe in zip(records, probes, strict=True):
             _judge(record, probe, findings)
+            findings.opened += 1
 
 
 def _probe(path: str) -> dict[str, Any]:
