@@ -82,14 +82,12 @@ def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
     collector, rest, data = read_chunked(path, "annotations", new)
     file = path.name
     if data.startswith(BOM):
-        findings.oddity(
-            "byte-order-mark", file, "", "file", None, "begins with one; some readers refuse that"
-        )
-    sloppy = "minival" in name or "valminusminival" in name
+        says = "begins with one; some readers refuse that"
+        findings.oddity("byte-order-mark", file, "", "file", None, says)
+    sloppy = "minival" in name  # and valminusminival
     images = read_images(
-        rest.get("images"), folder, file, findings, name_of=_file_name, extra=(),
-        sloppy=sloppy,
-    )  # fmt: skip
+        rest.get("images"), folder, file, findings, name_of=_file_name, extra=(), sloppy=sloppy
+    )
     categories = read_categories(rest.get("categories"), file, findings)
     explain(collector, file, findings)
     table = collector.table()
@@ -107,10 +105,9 @@ def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
     }
     if keypoints:
         _check_keypoint_names(categories, file, findings)
-        metadata |= {
-            "keypoint_names": list(NAMES), "keypoint_flip_map": [list(p) for p in FLIP_MAP],
-            "keypoint_sigmas": list(SIGMAS),
-        }  # fmt: skip
+        metadata["keypoint_names"] = list(NAMES)
+        metadata["keypoint_flip_map"] = [list(pair) for pair in FLIP_MAP]
+        metadata["keypoint_sigmas"] = list(SIGMAS)
     records = make_records(table, images, categories, fit, folder)
     if findings.deep:
         check_images(records, findings)

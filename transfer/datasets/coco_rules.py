@@ -66,18 +66,14 @@ def check_table(
 
     zero = "must be 1 or more: the COCO metric takes a match with id 0 for a miss"
     judge.say("id-zero", rows["id"] < 1, "id", field("id"), zero)
-    if not images.sloppy:
-        judge.say("duplicate-id", _repeated(rows["id"]), "id", field("id"), "used by another annotation too")
+    twice = "used by another annotation too"
+    bends = STRAY if images.sloppy else 0.0
+    judge.say("duplicate-id", _repeated(rows["id"]), "id", field("id"), twice, bends)
     known = np.isin(rows["image_id"], images.ids)
     judge.say("unknown-image", ~known, "image_id", field("image_id"), "no image with this id in the file")
     listed = np.isin(rows["category_id"], category_ids)
-    judge.say(
-        "unknown-category",
-        ~listed,
-        "category_id",
-        field("category_id"),
-        "no category with this id in the file",
-    )
+    says = "no category with this id in the file"
+    judge.say("unknown-category", ~listed, "category_id", field("category_id"), says)
     judge.say("bad-flag", (rows["iscrowd"] | 1) != 1, "iscrowd", field("iscrowd"), "must be 0 or 1")
     size = images.sizes(rows["image_id"], known)
     good = known & listed & _check_boxes(judge, size, known) & _check_shapes(judge, size, known)
@@ -99,13 +95,8 @@ def _check_boxes(judge: _Judge, size: np.ndarray, known: np.ndarray) -> np.ndarr
         huge = finite & (np.abs(box) > HUGE).any(1)
         judge.say("huge-number", huge, "bbox", show, "no image is that large")
         finite = finite & ~huge
-        judge.say(
-            "negative-box",
-            finite & (box[:, 2:] < 0).any(1),
-            "bbox",
-            show,
-            "width and height must not be negative",
-        )
+        negative, says = finite & (box[:, 2:] < 0).any(1), "width and height must not be negative"
+        judge.say("negative-box", negative, "bbox", show, says)
         empty = finite & (box[:, 2:] == 0).any(1)
         judge.say(
             "empty-box", empty, "bbox", show, "width or height is zero; left out of training", bends=STRAY

@@ -15,6 +15,7 @@ from transfer.datasets import load_dataset
 from transfer.datasets.findings import Findings
 from transfer.datasets.keypoints import FLIP_MAP, NAMES
 from transfer.datasets.registry import read_dataset
+from transfer.errors import DataError
 
 SQUARE = [10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]
 
@@ -209,6 +210,23 @@ def test_a_few_slips_among_many_are_odd_and_left_out_of_training_only(tmp_path):
     )
     assert len(dataset.records[1]["annotations"]) == dataset.summary["trainable_objects"] == 3997
     assert dataset.summary["objects"] == len(dataset.ground_truth.table) == 4000
+
+
+def test_the_known_faults_of_2014_minival_are_odd_in_any_number(tmp_path):
+    doc = good()
+    doc["annotations"][1]["id"] = 11
+    doc["annotations"][2]["bbox"] = [60, 40, 90, 90]
+    for name in ("minival", "val"):
+        path = tmp_path / f"coco/annotations/instances_{name}2014.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(doc))
+    (tmp_path / "coco/val2014").mkdir()
+    for image in ("3.jpg", "7.jpg"):
+        (tmp_path / "coco/val2014" / image).touch()
+    odd = load_dataset("coco_2014_minival", tmp_path).summary["odd"]
+    assert odd == {"duplicate-id": 2, "box-outside": 1, "box-not-of-polygon": 1}
+    with pytest.raises(DataError, match="duplicate-id"):
+        load_dataset("coco_2014_val", tmp_path)
 
 
 def test_identity_follows_content(tmp_path):
