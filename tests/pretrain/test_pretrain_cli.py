@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import pretrain, write_images
+from pretrain_helpers import pretrain, write_images
 
 from pretrain import cli, features, linear
 from pretrain.checks import bn_groups

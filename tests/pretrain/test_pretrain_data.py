@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_images
 from PIL import Image
+from pretrain_helpers import write_images
 
 from pretrain import distributed
 from pretrain.decode import Pixels, decode

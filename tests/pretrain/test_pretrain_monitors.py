@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_images
+from pretrain_helpers import write_images
 from tiny import Miniature, register_miniature
 
 from pretrain import cli, features, linear

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from pretrain_helpers import ROOT
 from tiny import register_miniature
 
 from pretrain import cli

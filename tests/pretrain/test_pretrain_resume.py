@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from pretrain_helpers import ROOT
 
 TRIALS = int(os.environ.get("PRETRAIN_KILL_TRIALS", "5"))
 

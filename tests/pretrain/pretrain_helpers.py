@@ -1,0 +1,38 @@
+"""Small things that the pre-training tests share: images on disk and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_images(folder: Path, count: int, size: int = 40, classes: int = 2, seed: int = 0) -> Path:
+    """JPEGs of blocks of random colour in class folders c0, c1, ..."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        path = folder / f"c{number % classes}" / f"{number:03d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blocks = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+        Image.fromarray(blocks).resize((size + number % 7, size), Image.Resampling.BICUBIC).save(
+            path, quality=90
+        )
+    return folder
+
+
+def pretrain(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess:
+    """`python -m pretrain ...` as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "pretrain", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
