@@ -42,7 +42,7 @@ setup(
         "safetensors",
         "matplotlib",
         "scipy",
-        "simplejpeg",  # decodes straight to arrays, twice as fast as Pillow
+        "simplejpeg",  # decodes straight to arrays, a little faster than Pillow
         "opencv-python",  # batched colour and blur on the host; lvis needs the same package
         "braceexpand",  # shard names like train-{000..099}.tar
         "pycocotools",

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def open_init(text: str) -> Init:
 def open_inits(texts: list[str]) -> list[Init]:
     """All inits; two rows must not share a label."""
     inits = [open_init(text) for text in texts]
+    for init in inits:
+        if init.backbone is not None:
+            m = init.backbone.manifest
+            facts = f"{m['source']}, {m['encoder']} encoder, {m['num_tensors']} tensors, {m['input_format']}"
+            print(f"init {init.label}: {facts}", file=sys.stderr)
+            for note in m["notes"]:  # what the converter found odd, or decided for the user
+                print(f"  {note}", file=sys.stderr)
     labels = [init.label for init in inits]
     for label in labels:
         if labels.count(label) > 1:
