@@ -28,7 +28,7 @@ from transfer.picture import save_samples
 from transfer.placement import Account, load_backbone_into, random_account
 from transfer.precise_bn import precise_bn
 from transfer.progress import progress
-from transfer.train import autocast, seed_iteration, train
+from transfer.train import seed_iteration, train
 
 INIT_STREAM, STATISTICS_STREAM = 2, 1
 
@@ -106,8 +106,7 @@ def _precise_bn(
         def forward(numbered: tuple[int, Any]) -> None:
             iteration, batch = numbered
             seed_iteration(seed, STATISTICS_STREAM, iteration, world.rank)
-            with autocast(cfg, world.device):
-                engine.losses(model, batch)
+            engine.losses(model, batch)
             advance("")
 
         precise_bn(model, zip(range(number), data), forward)  # noqa: B905  # the data never ends
@@ -123,8 +122,7 @@ def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, worl
     mine: list[Prediction] = []
     with progress("predict", len(records), quiet=not world.main) as advance:
         for batch in evaluation_batches(records, cfg):
-            with autocast(cfg, world.device):
-                mine.extend(engine.predict(model, batch))
+            mine.extend(engine.predict(model, batch))
             advance("")
     if world.size == 1:
         return mine

@@ -42,7 +42,10 @@ def seed_iteration(seed: int, stream: int, iteration: int, rank: int) -> None:
 
 
 def autocast(cfg: CfgNode, device: torch.device) -> Any:
-    """bfloat16 where SOLVER.AMP.ENABLED says so; no gradient scaler is needed for it."""
+    """bfloat16 where SOLVER.AMP.ENABLED says so; no gradient scaler is needed for it.
+
+    Only training steps run in it: statistics and predictions are taken in single precision, as Detectron2 does.
+    """
     return torch.autocast(device.type, torch.bfloat16, enabled=cfg.SOLVER.AMP.ENABLED)
 
 
