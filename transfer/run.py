@@ -62,8 +62,8 @@ def run(
     account = _load_init(engine, model, backbone, cfg, job.label)
     durations: dict[str, float] = {}
     clock = _Clock(durations)
-    speed = train(engine, model, cfg, records, directory, job.seed, world)
-    clock.lap("train")
+    durations["train"] = train(engine, model, cfg, records, directory, job.seed, world)
+    clock.restart()
     if cfg.TEST.PRECISE_BN.ENABLED:
         _precise_bn(engine, model, cfg, records, job.seed, world)
         clock.lap("precise_bn")
@@ -82,7 +82,7 @@ def run(
         "metrics": metrics,
         "account": asdict(account),
         "durations_s": durations,
-        "images_per_s": speed,
+        "images_per_s": cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / max(durations["train"], 1e-9),
         "peak_memory_bytes": _peak_memory(world.device),
     }
 
@@ -149,7 +149,10 @@ class _Clock:
     def __init__(self, durations: dict[str, float]):
         self.durations, self.last = durations, time.monotonic()
 
+    def restart(self) -> None:
+        self.last = time.monotonic()
+
     def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.durations[name] = now - self.last
-        self.last = now
+        """The time since the last lap or restart was that of `name`."""
+        self.durations[name] = time.monotonic() - self.last
+        self.restart()

@@ -44,7 +44,7 @@ def seed_iteration(seed: int, stream: int, iteration: int, rank: int) -> None:
 def autocast(cfg: CfgNode, device: torch.device) -> Any:
     """bfloat16 where SOLVER.AMP.ENABLED says so; no gradient scaler is needed for it.
 
-    Only training steps run in it: statistics and predictions are taken in single precision, as Detectron2 does.
+    Only training steps run in it; statistics and predictions are in single precision, as in Detectron2.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=cfg.SOLVER.AMP.ENABLED)
 
@@ -58,13 +58,14 @@ def train(
     seed: int,
     world: World,
 ) -> float:
-    """Trains `model` to SOLVER.MAX_ITER from the newest checkpoint in `directory`; returns images per second.
+    """Trains `model` to SOLVER.MAX_ITER from the newest checkpoint in `directory`; returns seconds of training.
 
     Raises Interrupted after a signal and FloatingPointError when training diverges, both with the last good
     checkpoint on disk; TransferError for unusable data.
     """
     optimizer, scheduler = engine.solver(cfg, model)
-    start = _resume(engine, model, optimizer, scheduler, directory)
+    start, spent_s = _resume(engine, model, optimizer, scheduler, directory)
+    began = time.monotonic() - spent_s  # the time of a run is that of all its parts
     log = _Log(directory / "log.jsonl", start) if world.main else None
     model.train()
     wrapped: nn.Module = model
@@ -75,9 +76,9 @@ def train(
     def save(iteration: int) -> None:
         if world.main:
             state = {"model": engine.state(model), "optimizer": optimizer.state_dict()}
-            save_checkpoint(directory, iteration, state | {"scheduler": scheduler.state_dict()})
+            state |= {"scheduler": scheduler.state_dict(), "time_s": time.monotonic() - began}
+            save_checkpoint(directory, iteration, state)
 
-    began = time.monotonic()
     data = training_batches(records, cfg, seed, start=start, rank=world.rank, world_size=world.size)
     last = cfg.SOLVER.MAX_ITER
     with progress("train", last, start, quiet=not world.main) as advance, _stop_signals() as stop:
@@ -109,17 +110,20 @@ def train(
                 raise Interrupted(
                     f"signal {signal.Signals(stop[0]).name} after iteration {done} of {last}; state saved"
                 )
-    return (last - start) * cfg.SOLVER.IMS_PER_BATCH / max(time.monotonic() - began, 1e-9)
+    return time.monotonic() - began
 
 
-def _resume(engine: Engine, model: nn.Module, optimizer: Any, scheduler: Any, directory: Path) -> int:
+def _resume(
+    engine: Engine, model: nn.Module, optimizer: Any, scheduler: Any, directory: Path
+) -> tuple[int, float]:
+    """(finished iterations, seconds they took); everything is brought to that state."""
     loaded = load_checkpoint(directory)
     if loaded is None:
-        return 0
+        return 0, 0.0
     engine.load_state(model, loaded.content["model"])
     optimizer.load_state_dict(loaded.content["optimizer"])
     scheduler.load_state_dict(loaded.content["scheduler"])
-    return loaded.iteration
+    return loaded.iteration, loaded.content["time_s"]
 
 
 def _culprits(losses: dict[str, Tensor]) -> str:
