@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test check clean
@@ -10,7 +11,7 @@ demo: $(INSTALLED)  ## the whole mission in miniature: pre-train, convert, fine-
 	$(BIN)/python -m benchmarks.demo
 
 test: $(INSTALLED)  ## all tests; those that need Detectron2, a GPU or sample data skip with their reason
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(INSTALLED)  ## lint, format and types
 	$(BIN)/ruff check .

@@ -58,7 +58,7 @@ def train(
     seed: int,
     world: World,
 ) -> float:
-    """Trains `model` to SOLVER.MAX_ITER from the newest checkpoint in `directory`; returns seconds of training.
+    """Trains `model` to SOLVER.MAX_ITER from the newest checkpoint in `directory`; returns its seconds.
 
     Raises Interrupted after a signal and FloatingPointError when training diverges, both with the last good
     checkpoint on disk; TransferError for unusable data.
@@ -75,8 +75,12 @@ def train(
 
     def save(iteration: int) -> None:
         if world.main:
-            state = {"model": engine.state(model), "optimizer": optimizer.state_dict()}
-            state |= {"scheduler": scheduler.state_dict(), "time_s": time.monotonic() - began}
+            state: dict[str, Any] = {
+                "model": engine.state(model),
+                "optimizer": optimizer.state_dict(),
+                "scheduler": scheduler.state_dict(),
+                "time_s": time.monotonic() - began,
+            }
             save_checkpoint(directory, iteration, state)
 
     data = training_batches(records, cfg, seed, start=start, rank=world.rank, world_size=world.size)
