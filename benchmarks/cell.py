@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
+import signal
 import sys
+import threading
+import time
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.environment import environment
 from converters.backbone import CheckpointError, load_backbone
@@ -28,11 +32,10 @@ def main(path: str) -> int:
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     record, output = content["record"], Path(content["output"])
     lock = Path(path).with_name("lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:  # the process that started it may be dead, the cell is not
+    if not _acquire(lock):
         print(f"error: {record['suite']}, {record['init']}: running already; wait for it", file=sys.stderr)
         return 2
+    threading.Thread(target=_stop_with_parent, args=[os.getppid()], daemon=True).start()
     try:
         outcome = _run(content)
     except Interrupted as stop:
@@ -47,6 +50,26 @@ def main(path: str) -> int:
     save_record(record | outcome, output)
     remove_checkpoints(Path(content["directory"]))  # only now is nothing lost by it
     return 0
+
+
+def _acquire(lock: IO[str]) -> bool:
+    """Takes the cell for this process; a process whose parent died gets a minute to save and go."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+
+
+def _stop_with_parent(parent: int) -> None:
+    """A cell whose parent was killed must not go on unseen beside the one that takes its place."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(content: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -68,4 +69,16 @@ def evaluation_batches(
 
 
 def _loader(dataset: Dataset[Sample], cfg: CfgNode, **how: Any) -> DataLoader[Any]:
-    return DataLoader(dataset, num_workers=cfg.DATALOADER.NUM_WORKERS, collate_fn=list, **how)
+    return DataLoader(
+        dataset,
+        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        collate_fn=list,
+        worker_init_fn=_leave_signals_to_the_loop,
+        **how,
+    )
+
+
+def _leave_signals_to_the_loop(_: int) -> None:
+    """Ctrl-C and a scheduler's signals reach every process; the loop needs its workers to end the iteration."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)

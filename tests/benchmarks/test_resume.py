@@ -85,6 +85,27 @@ def test_sigkill_at_a_random_moment_changes_no_bit(
 
 
 @pytest.mark.slow
+def test_a_cell_whose_parent_is_killed_makes_room_for_its_successor(
+    devkit: Path, whole: tuple[Path, float], benchmark: Run, tmp_path: Path
+) -> None:
+    """SIGKILL to the parent alone, at once followed by the same command: no two processes run one cell."""
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *_arguments(devkit, tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("cells/voc_c4/*/log.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    done = benchmark(*_arguments(devkit, tmp_path))
+    assert done.returncode == 0, done.stderr
+    _same(whole[0], tmp_path)
+
+
+@pytest.mark.slow
 def test_sigterm_saves_and_the_record_says_interrupted(
     devkit: Path, whole: tuple[Path, float], benchmark: Run, tmp_path: Path
 ) -> None:
