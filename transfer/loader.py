@@ -79,6 +79,6 @@ def _loader(dataset: Dataset[Sample], cfg: CfgNode, **how: Any) -> DataLoader[An
 
 
 def _leave_signals_to_the_loop(_: int) -> None:
-    """Ctrl-C and a scheduler's signals reach every process; the loop needs its workers to end the iteration."""
+    """Ctrl-C and a scheduler's signals reach every process; the loop needs its workers to end a step."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
