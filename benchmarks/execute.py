@@ -66,6 +66,10 @@ def _run(cell: Cell, request: Request, device: str | None) -> int:
     command = [sys.executable, "-m", "benchmarks.cell", str(job)]
     child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
     code = _wait(child)
+    if code in (-signal.SIGINT, -signal.SIGTERM):  # stopped before or behind the training loop
+        save_record(record | {"status": "interrupted"}, request.output)
+        print(f"stopped by {signal.Signals(-code).name}; the same command goes on", file=sys.stderr)
+        return STOPPED[0]
     if code < 0:  # killed without a chance to say so
         reason = f"killed by {signal.Signals(-code).name}"
         hint = " (out of memory? lower SOLVER.IMS_PER_BATCH)" if code == -signal.SIGKILL else ""

@@ -44,6 +44,11 @@ def _outcome(output: Path) -> tuple[dict[str, torch.Tensor], object, list[str]]:
     return torch.load(model, weights_only=True)["model"], record["metrics"], losses
 
 
+def _trains(output: Path) -> bool:
+    """Whether the first iteration is over."""
+    return any(path.stat().st_size for path in output.glob("cells/voc_c4/*/log.jsonl"))
+
+
 @pytest.fixture(scope="module")
 def whole(devkit: Path, tmp_path_factory: pytest.TempPathFactory, benchmark: Run) -> tuple[Path, float]:
     """The uninterrupted run and how long it took."""
@@ -96,13 +101,30 @@ def test_a_cell_whose_parent_is_killed_makes_room_for_its_successor(
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("cells/voc_c4/*/log.jsonl")) and time.monotonic() < deadline:
+    while not _trains(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)
     child.kill()
     child.wait()
     done = benchmark(*_arguments(devkit, tmp_path))
     assert done.returncode == 0, done.stderr
     _same(whole[0], tmp_path)
+
+
+@pytest.mark.slow
+def test_sigterm_before_training_leaves_an_interrupted_cell(devkit: Path, tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *_arguments(devkit, tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("cells/voc_c4/*/lock")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=120) == 130
+    (record,) = [json.loads(p.read_text()) for p in tmp_path.glob("records/voc_c4/*.json")]
+    assert record["status"] == "interrupted"
 
 
 @pytest.mark.slow
@@ -119,7 +141,7 @@ def test_sigterm_saves_and_the_record_says_interrupted(
         text=True,
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("cells/voc_c4/*/log.jsonl")) and time.monotonic() < deadline:
+    while not _trains(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)
     child.send_signal(signal.SIGTERM)
     _, errors = child.communicate(timeout=120)

@@ -37,9 +37,20 @@ def theirs(request: pytest.FixtureRequest) -> dict[str, Any]:
 def test_same_weights_give_same_detections(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     for mine, wanted in zip(ours["detections"], theirs["detections"], strict=True):
         assert len(wanted["scores"]) >= 20, "the scene must give the comparison something to compare"
-        assert mine["classes"] == wanted["classes"]
-        np.testing.assert_allclose(mine["boxes"], wanted["boxes"], atol=0.01, rtol=0)
+        assert len(mine["scores"]) == len(wanted["scores"])
         np.testing.assert_allclose(mine["scores"], wanted["scores"], atol=1e-4, rtol=0)
+        # nearly equal scores may change places: every wanted detection must be there once
+        left = list(zip(mine["boxes"], mine["scores"], mine["classes"], strict=True))
+        for box, score, label in zip(wanted["boxes"], wanted["scores"], wanted["classes"], strict=True):
+            found = [
+                d
+                for d in left
+                if d[2] == label
+                and abs(d[1] - score) <= 1e-4
+                and np.abs(np.subtract(d[0], box)).max() <= 0.01
+            ]
+            assert found, (box, score, label)
+            left.remove(found[0])
 
 
 def test_same_sampled_proposals_give_same_losses(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
