@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from benchmarks.inits import Init, open_init
 from benchmarks.plan import Request, make_cells, seeds
 from benchmarks.run import main
 from benchmarks.suite import SUITES, load_suite, read_suite, suite_names
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from transfer.config import load_recipe
 from transfer.datasets.registry import dataset_names
 
@@ -162,6 +164,20 @@ def test_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     ):
         assert expected in printed
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_is_made_without_torch(devkit: Path, narrow_backbone: Path) -> None:
+    """Importing torch alone takes seconds, and --dry-run promises less than three."""
+    arguments = ["--suite", "voc_c4", "--init", "random", str(narrow_backbone), "--smoke", "--dry-run"]
+    arguments += ["--engine", "torchvision", "--data-root", str(devkit)]
+    script = (
+        f"import sys; from benchmarks.run import main; main({arguments!r}); print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "would run" in done.stdout
+    assert done.stdout.endswith("False\n")
 
 
 def test_help_and_list_import_nothing_heavy(benchmark: Run) -> None:

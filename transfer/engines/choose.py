@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from typing import TYPE_CHECKING
 
-from transfer.engines.base import Engine
 from transfer.errors import TransferError
+
+if TYPE_CHECKING:  # it imports torch, and a plan needs none
+    from transfer.engines.base import Engine
 
 ENGINES = ("detectron2", "torchvision")
 
