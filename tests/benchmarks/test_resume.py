@@ -44,6 +44,18 @@ def _outcome(output: Path) -> tuple[dict[str, torch.Tensor], object, list[str]]:
     return torch.load(model, weights_only=True)["model"], record["metrics"], losses
 
 
+def _start(arguments: list[str]) -> subprocess.Popen[str]:
+    """The command in the background, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+        start_new_session=True,
+        text=True,
+    )
+
+
 def _trains(output: Path) -> bool:
     """Whether the first iteration is over."""
     return any(path.stat().st_size for path in output.glob("cells/voc_c4/*/log.jsonl"))
@@ -75,11 +87,7 @@ def test_sigkill_at_a_random_moment_changes_no_bit(
     number: int, devkit: Path, whole: tuple[Path, float], benchmark: Run, tmp_path: Path
 ) -> None:
     path, duration = whole
-    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *_arguments(devkit, tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    child = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
-    )
+    child = _start(_arguments(devkit, tmp_path))
     # one kill in each quarter of the run: start-up, training, statistics, evaluation
     time.sleep(duration * (number + random.Random(number).random()) / KILLS)
     os.killpg(child.pid, signal.SIGKILL)
@@ -94,12 +102,7 @@ def test_a_cell_whose_parent_is_killed_makes_room_for_its_successor(
     devkit: Path, whole: tuple[Path, float], benchmark: Run, tmp_path: Path
 ) -> None:
     """SIGKILL to the parent alone, at once followed by the same command: no two processes run one cell."""
-    child = subprocess.Popen(
-        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *_arguments(devkit, tmp_path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-    )
+    child = _start(_arguments(devkit, tmp_path))
     deadline = time.monotonic() + 120
     while not _trains(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -112,12 +115,7 @@ def test_a_cell_whose_parent_is_killed_makes_room_for_its_successor(
 
 @pytest.mark.slow
 def test_sigterm_before_training_leaves_an_interrupted_cell(devkit: Path, tmp_path: Path) -> None:
-    child = subprocess.Popen(
-        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *_arguments(devkit, tmp_path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-    )
+    child = _start(_arguments(devkit, tmp_path))
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("cells/voc_c4/*/lock")) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -133,13 +131,7 @@ def test_sigterm_saves_and_the_record_says_interrupted(
 ) -> None:
     arguments = _arguments(devkit, tmp_path)
     arguments[arguments.index("SOLVER.CHECKPOINT_PERIOD") + 1] = "1000"  # only the signal can have saved
-    child = subprocess.Popen(
-        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-        text=True,
-    )
+    child = _start(arguments)
     deadline = time.monotonic() + 120
     while not _trains(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)
