@@ -25,7 +25,7 @@ setup(
     packages=PACKAGES,
     package_data={
         "transfer": ["recipes/*.yaml"],
-        "benchmarks": ["suites/*.yaml"],
+        "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml"],
         "results": ["published/*.csv", "*.css"],
     },
     install_requires=[

@@ -18,6 +18,13 @@ from transfer.config import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatt
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError, TransferError
+from transfer.rules import architecture
+
+# What is recognised -> the metadata that names the classes, and the key that counts them.
+_CLASSES = {
+    "detection": ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES"),
+    "FCN": ("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
+}
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,14 @@ def read_data(cfg: CfgNode, root: Path) -> tuple[list[Dataset], Dataset]:
         raise TransferError(f"DATASETS.TEST is {list(cfg.DATASETS.TEST)}; expected exactly one data set")
     training = [load_dataset(name, root) for name in cfg.DATASETS.TRAIN]
     test = load_dataset(cfg.DATASETS.TEST[0], root)
+    flat = flatten(cfg)
+    field, key = _CLASSES["FCN" if architecture(flat) == "FCN" else "detection"]
     for dataset in [*training, test]:
-        classes = dataset.metadata["thing_classes"]
-        if len(classes) != cfg.MODEL.ROI_HEADS.NUM_CLASSES:
-            raise DataError(
-                f"{dataset.name} has {len(classes)} classes, MODEL.ROI_HEADS.NUM_CLASSES is "
-                f"{cfg.MODEL.ROI_HEADS.NUM_CLASSES}; override it"
-            )
+        classes = dataset.metadata.get(field)
+        if classes is None:
+            raise DataError(f"{dataset.name} has no {field}: it is not for this recipe; change DATASETS")
+        if len(classes) != flat[key]:
+            raise DataError(f"{dataset.name} has {len(classes)} classes, {key} is {flat[key]}; override it")
     return training, test
 
 

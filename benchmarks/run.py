@@ -54,10 +54,10 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     from benchmarks.inits import open_inits
     from benchmarks.plan import Request, make_cells
     from benchmarks.show import show_plan
-    from benchmarks.suite import load_suite
+    from benchmarks.suite import load_suites
     from transfer.engines.choose import choose_engine
 
-    suites = [load_suite(name) for name in dict.fromkeys(args.suite)]
+    suites = load_suites(args.suite)
     engine, why = choose_engine(args.engine)
     print(why, file=sys.stderr)
     synthetic = args.data == "synthetic"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.inits import NAMES, Init
 from benchmarks.plan import Request, make_cells, resolve, seeds, status, why_not_comparable
-from benchmarks.suite import Suite, load_suite, suite_names
+from benchmarks.suite import GROUPS, Suite, load_suite, suite_names
 from transfer.config import RANDOM_MANIFEST, apply_manifest, flatten
 from transfer.datasets.registry import describe_layout
 from transfer.errors import DataError
@@ -17,6 +17,8 @@ def show_list() -> None:
     print("suites:")
     for suite in map(load_suite, suite_names()):
         print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {suite.trials} trials")
+    for group, names in GROUPS.items():
+        print(f"  {group:<22} all of: {', '.join(names)}")
     print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(NAMES)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ import yaml
 from benchmarks.errors import UsageError
 
 SUITES = Path(__file__).parent / "suites"
+SMOKE = SUITES / "smoke"  # miniatures that several suites share
+# A group stands for its suites, in this order.
+GROUPS = {
+    "paper": [
+        *("voc_c4", "voc_dc5", "voc07_c4"),
+        *("coco_fpn_1x", "coco_fpn_2x", "coco_fpn_6x", "coco_c4_1x", "coco_c4_2x"),
+        *("coco_keypoint", "coco_densepose", "lvis"),
+        *("cityscapes_instance", "cityscapes_semantic", "voc_semantic"),
+    ]
+}
 FIELDS: dict[str, tuple[type, ...]] = {
     "name": (str,),
     "version": (int,),
@@ -43,10 +54,16 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in SUITES.glob("*.yaml"))
 
 
+def load_suites(names: Sequence[str]) -> list[Suite]:
+    """The suites of these names and groups, each once."""
+    return [load_suite(n) for n in dict.fromkeys(n for name in names for n in GROUPS.get(name, [name]))]
+
+
 def load_suite(name: str) -> Suite:
     """The suite of that name; UsageError with the nearest names for an unknown one."""
     if name not in suite_names():
-        near = difflib.get_close_matches(name, suite_names(), n=3, cutoff=0.4) or suite_names()
+        known = [*suite_names(), *GROUPS]
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
         raise UsageError(f"--suite {name}: no such suite; nearest: {', '.join(near)} (see --list)")
     return read_suite(SUITES / f"{name}.yaml")
 
@@ -60,4 +77,17 @@ def read_suite(path: Path) -> Suite:
     for field, types in FIELDS.items():
         if not isinstance(content[field], types):
             raise UsageError(f"suite {path}: {field} is {content[field]!r}; expected a {types[0].__name__}")
-    return Suite(**content)
+    return Suite(**content | {"smoke": _smoke(content["smoke"], path)})
+
+
+def _smoke(own: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A suite's miniature: the shared one that `_BASE_` names, overlaid by the suite's own keys."""
+    own = dict(own)
+    base = own.pop("_BASE_", None)
+    if base is None:
+        return own
+    file = SMOKE / f"{base}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(f.stem for f in SMOKE.glob("*.yaml")))
+        raise UsageError(f"suite {path}: smoke _BASE_ {base!r} does not exist; ours are {known}")
+    return yaml.safe_load(file.read_text(encoding="utf-8")) | own

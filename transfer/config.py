@@ -17,6 +17,7 @@ import yaml
 from yacs.config import CfgNode
 
 from transfer.errors import TransferError
+from transfer.rules import check_values
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -47,37 +48,6 @@ RANDOM_MANIFEST: dict[str, Any] = {
     "pixel_std": [58.395, 57.12, 57.375],
 }
 
-# What the engines can obey, beyond the type; everything else would be ignored in silence.
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",),
-    "MODEL.MASK_ON": (False,),
-    "MODEL.BACKBONE.NAME": ("build_resnet_backbone",),
-    "MODEL.RESNETS.DEPTH": (50, 101, 152),
-    "MODEL.RESNETS.NORM": ("BN", "SyncBN", "naiveSyncBN", "FrozenBN"),
-    "MODEL.ROI_HEADS.NAME": ("Res5ROIHeads", "Res5ROIHeadsExtraNorm"),
-    "INPUT.FORMAT": ("RGB", "BGR"),
-    "INPUT.RANDOM_FLIP": ("horizontal", "none"),
-}
-POSITIVE = (
-    "MODEL.RPN.BATCH_SIZE_PER_IMAGE",
-    "MODEL.RPN.PRE_NMS_TOPK_TRAIN",
-    "MODEL.RPN.PRE_NMS_TOPK_TEST",
-    "MODEL.RPN.POST_NMS_TOPK_TRAIN",
-    "MODEL.RPN.POST_NMS_TOPK_TEST",
-    "MODEL.ROI_HEADS.NUM_CLASSES",
-    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE",
-    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION",
-    "INPUT.MIN_SIZE_TRAIN",
-    "INPUT.MAX_SIZE_TRAIN",
-    "INPUT.MIN_SIZE_TEST",
-    "INPUT.MAX_SIZE_TEST",
-    "SOLVER.IMS_PER_BATCH",
-    "SOLVER.CHECKPOINT_PERIOD",
-    "SOLVER.BASE_LR",
-    "TEST.DETECTIONS_PER_IMAGE",
-    "TEST.PRECISE_BN.NUM_ITER",
-)
-
 # What moves no number and so belongs to no identity: how often to save, how many processes read images.
 NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS")
 
@@ -94,7 +64,7 @@ def load_recipe(name: str | Path, overrides: Iterable[tuple[str, Any]] = ()) -> 
             _set(cfg, key, value, source)
     for key, value in overrides:
         _set(cfg, key, value, "override")
-    _check_values(cfg, path.name)
+    check_values(flatten(cfg), path.name)
     return cfg
 
 
@@ -143,21 +113,6 @@ def recipe_sha256(cfg: CfgNode) -> str:
     left_out = {*NEUTRAL_KEYS, *MANIFEST_KEYS.values()}
     moving = {key: value for key, value in flatten(cfg).items() if key not in left_out}
     return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()
-
-
-def _check_values(cfg: CfgNode, source: str) -> None:
-    """Refuses values of the right type that no engine could obey."""
-    flat = flatten(cfg)
-    for key, allowed in CHOICES.items():
-        if flat[key] not in allowed:
-            expected = " or ".join(map(repr, allowed))
-            raise TransferError(f"{source}: {key} is {flat[key]!r}; the engines honour {expected}")
-    for key in POSITIVE:
-        values = flat[key] if isinstance(flat[key], list) else [flat[key]]
-        if not values or not all(isinstance(v, int | float) and v > 0 for v in values):
-            raise TransferError(f"{source}: {key} is {flat[key]!r}; expected numbers above 0")
-    if flat["SOLVER.MAX_ITER"] < 0:
-        raise TransferError(f"{source}: SOLVER.MAX_ITER is {flat['SOLVER.MAX_ITER']}; expected 0 or more")
 
 
 def _layers(path: Path) -> list[tuple[dict[str, Any], str]]:

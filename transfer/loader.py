@@ -15,15 +15,16 @@ from transfer.errors import DataError
 from transfer.mapper import Sample, evaluation_sample, training_sample
 
 Record = dict[str, Any]
+Metadata = dict[str, Any]
 
 
 class _Training(Dataset[Sample]):
-    def __init__(self, records: Sequence[Record], cfg: CfgNode, seed: int):
-        self.records, self.cfg, self.seed = records, cfg, seed
+    def __init__(self, records: Sequence[Record], cfg: CfgNode, metadata: Metadata, seed: int):
+        self.records, self.cfg, self.metadata, self.seed = records, cfg, metadata, seed
 
     def __getitem__(self, item: Item) -> Sample:  # type: ignore[override]  # keyed by (epoch, index)
         epoch, index = item
-        return training_sample(self.records[index], self.cfg, self.seed, epoch, index)
+        return training_sample(self.records[index], self.cfg, self.metadata, self.seed, epoch, index)
 
 
 class _Test(Dataset[Sample]):
@@ -47,7 +48,14 @@ def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
 
 
 def training_batches(
-    records: Sequence[Record], cfg: CfgNode, seed: int, *, start: int = 0, rank: int = 0, world_size: int = 1
+    records: Sequence[Record],
+    cfg: CfgNode,
+    metadata: Metadata,
+    seed: int,
+    *,
+    start: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Iterator[list[Sample]]:
     """Endless local batches from iteration `start` on; the order is a function of the seed alone."""
     size = cfg.SOLVER.IMS_PER_BATCH
@@ -58,7 +66,7 @@ def training_batches(
     wide = [r["width"] > r["height"] for r in records] if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None
     order = itertools.islice(batches(len(records), size, seed, wide), start, None)
     local = (share(batch, rank, world_size) for batch in order)
-    return iter(_loader(_Training(records, cfg, seed), cfg, batch_sampler=local))
+    return iter(_loader(_Training(records, cfg, metadata, seed), cfg, batch_sampler=local))
 
 
 def evaluation_batches(

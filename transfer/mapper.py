@@ -20,18 +20,25 @@ from transfer.errors import DataError
 
 @dataclass(frozen=True)
 class Sample:
-    """One image as an engine receives it; boxes are XYXY pixels of the resized image."""
+    """One image as an engine receives it; coordinates are pixels of the resized image."""
 
     image: Tensor  # (3, H, W) uint8 in INPUT.FORMAT order
-    boxes: Tensor  # (N, 4) float32
+    boxes: Tensor  # (N, 4) float32 XYXY
     classes: Tensor  # (N,) int64
     image_id: str | int
     height: int  # of the original image
     width: int
+    # What only some tasks have; None elsewhere and at test time.
+    polygons: list[list[np.ndarray]] | None = None  # N objects: polygons (2P,) float64 x, y, ...
+    keypoints: Tensor | None = None  # (N, K, 3) float32: x, y, visibility 0, 1 or 2
+    densepose: list[dict[str, Tensor] | None] | None = None  # N; None: not annotated (see `densepose_sample`)
+    class_map: Tensor | None = None  # (H, W) uint8, classes of semantic segmentation, 255 ignored
 
 
-def training_sample(record: dict[str, Any], cfg: CfgNode, seed: int, epoch: int, index: int) -> Sample:
-    """The augmented sample of (seed, epoch, index)."""
+def training_sample(
+    record: dict[str, Any], cfg: CfgNode, metadata: dict[str, Any], seed: int, epoch: int, index: int
+) -> Sample:
+    """The augmented sample of (seed, epoch, index); `metadata` is the training set's."""
     rng = np.random.default_rng([seed, 1, epoch, index])
     sizes = cfg.INPUT.MIN_SIZE_TRAIN
     shorter = int(sizes[rng.integers(len(sizes))])

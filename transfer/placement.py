@@ -1,4 +1,4 @@
-"""Where a backbone's tensors go in a detector, and the proof that each of them arrived.
+"""Where a backbone's tensors go in a model, and the proof that each of them arrived.
 
 Leniency is a written argument: what may keep its initial value is listed by name in FRESH. Everything else
 of the model must come from the file, exactly once and with equal shape, or the run does not start.
@@ -15,13 +15,18 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
+from transfer.config import flatten
 from transfer.errors import TransferError
+from transfer.rules import architecture
 
 # Parameters of a detector that no backbone file holds, by design.
 FRESH = (
     r"proposal_generator\..*",  # the region proposal network
+    r"backbone\.fpn_(lateral|output)[2-5]\..*",  # the feature pyramid
+    r"backbone\.c5_conv\..*",  # the 3x3 convolution behind a dilated res5
     r"roi_heads\.res5\.norm\..*",  # the extra norm behind res5 (MoCo paper, section 4.2)
-    r"roi_heads\.box_predictor\..*",  # the two linear layers
+    r"roi_heads\.(box|mask|keypoint|densepose)_(head|predictor)\..*",
+    r"sem_seg_head\..*",
 )
 # A frozen norm has no counter, so the file's is not needed.
 DROPPED = r".*\.num_batches_tracked"
@@ -40,10 +45,16 @@ class Account:
         return f"{self.set} of {self.total} backbone tensors set, {len(self.fresh)} by design fresh"
 
 
-def placed_name(name: str, cfg: CfgNode) -> str:
-    """The detector's name of a backbone tensor: in a C4 detector res5 is part of the RoI heads."""
-    c4 = cfg.MODEL.ROI_HEADS.NAME.startswith("Res5ROIHeads")
-    return f"roi_heads.{name}" if c4 and name.startswith("res5.") else f"backbone.{name}"
+# Architecture -> the module that holds the ResNet.
+HOLDER = {"C4": "backbone", "DC5": "backbone.bottom_up", "FPN": "backbone.bottom_up", "FCN": "backbone"}
+
+
+def placed_name(name: str, kind: str) -> str:
+    """The model's name of a backbone tensor; `kind` is the architecture (see `transfer.rules`).
+
+    In a C4 detector res5 is part of the RoI heads.
+    """
+    return f"roi_heads.{name}" if kind == "C4" and name.startswith("res5.") else f"{HOLDER[kind]}.{name}"
 
 
 def load_backbone_into(state: Mapping[str, Tensor], backbone: Backbone, cfg: CfgNode, label: str) -> Account:
@@ -51,7 +62,8 @@ def load_backbone_into(state: Mapping[str, Tensor], backbone: Backbone, cfg: Cfg
 
     Raises TransferError with the difference unless every backbone tensor of the model is set.
     """
-    placed = {placed_name(name, cfg): array for name, array in backbone.weights.items()}
+    kind = architecture(flatten(cfg))
+    placed = {placed_name(name, kind): array for name, array in backbone.weights.items()}
     fresh = [name for name in state if _is_fresh(name)]
     wanted = [name for name in state if not _is_fresh(name)]
     missing = [name for name in wanted if name not in placed]

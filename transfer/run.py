@@ -23,7 +23,7 @@ from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
 from transfer.evaluation import Prediction, evaluate, evaluate_per_class, write_predictions
-from transfer.loader import evaluation_batches, training_batches, training_records
+from transfer.loader import Metadata, Record, evaluation_batches, training_batches, training_records
 from transfer.picture import save_samples
 from transfer.placement import Account, load_backbone_into, random_account
 from transfer.precise_bn import precise_bn
@@ -56,16 +56,17 @@ def run(
     engine = load_engine(job.engine)
     directory = Path(job.directory)
     records = training_records([r for dataset in training for r in dataset.records], cfg)
+    metadata = training[0].metadata
 
     seed_iteration(job.seed, INIT_STREAM, 0, 0)
     model = engine.build(cfg, world.device)
     account = _load_init(engine, model, backbone, cfg, job.label)
     durations: dict[str, float] = {}
     clock = _Clock(durations)
-    durations["train"] = train(engine, model, cfg, records, directory, job.seed, world)
+    durations["train"] = train(engine, model, cfg, records, metadata, directory, job.seed, world)
     clock.restart()
     if cfg.TEST.PRECISE_BN.ENABLED:
-        _precise_bn(engine, model, cfg, records, job.seed, world)
+        _precise_bn(engine, model, cfg, records, metadata, job.seed, world)
         clock.lap("precise_bn")
     if world.main:
         _save_model(engine, model, directory / "model_final.pth")
@@ -95,12 +96,18 @@ def _load_init(
 
 
 def _precise_bn(
-    engine: Engine, model: nn.Module, cfg: CfgNode, records: Sequence[dict[str, Any]], seed: int, world: World
+    engine: Engine,
+    model: nn.Module,
+    cfg: CfgNode,
+    records: Sequence[Record],
+    metadata: Metadata,
+    seed: int,
+    world: World,
 ) -> None:
     """The batches that would have come next in training; afterwards all ranks hold rank 0's statistics."""
     model.train()
     number, start = cfg.TEST.PRECISE_BN.NUM_ITER, cfg.SOLVER.MAX_ITER
-    data = training_batches(records, cfg, seed, start=start, rank=world.rank, world_size=world.size)
+    data = training_batches(records, cfg, metadata, seed, start=start, rank=world.rank, world_size=world.size)
     with progress("precise BN", number, quiet=not world.main) as advance:
 
         def forward(numbered: tuple[int, Any]) -> None:

@@ -26,7 +26,7 @@ from yacs.config import CfgNode
 from transfer.checkpoint import load_checkpoint, save_checkpoint
 from transfer.distributed import World
 from transfer.engines.base import Engine
-from transfer.loader import Record, training_batches
+from transfer.loader import Metadata, Record, training_batches
 from transfer.progress import progress
 
 LOG_PERIOD = 20  # iterations between two lines of log.jsonl, as in Detectron2
@@ -54,6 +54,7 @@ def train(
     model: nn.Module,
     cfg: CfgNode,
     records: Sequence[Record],
+    metadata: Metadata,
     directory: Path,
     seed: int,
     world: World,
@@ -83,7 +84,7 @@ def train(
             }
             save_checkpoint(directory, iteration, state)
 
-    data = training_batches(records, cfg, seed, start=start, rank=world.rank, world_size=world.size)
+    data = training_batches(records, cfg, metadata, seed, start=start, rank=world.rank, world_size=world.size)
     last = cfg.SOLVER.MAX_ITER
     with progress("train", last, start, quiet=not world.main) as advance, _stop_signals() as stop:
         for iteration in range(start, last):

@@ -25,10 +25,10 @@ def test_workers_resuming_and_processes_change_nothing(devkit: Path) -> None:
     records = load_dataset("voc_2007_trainval", devkit).records
     plain = load_recipe("voc_c4", [*OVERRIDES, ("DATALOADER.NUM_WORKERS", 0)])
     working = load_recipe("voc_c4", [*OVERRIDES, ("DATALOADER.NUM_WORKERS", 2)])
-    wanted = [_facts(b) for b in islice(training_batches(records, plain, 5), 6)]
-    assert [_facts(b) for b in islice(training_batches(records, working, 5), 6)] == wanted
-    assert [_facts(b) for b in islice(training_batches(records, plain, 5, start=4), 2)] == wanted[4:]
-    halves = [islice(training_batches(records, plain, 5, rank=r, world_size=2), 6) for r in range(2)]
+    wanted = [_facts(b) for b in islice(training_batches(records, plain, {}, 5), 6)]
+    assert [_facts(b) for b in islice(training_batches(records, working, {}, 5), 6)] == wanted
+    assert [_facts(b) for b in islice(training_batches(records, plain, {}, 5, start=4), 2)] == wanted[4:]
+    halves = [islice(training_batches(records, plain, {}, 5, rank=r, world_size=2), 6) for r in range(2)]
     assert [_facts(a) + _facts(b) for a, b in zip(*halves, strict=True)] == wanted
 
 
@@ -55,4 +55,4 @@ def test_images_without_objects_are_left_out_where_the_recipe_says_so(devkit: Pa
 def test_a_batch_that_cannot_be_shared_is_refused(devkit: Path) -> None:
     records = load_dataset("voc_2007_trainval", devkit).records
     with pytest.raises(DataError, match="4 is not a multiple of the 3 processes"):
-        training_batches(records, load_recipe("voc_c4", OVERRIDES), 0, world_size=3)
+        training_batches(records, load_recipe("voc_c4", OVERRIDES), {}, 0, world_size=3)

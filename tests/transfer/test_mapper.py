@@ -35,7 +35,7 @@ def test_the_shorter_side_meets_its_size_unless_the_longer_would_pass_the_limit(
 @pytest.mark.parametrize("flip", [False, True])
 def test_boxes_follow_the_pixels(record: dict[str, Any], flip: bool) -> None:
     cfg = load_recipe("voc_c4", [("INPUT.MIN_SIZE_TRAIN", [30]), ("INPUT.FORMAT", "RGB")])
-    same = [training_sample(record, cfg, 0, 0, i) for i in range(20)]
+    same = [training_sample(record, cfg, {}, 0, 0, i) for i in range(20)]
     flipped = [s for s in same if s.boxes[0, 0] != 5]
     chosen = flipped if flip else [s for s in same if s.boxes[0, 0] == 5]
     assert 3 < len(chosen) < 17, "a flip is a fair coin"
@@ -48,10 +48,11 @@ def test_boxes_follow_the_pixels(record: dict[str, Any], flip: bool) -> None:
 def test_a_sample_is_a_function_of_seed_epoch_and_index(record: dict[str, Any]) -> None:
     cfg = load_recipe("voc_c4")
     shapes = {
-        k: training_sample(record, cfg, *k).image.shape for k in [(0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0)]
+        k: training_sample(record, cfg, {}, *k).image.shape
+        for k in [(0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0)]
     }
     assert len(set(shapes.values())) > 1
-    assert all(training_sample(record, cfg, *k).image.shape == shape for k, shape in shapes.items())
+    assert all(training_sample(record, cfg, {}, *k).image.shape == shape for k, shape in shapes.items())
 
 
 def test_bgr_reverses_the_channels(record: dict[str, Any]) -> None:

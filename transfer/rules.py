@@ -1,0 +1,135 @@
+"""What the engines can obey: the values of single keys, and the four architectures that recipes are made of.
+
+A key of the right type whose value no engine honours would be ignored in silence; here it is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transfer.errors import TransferError
+
+NORMS = ("BN", "SyncBN", "naiveSyncBN", "FrozenBN")
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "MODEL.RESNETS.DEPTH": (50, 101, 152),
+    "MODEL.RESNETS.NORM": NORMS,
+    "MODEL.FPN.NORM": ("", *NORMS),
+    "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
+    "MODEL.ROI_DENSEPOSE_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
+    "INPUT.FORMAT": ("RGB", "BGR"),
+    "INPUT.RANDOM_FLIP": ("horizontal", "none"),
+    "INPUT.CROP.TYPE": ("absolute", "relative_range"),  # the second is the default of a crop that is off
+    "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
+}
+POSITIVE = (
+    "MODEL.RPN.BATCH_SIZE_PER_IMAGE",
+    "MODEL.RPN.PRE_NMS_TOPK_TRAIN",
+    "MODEL.RPN.PRE_NMS_TOPK_TEST",
+    "MODEL.RPN.POST_NMS_TOPK_TRAIN",
+    "MODEL.RPN.POST_NMS_TOPK_TEST",
+    "MODEL.ROI_HEADS.NUM_CLASSES",
+    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE",
+    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION",
+    "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION",
+    "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION",
+    "MODEL.SEM_SEG_HEAD.NUM_CLASSES",
+    "INPUT.MIN_SIZE_TRAIN",
+    "INPUT.MAX_SIZE_TRAIN",
+    "INPUT.MIN_SIZE_TEST",
+    "INPUT.MAX_SIZE_TEST",
+    "SOLVER.IMS_PER_BATCH",
+    "SOLVER.CHECKPOINT_PERIOD",
+    "SOLVER.BASE_LR",
+    "TEST.DETECTIONS_PER_IMAGE",
+    "TEST.PRECISE_BN.NUM_ITER",
+)
+
+# The keys that name an architecture, and what each of the four demands of the others.
+_NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")
+_OFF: dict[str, tuple[Any, ...]] = {
+    "MODEL.MASK_ON": (False,),
+    "MODEL.KEYPOINT_ON": (False,),
+    "MODEL.DENSEPOSE_ON": (False,),
+}
+_BOTH = (False, True)
+_PYRAMID = ["res2", "res3", "res4", "res5"]
+ARCHITECTURES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "C4": {
+        "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",),
+        "MODEL.BACKBONE.NAME": ("build_resnet_backbone",),
+        "MODEL.ROI_HEADS.NAME": ("Res5ROIHeads", "Res5ROIHeadsExtraNorm"),
+        "MODEL.RESNETS.OUT_FEATURES": (["res4"],),
+        "MODEL.RESNETS.RES5_DILATION": (1,),
+        "MODEL.RPN.IN_FEATURES": (["res4"],),
+        "MODEL.ROI_HEADS.IN_FEATURES": (["res4"],),
+        "MODEL.ROI_MASK_HEAD.NUM_CONV": (0,),
+        **_OFF,
+        "MODEL.MASK_ON": _BOTH,
+    },
+    "DC5": {
+        "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",),
+        "MODEL.BACKBONE.NAME": ("build_resnet_c5_conv_backbone",),
+        "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",),
+        "MODEL.RESNETS.OUT_FEATURES": (["res5"],),
+        "MODEL.RESNETS.RES5_DILATION": (2,),
+        "MODEL.RPN.IN_FEATURES": (["c5_conv"],),
+        "MODEL.ROI_HEADS.IN_FEATURES": (["c5_conv"],),
+        **_OFF,
+    },
+    "FPN": {
+        "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",),
+        "MODEL.BACKBONE.NAME": ("build_resnet_fpn_backbone",),
+        "MODEL.ROI_HEADS.NAME": ("StandardROIHeads", "DensePoseROIHeads"),
+        "MODEL.RESNETS.OUT_FEATURES": (_PYRAMID,),
+        "MODEL.RESNETS.RES5_DILATION": (1,),
+        "MODEL.FPN.IN_FEATURES": (_PYRAMID,),
+        "MODEL.RPN.IN_FEATURES": (["p2", "p3", "p4", "p5", "p6"],),
+        "MODEL.ROI_HEADS.IN_FEATURES": (["p2", "p3", "p4", "p5"],),
+        "MODEL.MASK_ON": _BOTH,
+        "MODEL.KEYPOINT_ON": _BOTH,
+        "MODEL.DENSEPOSE_ON": _BOTH,
+    },
+    "FCN": {
+        "MODEL.META_ARCHITECTURE": ("SemanticSegmentor",),
+        "MODEL.BACKBONE.NAME": ("build_resnet_backbone",),
+        "MODEL.SEM_SEG_HEAD.NAME": ("FCN16sHead",),
+        "MODEL.RESNETS.OUT_FEATURES": (["res5"],),
+        "MODEL.RESNETS.RES5_DILATION": (2,),
+        "MODEL.SEM_SEG_HEAD.IN_FEATURES": (["res5"],),
+        **_OFF,
+    },
+}
+
+
+def architecture(flat: Mapping[str, Any]) -> str:
+    """C4, DC5, FPN or FCN, from a flat recipe; TransferError where the named parts make up none of them."""
+    for name, demands in ARCHITECTURES.items():
+        if all(flat[key] in demands[key] for key in _NAMING if key in demands):
+            return name
+    raise TransferError(
+        f"{' + '.join(str(flat[key]) for key in _NAMING)} is no architecture of ours; a recipe is C4 "
+        "(Res5ROIHeads), dilated C5, FPN (StandardROIHeads) or FCN-16s: take over what ours say"
+    )
+
+
+def check_values(flat: Mapping[str, Any], source: str) -> None:
+    """Refuses values of the right type that no engine could obey, naming `source` and the key."""
+    try:
+        kind = architecture(flat)
+    except TransferError as error:
+        raise TransferError(f"{source}: {error}") from None
+    for key, allowed in {**CHOICES, **ARCHITECTURES[kind]}.items():
+        if flat[key] not in allowed:
+            expected = " or ".join(map(repr, allowed))
+            where = f" in a {kind} recipe" if key not in CHOICES else ""
+            raise TransferError(f"{source}: {key} is {flat[key]!r}; the engines honour {expected}{where}")
+    if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
+        raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
+    for key in POSITIVE:
+        values = flat[key] if isinstance(flat[key], list) else [flat[key]]
+        if not values or not all(isinstance(v, int | float) and v > 0 for v in values):
+            raise TransferError(f"{source}: {key} is {flat[key]!r}; expected numbers above 0")
+    if flat["SOLVER.MAX_ITER"] < 0:
+        raise TransferError(f"{source}: SOLVER.MAX_ITER is {flat['SOLVER.MAX_ITER']}; expected 0 or more")
