@@ -52,7 +52,12 @@ def evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
 
 
 def resized(height: int, width: int, shorter: int, longest: int) -> tuple[int, int]:
-    """(new height, new width) with the shorter side at `shorter` unless the longer would pass `longest`."""
+    """(new height, new width) with the shorter side at `shorter` unless the longer would pass `longest`.
+
+    As in Detectron2, `shorter` 0 means: leave the image as it is.
+    """
+    if shorter == 0:
+        return height, width
     scale = shorter / min(height, width)
     new_height, new_width = (shorter, scale * width) if height < width else (scale * height, shorter)
     if max(new_height, new_width) > longest:
@@ -62,7 +67,7 @@ def resized(height: int, width: int, shorter: int, longest: int) -> tuple[int, i
 
 
 def _sample(record: dict[str, Any], channels: str, shorter: int, longest: int, flip: bool) -> Sample:
-    image = _read(record)
+    image = read_image(record)
     height, width = image.height, image.width
     new_height, new_width = resized(height, width, shorter, longest)
     image = image.resize((new_width, new_height), Image.Resampling.BILINEAR)
@@ -90,7 +95,7 @@ def _sample(record: dict[str, Any], channels: str, shorter: int, longest: int, f
     )
 
 
-def _read(record: dict[str, Any]) -> Image.Image:
+def read_image(record: dict[str, Any]) -> Image.Image:
     """The RGB image, upright, of the size that its record states."""
     name = record["file_name"]
     try:

@@ -37,7 +37,6 @@ POSITIVE = (
     "MODEL.SEM_SEG_HEAD.NUM_CLASSES",
     "INPUT.MIN_SIZE_TRAIN",
     "INPUT.MAX_SIZE_TRAIN",
-    "INPUT.MIN_SIZE_TEST",
     "INPUT.MAX_SIZE_TEST",
     "SOLVER.IMS_PER_BATCH",
     "SOLVER.CHECKPOINT_PERIOD",
@@ -45,6 +44,7 @@ POSITIVE = (
     "TEST.DETECTIONS_PER_IMAGE",
     "TEST.PRECISE_BN.NUM_ITER",
 )
+NOT_NEGATIVE = ("SOLVER.MAX_ITER", "INPUT.MIN_SIZE_TEST")  # test size 0: the original size
 
 # The keys that name an architecture, and what each of the four demands of the others.
 _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")
@@ -52,6 +52,10 @@ _OFF: dict[str, tuple[Any, ...]] = {
     "MODEL.MASK_ON": (False,),
     "MODEL.KEYPOINT_ON": (False,),
     "MODEL.DENSEPOSE_ON": (False,),
+}
+_WHOLE: dict[str, tuple[Any, ...]] = {  # a detector sees whole images
+    "INPUT.CROP.ENABLED": (False,),
+    "INPUT.SCALE_RANGE": ([],),
 }
 _BOTH = (False, True)
 _PYRAMID = ["res2", "res3", "res4", "res5"]
@@ -66,6 +70,7 @@ ARCHITECTURES: dict[str, dict[str, tuple[Any, ...]]] = {
         "MODEL.ROI_HEADS.IN_FEATURES": (["res4"],),
         "MODEL.ROI_MASK_HEAD.NUM_CONV": (0,),
         **_OFF,
+        **_WHOLE,
         "MODEL.MASK_ON": _BOTH,
     },
     "DC5": {
@@ -77,6 +82,7 @@ ARCHITECTURES: dict[str, dict[str, tuple[Any, ...]]] = {
         "MODEL.RPN.IN_FEATURES": (["c5_conv"],),
         "MODEL.ROI_HEADS.IN_FEATURES": (["c5_conv"],),
         **_OFF,
+        **_WHOLE,
     },
     "FPN": {
         "MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",),
@@ -90,6 +96,7 @@ ARCHITECTURES: dict[str, dict[str, tuple[Any, ...]]] = {
         "MODEL.MASK_ON": _BOTH,
         "MODEL.KEYPOINT_ON": _BOTH,
         "MODEL.DENSEPOSE_ON": _BOTH,
+        **_WHOLE,
     },
     "FCN": {
         "MODEL.META_ARCHITECTURE": ("SemanticSegmentor",),
@@ -98,6 +105,9 @@ ARCHITECTURES: dict[str, dict[str, tuple[Any, ...]]] = {
         "MODEL.RESNETS.OUT_FEATURES": (["res5"],),
         "MODEL.RESNETS.RES5_DILATION": (2,),
         "MODEL.SEM_SEG_HEAD.IN_FEATURES": (["res5"],),
+        "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),  # what our readers write
+        "INPUT.CROP.ENABLED": (True,),
+        "INPUT.CROP.TYPE": ("absolute",),
         **_OFF,
     },
 }
@@ -131,5 +141,18 @@ def check_values(flat: Mapping[str, Any], source: str) -> None:
         values = flat[key] if isinstance(flat[key], list) else [flat[key]]
         if not values or not all(isinstance(v, int | float) and v > 0 for v in values):
             raise TransferError(f"{source}: {key} is {flat[key]!r}; expected numbers above 0")
-    if flat["SOLVER.MAX_ITER"] < 0:
-        raise TransferError(f"{source}: SOLVER.MAX_ITER is {flat['SOLVER.MAX_ITER']}; expected 0 or more")
+    if kind == "FCN":
+        _check_crops(flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"], source)
+    for key in NOT_NEGATIVE:
+        if flat[key] < 0:
+            raise TransferError(f"{source}: {key} is {flat[key]}; expected 0 or more")
+
+
+def _check_crops(scale: list[Any], size: list[Any], source: str) -> None:
+    ratios = len(scale) == 2 and 0 < scale[0] <= scale[1]
+    pixels = len(size) == 2 and all(v == int(v) > 0 for v in size)
+    if not (ratios and pixels):
+        raise TransferError(
+            f"{source}: INPUT.SCALE_RANGE {scale!r} and CROP.SIZE {size!r}; expected [low, high] ratios and "
+            "[height, width] in pixels"
+        )
