@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from detectron2.config import CfgNode as Detectron2Config
 from detectron2.config import get_cfg
 from yacs.config import CfgNode
 
 from transfer.config import flatten
+from transfer.errors import TransferError
+from transfer.rules import architecture
 
-# The shared loop runs the autocast; the data come from our mapper; the rest belongs to modules of ours.
-NOT_THEIRS = (
-    "SOLVER.AMP.ENABLED",
-    "INPUT.SCALE_RANGE",
-    "MODEL.DENSEPOSE_ON",
-    "MODEL.C5_CONV.OUT_CHANNELS",
-    "MODEL.SEM_SEG_HEAD.NUM_CONVS",
-    "MODEL.SEM_SEG_HEAD.DILATION",
-)
+# What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
+# autocast, our mapper the scale jitter, `transfer.scaling` the linear rule.
+NOT_THEIRS = ("SOLVER.AMP.ENABLED", "SOLVER.REFERENCE_WORLD_SIZE", "INPUT.SCALE_RANGE")
+# Keys that Detectron2 does not know, by the architecture whose registered modules read them.
+ADDED = {
+    "DC5": ("MODEL.C5_CONV.",),
+    "FCN": ("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
+}
+_ALL_ADDED = tuple(prefix for prefixes in ADDED.values() for prefix in prefixes)
+_DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the DensePose project
 
 
 def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
     """Detectron2's defaults with every key of ours set; the weights are loaded by us, so WEIGHTS stays empty.
 
-    SOLVER.AMP stays off: the shared loop runs the autocast, in bfloat16 and without a gradient scaler.
+    Keys of ours that Detectron2 lacks are there only in the recipes whose modules read them. TransferError
+    for a DensePose recipe without the DensePose project.
     """
     config = get_cfg()
-    for key, value in flatten(cfg).items():
-        if key not in NOT_THEIRS and not key.startswith("MODEL.ROI_DENSEPOSE_HEAD."):
-            config.merge_from_list([key, value])
+    if cfg.MODEL.DENSEPOSE_ON:
+        _add_densepose(config)
+    flat = flatten(cfg)
+    added = ADDED.get(architecture(flat), ())
+    for key, value in flat.items():
+        if key in NOT_THEIRS or (key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON):
+            continue
+        if key.startswith(_ALL_ADDED):
+            if key.startswith(added):
+                _add(config, key, value)
+            continue
+        config.merge_from_list([key, value])
     config.MODEL.DEVICE = str(device)
     config.freeze()
     return config
+
+
+def _add(config: Detectron2Config, key: str, value: Any) -> None:
+    *path, name = key.split(".")
+    node = config
+    for part in path:
+        if part not in node:
+            node[part] = Detectron2Config()
+        node = node[part]
+    node[name] = value
+
+
+def _add_densepose(config: Detectron2Config) -> None:
+    try:
+        from densepose import add_densepose_config
+    except ImportError as error:
+        raise TransferError(
+            f"--engine detectron2: the DensePose project cannot be imported ({error}); put projects/DensePose of "
+            "the Detectron2 checkout on PYTHONPATH and install `av`, or take --engine torchvision"
+        ) from None
+    add_densepose_config(config)
