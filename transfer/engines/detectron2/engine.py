@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.detectron2 import heads  # noqa: F401  # registers the heads that the recipes name
+from transfer.engines.detectron2 import backbones, heads  # noqa: F401  # registers what recipes name
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.evaluation.prediction import Prediction
 from transfer.mapper import Sample

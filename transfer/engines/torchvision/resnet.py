@@ -5,7 +5,7 @@ torchvision's `ResNet` class fixes the widths and ends in a classifier; here a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -28,8 +28,11 @@ class Shape:
     stride_in_1x1: bool
 
 
-def make_stage(shape: Shape, stage: int, norm: str) -> nn.Sequential:
-    """res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2."""
+def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Sequential:
+    """res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
+
+    A dilated stage keeps the resolution.
+    """
     factor = 2 ** (stage - 2)
     out_channels = shape.res2_out_channels * factor
     in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
@@ -39,7 +42,7 @@ def make_stage(shape: Shape, stage: int, norm: str) -> nn.Sequential:
     make_norm = norm_layer(norm)
     blocks = []
     for i in range(BLOCKS[shape.depth][stage - 2]):
-        stride = 2 if i == 0 and stage > 2 else 1
+        stride = 2 if i == 0 and stage > 2 and dilation == 1 else 1
         downsample = None
         if i == 0:
             downsample = nn.Sequential(
@@ -52,6 +55,7 @@ def make_stage(shape: Shape, stage: int, norm: str) -> nn.Sequential:
             downsample,
             shape.num_groups,
             base_width,  # type: ignore[arg-type]  # a float is right here: it is only multiplied
+            dilation,
             norm_layer=make_norm,
         )
         if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
@@ -78,16 +82,31 @@ class Stem(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stem and stages up to `last`; the first `freeze_at` of (stem, res2, ...) are frozen, norms included."""
+    """Stem and stages up to the last of `out_features`; (N, 3, H, W) -> {"res4": (N, C, H/16, W/16), ...}.
 
-    def __init__(self, shape: Shape, last: int, norm: str, freeze_at: int):
+    The first `freeze_at` of (stem, res2, ...) are frozen, norms included. `strides` and `channels` describe
+    the outputs.
+    """
+
+    size_divisibility = 1
+
+    def __init__(
+        self, shape: Shape, out_features: Sequence[str], norm: str, freeze_at: int, res5_dilation: int = 1
+    ):
         super().__init__()
+        last = max(int(name.removeprefix("res")) for name in out_features)
         self.stem = Stem(shape.stem_out_channels, norm_layer("FrozenBN" if freeze_at >= 1 else norm))
         self.stages = range(2, last + 1)
-        self.out_channels = shape.res2_out_channels * 2 ** (last - 2)
+        self.out_features = tuple(out_features)
+        numbers = {name: int(name.removeprefix("res")) for name in out_features}
+        self.channels = {name: shape.res2_out_channels * 2 ** (n - 2) for name, n in numbers.items()}
+        self.strides = {name: 2**n for name, n in numbers.items()}
+        if "res5" in self.strides and res5_dilation > 1:
+            self.strides["res5"] = self.strides["res5"] // 2
         for stage in self.stages:
-            frozen = freeze_at >= stage
-            setattr(self, f"res{stage}", make_stage(shape, stage, "FrozenBN" if frozen else norm))
+            dilation = res5_dilation if stage == 5 else 1
+            stage_norm = "FrozenBN" if freeze_at >= stage else norm
+            setattr(self, f"res{stage}", make_stage(shape, stage, stage_norm, dilation))
         for stage, name in enumerate(["stem", *(f"res{s}" for s in self.stages)], start=1):
             if freeze_at >= stage:
                 getattr(self, name).requires_grad_(False)
@@ -97,7 +116,7 @@ class ResNet(nn.Module):
         features = {}
         for stage in self.stages:
             x = features[f"res{stage}"] = getattr(self, f"res{stage}")(x)
-        return features
+        return {name: features[name] for name in self.out_features}
 
 
 def init_convs(module: nn.Module) -> None:

@@ -17,22 +17,39 @@ SMALL_MAP = 576  # height * width up to which it won, at little memory (benchmar
 
 
 def roi_align(
-    features: Tensor, boxes: Sequence[Tensor], size: int, scale: float, sampling_ratio: int
+    features: Tensor,
+    boxes: Sequence[Tensor],
+    size: int,
+    scale: float,
+    sampling_ratio: int,
+    aligned: bool = True,
 ) -> Tensor:
     """(N, C, H, W) and per image (R_i, 4) boxes in image pixels -> (sum R_i, C, size, size)."""
     if features.device.type == "cpu" and features.shape[-2] * features.shape[-1] <= SMALL_MAP:
-        return separable_roi_align(features, boxes, size, scale, sampling_ratio)
-    return kernel(features, [b.to(features.dtype) for b in boxes], size, scale, sampling_ratio, aligned=True)
+        return separable_roi_align(features, boxes, size, scale, sampling_ratio, aligned)
+    return kernel(features, [b.to(features.dtype) for b in boxes], size, scale, sampling_ratio, aligned)
 
 
 def separable_roi_align(
-    features: Tensor, boxes: Sequence[Tensor], size: int, scale: float, sampling_ratio: int
+    features: Tensor,
+    boxes: Sequence[Tensor],
+    size: int,
+    scale: float,
+    sampling_ratio: int,
+    aligned: bool = True,
 ) -> Tensor:
-    """The same function as `torchvision.ops.roi_align(aligned=True)`; the output is channels_last."""
+    """The same function as `torchvision.ops.roi_align`; the output is channels_last.
+
+    Without `aligned` pixel centres lie at whole numbers and no box is smaller than one cell (legacy).
+    """
     height, width = features.shape[-2:]
     pooled = []
     for feature, rois in zip(features, boxes, strict=True):
-        rois = rois.to(torch.promote_types(feature.dtype, torch.float32)) * scale - 0.5
+        rois = rois.to(torch.promote_types(feature.dtype, torch.float32)) * scale
+        if aligned:
+            rois = rois - 0.5
+        else:
+            rois = torch.cat([rois[:, :2], torch.maximum(rois[:, 2:], rois[:, :2] + 1)], dim=1)
         rows = _weights(rois[:, 1], rois[:, 3], size, height, sampling_ratio).to(feature.dtype)  # (R, P, H)
         columns = _weights(rois[:, 0], rois[:, 2], size, width, sampling_ratio).to(feature.dtype)  # (R, P, W)
         channels = feature.shape[0]

@@ -1,0 +1,44 @@
+"""The backbone of the dilated-C5 recipes, which Detectron2 does not ship."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from detectron2.layers import Conv2d, ShapeSpec, get_norm
+from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+from detectron2.modeling.backbone import build_resnet_backbone
+from fvcore.nn.weight_init import c2_msra_fill
+from torch import Tensor
+
+
+class C5ConvBackbone(Backbone):
+    """A ResNet with dilated res5, then a 3x3 convolution with norm and ReLU: one map, `c5_conv`."""
+
+    def __init__(self, bottom_up: Backbone, out_channels: int, norm: str) -> None:
+        super().__init__()
+        shape = bottom_up.output_shape()["res5"]
+        self.bottom_up = bottom_up
+        self.c5_conv = Conv2d(
+            shape.channels,
+            out_channels,
+            3,
+            padding=1,
+            bias=False,
+            norm=get_norm(norm, out_channels),
+            activation=F.relu,
+        )
+        c2_msra_fill(self.c5_conv)
+        self._shape = {"c5_conv": ShapeSpec(channels=out_channels, stride=shape.stride)}
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"c5_conv": self.c5_conv(self.bottom_up(x)["res5"])}
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        return self._shape
+
+
+@BACKBONE_REGISTRY.register()
+def build_resnet_c5_conv_backbone(cfg: Any, input_shape: ShapeSpec) -> C5ConvBackbone:
+    bottom_up = build_resnet_backbone(cfg, input_shape)
+    return C5ConvBackbone(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, cfg.MODEL.RESNETS.NORM)

@@ -1,0 +1,117 @@
+"""From a recipe to the embedded engine's model."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from transfer.config import flatten
+from transfer.engines.torchvision.backbone import Backbone, build_backbone, resnet_shape
+from transfer.engines.torchvision.box_head import BoxHead, BoxPredictor, BoxSettings
+from transfer.engines.torchvision.detector import GeneralizedRCNN
+from transfer.engines.torchvision.norm import norm_layer
+from transfer.engines.torchvision.pixels import Normalizer
+from transfer.engines.torchvision.pooler import Pooler
+from transfer.engines.torchvision.resnet import make_stage
+from transfer.engines.torchvision.roi_heads import Res5ROIHeads, StandardROIHeads
+from transfer.engines.torchvision.rpn import RPN, RPNSettings
+from transfer.rules import architecture
+
+
+def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
+    """The recipe's model at its random initialisation, in channels_last."""
+    backbone = build_backbone(cfg)
+    normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
+    model = _detector(cfg, backbone, normalizer)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _detector(cfg: CfgNode, backbone: Backbone, normalizer: Normalizer) -> nn.Module:
+    rpn_strides = _strides(backbone, cfg.MODEL.RPN.IN_FEATURES)
+    rpn = RPN(backbone.channels[cfg.MODEL.RPN.IN_FEATURES[0]], rpn_strides, _rpn_settings(cfg))
+    heads = _c4_heads(cfg, backbone) if architecture(flatten(cfg)) == "C4" else _heads(cfg, backbone)
+    return GeneralizedRCNN(normalizer, backbone, rpn, heads)
+
+
+def _c4_heads(cfg: CfgNode, backbone: Backbone) -> Res5ROIHeads:
+    norm = cfg.MODEL.RESNETS.NORM
+    res5 = make_stage(resnet_shape(cfg), 5, norm)
+    channels = backbone.channels["res4"] * 2
+    if cfg.MODEL.ROI_HEADS.NAME == "Res5ROIHeadsExtraNorm":
+        res5.add_module("norm", norm_layer(norm)(channels))
+    mask_head = _mask_head(cfg, channels) if cfg.MODEL.MASK_ON else None
+    return Res5ROIHeads(res5, channels, _pooler(cfg, backbone, "ROI_BOX_HEAD"), _box_settings(cfg), mask_head)
+
+
+def _heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
+    box, num_classes = cfg.MODEL.ROI_BOX_HEAD, cfg.MODEL.ROI_HEADS.NUM_CLASSES
+    channels = backbone.channels[cfg.MODEL.ROI_HEADS.IN_FEATURES[0]]
+    heads: dict[str, tuple[Pooler, nn.Module]] = {}
+    if cfg.MODEL.MASK_ON:
+        heads["mask_head"] = _pooler(cfg, backbone, "ROI_MASK_HEAD"), _mask_head(cfg, channels)
+    if cfg.MODEL.KEYPOINT_ON:
+        heads["keypoint_head"] = _pooler(cfg, backbone, "ROI_KEYPOINT_HEAD"), _keypoint_head(cfg, channels)
+    return StandardROIHeads(
+        _pooler(cfg, backbone, "ROI_BOX_HEAD"),
+        BoxHead(channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM),
+        BoxPredictor(box.FC_DIM, num_classes),
+        _box_settings(cfg),
+        heads,
+    )
+
+
+def _mask_head(cfg: CfgNode, channels: int) -> nn.Module:
+    from transfer.engines.torchvision.masks import MaskHead
+
+    head = cfg.MODEL.ROI_MASK_HEAD
+    return MaskHead(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, head.NUM_CONV, head.CONV_DIM)
+
+
+def _keypoint_head(cfg: CfgNode, channels: int) -> nn.Module:
+    raise NotImplementedError
+
+
+def _pooler(cfg: CfgNode, backbone: Backbone, head: str) -> Pooler:
+    settings = cfg.MODEL[head]
+    return Pooler(
+        _strides(backbone, cfg.MODEL.ROI_HEADS.IN_FEATURES),
+        settings.POOLER_RESOLUTION,
+        settings.POOLER_SAMPLING_RATIO,
+        settings.get("POOLER_TYPE", "ROIAlignV2") == "ROIAlignV2",
+    )
+
+
+def _strides(backbone: Backbone, names: list[str]) -> dict[str, int]:
+    return {name: backbone.strides[name] for name in names}
+
+
+def _rpn_settings(cfg: CfgNode) -> RPNSettings:
+    rpn, anchors = cfg.MODEL.RPN, cfg.MODEL.ANCHOR_GENERATOR
+    return RPNSettings(
+        sizes=anchors.SIZES,
+        aspect_ratios=anchors.ASPECT_RATIOS,
+        iou_thresholds=tuple(rpn.IOU_THRESHOLDS),
+        batch_size_per_image=rpn.BATCH_SIZE_PER_IMAGE,
+        positive_fraction=rpn.POSITIVE_FRACTION,
+        smooth_l1_beta=rpn.SMOOTH_L1_BETA,
+        pre_nms_topk=(rpn.PRE_NMS_TOPK_TRAIN, rpn.PRE_NMS_TOPK_TEST),
+        post_nms_topk=(rpn.POST_NMS_TOPK_TRAIN, rpn.POST_NMS_TOPK_TEST),
+        nms_thresh=rpn.NMS_THRESH,
+    )
+
+
+def _box_settings(cfg: CfgNode) -> BoxSettings:
+    heads, box = cfg.MODEL.ROI_HEADS, cfg.MODEL.ROI_BOX_HEAD
+    return BoxSettings(
+        num_classes=heads.NUM_CLASSES,
+        iou_threshold=heads.IOU_THRESHOLDS[0],
+        batch_size_per_image=heads.BATCH_SIZE_PER_IMAGE,
+        positive_fraction=heads.POSITIVE_FRACTION,
+        proposal_append_gt=heads.PROPOSAL_APPEND_GT,
+        score_thresh=heads.SCORE_THRESH_TEST,
+        nms_thresh=heads.NMS_THRESH_TEST,
+        detections_per_image=cfg.TEST.DETECTIONS_PER_IMAGE,
+        box_reg_weights=tuple(box.BBOX_REG_WEIGHTS),
+        smooth_l1_beta=box.SMOOTH_L1_BETA,
+    )
