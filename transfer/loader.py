@@ -11,8 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 from yacs.config import CfgNode
 
 from transfer.batches import Item, batches, share
+from transfer.config import flatten
 from transfer.errors import DataError
 from transfer.mapper import Sample, evaluation_sample, training_sample
+from transfer.rules import architecture
+from transfer.semantic_mapper import semantic_evaluation_sample, semantic_training_sample
 
 Record = dict[str, Any]
 Metadata = dict[str, Any]
@@ -21,21 +24,28 @@ Metadata = dict[str, Any]
 class _Training(Dataset[Sample]):
     def __init__(self, records: Sequence[Record], cfg: CfgNode, metadata: Metadata, seed: int):
         self.records, self.cfg, self.metadata, self.seed = records, cfg, metadata, seed
+        self.make = semantic_training_sample if _is_semantic(cfg) else training_sample
 
-    def __getitem__(self, item: Item) -> Sample:  # type: ignore[override]  # keyed by (epoch, index)
-        epoch, index = item
-        return training_sample(self.records[index], self.cfg, self.metadata, self.seed, epoch, index)
+    def __getitem__(self, item: Item) -> Sample:  # type: ignore[override]  # keyed by (epoch, number)
+        epoch, number = item  # a repeated image has more than one number, so its copies are augmented apart
+        record = self.records[number % len(self.records)]
+        return self.make(record, self.cfg, self.metadata, self.seed, epoch, number)
 
 
 class _Test(Dataset[Sample]):
     def __init__(self, records: Sequence[Record], cfg: CfgNode):
         self.records, self.cfg = records, cfg
+        self.make = semantic_evaluation_sample if _is_semantic(cfg) else evaluation_sample
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: int) -> Sample:
-        return evaluation_sample(self.records[index], self.cfg)
+        return self.make(self.records[index], self.cfg)
+
+
+def _is_semantic(cfg: CfgNode) -> bool:
+    return architecture(flatten(cfg)) == "FCN"
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
@@ -43,7 +53,7 @@ def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
     if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
         records = [r for r in records if any(not a.get("iscrowd", 0) for a in r["annotations"])]
     if not records:
-        raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image has an object to train on")
+        raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has an object")
     return list(records)
 
 
@@ -56,16 +66,18 @@ def training_batches(
     start: int = 0,
     rank: int = 0,
     world_size: int = 1,
+    micro_steps: int = 1,
 ) -> Iterator[list[Sample]]:
-    """Endless local batches from iteration `start` on; the order is a function of the seed alone."""
-    size = cfg.SOLVER.IMS_PER_BATCH
-    if size % world_size:
-        raise DataError(
-            f"SOLVER.IMS_PER_BATCH {size} is not a multiple of the {world_size} processes; change one"
-        )
+    """Endless local batches from iteration `start` on; the order is a function of the seed alone.
+
+    With `micro_steps` an iteration has so many of them: those of the processes that this one stands in for.
+    """
+    size, parts = cfg.SOLVER.IMS_PER_BATCH, world_size * micro_steps
+    if size % parts:
+        raise DataError(f"SOLVER.IMS_PER_BATCH {size} is not a multiple of the {parts} processes; change one")
     wide = [r["width"] > r["height"] for r in records] if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None
     order = itertools.islice(batches(len(records), size, seed, wide), start, None)
-    local = (share(batch, rank, world_size) for batch in order)
+    local = (share(batch, m * world_size + rank, parts) for batch in order for m in range(micro_steps))
     return iter(_loader(_Training(records, cfg, metadata, seed), cfg, batch_sampler=local))
 
 

@@ -48,7 +48,7 @@ def test_images_without_objects_are_left_out_where_the_recipe_says_so(devkit: Pa
     assert training_records([empty, *records], cfg) == records
     keep = load_recipe("voc_c4", [("DATALOADER.FILTER_EMPTY_ANNOTATIONS", "False")])
     assert len(training_records([empty, *records], keep)) == len(records) + 1
-    with pytest.raises(DataError, match="no image has an object"):
+    with pytest.raises(DataError, match="no image to train on"):
         training_records([empty], cfg)
 
 

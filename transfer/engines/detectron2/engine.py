@@ -7,7 +7,7 @@ from typing import Any
 
 import detectron2
 import torch
-from detectron2.modeling import build_model
+from detectron2.modeling import SemanticSegmentor, build_model
 from detectron2.solver import build_lr_scheduler, build_optimizer
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.detectron2 import backbones, heads  # noqa: F401  # registers what recipes name
+from transfer.engines.detectron2 import backbones, heads, semantic  # noqa: F401  # registers what recipes name
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.evaluation.prediction import Prediction
 from transfer.mapper import Sample
@@ -45,6 +45,8 @@ class Detectron2Engine:
         return optimizer, build_lr_scheduler(config, optimizer)
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
+        if batch[0].class_map is not None:
+            return semantic.losses(model, batch)
         with (
             EventStorage()
         ):  # the model writes statistics into the storage around it; ours come from the loop
@@ -53,6 +55,8 @@ class Detectron2Engine:
 
     @torch.no_grad()
     def predict(self, model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
+        if isinstance(model, SemanticSegmentor):
+            return semantic.predict(model, batch)
         found = [output["instances"].to("cpu") for output in model([_input(sample) for sample in batch])]
         return [
             Prediction(

@@ -16,6 +16,7 @@ from transfer.engines.torchvision.pooler import Pooler
 from transfer.engines.torchvision.resnet import make_stage
 from transfer.engines.torchvision.roi_heads import Res5ROIHeads, StandardROIHeads
 from transfer.engines.torchvision.rpn import RPN, RPNSettings
+from transfer.engines.torchvision.semantic import build_segmentor
 from transfer.rules import architecture
 
 
@@ -23,7 +24,8 @@ def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
     """The recipe's model at its random initialisation, in channels_last."""
     backbone = build_backbone(cfg)
     normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
-    model = _detector(cfg, backbone, normalizer)
+    build = build_segmentor if architecture(flatten(cfg)) == "FCN" else _detector
+    model = build(cfg, backbone, normalizer)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

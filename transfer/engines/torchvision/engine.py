@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.torchvision import names
+from transfer.engines.torchvision import names, semantic
 from transfer.engines.torchvision.build import build_model
 from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
@@ -39,6 +39,8 @@ class TorchvisionEngine:
         return build_solver(cfg, model)
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
+        if batch[0].class_map is not None:
+            return semantic.losses(model, batch)
         device = next(model.parameters()).device
         images = [s.image.to(device, non_blocking=True) for s in batch]
         losses: dict[str, Tensor] = model(images, [_targets(s, device) for s in batch])
@@ -46,6 +48,8 @@ class TorchvisionEngine:
 
     @torch.no_grad()
     def predict(self, model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
+        if isinstance(model, semantic.SemanticSegmentor):
+            return semantic.predict(model, batch)
         device = next(model.parameters()).device
         found = model.detect(  # type: ignore[operator]
             [s.image.to(device, non_blocking=True) for s in batch], [(s.height, s.width) for s in batch]
