@@ -1,0 +1,40 @@
+"""Where a point of the original image lies in the sample: a resize, then perhaps a horizontal flip.
+
+Coordinates are continuous: the left edge of the first pixel is 0, so a flip maps x to width - x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+Size = tuple[int, int]  # (height, width)
+
+
+@dataclass(frozen=True)
+class View:
+    """From an image of size `old` to the sample's image of size `new`."""
+
+    old: Size
+    new: Size
+    flip: bool
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) x, y of the original image -> float64 x, y of the sample; not clipped."""
+        moved = np.asarray(points, np.float64) * [self.new[1] / self.old[1], self.new[0] / self.old[0]]
+        if self.flip:
+            moved[..., 0] = self.new[1] - moved[..., 0]
+        return moved
+
+    def boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """(N, 4) XYXY -> float64 XYXY, clipped to the sample's image."""
+        corners = self.points(np.reshape(boxes, (-1, 2, 2)))
+        low, high = corners.min(axis=1), corners.max(axis=1)
+        return np.concatenate([low, high], axis=1).clip(0, [self.new[1], self.new[0]] * 2)
+
+    def bitmap(self, bitmap: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 labels -> the nearest ones, of size `new`."""
+        moved = np.asarray(Image.fromarray(bitmap).resize(self.new[::-1], Image.Resampling.NEAREST))
+        return moved[:, ::-1] if self.flip else moved
