@@ -1,13 +1,14 @@
 """Writes the golden numbers of `scenario` with the real Detectron2:
 
-    python -m tests.transfer.engines.make_golden
+    python -m tests.transfer.engines.make_golden [DETECTOR ...]
 
-Run it (with Detectron2 importable) when the scenario changes; CI compares the embedded engine with the file.
+Run it (with Detectron2 importable) when the scenario changes; CI compares the embedded engine with the files.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ import torch
 from tests.transfer.engines import scenario
 from transfer.engines.choose import load_engine
 
-GOLDEN = Path(__file__).with_name("golden_voc_c4.json")
+GOLDEN = Path(__file__).parent / "golden"
 
 
-def main() -> None:
+def main(detectors: list[str]) -> None:
     engine = load_engine("detectron2")
-    content = {
-        "made_with": {"detectron2": engine.version(), "torch": torch.__version__},
-        **scenario.everything(engine, scenario.fixed_detectron2_proposals),
-    }
-    GOLDEN.write_text(json.dumps(_rounded(content)) + "\n", encoding="utf-8")
+    for detector in detectors or scenario.DETECTORS:
+        content = {
+            "made_with": {"detectron2": engine.version(), "torch": torch.__version__},
+            **scenario.everything(engine, detector, scenario.fixed_detectron2_proposals),
+        }
+        (GOLDEN / f"{detector}.json").write_text(json.dumps(_rounded(content)) + "\n", encoding="utf-8")
 
 
 def _rounded(value: Any) -> Any:
@@ -40,4 +42,4 @@ def _rounded(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 
 from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.engines.base import Engine
+from transfer.evaluation.prediction import Prediction
 from transfer.mapper import Sample
 
 STEPS = 10
@@ -28,12 +29,32 @@ OVERRIDES: list[tuple[str, Any]] = [
     ("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 100_000),
     ("SOLVER.BASE_LR", 0.002),
     ("SOLVER.WARMUP_ITERS", 2),
+    ("TEST.DETECTIONS_PER_IMAGE", 30),  # keeps the golden files small
+    # Narrow heads too; a backbone's width does not reach them.
+    ("MODEL.C5_CONV.OUT_CHANNELS", 64),
+    ("MODEL.FPN.OUT_CHANNELS", 32),
+    ("MODEL.ROI_BOX_HEAD.FC_DIM", 64),
+    ("MODEL.ROI_MASK_HEAD.CONV_DIM", 32),
+    ("MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", [32] * 8),
+    ("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 32),
 ]
+# The detector of every suite of detection. Suites that share one differ in schedule and data alone.
+DETECTORS = {
+    "voc_c4": ["voc_c4", "voc07_c4"],
+    "voc_dc5": ["voc_dc5"],
+    "coco_c4": ["coco_c4_1x", "coco_c4_2x"],
+    "coco_fpn": ["coco_fpn_1x", "coco_fpn_2x", "coco_fpn_6x"],
+    "coco_keypoint": ["coco_keypoint"],
+    "coco_densepose": ["coco_densepose"],
+    "lvis": ["lvis"],
+    "lvis_frozen_bn": ["lvis_frozen_bn"],
+    "cityscapes_instance": ["cityscapes_instance"],
+}
 
 
-def config(**manifest: Any) -> CfgNode:
-    """The voc_c4 recipe, all random draws taken out; `manifest` changes facts of the weights."""
-    return apply_manifest(load_recipe("voc_c4", OVERRIDES), RANDOM_MANIFEST | manifest)
+def config(detector: str = "voc_c4", **manifest: Any) -> CfgNode:
+    """The detector's recipe, all random draws taken out; `manifest` changes facts of the weights."""
+    return apply_manifest(load_recipe(DETECTORS[detector][0], OVERRIDES), RANDOM_MANIFEST | manifest)
 
 
 def weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -59,16 +80,53 @@ def _tensor(name: str, like: Tensor) -> Tensor:
     return noise * (0.08 if "cls_score" in name or "objectness" in name else 0.01)
 
 
-def samples() -> list[Sample]:
-    """Two smooth images of unlike sizes with two objects each."""
+def samples(cfg: CfgNode | None = None) -> list[Sample]:
+    """Two smooth images of unlike sizes with two objects each, and what the recipe's heads train on."""
     rng = np.random.default_rng(0)
     boxes = torch.tensor([[5.0, 8.0, 60.0, 70.0], [40.0, 30.0, 90.0, 115.0]])
+    classes = torch.tensor([3, 11])
+    extra: dict[str, Any] = {}
+    if cfg is not None:
+        classes = classes % cfg.MODEL.ROI_HEADS.NUM_CLASSES
+        extra["polygons"] = [[_ellipse(box)] for box in boxes.numpy()] if cfg.MODEL.MASK_ON else None
+        extra["keypoints"] = _keypoints(boxes) if cfg.MODEL.KEYPOINT_ON else None
+        extra["densepose"] = [_dense(i) for i in range(2)] if cfg.MODEL.DENSEPOSE_ON else None
     made = []
     for name, (height, width) in {"a": (128, 160), "b": (152, 120)}.items():
         coarse = torch.from_numpy(rng.integers(0, 255, (1, 3, height // 8, width // 8))).float()
         image = nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0].to(torch.uint8)
-        made.append(Sample(image, boxes, torch.tensor([3, 11]), name, height * 2, width * 3))
+        made.append(Sample(image, boxes, classes, name, height * 2, width * 3, **extra))
     return made
+
+
+def _ellipse(box: np.ndarray) -> np.ndarray:
+    """(2P,) the polygon of the ellipse that a box holds."""
+    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1) / 2 + 0.5
+    return (box[:2] + unit * (box[2:] - box[:2])).astype(np.float64).flatten()
+
+
+def _keypoints(boxes: Tensor) -> Tensor:
+    """(N, 17, 3): points over each box, one a little outside it, every fourth unlabelled."""
+    steps = torch.linspace(-0.05, 0.95, 17)
+    unit = torch.stack([steps, steps.flip(0) ** 2], dim=1)
+    xy = boxes[:, None, :2] + unit * (boxes[:, None, 2:] - boxes[:, None, :2])
+    visible = torch.arange(17) % 4
+    return torch.cat([xy, visible.clamp(max=2).expand(len(boxes), 17)[..., None].float()], dim=2)
+
+
+def _dense(seed: int) -> dict[str, Tensor]:
+    """Points and coarse parts in the frame of a box."""
+    rng = np.random.default_rng(100 + seed)
+    coarse = torch.from_numpy(rng.integers(0, 15, (8, 8))).to(torch.uint8)
+    return {
+        "x": torch.from_numpy(rng.random(20)).float() * 255,
+        "y": torch.from_numpy(rng.random(20)).float() * 255,
+        "part": torch.from_numpy(rng.integers(1, 25, 20)),
+        "u": torch.from_numpy(rng.random(20)).float(),
+        "v": torch.from_numpy(rng.random(20)).float(),
+        "coarse": coarse.repeat_interleave(32, 0).repeat_interleave(32, 1),
+    }
 
 
 def proposals() -> list[Tensor]:
@@ -116,34 +174,50 @@ def prepared(engine: Engine, cfg: CfgNode) -> nn.Module:
 
 
 def detections(engine: Engine, cfg: CfgNode) -> list[dict[str, Any]]:
-    """What the engine detects, as JSON: boxes, scores, classes per image."""
+    """What the engine detects, as JSON: boxes, scores, classes and the recipe's further fields per image."""
     model = prepared(engine, cfg).eval()
-    return [
-        {"boxes": p.boxes.tolist(), "scores": p.scores.tolist(), "classes": p.classes.tolist()}
-        for p in engine.predict(model, samples())
-    ]
+    return [_as_json(p) for p in engine.predict(model, samples())]
+
+
+def _as_json(p: Prediction) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "boxes": p.boxes.tolist(),
+        "scores": p.scores.tolist(),
+        "classes": p.classes.tolist(),
+    }
+    if p.masks is not None:
+        found["masks"] = [{**m, "counts": _text(m["counts"])} for m in p.masks]
+    if p.keypoints is not None:
+        found["keypoints"] = p.keypoints.tolist()
+    if p.densepose is not None:
+        found["labels"] = [d["labels"][::3, ::3].tolist() for d in p.densepose]
+        found["uv"] = [d["uv"][:, ::9, ::9].tolist() for d in p.densepose]
+    return found
+
+
+def _text(counts: bytes | str) -> str:
+    return counts.decode("ascii") if isinstance(counts, bytes) else counts
 
 
 def first_losses(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, float]:
-    """The four losses before any step."""
+    """The losses before any step."""
     model = prepared(engine, cfg).train()
     fix_proposals(model)
     with torch.no_grad():
-        return {name: float(loss) for name, loss in engine.losses(model, samples()).items()}
+        return {name: float(loss) for name, loss in engine.losses(model, samples(cfg)).items()}
 
 
-def ten_steps(engine: Engine, fix_proposals: Any) -> dict[str, list[float]]:
-    """16 entries of every tensor of the narrow net after ten SGD steps in double precision.
+def ten_steps(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, list[float]]:
+    """Entries of every tensor of the narrow net after ten SGD steps in double precision.
 
     In single precision two orders of summation already differ by a percent in some gradients (a ReLU flips
     here and there, and the extra norm cancels most of the gradient), within one engine as between two.
     """
-    cfg = config(**NARROW)
     model = prepared(engine, cfg).train().double()
     fix_proposals(model)
     optimizer, scheduler = engine.solver(cfg, model)
     for _ in range(STEPS):
-        losses = engine.losses(model, samples())
+        losses = engine.losses(model, samples(cfg))
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
@@ -151,18 +225,19 @@ def ten_steps(engine: Engine, fix_proposals: Any) -> dict[str, list[float]]:
     return {name: probe(t) for name, t in engine.state(model).items()}
 
 
-def everything(engine: Engine, fix_proposals: Any) -> dict[str, Any]:
-    """All that is compared, as JSON."""
-    cfg = config()
+def everything(engine: Engine, detector: str, fix_proposals: Any) -> dict[str, Any]:
+    """All that is compared, as JSON. Only the first detector is taken at its full width: the others' is slow."""
+    narrow = config(detector, **NARROW)
+    cfg = config(detector) if detector == "voc_c4" else narrow
     return {
         "detections": detections(engine, cfg),
         "losses": first_losses(engine, cfg, fix_proposals),
-        "parameters": ten_steps(engine, fix_proposals),
+        "parameters": ten_steps(engine, narrow, fix_proposals),
     }
 
 
 def probe(tensor: Tensor) -> list[float]:
-    """Up to 16 entries spread over a tensor."""
+    """Up to six entries spread over a tensor."""
     flat = tensor.detach().double().flatten()
-    where = torch.linspace(0, len(flat) - 1, min(16, len(flat))).round().long()
+    where = torch.linspace(0, len(flat) - 1, min(6, len(flat)), dtype=torch.float64).round().long()
     return flat[where].tolist()
