@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # torch's own SyncBatchNorm is no BatchNorm2d
 
 
 @torch.no_grad()
@@ -19,13 +20,11 @@ def precise_bn(model: nn.Module, batches: Iterable[Any], forward: Callable[[Any]
 
     `forward(batch)` must run the model once. The weights do not change. Sums are kept in float64.
     """
-    norms = [
-        m for m in model.modules() if isinstance(m, nn.BatchNorm2d) and m.training and m.track_running_stats
-    ]
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
     pooled = {norm: _Pool(norm.num_features, norm.weight.device) for norm in norms}
     momenta = [norm.momentum for norm in norms]
 
-    def record(norm: nn.BatchNorm2d, inputs: tuple[Tensor], _: Tensor) -> None:
+    def record(norm: _BatchNorm, inputs: tuple[Tensor], _: Tensor) -> None:
         count = inputs[0].numel() // inputs[0].shape[1]
         pooled[norm].add(*_statistics(norm), count)
 
@@ -58,7 +57,7 @@ class _Pool:
         self.sum += mean * count
         self.square_sum += (mean * mean + biased) * count
 
-    def store(self, norm: nn.BatchNorm2d) -> None:
+    def store(self, norm: _BatchNorm) -> None:
         if self.count == 0:  # a norm that no batch passed through keeps what it has
             return
         mean = self.sum / self.count
@@ -67,7 +66,7 @@ class _Pool:
         running_var.copy_(self.square_sum / self.count - mean * mean)
 
 
-def _statistics(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _statistics(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
     assert isinstance(norm.running_mean, Tensor)
     assert isinstance(norm.running_var, Tensor)
     return norm.running_mean, norm.running_var

@@ -17,6 +17,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
+from transfer import gates
 from transfer.config import unflatten
 from transfer.datasets.base import Dataset
 from transfer.distributed import World
@@ -42,6 +43,7 @@ class Job:
     seed: int
     label: str
     directory: str
+    micro_steps: int = 1  # processes that each process stands in for
 
 
 def run(
@@ -63,10 +65,12 @@ def run(
     account = _load_init(engine, model, backbone, cfg, job.label)
     durations: dict[str, float] = {}
     clock = _Clock(durations)
-    durations["train"] = train(engine, model, cfg, records, metadata, directory, job.seed, world)
+    durations["train"] = train(
+        engine, model, cfg, records, metadata, directory, job.seed, world, job.micro_steps
+    )
     clock.restart()
     if cfg.TEST.PRECISE_BN.ENABLED:
-        _precise_bn(engine, model, cfg, records, metadata, job.seed, world)
+        _precise_bn(engine, model, cfg, records, metadata, job, world)
         clock.lap("precise_bn")
     if world.main:
         _save_model(engine, model, directory / "model_final.pth")
@@ -101,18 +105,27 @@ def _precise_bn(
     cfg: CfgNode,
     records: Sequence[Record],
     metadata: Metadata,
-    seed: int,
+    job: Job,
     world: World,
 ) -> None:
     """The batches that would have come next in training; afterwards all ranks hold rank 0's statistics."""
     model.train()
-    number, start = cfg.TEST.PRECISE_BN.NUM_ITER, cfg.SOLVER.MAX_ITER
-    data = training_batches(records, cfg, metadata, seed, start=start, rank=world.rank, world_size=world.size)
+    number = cfg.TEST.PRECISE_BN.NUM_ITER * job.micro_steps
+    data = training_batches(
+        records,
+        cfg,
+        metadata,
+        job.seed,
+        start=cfg.SOLVER.MAX_ITER,
+        rank=world.rank,
+        world_size=world.size,
+        micro_steps=job.micro_steps,
+    )
     with progress("precise BN", number, quiet=not world.main) as advance:
 
         def forward(numbered: tuple[int, Any]) -> None:
             iteration, batch = numbered
-            seed_iteration(seed, STATISTICS_STREAM, iteration, world.rank)
+            seed_iteration(job.seed, STATISTICS_STREAM, iteration, world.rank)
             engine.losses(model, batch)
             advance("")
 
@@ -120,6 +133,7 @@ def _precise_bn(
     if world.size > 1:  # pixel counts differ between ranks, and so would the pooled statistics
         for buffer in model.buffers():
             dist.broadcast(buffer, 0)
+    gates.refuse_weights(model, cfg.SOLVER.MAX_ITER)
 
 
 def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, world: World) -> list[Prediction]:
@@ -129,7 +143,8 @@ def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, worl
     mine: list[Prediction] = []
     with progress("predict", len(records), quiet=not world.main) as advance:
         for batch in evaluation_batches(records, cfg):
-            mine.extend(engine.predict(model, batch))
+            with gates.memory_advice("prediction", "INPUT.MIN_SIZE_TEST"):
+                mine.extend(engine.predict(model, batch))
             advance("")
     if world.size == 1:
         return mine

@@ -8,11 +8,11 @@ whole state, and a run that was killed continues as if it had not been.
 from __future__ import annotations
 
 import json
-import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from yacs.config import CfgNode
 
+from transfer import gates
 from transfer.checkpoint import load_checkpoint, save_checkpoint
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.loader import Metadata, Record, training_batches
+from transfer.mapper import Sample
 from transfer.progress import progress
 
 LOG_PERIOD = 20  # iterations between two lines of log.jsonl, as in Detectron2
@@ -58,11 +60,13 @@ def train(
     directory: Path,
     seed: int,
     world: World,
+    micro_steps: int = 1,
 ) -> float:
     """Trains `model` to SOLVER.MAX_ITER from the newest checkpoint in `directory`; returns its seconds.
 
-    Raises Interrupted after a signal and FloatingPointError when training diverges, both with the last good
-    checkpoint on disk; TransferError for unusable data.
+    With `micro_steps` a process does the work of so many, one after the other (see `transfer.scaling`).
+    Raises Interrupted after a signal and FloatingPointError when training diverges, both on all processes
+    alike and with the last good checkpoint on disk; TransferError for unusable data and too little memory.
     """
     optimizer, scheduler = engine.solver(cfg, model)
     start, spent_s = _resume(engine, model, optimizer, scheduler, directory)
@@ -75,6 +79,7 @@ def train(
         wrapped = DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
     def save(iteration: int) -> None:
+        gates.refuse_weights(model, iteration - 1)  # they are the same on all ranks, so all stop here
         if world.main:
             state: dict[str, Any] = {
                 "model": engine.state(model),
@@ -84,37 +89,66 @@ def train(
             }
             save_checkpoint(directory, iteration, state)
 
-    data = training_batches(records, cfg, metadata, seed, start=start, rank=world.rank, world_size=world.size)
+    def backward(iteration: int, batches: Sequence[Sequence[Sample]]) -> dict[str, Tensor]:
+        """Gradients of the mean over all micro-steps of all processes; returns this process's mean losses."""
+        optimizer.zero_grad(set_to_none=True)
+        means: dict[str, Tensor] = {}
+        for micro, batch in enumerate(batches):
+            seed_iteration(seed, 0, iteration, micro * world.size + world.rank)
+            alone = micro + 1 < len(batches) and isinstance(wrapped, DistributedDataParallel)
+            with wrapped.no_sync() if alone else nullcontext():  # type: ignore[operator]
+                with autocast(cfg, world.device):
+                    losses = engine.losses(wrapped, batch)
+                parts = {name: loss.float() / len(batches) for name, loss in losses.items()}
+                torch.stack(list(parts.values())).sum().backward()
+            means = {name: means.get(name, 0) + part.detach() for name, part in parts.items()}
+        return means
+
+    data = training_batches(
+        records,
+        cfg,
+        metadata,
+        seed,
+        start=start,
+        rank=world.rank,
+        world_size=world.size,
+        micro_steps=micro_steps,
+    )
     last = cfg.SOLVER.MAX_ITER
+    batches = list(islice(data, micro_steps)) if start < last else []
+    gates.agree_on_input(gates.bad_input(chain(*batches)), start, world.size)
     with progress("train", last, start, quiet=not world.main) as advance, _stop_signals() as stop:
         for iteration in range(start, last):
-            seed_iteration(seed, 0, iteration, world.rank)
-            with autocast(cfg, world.device):
-                losses = engine.losses(wrapped, next(data))
-            total = torch.stack([loss.float() for loss in losses.values()]).sum()
-            value = float(total)
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"iteration {iteration}: {_culprits(losses)} not finite; lower SOLVER.BASE_LR"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            total.backward()
-            _check_gradients(model, iteration)
+            weights = gates.weights_norm(model, world.device)
+            try:
+                with gates.memory_advice(f"iteration {iteration}", "INPUT.MIN_SIZE_TRAIN"):
+                    losses = backward(iteration, batches)
+            except FloatingPointError as error:  # a proposal network found its predictions broken
+                gates.refuse_weights(model, iteration)
+                raise FloatingPointError(f"iteration {iteration}: {error}; {gates.ADVICE}") from None
+            done = iteration + 1
+            # The next input is looked at now, so that one agreement a step serves both.
+            batches = list(islice(data, micro_steps)) if done < last else []
+            bad = gates.bad_input(chain(*batches))
+            gradient = gates.gradients_norm(model, world.device)
+            step = gates.look(losses, gradient, weights, bool(bad), bool(stop), world.size)
+            if not step.good:
+                gates.refuse(step, iteration, model, losses, world.size)
             lr = scheduler.get_last_lr()[0]
             optimizer.step()
             scheduler.step()
-            advance(f"loss {value:.3f}")
-            if log and (iteration % LOG_PERIOD == 0 or iteration + 1 == last):
-                parts = {name: float(loss) for name, loss in losses.items()}
+            advance(f"loss {step.total:.3f}")
+            if log and (iteration % LOG_PERIOD == 0 or done == last):
                 time_s = time.monotonic() - began
-                log.write({"iteration": iteration, "total_loss": value, "lr": lr, "time_s": time_s} | parts)
-            done = iteration + 1
-            if stop or done % cfg.SOLVER.CHECKPOINT_PERIOD == 0 or done == last:
+                entry = {"iteration": iteration, "total_loss": step.total, "lr": lr, "time_s": time_s}
+                log.write(entry | step.losses)
+            if step.stop or step.bad_input or done % cfg.SOLVER.CHECKPOINT_PERIOD == 0 or done == last:
                 save(done)
-            if stop:
-                raise Interrupted(
-                    f"signal {signal.Signals(stop[0]).name} after iteration {done} of {last}; state saved"
-                )
+            if step.stop:
+                name = signal.Signals(stop[0]).name if stop else "to another process"
+                raise Interrupted(f"signal {name} after iteration {done} of {last}; state saved")
+            if step.bad_input:
+                gates.agree_on_input(bad, done, world.size)
     return time.monotonic() - began
 
 
@@ -129,20 +163,6 @@ def _resume(
     optimizer.load_state_dict(loaded.content["optimizer"])
     scheduler.load_state_dict(loaded.content["scheduler"])
     return loaded.iteration, loaded.content["time_s"]
-
-
-def _culprits(losses: dict[str, Tensor]) -> str:
-    bad = [f"{name} = {float(loss)}" for name, loss in losses.items() if not torch.isfinite(loss)]
-    return ", ".join(bad) or "the sum of the losses is"
-
-
-def _check_gradients(model: nn.Module, iteration: int) -> None:
-    """A finite loss can have a gradient that is not; it must not reach the weights."""
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    if torch.nn.utils.get_total_norm(list(gradients.values())).isfinite():
-        return
-    bad = next((name for name, g in gradients.items() if not g.isfinite().all()), "the total norm")
-    raise FloatingPointError(f"iteration {iteration}: gradient of {bad} not finite; lower SOLVER.BASE_LR")
 
 
 @contextmanager

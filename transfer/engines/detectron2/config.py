@@ -64,7 +64,8 @@ def _add_densepose(config: Detectron2Config) -> None:
         from densepose import add_densepose_config
     except ImportError as error:
         raise TransferError(
-            f"--engine detectron2: the DensePose project cannot be imported ({error}); put projects/DensePose of "
-            "the Detectron2 checkout on PYTHONPATH and install `av`, or take --engine torchvision"
+            f"--engine detectron2: the DensePose project cannot be imported ({error}); put "
+            "projects/DensePose of the Detectron2 checkout on PYTHONPATH and install `av`, or take "
+            "--engine torchvision"
         ) from None
     add_densepose_config(config)

@@ -1,0 +1,115 @@
+"""Other numbers of processes than the recipe's: the linear rule, or accumulation that keeps the batch.
+
+A recipe says in SOLVER.REFERENCE_WORLD_SIZE for how many GPUs its batch and schedule are (0: any number).
+The linear rule (Goyal et al., arXiv 1706.02677; Detectron2's `auto_scale_workers`) keeps the images of a
+process and moves batch, learning rate and schedule. Accumulation keeps all of these: the processes compute
+the reference's shares of a batch one after the other, and the mean of their gradients makes one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from yacs.config import CfgNode
+
+from transfer.errors import TransferError
+
+REFERENCE = "SOLVER.REFERENCE_WORLD_SIZE"
+# What the rule moves; a user who sets one of them has decided otherwise.
+SCALED = (
+    "SOLVER.IMS_PER_BATCH",
+    "SOLVER.BASE_LR",
+    "SOLVER.MAX_ITER",
+    "SOLVER.STEPS",
+    "SOLVER.WARMUP_ITERS",
+)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How a recipe meets the number of processes that it runs on."""
+
+    how: str  # "none" | "linear" | "accumulation" | "off"
+    reference: int  # processes that the recipe is written for; 0: it does not say
+    actual: int
+    micro_steps: int  # forward and backward passes of a process for one step of SGD
+    line: str  # for the user; empty where there is nothing to say
+    reason: str  # why a number is not the reference's; empty where nothing moved
+
+    def entry(self) -> dict[str, Any]:
+        """For the record."""
+        return {k: v for k, v in asdict(self).items() if k != "line"}
+
+
+def plan_scaling(
+    flat: Mapping[str, Any], processes: int, overridden: Iterable[str] = (), accumulate: bool = False
+) -> Scaling:
+    """What is to be done about a flat recipe on `processes` processes; TransferError where it cannot be."""
+    reference, batch = flat[REFERENCE], flat["SOLVER.IMS_PER_BATCH"]
+    if reference and batch % reference:
+        raise TransferError(
+            f"SOLVER.IMS_PER_BATCH {batch} is not a multiple of {REFERENCE} {reference}; change one"
+        )
+    if accumulate:
+        return _accumulation(flat, reference, processes)
+    if reference in (0, processes):
+        return Scaling("none", reference, processes, 1, "", "")
+    own = [key for key in SCALED if key in set(overridden)]
+    if own:
+        line = f"scaling: off, because {', '.join(own)} is overridden; batch {batch} on {processes} processes"
+        return Scaling("off", reference, processes, 1, line, "")
+    scaled = _batch(batch, reference, processes)
+    said = f"from {reference} to {processes} GPUs by the linear rule: batch {scaled} for the recipe's {batch}"
+    return Scaling("linear", reference, processes, 1, f"scaling: {said}", f"scaled {said}")
+
+
+def apply_scaling(cfg: CfgNode, scaling: Scaling, overridden: Iterable[str] = ()) -> CfgNode:
+    """A copy with the linear rule applied, as Detectron2's `auto_scale_workers` does; else `cfg` itself.
+
+    A checkpoint period that the user set (`overridden`) moves no number and stays his.
+    """
+    if scaling.how != "linear":
+        return cfg
+    scale = scaling.actual / scaling.reference
+    cfg = cfg.clone()
+    solver = cfg.SOLVER
+    solver.IMS_PER_BATCH = _batch(solver.IMS_PER_BATCH, scaling.reference, scaling.actual)
+    solver.BASE_LR = solver.BASE_LR * scale
+    for name in ("MAX_ITER", "WARMUP_ITERS"):
+        solver[name] = round(solver[name] / scale)
+    if "SOLVER.CHECKPOINT_PERIOD" not in set(overridden):
+        solver.CHECKPOINT_PERIOD = max(1, round(solver.CHECKPOINT_PERIOD / scale))
+    solver.STEPS = type(solver.STEPS)(round(step / scale) for step in solver.STEPS)
+    solver.REFERENCE_WORLD_SIZE = scaling.actual
+    return cfg
+
+
+def _batch(batch: int, reference: int, processes: int) -> int:
+    return round(batch * processes / reference)
+
+
+def _accumulation(flat: Mapping[str, Any], reference: int, processes: int) -> Scaling:
+    if reference == 0:
+        raise TransferError(
+            f"--accumulate: {REFERENCE} is 0: there are no GPUs to stand in for; set it, or go without"
+        )
+    if reference % processes:
+        raise TransferError(
+            f"--accumulate: {processes} processes cannot share the work of {reference}; take a divisor of it"
+        )
+    steps, images = reference // processes, flat["SOLVER.IMS_PER_BATCH"] // reference
+    if steps == 1:
+        return Scaling("none", reference, processes, 1, "", "")
+    said = f"{processes} GPUs for {reference}: {steps} micro-steps a step"
+    # With trained BN it is not the same step: the norms see fewer images at a time.
+    seen = images * processes
+    reason = f"accumulated, {said}, with BN statistics of {seen} images at a time" if _trains_bn(flat) else ""
+    return Scaling("accumulation", reference, processes, steps, f"scaling: accumulation, {said}", reason)
+
+
+def _trains_bn(flat: Mapping[str, Any]) -> bool:
+    semantic = flat["MODEL.META_ARCHITECTURE"] == "SemanticSegmentor"
+    head = flat["MODEL.SEM_SEG_HEAD.NORM"] if semantic else flat["MODEL.FPN.NORM"]
+    return any(norm.endswith("BN") and norm != "FrozenBN" for norm in (flat["MODEL.RESNETS.NORM"], head))
