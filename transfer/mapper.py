@@ -6,7 +6,6 @@ clipping, which objects are dropped); the random choices are a function of (seed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -74,7 +73,7 @@ def resized(height: int, width: int, shorter: int, longest: int) -> tuple[int, i
     return int(new_height + 0.5), int(new_width + 0.5)
 
 
-def _sample(record: dict[str, Any], channels: str, view: View, truth: dict[str, Sequence[Any]]) -> Sample:
+def _sample(record: dict[str, Any], channels: str, view: View, truth: dict[str, Any]) -> Sample:
     """The sample of one view; `truth` holds optional fields, one entry per object that is no crowd."""
     image = read_image(record).resize(view.new[::-1], Image.Resampling.BILINEAR)
     pixels = np.asarray(image)  # (H, W, 3) RGB
@@ -100,12 +99,10 @@ def _sample(record: dict[str, Any], channels: str, view: View, truth: dict[str, 
     )
 
 
-def _truth(
-    record: dict[str, Any], cfg: CfgNode, metadata: dict[str, Any], view: View
-) -> dict[str, Sequence[Any]]:
+def _truth(record: dict[str, Any], cfg: CfgNode, metadata: dict[str, Any], view: View) -> dict[str, Any]:
     """What the recipe's heads are trained on beside boxes, by field of Sample; a box recipe pays nothing."""
     annotations, source = _objects(record), record["file_name"]
-    truth: dict[str, Sequence[Any]] = {}
+    truth: dict[str, Any] = {}
     if cfg.MODEL.MASK_ON:
         truth["polygons"] = moved_masks(annotations, view, source)
     if cfg.MODEL.KEYPOINT_ON:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 from torch import Tensor
+
+from transfer.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Targets:
 
     boxes: Tensor  # (G, 4)
     classes: Tensor  # (G,)
-    polygons: list[list[np.ndarray]] | None = None
+    polygons: list[Shape] | None = None
     keypoints: Tensor | None = None  # (G, K, 3)
     densepose: list[dict[str, Tensor] | None] | None = None
 
