@@ -20,6 +20,7 @@ from converters.backbone import CheckpointError, load_backbone
 from results.store import save_record
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
+from transfer.datasets.own import make_own
 from transfer.datasets.registry import load_dataset
 from transfer.distributed import World, launch, pick_device
 from transfer.errors import TransferError
@@ -80,8 +81,11 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     device = pick_device(content["device"], content["num_processes"])
     cfg = unflatten(record["recipe"])
     root = Path(content["data_root"])
-    training = [load_dataset(name, root) for name in cfg.DATASETS.TRAIN]
-    test = load_dataset(cfg.DATASETS.TEST[0], root)
+    own = {
+        name: make_own(name, definition, root, "job.json") for name, definition in content["datasets"].items()
+    }
+    training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
+    test = load_dataset(cfg.DATASETS.TEST[0], root, own)
     found = "+".join(dataset.summary["sha256"] for dataset in [*training, test])
     if found != record["identity"]["data_sha256"]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")

@@ -52,6 +52,7 @@ def _run(cell: Cell, request: Request, device: str | None) -> int:
         "record": record,
         "backbone": None if backbone is None else str(backbone.absolute()),
         "data_root": str(request.data_root.absolute()),
+        "datasets": {name: own.to_json() for name, own in cell.own.items()},
         "directory": str(directory.absolute()),
         "output": str(request.output.absolute()),
         "engine": request.engine,

@@ -10,13 +10,23 @@ from typing import Any
 from yacs.config import CfgNode
 
 from benchmarks.environment import engine_version
+from benchmarks.errors import UsageError
 from benchmarks.inits import Init
-from benchmarks.suite import Suite
+from benchmarks.suite import Suite, miniature
 from results.record import record_id
 from results.store import find_record
-from transfer.config import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatten, load_recipe, recipe_sha256
+from transfer.config import (
+    NEUTRAL_KEYS,
+    RANDOM_MANIFEST,
+    apply_manifest,
+    flatten,
+    keys_of_user,
+    load_recipe,
+    recipe_sha256,
+)
 from transfer.datasets.base import Dataset
-from transfer.datasets.registry import load_dataset
+from transfer.datasets.own import OwnDataset, make_own
+from transfer.datasets.registry import dataset_names, load_dataset
 from transfer.errors import DataError, TransferError
 from transfer.rules import architecture
 
@@ -25,6 +35,10 @@ _CLASSES = {
     "detection": ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES"),
     "FCN": ("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
 }
+
+
+# What a recipe trains on, and the annotations that it takes.
+_TASKS = {"MODEL.MASK_ON": "segm", "MODEL.KEYPOINT_ON": "keypoints"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,7 @@ class Cell:
     cfg: CfgNode  # resolved, the manifest's facts included
     training: list[Dataset]
     test: Dataset
+    own: dict[str, OwnDataset]  # those of them that the user defined
     identity: dict[str, Any]
     not_comparable_because: list[str]
 
@@ -63,8 +78,25 @@ class Cell:
 
 def resolve(suite: Suite, request: Request) -> CfgNode:
     """The suite's recipe after `--smoke` and the overrides, before any backbone's facts."""
-    smoke = list(suite.smoke.items()) if request.smoke else []
-    return load_recipe(suite.recipe, [*smoke, *request.overrides])
+    changes = (suite.changes, f"{suite.where}: recipe")
+    if not request.smoke:
+        return load_recipe(suite.recipe, request.overrides, changes)
+    kind = architecture(flatten(load_recipe(suite.recipe, (), changes)))
+    return load_recipe(suite.recipe, [*miniature(suite, kind).items(), *request.overrides], changes)
+
+
+def own_datasets(suite: Suite, cfg: CfgNode) -> dict[str, OwnDataset]:
+    """The data sets that the suite's file defines, checked but for their content."""
+    where = f"{suite.where}: datasets"
+    own = {str(name): make_own(str(name), d, suite.file.parent, where) for name, d in suite.datasets.items()}
+    for name in own:
+        if name in dataset_names():
+            raise UsageError(f"{where}: {name} is the name of a public data set; choose another")
+        if name not in [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]:
+            raise UsageError(
+                f"{where}: {name} is not used; name it in the recipe's DATASETS.TRAIN or DATASETS.TEST"
+            )
+    return own
 
 
 def seeds(suite: Suite, request: Request) -> list[int]:
@@ -73,28 +105,50 @@ def seeds(suite: Suite, request: Request) -> list[int]:
     return [request.seed + trial for trial in range(trials)]
 
 
-def read_data(cfg: CfgNode, root: Path) -> tuple[list[Dataset], Dataset]:
+def read_data(cfg: CfgNode, root: Path, own: dict[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
     """Training sets and the test set of a recipe, checked."""
     if len(cfg.DATASETS.TEST) != 1:
         raise TransferError(f"DATASETS.TEST is {list(cfg.DATASETS.TEST)}; expected exactly one data set")
-    training = [load_dataset(name, root) for name in cfg.DATASETS.TRAIN]
-    test = load_dataset(cfg.DATASETS.TEST[0], root)
+    for name, dataset in own.items():
+        for key, task in _TASKS.items():
+            if flatten(cfg)[key] and task not in dataset.tasks:
+                raise DataError(
+                    f"{name}: {key} is true, but its tasks are {', '.join(dataset.tasks)}; "
+                    f"set {key}: false in the recipe, or annotate {task} and add it to the tasks"
+                )
+    training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
+    return training, load_dataset(cfg.DATASETS.TEST[0], root, own)
+
+
+def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNode:
+    """The recipe with the data's number of classes where it may `adapt`; else DataError if they differ."""
     flat = flatten(cfg)
     field, key = _CLASSES["FCN" if architecture(flat) == "FCN" else "detection"]
-    for dataset in [*training, test]:
+    for dataset in datasets:
         classes = dataset.metadata.get(field)
         if classes is None:
             raise DataError(f"{dataset.name} has no {field}: it is not for this recipe; change DATASETS")
-        if len(classes) != flat[key]:
+        if classes != datasets[0].metadata[field]:
+            raise DataError(
+                f"{datasets[0].name} and {dataset.name} have different classes or another order of them; "
+                "a suite needs one list"
+            )
+        if len(classes) != flat[key] and not adapt:
             raise DataError(f"{dataset.name} has {len(classes)} classes, {key} is {flat[key]}; override it")
-    return training, test
+    cfg = cfg.clone()
+    cfg.merge_from_list([key, len(datasets[0].metadata[field])])
+    return cfg
 
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:
     """The suite's cells in the order in which they run: all inits of a trial before the next trial."""
     cfg = resolve(suite, request)
-    training, test = read_data(cfg, request.data_root)
+    own = own_datasets(suite, cfg)
+    training, test = read_data(cfg, request.data_root, own)
     overridden = [key for key, _ in request.overrides]
+    said = {*overridden, *flatten(suite.changes), *keys_of_user(suite.recipe)}
+    adapt = bool(own) and not said & {key for _, key in _CLASSES.values()}
+    cfg = fit_classes(cfg, [*training, test], adapt)
     cells = []
     for trial, seed in enumerate(seeds(suite, request)):
         for init in inits:
@@ -112,7 +166,7 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
                 "seed": seed,
             }
             reasons = why_not_comparable(request)
-            cells.append(Cell(suite, init, trial, seed, complete, training, test, identity, reasons))
+            cells.append(Cell(suite, init, trial, seed, complete, training, test, own, identity, reasons))
     return cells
 
 

@@ -1,10 +1,11 @@
-"""Suites: a few plain lines of YAML each, checked on reading."""
+"""Suites: a few plain lines of YAML each, ours or the user's, checked on reading."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,20 @@ GROUPS = {
         *("cityscapes_instance", "cityscapes_semantic", "voc_semantic"),
     ]
 }
-FIELDS: dict[str, tuple[type, ...]] = {
-    "name": (str,),
+# Ours have all of REQUIRED and DEFAULTED; a user's file needs the first three lines only.
+REQUIRED: dict[str, tuple[type, ...]] = {"name": (str,), "recipe": (str, dict), "primary": (str,)}
+DEFAULTED: dict[str, tuple[type, ...]] = {
     "version": (int,),
-    "recipe": (str,),
     "reference": (str,),
-    "primary": (str,),
     "metrics": (list,),
     "trials": (int,),
     "smoke": (dict,),
 }
+OPTIONAL: dict[str, tuple[type, ...]] = {"datasets": (dict,)}
+FIELDS = REQUIRED | DEFAULTED | OPTIONAL
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it becomes a folder
+_METRIC = re.compile(r"[a-z_]+/[A-Za-z0-9_]+")
+_MINIATURE = {"C4": "c4", "DC5": "c4", "FPN": "fpn", "FCN": "fcn"}
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,19 @@ class Suite:
 
     name: str
     version: int
-    recipe: str
+    recipe: str  # one of ours, or the path of a user's
     reference: str
     primary: str
     metrics: list[str]
     trials: int
-    smoke: dict[str, Any]  # overrides that make the miniature
+    smoke: dict[str, Any] | None  # overrides that make the miniature; None: those of the architecture
+    changes: dict[str, Any] = field(default_factory=dict)  # the suite's own keys on top of its recipe
+    datasets: dict[str, Any] = field(default_factory=dict)  # the user's own, as written
+    file: Path = Path()
+
+    @property
+    def where(self) -> str:
+        return f"suite {self.file}"
 
 
 def suite_names() -> list[str]:
@@ -55,29 +67,117 @@ def suite_names() -> list[str]:
 
 
 def load_suites(names: Sequence[str]) -> list[Suite]:
-    """The suites of these names and groups, each once."""
-    return [load_suite(n) for n in dict.fromkeys(n for name in names for n in GROUPS.get(name, [name]))]
+    """The suites of these names, groups and files, each once; two of one name are an error."""
+    suites = [load_suite(n) for n in dict.fromkeys(n for name in names for n in GROUPS.get(name, [name]))]
+    seen: dict[str, Suite] = {}
+    for suite in suites:
+        if suite.name in seen:
+            raise UsageError(f"{suite.where}: name {suite.name} is also that of {seen[suite.name].file}")
+        seen[suite.name] = suite
+    return suites
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name; UsageError with the nearest names for an unknown one."""
+    """The suite of that name or in that file; UsageError with the nearest names for an unknown one."""
+    if name.endswith((".yaml", ".yml")):
+        suite = read_suite(Path(name))
+        if suite.name in suite_names() and not _ours(suite.file):
+            raise UsageError(f"{suite.where}: name {suite.name} is one of ours; choose another")
+        return suite
     if name not in suite_names():
         known = [*suite_names(), *GROUPS]
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
-        raise UsageError(f"--suite {name}: no such suite; nearest: {', '.join(near)} (see --list)")
+        raise UsageError(
+            f"--suite {name}: no such suite; nearest: {', '.join(near)} (see --list); yours is named by its "
+            "file, as in my_suite.yaml"
+        )
     return read_suite(SUITES / f"{name}.yaml")
 
 
 def read_suite(path: Path) -> Suite:
     """A suite file; UsageError with file and field."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or set(content) != set(FIELDS):
-        got = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise UsageError(f"suite {path}: expected exactly the fields {', '.join(FIELDS)}; got {got}")
-    for field, types in FIELDS.items():
-        if not isinstance(content[field], types):
-            raise UsageError(f"suite {path}: {field} is {content[field]!r}; expected a {types[0].__name__}")
-    return Suite(**content | {"smoke": _smoke(content["smoke"], path)})
+    content = _read(path)
+    unknown, missing = set(content) - set(FIELDS), set(REQUIRED) - set(content)
+    if unknown or missing:
+        what = [f"{name} is missing" for name in sorted(missing)]
+        for name in sorted(map(str, unknown)):
+            near = difflib.get_close_matches(name, FIELDS, n=1)
+            what.append(f"{name} is unknown{f' (did you mean {near[0]}?)' if near else ''}")
+        raise UsageError(f"suite {path}: {', '.join(what)}; the fields are {', '.join(FIELDS)}")
+    for name, value in content.items():
+        if not isinstance(value, FIELDS[name]) or isinstance(value, bool):
+            expected = " or a ".join(_WORDS[t] for t in FIELDS[name])
+            raise UsageError(f"suite {path}: {name} is {value!r}; expected a {expected}")
+    _check_values(content, path)
+    recipe, changes = _recipe(content["recipe"], path)
+    return Suite(
+        name=content["name"],
+        version=content.get("version", 1),
+        recipe=recipe,
+        reference=content.get("reference", f"written by the user in {path.name}"),
+        primary=content["primary"],
+        metrics=content.get("metrics", [content["primary"]]),
+        trials=content.get("trials", 1),
+        smoke=_smoke(content["smoke"], path) if "smoke" in content else None,
+        changes=changes,
+        datasets=content.get("datasets", {}),
+        file=path,
+    )
+
+
+def miniature(suite: Suite, architecture: str) -> dict[str, Any]:
+    """What --smoke overrides."""
+    return _shared(_MINIATURE[architecture]) if suite.smoke is None else suite.smoke
+
+
+_WORDS = {str: "text", int: "whole number", list: "list", dict: "mapping"}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"--suite {path}: no such file") from None
+    except OSError as error:
+        raise UsageError(f"--suite {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"suite {path}: not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise UsageError(
+            f"suite {path}:{line} no YAML ({getattr(error, 'problem', None) or error})"
+        ) from None
+    if not isinstance(content, dict):
+        raise UsageError(f"suite {path}: expected lines like `name: ...`, got {type(content).__name__}")
+    return content
+
+
+def _check_values(content: Mapping[str, Any], path: Path) -> None:
+    if not _NAME.fullmatch(content["name"]):
+        raise UsageError(f"suite {path}: name is {content['name']!r}; letters, digits, _ . - only")
+    for name in ("version", "trials"):
+        if content.get(name, 1) < 1:
+            raise UsageError(f"suite {path}: {name} is {content[name]}; expected 1 or more")
+    metrics = content.get("metrics", [content["primary"]])
+    for metric in [content["primary"], *metrics]:
+        if not isinstance(metric, str) or not _METRIC.fullmatch(metric):
+            raise UsageError(f"suite {path}: {metric!r} is no metric; expected one like bbox/AP or segm/AP50")
+    if content["primary"] not in metrics:
+        raise UsageError(f"suite {path}: primary {content['primary']} is not among the metrics")
+
+
+def _recipe(recipe: str | dict[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
+    """(the recipe's name or path, the keys on top of it); a path is relative to the suite's file."""
+    changes = dict(recipe) if isinstance(recipe, dict) else {}
+    base = changes.pop("_BASE_", None) if isinstance(recipe, dict) else recipe
+    if not isinstance(base, str):
+        raise UsageError(
+            f"suite {path}: recipe has no _BASE_; expected one of ours, as in _BASE_: coco_fpn_1x"
+        )
+    if base.endswith((".yaml", ".yml")):
+        base = str(path.parent / Path(base).expanduser())
+    return base, changes
 
 
 def _smoke(own: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -86,8 +186,16 @@ def _smoke(own: dict[str, Any], path: Path) -> dict[str, Any]:
     base = own.pop("_BASE_", None)
     if base is None:
         return own
-    file = SMOKE / f"{base}.yaml"
-    if not file.is_file():
+    if not (SMOKE / f"{base}.yaml").is_file():
         known = ", ".join(sorted(f.stem for f in SMOKE.glob("*.yaml")))
         raise UsageError(f"suite {path}: smoke _BASE_ {base!r} does not exist; ours are {known}")
-    return yaml.safe_load(file.read_text(encoding="utf-8")) | own
+    return _shared(base) | own
+
+
+def _shared(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((SMOKE / f"{name}.yaml").read_text(encoding="utf-8"))
+    return content
+
+
+def _ours(path: Path) -> bool:
+    return path.resolve().parent == SUITES.resolve()

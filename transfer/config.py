@@ -52,14 +52,19 @@ RANDOM_MANIFEST: dict[str, Any] = {
 NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS")
 
 
-def load_recipe(name: str | Path, overrides: Iterable[tuple[str, Any]] = ()) -> CfgNode:
-    """The resolved recipe: defaults, then the `_BASE_` chain, then the overrides in their order.
+def load_recipe(
+    name: str | Path,
+    overrides: Iterable[tuple[str, Any]] = (),
+    changes: tuple[Mapping[str, Any], str] = ({}, ""),
+) -> CfgNode:
+    """The resolved recipe: defaults, then the `_BASE_` chain, `changes` and the overrides in their order.
 
-    `name` is one of ours ("voc_c4") or a path of a user's YAML. Raises TransferError with file and key.
+    `name` is one of ours ("voc_c4") or a path of a user's YAML; `changes` are a suite's own keys and the
+    file that they stand in. Raises TransferError with file and key.
     """
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    path = _path(name)
     cfg = CfgNode(_read_yaml(RECIPES / "defaults.yaml"))
-    for layer, source in _layers(path):
+    for layer, source in [*((layer, file.name) for layer, file in _layers(path)), changes]:
         for key, value in flatten(layer).items():
             _set(cfg, key, value, source)
     for key, value in overrides:
@@ -115,9 +120,19 @@ def recipe_sha256(cfg: CfgNode) -> str:
     return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()
 
 
-def _layers(path: Path) -> list[tuple[dict[str, Any], str]]:
+def keys_of_user(name: str | Path) -> set[str]:
+    """The keys that a user's recipe files set; ours are not among them."""
+    own = [layer for layer, file in _layers(_path(name)) if file.resolve().parent != RECIPES.resolve()]
+    return {key for layer in own for key in flatten(layer)}
+
+
+def _path(name: str | Path) -> Path:
+    return Path(name) if str(name).endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+
+
+def _layers(path: Path) -> list[tuple[dict[str, Any], Path]]:
     """The `_BASE_` chain, oldest first, each layer with the file it came from."""
-    chain: list[tuple[dict[str, Any], str]] = []
+    chain: list[tuple[dict[str, Any], Path]] = []
     seen: set[Path] = set()
     current: Path | None = path
     while current is not None:
@@ -126,9 +141,15 @@ def _layers(path: Path) -> list[tuple[dict[str, Any], str]]:
         seen.add(current.resolve())
         layer = _read_yaml(current)
         base = layer.pop("_BASE_", None)
-        chain.append((layer, current.name))
-        current = None if base is None else current.parent / base
+        chain.append((layer, current))
+        current = None if base is None else _base(current, str(base))
     return chain[::-1]
+
+
+def _base(path: Path, base: str) -> Path:
+    """The file that `_BASE_` in `path` names: one beside it, or one of ours, with or without its ending."""
+    beside = path.parent / base
+    return beside if beside.is_file() else RECIPES / f"{base.removesuffix('.yaml')}.yaml"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -74,29 +74,37 @@ def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
     layout = (source.json, f"{source.images}/*.jpg")
     path = need(root / source.json, name, root, layout)
     folder = need(root / source.images, name, root, layout)
-    keypoints, densepose = "keypoints" in source.tasks, "densepose" in source.tasks
+    return read_files(name, path, folder, root, source.tasks, findings)
+
+
+def read_files(
+    name: str, path: Path, folder: Path, root: Path, tasks: tuple[str, ...], findings: Findings
+) -> Dataset:
+    """Reads the COCO file `path`, its images in `folder`; predictions are scored for `tasks`."""
+    keypoints, densepose = "keypoints" in tasks, "densepose" in tasks
+    masks = tasks != ("bbox",)  # the only files that may lack them
 
     def new() -> Collector:
-        return Collector(num_keypoints=len(NAMES) if keypoints else 0, densepose=densepose)
+        return Collector(num_keypoints=len(NAMES) if keypoints else 0, masks=masks, densepose=densepose)
 
     collector, rest, data = read_chunked(path, "annotations", new)
     file = path.name
     if data.startswith(BOM):
         says = "begins with one; some readers refuse that"
         findings.oddity("byte-order-mark", file, "", "file", None, says)
-    sloppy = "minival" in name  # and valminusminival
+    sloppy = name in SOURCES and "minival" in name  # and valminusminival
     images = read_images(
         rest.get("images"), folder, file, findings, name_of=_file_name, extra=(), sloppy=sloppy
     )
     categories = read_categories(rest.get("categories"), file, findings)
     explain(collector, file, findings)
     table = collector.table()
-    fit = check_table(table, images, [c["id"] for c in categories], file, findings)
+    fit = check_table(table, images, [c["id"] for c in categories], file, findings, masks)
     if densepose:
         fit &= check_densepose(table, file, findings)
     metadata: dict[str, Any] = {
         "evaluator": "densepose" if densepose else "coco",
-        "tasks": list(source.tasks),
+        "tasks": list(tasks),
         "thing_classes": [c["name"] for c in categories],
         "thing_dataset_id_to_contiguous_id": {c["id"]: i for i, c in enumerate(categories)},
         "json_file": str(path),

@@ -51,7 +51,8 @@ def _explain_one(a: dict[str, Any], record: str, file: str, collector: Collector
         _explain_numbers(a, "keypoints", 3 * collector.num_keypoints, record, file, findings)
     if a.get("ignore"):
         findings.error("ignore-flag", file, record, "ignore", a["ignore"], "not part of COCO; use iscrowd")
-    _explain_shape(a, record, file, findings)
+    if collector.masks:
+        _explain_shape(a, record, file, findings)
 
 
 def _explain_numbers(
@@ -73,7 +74,8 @@ def _explain_numbers(
 
 def _explain_shape(a: dict[str, Any], record: str, file: str, findings: Findings) -> None:
     if "segmentation" not in a:
-        findings.error("missing-field", file, record, "segmentation", None, "missing")
+        says = "missing; a data set of boxes alone says so (tasks: [bbox])"
+        findings.error("missing-field", file, record, "segmentation", None, says)
         return
     shape = a["segmentation"]
     if isinstance(shape, dict):

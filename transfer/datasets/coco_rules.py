@@ -54,10 +54,15 @@ class _Judge:
 
 
 def check_table(
-    table: Table, images: Images, category_ids: list[int], file: str, findings: Findings
+    table: Table,
+    images: Images,
+    category_ids: list[int],
+    file: str,
+    findings: Findings,
+    masks: bool = True,
 ) -> np.ndarray:
     """Judges all annotations; returns (N,) bool: those fit for training (an odd one may not be, and is
-    counted).
+    counted). Without `masks` a box is enough.
     """
     rows, judge = table.rows, _Judge(table, file, findings, images.sloppy)
 
@@ -76,7 +81,9 @@ def check_table(
     judge.say("unknown-category", ~listed, "category_id", field("category_id"), says)
     judge.say("bad-flag", (rows["iscrowd"] | 1) != 1, "iscrowd", field("iscrowd"), "must be 0 or 1")
     size = images.sizes(rows["image_id"], known)
-    good = known & listed & _check_boxes(judge, size, known) & _check_shapes(judge, size, known)
+    good = known & listed & _check_boxes(judge, size, known)
+    if masks:
+        good &= _check_shapes(judge, size, known)
     if table.keypoints is not None:
         _check_keypoints(judge, size, known)
     return good

@@ -63,11 +63,13 @@ class Collector:
     """The sink of `read_chunked`: packs well-typed annotations, keeps the others aside to be explained.
 
     num_keypoints is the length of the keypoints list divided by three, or 0 for files without keypoints;
-    crowds says whether `iscrowd` is a field of the format (LVIS has none).
+    crowds says whether `iscrowd` is a field of the format (LVIS has none); without `masks` whatever stands
+    in `segmentation` is not looked at, and it may be absent.
     """
 
     num_keypoints: int = 0
     crowds: bool = True
+    masks: bool = True
     densepose: bool = False
     bad: list[tuple[int, Any]] = field(default_factory=list)
     _rows: bytearray = field(default_factory=bytearray)
@@ -95,7 +97,7 @@ class Collector:
                 )
                 if a.get("ignore"):
                     raise ValueError
-                shape = a["segmentation"]
+                shape = a["segmentation"] if self.masks else ()
                 if isinstance(shape, dict):
                     _check_rle(shape)
                     self._rle[n] = shape

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
 from transfer.datasets import cityscapes, coco, lvis, semantic, voc
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.findings import Findings
+from transfer.datasets.own import OwnDataset, read_own
 from transfer.errors import DataError
 
 SPECS: dict[str, Spec] = {
@@ -32,14 +34,17 @@ def describe_layout(name: str) -> str:
     return "\n".join(_spec(name).layout)
 
 
-def load_dataset(name: str, root: Path) -> Dataset:
-    """Reads and checks one data set.
+def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset:
+    """Reads and checks one data set; `own` are the user's, by name.
 
     Raises DataError for an unknown name (nearest names offered), missing folders (what is expected where)
     and any annotation that breaks a rule (file, record, field, value, rule).
     """
     findings = Findings()
-    dataset = read_dataset(name, root, findings)
+    if own and name in own:
+        dataset = read_own(name, own[name], findings)
+    else:
+        dataset = read_dataset(name, root, findings)
     findings.stop_on_error(name)
     return dataset
 
