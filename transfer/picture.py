@@ -1,4 +1,4 @@
-"""A picture of a few test images with true and predicted boxes, to see at a glance what the numbers mean."""
+"""A picture of a few test images with truth and predictions, to see at a glance what the numbers mean."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from boltons.fileutils import atomic_save
 from PIL import Image
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.semantic import IGNORE, read_class_map, voc_palette
 from transfer.evaluation.prediction import Prediction
 
 SHOWN_SCORE = 0.5
+_BOX_LEGEND = f"truth dashed white, predictions above {SHOWN_SCORE} in colour"
+_TINT = 0.6  # how much of a class's colour covers the image
 
 
 def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path, count: int = 8) -> None:
-    """Draws `count` images spread over the set: truth dashed in white, predictions above 0.5 in colour."""
+    """Draws `count` images spread over the set.
+
+    Boxes: truth dashed in white, predictions above 0.5 in colour. Class maps: truth left, prediction right.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no global state, no display
     from matplotlib.figure import Figure
 
@@ -27,13 +33,20 @@ def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path
     figure = Figure(figsize=(3 * columns, 3.2 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    semantic = "sem_seg" in dataset.metadata.get("tasks", ())
     by_id = {prediction.image_id: prediction for prediction in predictions}
     for axis in axes:
         axis.axis("off")
     for axis, index in zip(axes, chosen, strict=False):
         record = dataset.records[index]
-        _draw(axis, record, by_id.get(record["image_id"]), dataset.metadata["thing_classes"])
-    figure.suptitle(f"{dataset.name}: truth dashed white, predictions above {SHOWN_SCORE} in colour")
+        axis.set_title(str(record["image_id"]), fontsize=7)
+        prediction = by_id.get(record["image_id"])
+        if semantic:
+            _draw_class_maps(axis, record, prediction, dataset.metadata["sem_seg_encoding"])
+        else:
+            _draw(axis, record, prediction, dataset.metadata["thing_classes"])
+    legend = "truth left, prediction right" if semantic else _BOX_LEGEND
+    figure.suptitle(f"{dataset.name}: {legend}")
     with atomic_save(str(path), overwrite_part=True) as file:
         figure.savefig(file, format="png", dpi=100)
 
@@ -41,7 +54,6 @@ def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path
 def _draw(axis: Any, record: dict[str, Any], prediction: Prediction | None, classes: Sequence[str]) -> None:
     with Image.open(record["file_name"]) as image:
         axis.imshow(np.asarray(image.convert("RGB")))
-    axis.set_title(str(record["image_id"]), fontsize=7)
     for annotation in record["annotations"]:
         _box(axis, annotation["bbox"], "white", "", dashed=True)
     if prediction is None:
@@ -49,6 +61,22 @@ def _draw(axis: Any, record: dict[str, Any], prediction: Prediction | None, clas
     for box, score, label in zip(prediction.boxes, prediction.scores, prediction.classes, strict=True):
         if score >= SHOWN_SCORE:
             _box(axis, box, f"C{int(label) % 10}", f"{classes[int(label)]} {score:.2f}")
+
+
+def _draw_class_maps(axis: Any, record: dict[str, Any], prediction: Prediction | None, encoding: str) -> None:
+    with Image.open(record["file_name"]) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    maps = [read_class_map(record["sem_seg_file_name"], encoding)]
+    if prediction is not None and prediction.sem_seg is not None:
+        maps.append(prediction.sem_seg)
+    axis.imshow(np.concatenate([_tinted(pixels, classes) for classes in maps], axis=1))
+
+
+def _tinted(pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: the image in the colours of its (H, W) classes; ignored pixels stay as they are."""
+    colours = np.array(voc_palette(), np.float32).reshape(-1, 3)[classes]
+    tint = np.where(classes == IGNORE, 0, _TINT)[:, :, None]
+    return (pixels * (1 - tint) + colours * tint).astype(np.uint8)
 
 
 def _box(axis: Any, box: Sequence[float], colour: str, text: str, dashed: bool = False) -> None:
