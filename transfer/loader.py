@@ -49,12 +49,27 @@ def _is_semantic(cfg: CfgNode) -> bool:
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
-    """The records that training may draw: without images that have no object, where the recipe says so."""
-    if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
-        records = [r for r in records if any(not a.get("iscrowd", 0) for a in r["annotations"])]
-    if not records:
-        raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has an object")
-    return list(records)
+    """The records that training may draw, by Detectron2's two rules: an object where the recipe filters empty
+    images, and labelled keypoints, those of crowds included, where it trains a keypoint head.
+    """
+    keypoints = cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE if cfg.MODEL.KEYPOINT_ON else 0
+    objects = cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
+    kept = [
+        r for r in records if (not objects or _has_object(r)) and (not keypoints or _labelled(r) >= keypoints)
+    ]
+    if not kept:
+        needed = f"{keypoints} labelled keypoints" if keypoints else "an object"
+        raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has {needed}")
+    return kept
+
+
+def _has_object(record: Record) -> bool:
+    return any(not a.get("iscrowd", 0) for a in record["annotations"])
+
+
+def _labelled(record: Record) -> int:
+    """The number of keypoints with visibility 1 or 2."""
+    return sum(v > 0 for a in record["annotations"] for v in a.get("keypoints", ())[2::3])
 
 
 def training_batches(

@@ -17,7 +17,7 @@ class Targets:
 
     boxes: Tensor  # (G, 4)
     classes: Tensor  # (G,)
-    polygons: list[Shape] | None = None
+    polygons: Sequence[Shape] | None = None
     keypoints: Tensor | None = None  # (G, K, 3)
     densepose: list[dict[str, Tensor] | None] | None = None
 
