@@ -9,13 +9,17 @@ import detectron2
 import torch
 from detectron2.modeling import SemanticSegmentor, build_model
 from detectron2.solver import build_lr_scheduler, build_optimizer
-from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.detectron2 import backbones, heads, semantic  # noqa: F401  # registers what recipes name
+from transfer.engines.detectron2 import (
+    backbones,  # noqa: F401  # registers what recipes name
+    convert,
+    heads,  # noqa: F401  # the same
+    semantic,
+)
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.evaluation.prediction import Prediction
 from transfer.mapper import Sample
@@ -57,23 +61,16 @@ class Detectron2Engine:
     def predict(self, model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
         if isinstance(model, SemanticSegmentor):
             return semantic.predict(model, batch)
-        found = [output["instances"].to("cpu") for output in model([_input(sample) for sample in batch])]
+        found = [output["instances"] for output in model([_input(sample) for sample in batch])]
         return [
-            Prediction(
-                sample.image_id,
-                instances.pred_boxes.tensor.numpy(),
-                instances.scores.numpy(),
-                instances.pred_classes.numpy(),
-            )
+            Prediction(sample.image_id, **convert.output_fields(instances))
             for sample, instances in zip(batch, found, strict=True)
         ]
 
 
 def _input(sample: Sample) -> dict[str, Any]:
     """Detectron2's model input format; the model moves it to its device."""
-    instances = Instances(tuple(sample.image.shape[-2:]))
-    instances.gt_boxes = Boxes(sample.boxes)
-    instances.gt_classes = sample.classes
+    instances = convert.instances_of(sample)
     return {"image": sample.image, "height": sample.height, "width": sample.width, "instances": instances}
 
 
