@@ -3,31 +3,74 @@
 One epoch is one permutation; epochs follow each other without end, as in Detectron2's TrainingSampler. With
 aspect grouping a batch holds images of one orientation, which saves padding: an image waits in its
 orientation's bucket until the bucket is full. No state is kept: to resume, the order is replayed and skipped.
+
+Repeat factors (LVIS paper, arXiv 1908.03195v2, appendix B.2) show images of rare categories more than once an
+epoch, as Detectron2's RepeatFactorTrainingSampler does. Copy k of image i has the number i + k * images, so
+that copies within an epoch are augmented differently.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-Item = tuple[int, int]  # (epoch, index of the record)
+Item = tuple[int, int]  # (epoch, number); the record's index is number modulo the number of images
 
 
 def batches(
-    num_images: int, batch_size: int, seed: int, wide: Sequence[bool] | None = None
+    num_images: int,
+    batch_size: int,
+    seed: int,
+    wide: Sequence[bool] | None = None,
+    factors: np.ndarray | None = None,
 ) -> Iterator[list[Item]]:
-    """Endless batches of (epoch, index). `wide[i]`: is image i wider than high; None: no grouping."""
+    """Endless batches of (epoch, number).
+
+    `wide[i]`: is image i wider than high; None: no grouping. `factors[i]`: how often image i comes in an epoch
+    on average, at least 1; None: once.
+    """
     buckets: dict[bool, list[Item]] = {False: [], True: []}
     for epoch in itertools.count():
-        order = np.random.default_rng([seed, epoch]).permutation(num_images)
-        for index in order.tolist():
-            bucket = buckets[wide[index] if wide is not None else False]
-            bucket.append((epoch, index))
+        rng = np.random.default_rng([seed, epoch])
+        numbers = _numbers(num_images, factors, rng)
+        for number in numbers[rng.permutation(len(numbers))].tolist():
+            bucket = buckets[wide[number % num_images] if wide is not None else False]
+            bucket.append((epoch, number))
             if len(bucket) == batch_size:
                 yield bucket.copy()
                 bucket.clear()
+
+
+def _numbers(num_images: int, factors: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    """The numbers of one epoch in ascending order; a fraction of a repeat is one more copy by chance."""
+    if factors is None:
+        return np.arange(num_images)
+    whole = np.floor(factors).astype(np.int64)
+    copies = whole + (rng.random(num_images) < factors - whole)
+    return np.concatenate([np.flatnonzero(copies > k) + k * num_images for k in range(copies.max())])
+
+
+def repeat_factors(categories: Iterable[Iterable[int]], threshold: float) -> np.ndarray:
+    """(images,) float64: the factor of each image from the categories of its objects, read once.
+
+    A category in the fraction f of the images has max(1, sqrt(threshold / f)); an image the greatest of its
+    categories, and 1 without any.
+    """
+    images: list[int] = []
+    present: list[int] = []
+    count = 0
+    for of_image in categories:
+        distinct = set(of_image)
+        images.extend([count] * len(distinct))
+        present.extend(distinct)
+        count += 1
+    kinds = np.array(present, np.int64)
+    frequency = np.bincount(kinds) / count
+    factors = np.ones(count)
+    np.maximum.at(factors, np.array(images, np.int64), np.sqrt(threshold / frequency[kinds]))
+    return factors
 
 
 def share(batch: list[Item], rank: int, world_size: int) -> list[Item]:

@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 from yacs.config import CfgNode
 
-from transfer.batches import Item, batches, share
+from transfer.batches import Item, batches, repeat_factors, share
 from transfer.config import flatten
 from transfer.errors import DataError
 from transfer.mapper import Sample, evaluation_sample, training_sample
@@ -91,7 +91,11 @@ def training_batches(
     if size % parts:
         raise DataError(f"SOLVER.IMS_PER_BATCH {size} is not a multiple of the {parts} processes; change one")
     wide = [r["width"] > r["height"] for r in records] if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None
-    order = itertools.islice(batches(len(records), size, seed, wide), start, None)
+    factors = None
+    if cfg.DATALOADER.SAMPLER_TRAIN == "RepeatFactorTrainingSampler":
+        categories = ((a["category_id"] for a in record["annotations"]) for record in records)
+        factors = repeat_factors(categories, cfg.DATALOADER.REPEAT_THRESHOLD)
+    order = itertools.islice(batches(len(records), size, seed, wide, factors), start, None)
     local = (share(batch, m * world_size + rank, parts) for batch in order for m in range(micro_steps))
     return iter(_loader(_Training(records, cfg, metadata, seed), cfg, batch_sampler=local))
 
