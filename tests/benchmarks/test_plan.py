@@ -16,7 +16,7 @@ from benchmarks.errors import UsageError
 from benchmarks.inits import Init, open_init
 from benchmarks.plan import Request, make_cells, seeds
 from benchmarks.run import main
-from benchmarks.suite import SUITES, load_suite, read_suite, suite_names
+from benchmarks.suite import load_suite, suite_names
 from tests.conftest import ROOT, Run
 from transfer.config import load_recipe
 from transfer.datasets.registry import dataset_names
@@ -42,22 +42,10 @@ def test_every_suite_is_whole(name: str) -> None:
     suite = load_suite(name)
     assert suite.name == name
     assert suite.primary in suite.metrics
+    assert suite.smoke is not None
     for overrides in ([], list(suite.smoke.items())):
         cfg = load_recipe(suite.recipe, overrides)
         assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(dataset_names())
-
-
-def test_suite_files_are_checked(tmp_path: Path) -> None:
-    path = tmp_path / "x.yaml"
-    content = (SUITES / "voc_c4.yaml").read_text()
-    for changed, message in [
-        (content.replace("trials: 5", "trials: five"), "trials is 'five'; expected a int"),
-        (content.replace("trials: 5\n", ""), "expected exactly the fields"),
-        (content + "extra: 1\n", "expected exactly the fields"),
-    ]:
-        path.write_text(changed)
-        with pytest.raises(UsageError, match=message):
-            read_suite(path)
 
 
 def test_the_identity_changes_with_what_moves_numbers_and_nothing_else(
