@@ -6,6 +6,7 @@ clipping, which objects are dropped); the random choices are a function of (seed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -16,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from yacs.config import CfgNode
 
+from transfer.densepose_sample import densepose_targets, load_symmetry
 from transfer.errors import DataError
 from transfer.geometry import View
 from transfer.shapes import Shape, is_empty, moved_keypoints, moved_masks
@@ -32,7 +34,7 @@ class Sample:
     height: int  # of the original image
     width: int
     # What only some tasks have; None elsewhere and at test time.
-    polygons: list[Shape] | None = None  # N objects: polygons, or run lengths where the record has those
+    polygons: Sequence[Shape] | None = None  # N objects: polygons, or run lengths where the record has those
     keypoints: Tensor | None = None  # (N, K, 3) float32: x, y, visibility 0, 1 or 2
     densepose: list[dict[str, Tensor] | None] | None = None  # N; None: not annotated (see `densepose_sample`)
     class_map: Tensor | None = None  # (H, W) uint8, classes of semantic segmentation, 255 ignored
@@ -107,6 +109,9 @@ def _truth(record: dict[str, Any], cfg: CfgNode, metadata: dict[str, Any], view:
         truth["polygons"] = moved_masks(annotations, view, source)
     if cfg.MODEL.KEYPOINT_ON:
         truth["keypoints"] = torch.from_numpy(moved_keypoints(annotations, view, metadata, source))
+    if cfg.MODEL.DENSEPOSE_ON:
+        symmetry = load_symmetry(metadata["data_root"]) if view.flip else None
+        truth["densepose"] = densepose_targets(annotations, symmetry)
     return truth
 
 

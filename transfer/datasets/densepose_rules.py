@@ -13,7 +13,7 @@ from transfer.datasets.rle import run_lengths
 PARTS = 24  # surface patches, numbered from 1
 MASKS = 14  # coarse body parts
 FRAME = 256
-_POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
+POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
 
 
 def check_densepose(table: Table, file: str, findings: Findings) -> np.ndarray:
@@ -32,17 +32,17 @@ def check_densepose(table: Table, file: str, findings: Findings) -> np.ndarray:
 
 def _points(fields: dict[str, Any], record: str, file: str, findings: Findings) -> np.ndarray | None:
     """(5, P) x, y, I, U, V, or None after reporting why not."""
-    missing = [key for key in _POINT_KEYS if key not in fields]
+    missing = [key for key in POINT_KEYS if key not in fields]
     if missing:
         findings.error("densepose-missing", file, record, missing[0], None, "missing beside dp_x")
         return None
     try:
-        lengths = [len(fields[key]) for key in _POINT_KEYS]
+        lengths = [len(fields[key]) for key in POINT_KEYS]
         if len(set(lengths)) > 1 or not lengths[0]:
             says = "must be of equal length and not empty"
             findings.error("densepose-length", file, record, "dp_x, dp_y, dp_I, dp_U, dp_V", lengths, says)
             return None
-        return np.array([fields[key] for key in _POINT_KEYS], float)
+        return np.array([fields[key] for key in POINT_KEYS], float)
     except (TypeError, ValueError):
         findings.error("densepose-type", file, record, "dp_*", None, "must be lists of numbers")
         return None

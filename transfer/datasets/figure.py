@@ -90,7 +90,21 @@ def draw_figure(
     _capsule(
         figure, 24, nose + np.array([0.005 * w, -0.01 * h]), nose + np.array([0.03 * w, 0.02 * h]), 0.085 * h
     )
+    _split_head(figure)
     return figure
+
+
+def _split_head(figure: Figure) -> None:
+    """Patch 23 for the right half of the head (left in the image), with U downwards and V across.
+
+    The mirror of patch 23 is 24: a head of one patch would have two truths once training images are flipped.
+    """
+    rows, columns = np.nonzero(figure.part == 24)
+    if len(rows):
+        top, left = rows.min(), columns.min()
+        figure.uv[0][rows, columns] = (rows - top + 0.5) / (rows.max() - top + 1)
+        figure.uv[1][rows, columns] = across = 1 - (columns - left + 0.5) / (columns.max() - left + 1)
+        figure.part[rows[across > 0.5], columns[across > 0.5]] = 23
 
 
 def _capsule(figure: Figure, patch: int, a: np.ndarray, b: np.ndarray, radius: float) -> None:

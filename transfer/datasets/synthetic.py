@@ -23,7 +23,7 @@ from transfer.datasets.synthetic_voc import write_voc_kit
 from transfer.errors import DataError
 
 MARKER = "synthetic.json"
-VERSION = 1  # raise it whenever the same parameters would give other files
+VERSION = 2  # raise it whenever the same parameters would give other files
 
 
 @dataclass(frozen=True)

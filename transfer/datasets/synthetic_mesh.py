@@ -1,12 +1,13 @@
-"""A generated body surface for the DensePose metric: 24 square patches of 20 vertices with geodesic
-distances.
+"""A generated body surface for DensePose: 24 square patches of 20 vertices with geodesic distances, and its
+mirror.
 
-It stands in for the published SMPL files, whose place it takes under the data root:
-`densepose/geodesics.npz`.
+It stands in for the published files under the data root: `densepose/geodesics.npz` for the three of SMPL, and
+`densepose/UV_symmetry_transforms.mat` under its own name and in its own layout.
 """
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,27 @@ def make_mesh() -> dict[str, np.ndarray]:
     }
 
 
+def make_symmetry() -> dict[str, np.ndarray]:
+    """U_transforms, V_transforms: (1, 24) objects, tables (256, 256) indexed by row 255 v and column 255 u.
+
+    On `figure`'s people U runs along a limb and V across it: a mirror leaves U and reverses V.
+    """
+    ramp = np.arange(256, dtype=np.float32) / 255
+    tables = {"U_transforms": np.tile(ramp, (256, 1)), "V_transforms": np.tile(1 - ramp[:, None], (1, 256))}
+    out = {}
+    for name, table in tables.items():
+        out[name] = np.empty((1, 24), object)
+        out[name][0, :] = [table] * 24
+    return out
+
+
 def write_mesh_folder(folder: Path) -> None:
-    """Writes geodesics.npz into `folder`."""
+    """Writes geodesics.npz and UV_symmetry_transforms.mat into `folder`."""
+    from scipy.io import savemat
+
     folder.mkdir(parents=True)
     np.savez_compressed(folder / "geodesics.npz", **make_mesh())  # type: ignore[arg-type]
+    buffer = io.BytesIO()
+    savemat(buffer, make_symmetry(), do_compression=True)
+    header = b"MATLAB 5.0 MAT-file, synthetic".ljust(116)  # scipy writes the time of day there
+    (folder / "UV_symmetry_transforms.mat").write_bytes(header + buffer.getvalue()[116:])

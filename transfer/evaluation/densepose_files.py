@@ -5,9 +5,8 @@ each).
 from __future__ import annotations
 
 import base64
-import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from transfer.datasets.base import Dataset
 from transfer.errors import DataError
 from transfer.evaluation.detections import detections
 from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.surface import PackedSurface
 
 FILE = "densepose_results.json"
 
@@ -67,20 +67,12 @@ def read_densepose(dataset: Dataset, directory: Path) -> list[Prediction]:
     return predictions
 
 
-def _encode(surface: dict[str, np.ndarray]) -> str:
-    from PIL import Image
-
-    uv = np.clip(surface["uv"] * 255.0, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(np.dstack([surface["labels"], uv[0], uv[1]])).save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+def _encode(surface: Mapping[str, np.ndarray]) -> str:
+    packed = surface if isinstance(surface, PackedSurface) else PackedSurface.pack(**surface)
+    return base64.b64encode(packed.png).decode()
 
 
-def _decode(text: str) -> dict[str, np.ndarray]:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
-        pixels = np.array(image.convert("RGB"))
-    # A hair above k / 255, so that it comes back to k when it is cut to eight bits again.
-    uv = (pixels[:, :, 1:].astype(float) + 0.001) / 255.0
-    return {"labels": pixels[:, :, 0], "uv": np.clip(uv, 0, 1).transpose(2, 0, 1)}
+def _decode(text: str) -> PackedSurface:
+    packed = PackedSurface(base64.b64decode(text, validate=True))
+    packed["labels"]  # an unreadable one is found now
+    return packed

@@ -29,7 +29,8 @@ def similarities(gt: Any, dt: Any, mesh: Surface) -> dict[tuple[int, int], dict[
     for key in people.keys() & found.keys():
         size = gt.imgs[key[0]]["height"], gt.imgs[key[0]]["width"]
         ranks = np.argsort([-d["score"] for d in found[key]], kind="mergesort")[:MAX_DETECTIONS]
-        ranked = [found[key][i] for i in ranks]
+        # Decoded here, once for all people of the image.
+        ranked = [{**found[key][i], "densepose": dict(found[key][i]["densepose"])} for i in ranks]
         crowd = [int(g["iscrowd"]) for g in people[key]]
         gps = np.zeros((len(ranked), len(people[key])))
         for j, g in enumerate(people[key]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,8 @@ class Prediction:
         from 0.
     masks: N COCO run-length dicts {"size": [H, W], "counts": bytes or str} (see `evaluation.masks.encode`).
     keypoints: (N, K, 3) float32, x, y, score.
-    densepose: N dicts {"labels": (h, w) uint8 part 0..24, "uv": (2, h, w) float32 in [0, 1]} over the
-        rounded box.
+    densepose: N mappings {"labels": (h, w) uint8 part 0..24, "uv": (2, h, w) float32 in [0, 1]} over the
+        box, w and h cut to integers and at least 1 (see `evaluation.surface`).
     sem_seg: (H, W) integer class map, for the semantic tasks; boxes, scores and classes are then empty.
     """
 
@@ -34,7 +34,7 @@ class Prediction:
     classes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     masks: Sequence[dict[str, Any]] | None = None
     keypoints: np.ndarray | None = None
-    densepose: Sequence[dict[str, np.ndarray]] | None = None
+    densepose: Sequence[Mapping[str, np.ndarray]] | None = None
     sem_seg: np.ndarray | None = None
 
     def __len__(self) -> int:

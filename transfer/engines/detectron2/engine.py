@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 from transfer.engines.detectron2 import (
     backbones,  # noqa: F401  # registers what recipes name
     convert,
+    densepose,
     heads,  # noqa: F401  # the same
     semantic,
 )
@@ -63,7 +64,11 @@ class Detectron2Engine:
             return semantic.predict(model, batch)
         found = [output["instances"] for output in model([_input(sample) for sample in batch])]
         return [
-            Prediction(sample.image_id, **convert.output_fields(instances))
+            Prediction(
+                sample.image_id,
+                **convert.output_fields(instances),
+                densepose=densepose.surfaces(instances),
+            )
             for sample, instances in zip(batch, found, strict=True)
         ]
 
@@ -71,6 +76,8 @@ class Detectron2Engine:
 def _input(sample: Sample) -> dict[str, Any]:
     """Detectron2's model input format; the model moves it to its device."""
     instances = convert.instances_of(sample)
+    if sample.densepose is not None:
+        densepose.add_targets(instances, sample)
     return {"image": sample.image, "height": sample.height, "width": sample.width, "instances": instances}
 
 

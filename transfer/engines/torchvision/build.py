@@ -9,7 +9,10 @@ from yacs.config import CfgNode
 from transfer.config import flatten
 from transfer.engines.torchvision.backbone import Backbone, build_backbone, resnet_shape
 from transfer.engines.torchvision.box_head import BoxHead, BoxPredictor, BoxSettings
+from transfer.engines.torchvision.densepose import densepose_head
 from transfer.engines.torchvision.detector import GeneralizedRCNN
+from transfer.engines.torchvision.keypoints import KeypointHead
+from transfer.engines.torchvision.masks import MaskHead
 from transfer.engines.torchvision.norm import norm_layer
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.pooler import Pooler
@@ -54,6 +57,8 @@ def _heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
         heads["mask_head"] = _pooler(cfg, backbone, "ROI_MASK_HEAD"), _mask_head(cfg, channels)
     if cfg.MODEL.KEYPOINT_ON:
         heads["keypoint_head"] = _pooler(cfg, backbone, "ROI_KEYPOINT_HEAD"), _keypoint_head(cfg, channels)
+    if cfg.MODEL.DENSEPOSE_ON:
+        heads["densepose"] = _pooler(cfg, backbone, "ROI_DENSEPOSE_HEAD"), densepose_head(cfg, channels)
     return StandardROIHeads(
         _pooler(cfg, backbone, "ROI_BOX_HEAD"),
         BoxHead(channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM),
@@ -63,15 +68,17 @@ def _heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
     )
 
 
-def _mask_head(cfg: CfgNode, channels: int) -> nn.Module:
-    from transfer.engines.torchvision.masks import MaskHead
-
+def _mask_head(cfg: CfgNode, channels: int) -> MaskHead:
     head = cfg.MODEL.ROI_MASK_HEAD
     return MaskHead(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, head.NUM_CONV, head.CONV_DIM)
 
 
-def _keypoint_head(cfg: CfgNode, channels: int) -> nn.Module:
-    raise NotImplementedError
+def _keypoint_head(cfg: CfgNode, channels: int) -> KeypointHead:
+    head, regions = cfg.MODEL.ROI_KEYPOINT_HEAD, cfg.MODEL.ROI_HEADS
+    # Unless the loss counts visible keypoints, it is divided by what a batch full of foreground would hold.
+    full = head.NUM_KEYPOINTS * regions.BATCH_SIZE_PER_IMAGE * regions.POSITIVE_FRACTION
+    normalizer = None if head.NORMALIZE_LOSS_BY_VISIBLE_KEYPOINTS else full
+    return KeypointHead(channels, head.CONV_DIMS, head.NUM_KEYPOINTS, head.LOSS_WEIGHT, normalizer)
 
 
 def _pooler(cfg: CfgNode, backbone: Backbone, head: str) -> Pooler:

@@ -12,6 +12,8 @@ from yacs.config import CfgNode
 
 from transfer.engines.torchvision import names, semantic
 from transfer.engines.torchvision.build import build_model
+from transfer.engines.torchvision.densepose_surface import packed_surfaces
+from transfer.engines.torchvision.mask_output import output_masks
 from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
 from transfer.evaluation.prediction import Prediction
@@ -55,7 +57,15 @@ class TorchvisionEngine:
             [s.image.to(device, non_blocking=True) for s in batch], [(s.height, s.width) for s in batch]
         )
         return [
-            Prediction(s.image_id, d.boxes.cpu().numpy(), d.scores.cpu().numpy(), d.classes.cpu().numpy())
+            Prediction(
+                s.image_id,
+                d.boxes.cpu().numpy(),
+                d.scores.cpu().numpy(),
+                d.classes.cpu().numpy(),
+                masks=output_masks(d, (s.height, s.width)),
+                keypoints=None if d.keypoints is None else d.keypoints.cpu().numpy(),
+                densepose=None if d.densepose is None else packed_surfaces(d.densepose, d.boxes),
+            )
             for s, d in zip(batch, found, strict=True)
         ]
 

@@ -1,6 +1,7 @@
 """Parameter names: torchvision's inside the modules, Detectron2's in every file.
 
-Only the ResNet blocks differ, because they are torchvision's own; all else already has Detectron2's names.
+Only the ResNet blocks differ, because they are torchvision's own, and the DensePose head, which is one module
+here and two there; all else already has Detectron2's names.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ _SEGMENTS = (
     (r"\bbn(\d)\.", r"conv\1.norm."),
     (r"\bdownsample\.0\.", "shortcut."),
     (r"\bdownsample\.1\.", "shortcut.norm."),
+    (r"\bdensepose\.(head|predictor)\.", r"densepose_\1."),
 )
 _INVERSE = (
     (r"\bconv(\d)\.norm\.", r"bn\1."),
     (r"\bshortcut\.norm\.", "downsample.1."),
     (r"\bshortcut\.", "downsample.0."),
+    (r"\bdensepose_(head|predictor)\.", r"densepose.\1."),
 )
 
 
