@@ -1,4 +1,4 @@
-"""The embedded engine against Detectron2, detector by detector: stored golden numbers everywhere, live where it is."""
+"""The embedded engine against Detectron2, detector by detector: golden numbers; live where it is there."""
 
 from __future__ import annotations
 

@@ -1,0 +1,152 @@
+"""Seconds of a training step: the embedded engine in fp32 and bfloat16 against Detectron2 in fp32.
+
+    python -m benchmarks.perf.train [--suite voc_c4 coco_fpn_1x] [--device cpu] [--threads N] [--short 320]
+                                    [--images 2] [--regions 128] [--steps 5]
+
+One run, one machine: the same recipe, weights and images for all, their steps taken in turns so that a busy
+machine slows all alike; medians, and the ratio to Detectron2 fp32. Where the time goes comes last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from yacs.config import CfgNode
+
+from benchmarks.perf.engines import detectors, header, made_samples, sync
+from transfer.engines.base import Engine
+from transfer.mapper import Sample
+
+PARTS = ("backbone", "proposal_generator")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--suite", nargs="+", default=["voc_c4", "coco_fpn_1x"])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--short", type=int, default=320, help="shorter image side in pixels (recipes: 800)")
+    parser.add_argument("--images", type=int, default=2, help="images a step (recipes: 2 a GPU)")
+    parser.add_argument("--regions", type=int, default=128, help="regions an image (recipes: 512)")
+    parser.add_argument("--steps", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    print(header(args, device))
+    for suite in args.suite:
+        _compare(suite, args, device)
+
+
+def _compare(suite: str, args: argparse.Namespace, device: torch.device) -> None:
+    overrides = [("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", args.regions)]
+    cfg, engines = detectors(suite, overrides, device)
+    batch = made_samples(cfg, args.images, args.short)
+    steps = {}
+    for name, (engine, model) in engines.items():
+        step = _Step(engine, model.train(), cfg, batch, device)
+        steps[f"{name} fp32"] = (step, False)
+        steps[f"{name} bf16"] = (step, True)
+    if not all(_works(step, half) for step, half in steps.values()):
+        steps = {label: pair for label, pair in steps.items() if pair[1] is False or "torchvision" in label}
+    seconds: dict[str, list[float]] = {label: [] for label in steps}
+    for _ in range(args.steps):
+        for label, (step, half) in steps.items():
+            seconds[label].append(step(half))
+    base = statistics.median(seconds.get("detectron2 fp32", [float("nan")]))
+    print(f"\n{suite}: {args.images} images of {args.short} pixels, {args.regions} regions an image")
+    print(f"{'':<20}{'s/step':>9}{'best':>9}{'x detectron2 fp32':>20}")
+    for label, values in seconds.items():
+        median = statistics.median(values)
+        print(f"{label:<20}{median:>9.3f}{min(values):>9.3f}{base / median:>20.2f}")
+    for label, (step, half) in steps.items():
+        print(f"where the time goes, {label}: {step.shares(half)}")
+
+
+def _works(step: _Step, half: bool) -> bool:
+    """The first step warms up; Detectron2 has operators without bfloat16 on some devices."""
+    try:
+        step(half)
+    except RuntimeError as error:
+        print(f"{'bf16' if half else 'fp32'} step failed: {str(error).splitlines()[0]}")
+        return False
+    return True
+
+
+class _Step:
+    """One SGD step of an engine on a fixed batch; called with whether to autocast, returns its seconds."""
+
+    def __init__(
+        self, engine: Engine, model: nn.Module, cfg: CfgNode, batch: Sequence[Sample], device: torch.device
+    ):
+        self.engine, self.model, self.batch, self.device = engine, model, batch, device
+        self.optimizer, _ = engine.solver(cfg, model)
+        for group in self.optimizer.param_groups:
+            group["lr"] = 1e-6  # the weights stay where they are, so that every step has the same work
+
+    def __call__(self, half: bool) -> float:
+        return sum(self._timed(half, {}).values())
+
+    def shares(self, half: bool) -> str:
+        inside: dict[str, float] = {}
+        phases = self._timed(half, inside)
+        total = sum(phases.values())
+        phases["forward: regions and rest"] = phases.pop("forward") - sum(inside.values())
+        phases |= {f"forward: {name}": s for name, s in inside.items()}
+        ordered = sorted(phases.items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {100 * seconds / total:.0f} %" for name, seconds in ordered)
+
+    def _timed(self, half: bool, inside: dict[str, float]) -> dict[str, float]:
+        """Seconds of forward, backward and update; `inside` is filled with those of the forward's parts."""
+        handles = [h for name in PARTS for h in _clock(getattr(self.model, name), name, inside, self.device)]
+        clock = _Lap(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            losses = self.engine.losses(self.model, self.batch)
+        phases = {"forward": clock()}
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack([loss.float() for loss in losses.values()]).sum().backward()
+        phases["backward"] = clock()
+        self.optimizer.step()
+        phases["update"] = clock()
+        for handle in handles:
+            handle.remove()
+        return phases
+
+
+class _Lap:
+    def __init__(self, device: torch.device):
+        self.device = device
+        sync(device)
+        self.last = time.perf_counter()
+
+    def __call__(self) -> float:
+        sync(self.device)
+        now = time.perf_counter()
+        self.last, passed = now, now - self.last
+        return passed
+
+
+def _clock(
+    module: nn.Module, name: str, into: dict[str, float], device: torch.device
+) -> list[torch.utils.hooks.RemovableHandle]:
+    began = [0.0]
+
+    def before(*_: object) -> None:
+        sync(device)
+        began[0] = time.perf_counter()
+
+    def after(*_: object) -> None:
+        sync(device)
+        into[name] = into.get(name, 0.0) + time.perf_counter() - began[0]
+
+    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+
+
+if __name__ == "__main__":
+    main()
