@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from transfer.batches import Item, batches, repeat_factors, share
 from transfer.config import flatten
+from transfer.densepose_sample import load_symmetry
 from transfer.errors import DataError
 from transfer.mapper import Sample, evaluation_sample, training_sample
 from transfer.rules import architecture
@@ -25,6 +26,9 @@ class _Training(Dataset[Sample]):
     def __init__(self, records: Sequence[Record], cfg: CfgNode, metadata: Metadata, seed: int):
         self.records, self.cfg, self.metadata, self.seed = records, cfg, metadata, seed
         self.make = semantic_training_sample if _is_semantic(cfg) else training_sample
+        if cfg.MODEL.DENSEPOSE_ON and cfg.INPUT.RANDOM_FLIP != "none":
+            # If it is missing, this says so before the first step; else the workers share it.
+            load_symmetry(metadata["data_root"])
 
     def __getitem__(self, item: Item) -> Sample:  # type: ignore[override]  # keyed by (epoch, number)
         epoch, number = item  # a repeated image has more than one number, so its copies are augmented apart
@@ -49,17 +53,20 @@ def _is_semantic(cfg: CfgNode) -> bool:
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
-    """The records that training may draw, by Detectron2's two rules: an object where the recipe filters empty
-    images, and labelled keypoints, those of crowds included, where it trains a keypoint head.
+    """The records that training may draw, by Detectron2's rules: an object where the recipe filters empty
+    images; labelled keypoints, those of crowds included, and DensePose labels where it trains such heads.
     """
-    keypoints = cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE if cfg.MODEL.KEYPOINT_ON else 0
-    objects = cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
-    kept = [
-        r for r in records if (not objects or _has_object(r)) and (not keypoints or _labelled(r) >= keypoints)
-    ]
+    needed: dict[str, Callable[[Record], bool]] = {}
+    if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
+        needed["an object"] = _has_object
+    if cfg.MODEL.KEYPOINT_ON and (least := cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE):
+        needed[f"{least} labelled keypoints"] = lambda record: _labelled(record) >= least
+    if cfg.MODEL.DENSEPOSE_ON:
+        needed["a person with DensePose labels"] = _has_surface
+    kept = [r for r in records if all(has(r) for has in needed.values())]
     if not kept:
-        needed = f"{keypoints} labelled keypoints" if keypoints else "an object"
-        raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has {needed}")
+        what = " and ".join(needed) or "an object"
+        raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has {what}")
     return kept
 
 
@@ -70,6 +77,10 @@ def _has_object(record: Record) -> bool:
 def _labelled(record: Record) -> int:
     """The number of keypoints with visibility 1 or 2."""
     return sum(v > 0 for a in record["annotations"] for v in a.get("keypoints", ())[2::3])
+
+
+def _has_surface(record: Record) -> bool:
+    return any("dp_x" in a for a in record["annotations"])
 
 
 def training_batches(

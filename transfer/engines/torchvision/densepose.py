@@ -77,7 +77,7 @@ class ChartPredictor(nn.Module):
 
 
 class DensePose(nn.Module):
-    """A `RegionHead`; its children are Detectron2's `densepose_head` and `densepose_predictor` (see `names`)."""
+    """A `RegionHead`; its children are Detectron2's densepose_head and densepose_predictor (see `names`)."""
 
     def __init__(self, channels: int, settings: DensePoseSettings):
         super().__init__()

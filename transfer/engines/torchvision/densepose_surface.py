@@ -18,7 +18,7 @@ def packed_surfaces(charts: Mapping[str, Tensor], boxes: Tensor) -> list[PackedS
 
 @torch.no_grad()
 def surfaces(charts: Mapping[str, Tensor], boxes: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Charts (D, channels, S, S) and boxes (D, 4) in pixels of the image -> D pairs: part (h, w) uint8, uv (2, h, w).
+    """Charts (D, channels, S, S) and boxes (D, 4) in image pixels -> D pairs (h, w) uint8 part, (2, h, w) uv.
 
     w and h are cut to integers and at least 1, as in Detectron2's DensePose project.
     """
@@ -45,7 +45,7 @@ def _resized(chart: Tensor, height: int, width: int) -> Tensor:
 
 
 def _neighbours(size: int, count: int, device: torch.device) -> tuple[tuple[Tensor, Tensor], ...]:
-    """The two cells (count,) of `size` between which each of `count` resized cells lies, with their weights."""
+    """The two cells (count,) of `size` between which each resized cell lies, with their weights."""
     at = ((torch.arange(count, device=device) + 0.5) * (size / count) - 0.5).clamp(min=0)
     low = at.long()
     weight = at - low
