@@ -5,5 +5,9 @@ class TransferError(ValueError):
     """The user can mend this; the command line prints it as `error: ...` and exits with 2."""
 
 
+class Interrupted(Exception):
+    """A signal asked the run to stop; its state is saved."""
+
+
 class DataError(TransferError):
     """A data set, an annotation or a prediction file is missing or wrong."""

@@ -8,6 +8,7 @@ none waits in a collective for one that has gone.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -101,11 +102,14 @@ def agree_on_input(bad: str, iteration: int, world_size: int) -> None:
         )
 
 
-def refuse_weights(model: nn.Module, iteration: int) -> None:
-    """Raises FloatingPointError where a weight is not finite after `iteration`; for a save or a result."""
-    for name, tensor in _weights(model):
-        if not tensor.isfinite().all():
-            raise FloatingPointError(f"iteration {iteration}: weight {name} not finite; {ADVICE}")
+def refuse_weights(model: nn.Module, iteration: int, world_size: int) -> None:
+    """Raises FloatingPointError where any rank has a weight that is not finite after `iteration`.
+
+    Before a save or a result; every rank must call it.
+    """
+    found = _of_all_ranks(_bad_weights(model)[:1], world_size)
+    if found:
+        raise FloatingPointError(f"iteration {iteration}: {', '.join(found)} not finite; {ADVICE}")
 
 
 @contextmanager
@@ -114,9 +118,10 @@ def memory_advice(where: str, image_size_key: str) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        asked = str(error).split(". ")[0].removeprefix("CUDA out of memory").strip(" .")
+        found = re.search(r"[Tt]ried to allocate [\d.]+ \w+", str(error))
+        asked = found.group() if found else "an allocation failed"
         raise TransferError(
-            f"{where}: out of GPU memory ({asked or 'an allocation failed'}); lower SOLVER.IMS_PER_BATCH, "
+            f"{where}: out of GPU memory ({asked}); lower SOLVER.IMS_PER_BATCH, "
             f"keep the batch by --accumulate or more --num-gpus, or lower {image_size_key}; the last "
             "checkpoint is kept"
         ) from None
@@ -130,7 +135,7 @@ def _weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _culprits(losses: Mapping[str, Tensor], model: nn.Module) -> list[str]:
     """What is not finite here: the first weight, else the losses, else the first gradient; each its cause."""
-    weights = [f"weight {name}" for name, t in _weights(model) if not t.isfinite().all()]
+    weights = _bad_weights(model)
     if weights:
         return weights[:1]
     found = [f"{name} = {float(loss)}" for name, loss in losses.items() if not torch.isfinite(loss)]
@@ -138,6 +143,10 @@ def _culprits(losses: Mapping[str, Tensor], model: nn.Module) -> list[str]:
         return found
     gradients = ((name, p.grad) for name, p in model.named_parameters() if p.grad is not None)
     return [f"gradient of {name}" for name, g in gradients if not g.isfinite().all()][:1]
+
+
+def _bad_weights(model: nn.Module) -> list[str]:
+    return [f"weight {name}" for name, tensor in _weights(model) if not tensor.isfinite().all()]
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

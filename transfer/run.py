@@ -133,7 +133,7 @@ def _precise_bn(
     if world.size > 1:  # pixel counts differ between ranks, and so would the pooled statistics
         for buffer in model.buffers():
             dist.broadcast(buffer, 0)
-    gates.refuse_weights(model, cfg.SOLVER.MAX_ITER)
+    gates.refuse_weights(model, cfg.SOLVER.MAX_ITER, world.size)
 
 
 def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, world: World) -> list[Prediction]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from boltons.fileutils import atomic_save
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -27,15 +29,12 @@ from transfer import gates
 from transfer.checkpoint import load_checkpoint, save_checkpoint
 from transfer.distributed import World
 from transfer.engines.base import Engine
+from transfer.errors import Interrupted
 from transfer.loader import Metadata, Record, training_batches
 from transfer.mapper import Sample
 from transfer.progress import progress
 
 LOG_PERIOD = 20  # iterations between two lines of log.jsonl, as in Detectron2
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; its state is saved."""
 
 
 def seed_iteration(seed: int, stream: int, iteration: int, rank: int) -> None:
@@ -76,10 +75,12 @@ def train(
     wrapped: nn.Module = model
     if world.size > 1:
         ids = [world.device.index] if world.device.type == "cuda" else None
-        wrapped = DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+        with warnings.catch_warnings():  # the new name of broadcast_buffers is not in every torch of ours
+            warnings.simplefilter("ignore", FutureWarning)
+            wrapped = DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
     def save(iteration: int) -> None:
-        gates.refuse_weights(model, iteration - 1)  # they are the same on all ranks, so all stop here
+        gates.refuse_weights(model, iteration - 1, world.size)
         if world.main:
             state: dict[str, Any] = {
                 "model": engine.state(model),
@@ -124,7 +125,7 @@ def train(
                 with gates.memory_advice(f"iteration {iteration}", "INPUT.MIN_SIZE_TRAIN"):
                     losses = backward(iteration, batches)
             except FloatingPointError as error:  # a proposal network found its predictions broken
-                gates.refuse_weights(model, iteration)
+                gates.refuse_weights(model, iteration, world_size=1)  # others may be in a collective
                 raise FloatingPointError(f"iteration {iteration}: {error}; {gates.ADVICE}") from None
             done = iteration + 1
             # The next input is looked at now, so that one agreement a step serves both.
@@ -145,6 +146,8 @@ def train(
             if step.stop or step.bad_input or done % cfg.SOLVER.CHECKPOINT_PERIOD == 0 or done == last:
                 save(done)
             if step.stop:
+                if world.size > 1:
+                    dist.barrier()  # who leaves first would take the saving process along
                 name = signal.Signals(stop[0]).name if stop else "to another process"
                 raise Interrupted(f"signal {name} after iteration {done} of {last}; state saved")
             if step.bad_input:
