@@ -39,11 +39,12 @@ def semantic_training_sample(
     top, left = (int(rng.integers(w - s + 1)) if w > s else 0 for w, s in zip(whole, size, strict=True))
     flip = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
 
-    # Pillow resizes only the part that is kept, with the same pixels as a crop of the whole: much faster.
+    # Only the part that is kept is resized, to the same pixels (+- 1) as by cropping the whole: much faster.
     y, x = image.height / whole[0], image.width / whole[1]
     box = (left * x, top * y, min((left + size[1]) * x, image.width), min((top + size[0]) * y, image.height))
     pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box))
-    kept = np.asarray(labels.resize(size[::-1], Image.Resampling.NEAREST, box))
+    rows, columns = _nearest(top, size[0], y), _nearest(left, size[1], x)
+    kept = labels[rows[:, None], columns]
     class_map = np.full(crop, IGNORE, np.uint8)
     class_map[: size[0], : size[1]] = kept[:, ::-1] if flip else kept
     return _sample(record, pixels[:, ::-1] if flip else pixels, cfg.INPUT.FORMAT, class_map)
@@ -71,8 +72,13 @@ def _sample(record: dict[str, Any], pixels: np.ndarray, channels: str, classes: 
     )
 
 
-def _labels(record: dict[str, Any], encoding: str, num_classes: int) -> Image.Image:
-    """The class map as an image; DataError unless it has its image's size and only classes of the recipe."""
+def _nearest(start: int, count: int, scale: float) -> np.ndarray:
+    """The source pixels under the centres of the resized pixels from `start` on."""
+    return ((np.arange(start, start + count) + 0.5) * scale).astype(np.int64)
+
+
+def _labels(record: dict[str, Any], encoding: str, num_classes: int) -> np.ndarray:
+    """The (H, W) uint8 class map; DataError unless it has its image's size and only classes of the recipe."""
     path = record["sem_seg_file_name"]
     classes = read_class_map(path, encoding)
     if classes.shape != (record["height"], record["width"]):
@@ -86,4 +92,4 @@ def _labels(record: dict[str, Any], encoding: str, num_classes: int) -> Image.Im
             f"{path}: class {highest}; the recipe has MODEL.SEM_SEG_HEAD.NUM_CLASSES {num_classes}, so 0.."
             f"{num_classes - 1} or {IGNORE} are expected"
         )
-    return Image.fromarray(classes)
+    return classes
