@@ -43,10 +43,10 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
             return super().forward(x)
-        wide = x.float()  # half precision cannot hold the squares
-        weight = x.new_tensor(float(x.numel() // x.shape[1]) if self.weighted else 1.0, dtype=torch.float32)
+        wide = x if x.dtype == torch.float64 else x.float()  # half precision cannot hold the squares
+        weight = wide.new_tensor(float(x.numel() // x.shape[1]) if self.weighted else 1.0)
         moments = torch.cat(
-            [wide.mean((0, 2, 3)), (wide * wide).mean((0, 2, 3)), x.new_ones(1).float()]
+            [wide.mean((0, 2, 3)), (wide * wide).mean((0, 2, 3)), wide.new_ones(1)]
         )  # (2C + 1)
         moments = _SumOverProcesses.apply(moments * weight)
         mean, square = (moments[:-1] / moments[-1]).chunk(2)
