@@ -164,7 +164,7 @@ def test_keypoint_recipes_train_on_images_with_enough_keypoints(record: dict[str
 @pytest.mark.detectron2
 @pytest.mark.parametrize("run_lengths", [False, True])
 def test_equal_to_detectron2s_mapper(record: dict[str, Any], run_lengths: bool) -> None:
-    """Except that polygons of whole numbers stay exact: Detectron2 moves those in integers and cuts the rest."""
+    """Except that polygons of whole numbers stay exact; Detectron2 cuts the moved ones to whole pixels."""
     if importlib.util.find_spec("detectron2") is None:
         pytest.skip("Detectron2 is not importable")
     from detectron2.data import detection_utils
