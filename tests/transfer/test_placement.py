@@ -19,11 +19,13 @@ from transfer.placement import load_backbone_into, placed_name
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
 
 
-def _built(engine_name: str, path: Path, *overrides: tuple[str, Any]) -> tuple[Any, nn.Module, Backbone, Any]:
+def _built(
+    engine_name: str, path: Path, *overrides: tuple[str, Any], recipe: str = "voc_c4"
+) -> tuple[Any, nn.Module, Backbone, Any]:
     if engine_name == "detectron2" and not detectron2_found():
         pytest.skip("Detectron2 is not importable")
     backbone = load_backbone(path)
-    cfg = apply_manifest(load_recipe("voc_c4", overrides), backbone.manifest)
+    cfg = apply_manifest(load_recipe(recipe, overrides), backbone.manifest)
     engine = load_engine(engine_name)
     return engine, engine.build(cfg, torch.device("cpu")), backbone, cfg
 
@@ -72,3 +74,17 @@ def test_every_single_missing_or_misshapen_tensor_stops_the_run(narrow_backbone:
     extra = Backbone(backbone.weights | {"norm.weight": np.ones(2, np.float32)}, backbone.manifest)
     with pytest.raises(TransferError, match="unexpected backbone.norm.weight"):
         load_backbone_into(state, extra, cfg, "x")
+
+
+@pytest.mark.parametrize("engine_name", ENGINES)
+def test_a_segmentor_takes_all_318_tensors_and_starts_its_head_afresh(
+    engine_name: str, narrow_backbone: Path
+) -> None:
+    engine, model, backbone, cfg = _built(engine_name, narrow_backbone, recipe="voc_semantic")
+    account = load_backbone_into(engine.state(model), backbone, cfg, "x")
+    after = engine.state(model)
+    assert (account.set, account.total, account.dropped) == (318, 318, [])
+    for name, array in backbone.weights.items():
+        np.testing.assert_array_equal(after[f"backbone.{name}"].numpy(), array)
+    assert len(account.fresh) == len(after) - 318 == 14
+    assert all(name.startswith("sem_seg_head.") for name in account.fresh)
