@@ -12,6 +12,11 @@ from benchmarks.errors import UsageError
 
 DESCRIPTION = "Does a backbone transfer better than supervised ImageNet? Suites x inits x trials; tables."
 EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke"
+POLICIES = {
+    "only-missing": "run what has no result yet, and go on with what was stopped (this is the default)",
+    "retry-failed": "and run failed cells again",
+    "rerun": "run finished and failed cells again, from the start",
+}
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
@@ -32,12 +37,15 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         "benchmarks/run.py", description=DESCRIPTION, epilog=EPILOGUE, allow_abbrev=False
     )
-    p.add_argument("--suite", nargs="+", metavar="NAME", help="what to run (see --list)")
+    p.add_argument(
+        "--suite", nargs="+", metavar="NAME|FILE", help="what to run (see --list), or your own suite.yaml"
+    )
     p.add_argument(
         "--init",
         nargs="+",
         metavar="PATH|NAME",
-        help="rows: converted backbone, raw checkpoint, random, supervised, msra; label=path names the row",
+        help="rows: converted backbone, raw checkpoint, random, supervised, msra; label=path names the row; "
+        "@list.txt holds one a line",
     )
     p.add_argument(
         "--trials", type=_positive, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
@@ -54,13 +62,32 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--smoke", action="store_true", help="miniature sizes and schedule; marked not comparable")
     p.add_argument(
-        "--num-gpus", type=_positive, default=1, metavar="N", help="processes, one device each (1)"
+        *("--num-gpus", "--gpus-per-cell"),
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="processes of a cell, one device each (1); cells are packed onto the visible GPUs",
+    )
+    p.add_argument(
+        "--accumulate",
+        action="store_true",
+        help="on fewer GPUs than the recipe's: keep its batch by micro-steps instead of the linear rule",
     )
     p.add_argument("--device", metavar="cpu|cuda", help="default: cuda where there is one")
     p.add_argument(
         "--output", type=Path, default=Path("runs"), metavar="DIR", help="records, logs, tables (runs/)"
     )
-    p.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    again = p.add_mutually_exclusive_group()
+    for policy, says in POLICIES.items():
+        again.add_argument(f"--{policy}", dest="policy", action="store_const", const=policy, help=says)
+    p.set_defaults(policy="only-missing")
+    p.add_argument(
+        "--jobs", type=_positive, metavar="N", help="cells at once (all that the GPUs hold; 1 on a CPU)"
+    )
+    p.add_argument(
+        "--launcher", choices=["local", "slurm"], default="local", help="where cells run (this machine)"
+    )
+    _slurm(p.add_argument_group("--launcher slurm (pip install -e '.[slurm]')"))
     p.add_argument("--list", action="store_true", help="the suites and named inits, then stop")
     p.add_argument(
         "--dry-run", action="store_true", help="recipe, cells, what is missing; needs no data and no GPU"
@@ -69,6 +96,23 @@ def parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="KEY VALUE", help="Detectron2 config overrides; they come last"
     )
     return p
+
+
+def _slurm(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--partition", metavar="NAME", help="default: the cluster's")
+    group.add_argument("--account", metavar="NAME", help="default: yours")
+    group.add_argument("--time", metavar="LIMIT", help="of a job, as sbatch has it: 90, 12:00:00, 1-12")
+    group.add_argument("--cpus-per-cell", type=_positive, metavar="N", help="default: the cluster's")
+    group.add_argument(
+        "--sbatch",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other option, as in mem=64G qos=long",
+    )
+    group.add_argument(
+        "--cluster", choices=["slurm", "local"], default="slurm", help="local: try it without a Slurm"
+    )
 
 
 def data_root(given: Path | None, synthetic: bool, output: Path) -> Path:

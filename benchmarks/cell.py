@@ -1,8 +1,13 @@
-"""The process of one cell: `python -m benchmarks.cell JOB.json` runs it and completes its record."""
+"""The process of one cell: `python -m benchmarks.cell JOB.json` runs it and completes its record.
+
+Whoever starts it, and however often: a lock lets one process at a time have the cell, and a cell that is
+finished is not run again.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -16,28 +21,39 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.environment import environment
+from benchmarks.execute import BUSY
 from converters.backbone import CheckpointError, load_backbone
-from results.store import save_record
+from results.store import find_record, save_record
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import make_own
 from transfer.datasets.registry import load_dataset
 from transfer.distributed import World, launch, pick_device
-from transfer.errors import TransferError
+from transfer.errors import Interrupted, TransferError
 from transfer.run import Job, run
-from transfer.train import Interrupted
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def main(path: str) -> int:
-    """Exit code: 0 finished, 1 failed, 2 bad input, 143 stopped by a signal with its state saved."""
+    """Exit code: 0 finished, 1 failed, 2 bad input, 75 another process has it, 143 stopped by a signal with
+    its state saved.
+    """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     record, output = content["record"], Path(content["output"])
     lock = Path(path).with_name("lock").open("w")
     if not _acquire(lock):
-        print(f"error: {record['suite']}, {record['init']}: running already; wait for it", file=sys.stderr)
-        return 2
+        print(f"{record['suite']}, {record['init']}: another process has this cell", file=sys.stderr)
+        return BUSY
+    before = find_record(output, record["suite"], record["id"])
+    if before and before["status"] == "finished" and before.get("finished_at") != content["replaces"]:
+        print(f"{record['suite']}, {record['init']}: finished meanwhile by another process", file=sys.stderr)
+        return 0
     threading.Thread(target=_stop_with_parent, args=[os.getppid()], daemon=True).start()
     try:
+        if content["from_start"] and before and before["status"] in ("finished", "failed"):
+            remove_checkpoints(Path(content["directory"]))
+        save_record(record, output)  # it says `running`
         outcome = _run(content)
     except Interrupted as stop:
         save_record(record | {"status": "interrupted"}, output)
@@ -54,7 +70,10 @@ def main(path: str) -> int:
 
 
 def _acquire(lock: IO[str]) -> bool:
-    """Takes the cell for this process; a process whose parent died gets a minute to save and go."""
+    """Takes the cell for this process; a process whose parent died gets a minute to save and go.
+
+    On a file system without locks there is nothing to take.
+    """
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -64,6 +83,10 @@ def _acquire(lock: IO[str]) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.5)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return True
 
 
 def _stop_with_parent(parent: int) -> None:

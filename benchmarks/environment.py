@@ -30,7 +30,7 @@ def environment(gpu: str | None) -> dict[str, Any]:
         **versions,
         "detectron2": _detectron2_version(),
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "gpu": gpu,
         "git_commit": _commit(),
         "command": sys.argv,
@@ -53,7 +53,8 @@ def _detectron2_version() -> str | None:
     return found[1] if found else "unknown"
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """The processor, as its maker calls it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -1,13 +1,15 @@
-"""Runs cells one after the other, each in a process of its own: a crash or kill of one touches no other."""
+"""A cell's way to its process and back: the job file that describes it, and what its exit code means."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,36 +22,47 @@ from results.store import find_record, save_record
 from transfer.config import flatten
 
 ROOT = Path(__file__).resolve().parents[1]
+LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
+BUSY = 75  # another process has the cell
+# Signals by which a process is ended from outside, through no fault of its own: the cell can go on.
+_FROM_OUTSIDE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_cells(cells: Sequence[Cell], request: Request, device: str | None) -> int:
-    """Runs the cells; returns the exit code: 0, 1 (a cell failed), 2 (bad input), 130 (stopped)."""
-    worst = 0
-    for number, cell in enumerate(cells, start=1):
-        print(
-            f"cell {number}/{len(cells)}: {cell.suite.name}, {cell.init.label}, seed {cell.seed}",
-            file=sys.stderr,
-        )
-        code = _run(cell, request, device)
-        if code in STOPPED:
-            return 130
-        worst = max(worst, min(code, 2))
-    return worst
+@dataclass(frozen=True)
+class Job:
+    """A cell that is ready to run; `path` is its job file, in the cell's directory."""
+
+    title: str
+    path: Path
+    suite: str
+    id: str
+    output: Path
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.cell", str(self.path)]
+
+    @property
+    def log(self) -> Path:
+        return self.path.with_name(LOG)
+
+    def status(self) -> str:
+        """The status in its record, `new` if there is none."""
+        record = find_record(self.output, self.suite, self.id)
+        return "new" if record is None else str(record["status"])
 
 
-def cell_directory(cell: Cell, output: Path) -> Path:
-    """Where a cell keeps its log, checkpoints, predictions and picture."""
-    return output / "cells" / cell.suite.name / f"{slug(cell.init.label)}-{cell.id}"
-
-
-def _run(cell: Cell, request: Request, device: str | None) -> int:
+def prepare(cell: Cell, request: Request, device: str | None, rerun: bool = False) -> Job:
+    """Writes the cell's job file; with `rerun` what is finished is done again from the start."""
     directory = cell_directory(cell, request.output)
     directory.mkdir(parents=True, exist_ok=True)
     backbone = store(cell.init, request.output / "inits")
-    record = open_record(cell, request)
+    before = find_record(request.output, cell.suite.name, cell.id)
     content = {
-        "record": record,
+        "record": open_record(cell, request, before),
+        "replaces": before.get("finished_at") if rerun and before else None,
+        "from_start": rerun and before is not None and before["status"] in ("finished", "failed"),
         "backbone": None if backbone is None else str(backbone.absolute()),
         "data_root": str(request.data_root.absolute()),
         "datasets": {name: own.to_json() for name, own in cell.own.items()},
@@ -59,45 +72,83 @@ def _run(cell: Cell, request: Request, device: str | None) -> int:
         "num_processes": request.num_processes,
         "device": device,
     }
-    save_record(record, request.output)
-    job = directory / "job.json"
-    with atomic_save(str(job), text_mode=True, overwrite_part=True) as file:
+    path = directory / "job.json"
+    with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
         json.dump(content, file, indent=1)
+    title = f"{cell.suite.name}, {cell.init.label}, seed {cell.seed}"
+    return Job(title, path.absolute(), cell.suite.name, cell.id, request.output.absolute())
+
+
+def read_job(path: Path) -> Job:
+    """The job of a job file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    record = content["record"]
+    title = f"{record['suite']}, {record['init']}, seed {record['seed']}"
+    return Job(title, path, record["suite"], record["id"], Path(content["output"]))
+
+
+def cell_directory(cell: Cell, output: Path) -> Path:
+    """Where a cell keeps its log, checkpoints, predictions and picture."""
+    return output / "cells" / cell.suite.name / f"{slug(cell.init.label)}-{cell.id}"
+
+
+def environment_of_cell(extra: dict[str, str]) -> dict[str, str]:
+    """A child finds our packages wherever it is started, and says where it crashed."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    command = [sys.executable, "-m", "benchmarks.cell", str(job)]
-    child = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
-    code = _wait(child)
-    if code in (-signal.SIGINT, -signal.SIGTERM):  # stopped before or behind the training loop
-        save_record(record | {"status": "interrupted"}, request.output)
-        print(f"stopped by {signal.Signals(-code).name}; the same command goes on", file=sys.stderr)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1", **extra}
+
+
+def settle(job: Job, code: int) -> str:
+    """What became of a cell whose process ended with `code`; a record that it could not write is written.
+
+    `finished`, `failed`, `refused` (bad input), `interrupted` or `busy` (another process has it).
+    """
+    if code == BUSY:
+        return "busy"
+    status = job.status()
+    if status in ("new", "running"):
+        status, error = _unsaid(code)
+        record = find_record(job.output, job.suite, job.id)
+        record = record or json.loads(job.path.read_text(encoding="utf-8"))["record"]
+        with contextlib.suppress(OSError):  # a full disk stays full; the line below says it
+            told = f"{error}; its output is in {job.log}"
+            save_record(record | {"status": status, "error": told}, job.output)
+        print(f"error: {job.title}: {error}", file=sys.stderr)
+    return "refused" if status == "failed" and code == 2 else status
+
+
+def _unsaid(code: int) -> tuple[str, str]:
+    """(status, why) of a process that ended before it could say so itself."""
+    if code >= 0:
+        return ("interrupted", "stopped") if code in STOPPED else ("failed", f"ended with exit code {code}")
+    number = signal.Signals(-code)
+    hint = " (out of memory? lower SOLVER.IMS_PER_BATCH)" if number == signal.SIGKILL else ""
+    status = "interrupted" if number in _FROM_OUTSIDE else "failed"
+    return status, f"killed by {number.name}{hint}"
+
+
+def exit_code(outcomes: Iterable[str], stopped: bool) -> int:
+    """0 all finished, 1 some did not, 2 bad input, 130 stopped by a signal; says what to do next."""
+    counts = Counter(outcomes)
+    if stopped:
+        print("stopped; the same command goes on", file=sys.stderr)
         return STOPPED[0]
-    if code < 0:  # killed without a chance to say so
-        reason = f"killed by {signal.Signals(-code).name}"
-        hint = " (out of memory? lower SOLVER.IMS_PER_BATCH)" if code == -signal.SIGKILL else ""
-        save_record(record | {"status": "failed", "error": reason + hint}, request.output)
-        print(f"error: {cell.suite.name}, {cell.init.label}: {reason}{hint}", file=sys.stderr)
-        return 1
-    return code
+    for what, hint in (
+        ("interrupted", "the same command goes on with them"),
+        ("busy", "another process has them; the same command looks again"),
+    ):
+        if counts[what]:
+            print(f"{counts[what]} of the cells are {what}; {hint}", file=sys.stderr)
+    if counts["refused"]:
+        return 2
+    return 1 if counts.keys() - {"finished"} else 0
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    """The child's exit code; a stop signal to us goes on to the child, which saves its state first."""
-    previous = {
-        n: signal.signal(n, lambda number, _: child.send_signal(number))
-        for n in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        return child.wait()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def open_record(cell: Cell, request: Request) -> dict[str, Any]:
+def open_record(cell: Cell, request: Request, before: dict[str, Any] | None) -> dict[str, Any]:
     """The record of a cell that is about to run."""
-    before = find_record(request.output, cell.suite.name, cell.id)
     manifest = {"source": "random"} if cell.init.backbone is None else cell.init.backbone.manifest
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    goes_on = before is not None and before["status"] != "finished"
     return {
         "schema": 1,
         "id": cell.id,
@@ -112,6 +163,8 @@ def open_record(cell: Cell, request: Request) -> dict[str, Any]:
         "metrics": {},
         "primary": cell.suite.primary,
         "recipe": flatten(cell.cfg),
+        "scaling": cell.scaling.entry(),
+        **({"variant": cell.variant} if cell.variant else {}),
         "overrides": [list(pair) for pair in request.overrides],
         "init_manifest": manifest,
         "data": {
@@ -119,6 +172,6 @@ def open_record(cell: Cell, request: Request) -> dict[str, Any]:
             "test": {"name": cell.test.name, **cell.test.summary},
         },
         "engine": {"name": request.engine, "version": cell.identity["engine_version"]},
-        "started_at": before["started_at"] if before and before.get("started_at") else now,
+        "started_at": before["started_at"] if goes_on and before and before.get("started_at") else now,
         "error": None,
     }

@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.errors import UsageError
 from converters.backbone import Backbone, save_backbone
 from converters.convert import open_checkpoint
+from converters.errors import CheckpointError
 from transfer.config import MANIFEST_KEYS
 
 # Known weights by name: file, SHA-256 prefix as its publisher put it into the name (or none), how to get it.
@@ -63,8 +64,13 @@ def open_init(text: str) -> Init:
 
 
 def open_inits(texts: list[str]) -> list[Init]:
-    """All inits; two rows must not share a label."""
-    inits = [open_init(text) for text in texts]
+    """All inits, those of @files too; two rows must not share a label."""
+    inits = []
+    for text, where in _read_lists(texts):
+        try:
+            inits.append(open_init(text))
+        except (UsageError, CheckpointError) as error:
+            raise type(error)(f"{where}{error}") from None
     for init in inits:
         if init.backbone is not None:
             m = init.backbone.manifest
@@ -77,6 +83,34 @@ def open_inits(texts: list[str]) -> list[Init]:
         if labels.count(label) > 1:
             raise UsageError(f"--init: two rows are called {label!r}; name them, as in {label}2=PATH")
     return inits
+
+
+def _read_lists(texts: list[str]) -> list[tuple[str, str]]:
+    """(init, "file:line: " or nothing); paths in a list are relative to the list, # begins a comment."""
+    found = []
+    for text in texts:
+        if not text.startswith("@"):
+            found.append((text, ""))
+            continue
+        file = Path(text[1:])
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "no UTF-8 text"
+            raise UsageError(f"--init {text}: cannot be read ({why})") from None
+        for number, line in enumerate(lines, start=1):
+            entry = re.sub(r"(^|\s)#.*", "", line).strip()
+            if entry:
+                label, equals, path = entry.rpartition("=")
+                known = path in NAMES or Path(path).is_absolute()
+                found.append(
+                    (f"{label}{equals}{path if known else file.parent / path}", f"{file}:{number}: ")
+                )
+    if not found:
+        raise UsageError(
+            f"--init {' '.join(texts)}: no init; expected one a line, as in moco=moco_v1.pth.tar"
+        )
+    return found
 
 
 def store(init: Init, directory: Path) -> Path | None:

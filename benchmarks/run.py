@@ -21,6 +21,7 @@ from transfer.errors import TransferError
 if TYPE_CHECKING:
     import argparse
 
+    from benchmarks.execute import Job
     from benchmarks.plan import Cell, Request
     from benchmarks.suite import Suite
 
@@ -80,26 +81,36 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     if synthetic:
         _make_data(suites, request)
     cells = [cell for suite in suites for cell in make_cells(suite, inits, request)]
-    return _run(cells, request, args.device, args.retry_failed)
+    return _run(cells, request, args)
 
 
-def _run(cells: list[Cell], request: Request, device: str | None, retry_failed: bool) -> int:
-    """Runs what is to be run and prints the tables; skipped cells are said."""
-    from benchmarks.execute import run_cells
+def _run(cells: list[Cell], request: Request, args: argparse.Namespace) -> int:
+    """Runs what is to be run and prints the tables; what is skipped is said."""
+    from benchmarks.execute import prepare
+    from benchmarks.outlook import outlook, to_do
     from benchmarks.plan import status
     from benchmarks.tables import write_tables
 
     known = {cell.id: status(cell, request.output) for cell in cells}
-    kept = ("finished",) if retry_failed else ("finished", "failed")
-    todo = [cell for cell in cells if known[cell.id] not in kept]
-    for what in kept:
-        number = sum(1 for cell in cells if known[cell.id] == what)
-        hint = "; --retry-failed runs them again" if what == "failed" else ""
-        if number:
-            print(f"{number} of {len(cells)} cells are {what} already{hint}", file=sys.stderr)
-    code = run_cells(todo, request, device)
+    todo = to_do(cells, known, args.policy)
+
+    def jobs() -> list[Job]:
+        return [prepare(cell, request, args.device, args.policy == "rerun") for cell in todo]
+
+    if args.launcher == "slurm":
+        from benchmarks.launch.slurm import Options, run_slurm
+
+        options = Options.of(args)
+        outlook(cells, known, todo, request, None, args.jobs)
+        code = run_slurm(jobs(), options, request.output)
+    else:
+        from benchmarks.launch.local import hardware, run_local, slots_of
+
+        slots = slots_of(args.device, request.num_processes, args.jobs)
+        outlook(cells, known, todo, request, hardware(args.device, args.num_gpus), len(slots))
+        code = run_local(jobs(), slots)
     write_tables(cells, request.output)
-    failed = not todo and any(state == "failed" for state in known.values())
+    failed = not todo and "failed" in known.values()
     return 1 if failed and code == 0 else code
 
 
@@ -114,10 +125,10 @@ def _check_machine(args: argparse.Namespace) -> None:
         ) from None
     if not os.access(output, os.W_OK | os.X_OK):
         raise UsageError(f"--output {output}: not writable; choose another folder")
+    if args.launcher == "local":  # a cluster's devices are not those of the machine where it is asked
+        from transfer.distributed import pick_device
 
-    from transfer.distributed import pick_device
-
-    pick_device(args.device, args.num_gpus)
+        pick_device(args.device, args.num_gpus)
 
 
 def _make_data(suites: list[Suite], request: Request) -> None:
