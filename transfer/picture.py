@@ -69,10 +69,10 @@ def _draw_class_maps(axis: Any, record: dict[str, Any], prediction: Prediction |
     maps = [read_class_map(record["sem_seg_file_name"], encoding)]
     if prediction is not None and prediction.sem_seg is not None:
         maps.append(prediction.sem_seg)
-    axis.imshow(np.concatenate([_tinted(pixels, classes) for classes in maps], axis=1))
+    axis.imshow(np.concatenate([tinted(pixels, classes) for classes in maps], axis=1))
 
 
-def _tinted(pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def tinted(pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8: the image in the colours of its (H, W) classes; ignored pixels stay as they are."""
     colours = np.array(voc_palette(), np.float32).reshape(-1, 3)[classes]
     tint = np.where(classes == IGNORE, 0, _TINT)[:, :, None]

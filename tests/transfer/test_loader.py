@@ -10,6 +10,7 @@ import torch
 
 from transfer.config import load_recipe
 from transfer.datasets.registry import load_dataset
+from transfer.datasets.synthetic import make_synthetic
 from transfer.errors import DataError
 from transfer.loader import evaluation_batches, training_batches, training_records
 from transfer.mapper import Sample
@@ -56,3 +57,32 @@ def test_a_batch_that_cannot_be_shared_is_refused(devkit: Path) -> None:
     records = load_dataset("voc_2007_trainval", devkit).records
     with pytest.raises(DataError, match="4 is not a multiple of the 3 processes"):
         training_batches(records, load_recipe("voc_c4", OVERRIDES), {}, 0, world_size=3)
+
+
+def test_segmentation_has_crops_for_training_and_whole_images_for_test(tmp_path: Path) -> None:
+    names = ["voc_2012_sem_seg_train_aug", "voc_2012_sem_seg_val"]
+    make_synthetic(names, tmp_path, train_images=8, test_images=1, image_size=64)
+    train, test = (load_dataset(name, tmp_path) for name in names)
+    keys = [("INPUT.CROP.SIZE", [33, 49]), ("SOLVER.IMS_PER_BATCH", 4), ("DATALOADER.NUM_WORKERS", 0)]
+    cfg = load_recipe("voc_semantic", keys)
+    records = training_records(train.records, cfg)
+    assert len(records) == len(train.records), "no record of these has annotations, and all are wanted"
+    for batch in islice(training_batches(records, cfg, train.metadata, 0), 3):
+        assert [s.class_map is not None and s.class_map.shape for s in batch] == [(33, 49)] * 4
+        assert all((s.image.shape[1] <= 33, s.image.shape[2] <= 49) == (True, True) for s in batch)
+    samples = [s for batch in evaluation_batches(test.records, cfg) for s in batch]
+    assert [s.image.shape for s in samples] == [(3, r["height"], r["width"]) for r in test.records]
+    assert all(s.class_map is None for s in samples)
+
+
+def test_images_of_rare_classes_come_more_often_where_the_recipe_says_so(devkit: Path) -> None:
+    records = list(load_dataset("voc_2007_trainval", devkit).records)
+    common = {"bbox": [1, 1, 9, 9], "bbox_mode": 0, "category_id": 0, "iscrowd": 0}
+    made = [r | {"annotations": [common | {"category_id": int(i == 0)}]} for i, r in enumerate(records)]
+    keys = [*OVERRIDES, ("DATALOADER.NUM_WORKERS", 0), ("DATALOADER.ASPECT_RATIO_GROUPING", False)]
+    rare = [("DATALOADER.SAMPLER_TRAIN", "RepeatFactorTrainingSampler"), ("DATALOADER.REPEAT_THRESHOLD", 0.5)]
+    for more, wanted in (([], 1), (rare, 2)):  # sqrt(0.5 / (1 / 8)) = 2
+        cfg = load_recipe("voc_c4", [*keys, *more])
+        four_epochs = len(records) + wanted - 1  # batches of four
+        ids = [s.image_id for b in islice(training_batches(made, cfg, {}, 0), four_epochs) for s in b]
+        assert ids.count(records[0]["image_id"]) == 4 * wanted
