@@ -47,11 +47,6 @@ class Job:
     def log(self) -> Path:
         return self.path.with_name(LOG)
 
-    def status(self) -> str:
-        """The status in its record, `new` if there is none."""
-        record = find_record(self.output, self.suite, self.id)
-        return "new" if record is None else str(record["status"])
-
 
 def prepare(cell: Cell, request: Request, device: str | None, rerun: bool = False) -> Job:
     """Writes the cell's job file; with `rerun` what is finished is done again from the start."""
@@ -98,18 +93,21 @@ def environment_of_cell(extra: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1", **extra}
 
 
-def settle(job: Job, code: int) -> str:
+def settle(job: Job, code: int | None) -> str:
     """What became of a cell whose process ended with `code`; a record that it could not write is written.
 
-    `finished`, `failed`, `refused` (bad input), `interrupted` or `busy` (another process has it).
+    `finished`, `failed`, `refused` (bad input), `interrupted` or `busy` (another process has it). None is the
+    code of a process that nobody saw ending.
     """
     if code == BUSY:
         return "busy"
-    status = job.status()
+    content = json.loads(job.path.read_text(encoding="utf-8"))
+    record = find_record(job.output, job.suite, job.id) or content["record"] | {"status": "new"}
+    status = str(record["status"])
+    if status == "finished" and record["finished_at"] == content["replaces"]:
+        return "interrupted"  # it was to be replaced, and was not
     if status in ("new", "running"):
         status, error = _unsaid(code)
-        record = find_record(job.output, job.suite, job.id)
-        record = record or json.loads(job.path.read_text(encoding="utf-8"))["record"]
         with contextlib.suppress(OSError):  # a full disk stays full; the line below says it
             told = f"{error}; its output is in {job.log}"
             save_record(record | {"status": status, "error": told}, job.output)
@@ -117,8 +115,10 @@ def settle(job: Job, code: int) -> str:
     return "refused" if status == "failed" and code == 2 else status
 
 
-def _unsaid(code: int) -> tuple[str, str]:
+def _unsaid(code: int | None) -> tuple[str, str]:
     """(status, why) of a process that ended before it could say so itself."""
+    if code is None:
+        return "interrupted", "its job ended without a word (node failure, memory or time limit?)"
     if code >= 0:
         return ("interrupted", "stopped") if code in STOPPED else ("failed", f"ended with exit code {code}")
     number = signal.Signals(-code)

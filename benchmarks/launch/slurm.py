@@ -1,0 +1,220 @@
+"""A Slurm cluster, through submitit: an array of jobs, one cell each, watched until all have ended.
+
+What is known of a cell is in its record, never in a job's exit state: clusters without accounting forget
+those. Jobs that are stopped by a time limit or preempted save their state, are queued again and go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.execute import ROOT, Job, environment_of_cell, exit_code, read_job, settle
+from benchmarks.launch.limits import minutes
+from benchmarks.launch.queue import add_processes, batches, in_queue, new_batch
+
+ARRAY = 1000  # Slurm's default MaxArraySize allows no more
+POLL_S = (1.0, 15.0)  # between two looks at the queue: at first, and when nothing changes
+SAY_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a job asks the cluster for."""
+
+    cluster: str = "slurm"  # or "local", submitit's processes on this machine
+    partition: str | None = None
+    account: str | None = None
+    minutes: int = 24 * 60
+    gpus: int = 0
+    cpus: int | None = None
+    at_once: int | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Options:
+        """From the command line; UsageError for what cannot be meant."""
+        pairs = [text.partition("=") for text in args.sbatch]
+        for key, equals, _ in pairs:
+            if not equals or key.startswith("-"):
+                raise UsageError(f"--sbatch {key}: expected KEY=VALUE, as in mem=64G or constraint=a100")
+        return cls(
+            cluster=args.cluster,
+            partition=args.partition,
+            account=args.account,
+            minutes=minutes(args.time) if args.time else cls.minutes,
+            gpus=0 if args.device == "cpu" else args.num_gpus,
+            cpus=args.cpus_per_cell,
+            at_once=args.jobs,
+            extra=tuple((key, value) for key, _, value in pairs),
+        )
+
+
+class CellJob:
+    """What a job runs: a cell in a process of its own, whose crash leaves someone to tell of it."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def __call__(self) -> str:
+        job = read_job(Path(self.path))
+        with job.log.open("ab") as log:
+            self.child = subprocess.Popen(job.command, env=environment_of_cell({}), stdout=log, stderr=log)
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
+        self._wait()
+        return settle(job, self.child.wait())
+
+    def checkpoint(self) -> Any:
+        """Called by submitit before a job must go: the cell saves its state; the same again goes on."""
+        from submitit.helpers import DelayedSubmission
+
+        self._stop()
+        self._wait()
+        return DelayedSubmission(CellJob(self.path))
+
+    def _stop(self) -> None:
+        if self.child:
+            self.child.terminate()
+
+    def _wait(self) -> None:
+        # Popen.wait holds a lock, and a signal handler that comes meanwhile waits for the same child
+        if self.child:
+            os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOWAIT)
+
+
+def run_slurm(jobs: Sequence[Job], options: Options, output: Path) -> int:
+    """Submits the jobs that are not queued yet and waits for all; returns the exit code of the whole.
+
+    A call that is stopped or killed leaves the jobs alone; the same call watches them again.
+    """
+    _check(options)
+    directory = output.absolute() / "slurm"
+    queued = in_queue(directory, options.cluster)
+    if queued is None:
+        raise UsageError("--launcher slurm: squeue does not answer; is the cluster up? sinfo tells")
+    fresh = [job for job in jobs if str(job.path) not in queued]
+    if len(fresh) < len(jobs):
+        print(f"{len(jobs) - len(fresh)} of the cells are queued or running already", file=sys.stderr)
+    for start in range(0, len(fresh), ARRAY):
+        submit(fresh[start : start + ARRAY], options, directory)
+    try:
+        return watch(jobs, lambda: in_queue(directory, options.cluster))
+    except KeyboardInterrupt:
+        names = " ".join(batch["name"] for batch in batches(directory))
+        print(f"the jobs go on; the same command watches them; scancel -n {names} ends them", file=sys.stderr)
+        return 130
+
+
+def submit(jobs: Sequence[Job], options: Options, directory: Path) -> None:
+    """Hands the cells over as one array; UsageError with sbatch's words if it refuses."""
+    import submitit
+    from submitit.core.utils import FailedJobError
+
+    name = f"moco-transfer-{secrets.token_hex(4)}"
+    file = new_batch(directory, name, [str(job.path) for job in jobs])
+    logs = directory / "logs"
+    executor: Any
+    if options.cluster == "local":
+        executor = submitit.LocalExecutor(folder=logs / "%j")
+        executor.update_parameters(timeout_min=options.minutes, gpus_per_node=options.gpus)
+    else:
+        executor = submitit.SlurmExecutor(folder=logs / "%A", max_num_timeout=1000)
+        executor.update_parameters(**_sbatch(options, name))
+    try:
+        with _on_path(), executor.batch():
+            submitted = [executor.submit(CellJob(str(job.path))) for job in jobs]
+    except (FailedJobError, subprocess.CalledProcessError, OSError) as error:
+        file.unlink()
+        says = [line for line in str(error).splitlines() if line.strip()]
+        raise UsageError(f"--launcher slurm: not submitted: {says[-1] if says else error}") from None
+    if options.cluster == "local":
+        add_processes(file, [int(job.job_id) for job in submitted])
+    print(f"submitted {len(jobs)} jobs as {name}; their logs are under {logs}", file=sys.stderr)
+
+
+def watch(jobs: Sequence[Job], look: Callable[[], dict[str, str] | None]) -> int:
+    """Waits until no job is left, saying how far they are."""
+    outcomes: dict[Path, str] = {}
+    absent: Counter[Path] = Counter()
+    said, said_at, pause = "", 0.0, POLL_S[0]
+    while len(outcomes) < len(jobs):
+        states = look()
+        for job in jobs if states is not None else ():
+            if job.path in outcomes:
+                continue
+            absent[job.path] = 0 if str(job.path) in (states or ()) else absent[job.path] + 1
+            if absent[job.path] > 1:  # once may be between two states of the same job
+                outcomes[job.path] = settle(job, None)
+                print(f"{job.title}: {outcomes[job.path]}", file=sys.stderr)
+        line = _line(jobs, outcomes, states)
+        if line != said or time.monotonic() - said_at > SAY_EVERY_S:
+            pause = POLL_S[0] if line != said else pause
+            said, said_at = line, time.monotonic()
+            print(line, file=sys.stderr, flush=True)
+        if len(outcomes) < len(jobs):
+            time.sleep(pause)
+            pause = min(pause * 1.3, POLL_S[1])
+    return exit_code(outcomes.values(), stopped=False)
+
+
+def _line(jobs: Sequence[Job], outcomes: dict[Path, str], states: dict[str, str] | None) -> str:
+    if states is None:
+        return "squeue does not answer; looking again"
+    counts = Counter(states[str(job.path)].lower() for job in jobs if str(job.path) in states)
+    return f"{len(outcomes)} of {len(jobs)} cells done" + "".join(f", {n} {s}" for s, n in counts.items())
+
+
+def _check(options: Options) -> None:
+    try:
+        import submitit  # noqa: F401
+    except ImportError:
+        raise UsageError("--launcher slurm needs submitit; pip install -e '.[slurm]'") from None
+    import shutil
+
+    if options.cluster == "slurm" and not shutil.which("sbatch"):
+        raise UsageError("--launcher slurm: no sbatch here; start it where jobs are submitted from")
+
+
+def _sbatch(options: Options, name: str) -> dict[str, Any]:
+    delay = min(120, options.minutes * 20)  # seconds before the limit at which a job is told to save
+    wanted: dict[str, Any] = {
+        "job_name": name,
+        "time": options.minutes,
+        "nodes": 1,
+        "ntasks_per_node": 1,
+        "signal_delay_s": delay,
+        "array_parallelism": options.at_once or ARRAY,
+        "stderr_to_stdout": True,
+        "setup": [f"export PYTHONPATH={ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        "additional_parameters": {"requeue": True, **dict(options.extra)},
+        "partition": options.partition,
+        "account": options.account,
+        "cpus_per_task": options.cpus,
+        "gpus_per_node": options.gpus or None,
+    }
+    return {key: value for key, value in wanted.items() if value is not None}
+
+
+@contextlib.contextmanager
+def _on_path() -> Any:
+    """A job of this machine must find our packages too when it is unpickled."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [before])])
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH")
+        os.environ.update({} if before is None else {"PYTHONPATH": before})
