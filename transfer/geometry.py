@@ -6,6 +6,7 @@ Coordinates are continuous: the left edge of the first pixel is 0, so a flip map
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -34,7 +35,17 @@ class View:
         low, high = corners.min(axis=1), corners.max(axis=1)
         return np.concatenate([low, high], axis=1).clip(0, [self.new[1], self.new[0]] * 2)
 
-    def bitmap(self, bitmap: np.ndarray) -> np.ndarray:
-        """(H, W) uint8 labels -> the nearest ones, of size `new`."""
-        moved = np.asarray(Image.fromarray(bitmap).resize(self.new[::-1], Image.Resampling.NEAREST))
-        return moved[:, ::-1] if self.flip else moved
+    @cached_property
+    def nearest(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows (new height,) and columns (new width,) of the original pixels that are nearest.
+
+        Pillow itself says which: its rounding decides pixels that lie between two.
+        """
+        rows = _resized_row(self.old[0], self.new[0])
+        columns = _resized_row(self.old[1], self.new[1])
+        return rows, columns[::-1] if self.flip else columns
+
+
+def _resized_row(old: int, new: int) -> np.ndarray:
+    row = Image.fromarray(np.arange(old, dtype=np.int32)[None])
+    return np.asarray(row.resize((new, 1), Image.Resampling.NEAREST))[0]

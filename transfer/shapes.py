@@ -76,4 +76,11 @@ def _moved_bitmap(shape: Any, view: View) -> dict[str, Any]:
         drawn = mask.frPyObjects(_moved_polygons(shape, view), *view.new) if shape else []
         empty = np.zeros(view.new, np.uint8, order="F")
         return mask.merge(drawn) if drawn else mask.encode(empty)
-    return mask.encode(np.asfortranarray(view.bitmap(mask.decode(shape))))
+    # Only the object's own pixels are moved: the image may have two million others.
+    rows, columns = view.nearest
+    x, y, width, height = mask.toBbox(shape).astype(int)
+    down = np.flatnonzero((rows >= y) & (rows < y + height))
+    across = np.flatnonzero((columns >= x) & (columns < x + width))
+    moved = np.zeros(view.new, np.uint8, order="F")
+    moved[np.ix_(down, across)] = mask.decode(shape)[np.ix_(rows[down], columns[across])]
+    return mask.encode(moved)

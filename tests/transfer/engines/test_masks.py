@@ -56,6 +56,12 @@ def test_polygons_cover_the_cells_whose_centres_they_hold() -> None:
     assert 0.3 < drawn.float().mean() < 0.9
 
 
+def test_a_region_thinner_than_a_tenth_of_a_pixel_is_drawn_as_if_it_were_as_wide() -> None:
+    right_of_it = np.array([10.02, 0, 90, 0, 90, 90, 10.02, 90])
+    (drawn,) = rasterise([[right_of_it]], torch.tensor([[10.0, 5.0, 10.05, 33.0]]), torch.tensor([0]), 28)
+    assert torch.equal(drawn, (torch.arange(28) >= 6).expand(28, 28))  # 0.02 of 0.1 is cell 5.6 of 28
+
+
 def test_run_lengths_are_cropped_to_the_majority_of_each_block() -> None:
     bitmap = np.random.default_rng(0).random((60, 80)) < 0.5
     shape = mask.encode(np.asfortranarray(bitmap, np.uint8))

@@ -56,6 +56,7 @@ def _highest(maps: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
     peak, row = x.amax(dim=3).max(dim=2)  # the first of equally high rows, and in it the first pixel
     of_row = x.gather(2, row[..., None, None].expand(-1, -1, 1, x.shape[3])).squeeze(2)
     place = torch.stack([of_row.argmax(dim=2), row], dim=2)
+    # A repeated pixel can round a little higher than the one that it repeats.
     return peak, place.minimum(pixels[:, None].long() - 1)
 
 
