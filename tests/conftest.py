@@ -57,6 +57,11 @@ def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A converted backbone file of a narrow ResNet-50 with random, trained-looking weights."""
+    return narrow_backbone_file(tmp_path_factory.mktemp("backbone") / "narrow.pkl")
+
+
+def narrow_backbone_file(path: Path) -> Path:
+    """Writes it."""
     from converters.backbone import Backbone, expected_shapes, save_backbone
     from transfer.config import RANDOM_MANIFEST
 
@@ -83,7 +88,7 @@ def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "tool_version": "1",
         "notes": [],
     }
-    path = tmp_path_factory.mktemp("backbone") / "narrow.pkl"
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_backbone(Backbone(weights, manifest), path)
     return path
 
