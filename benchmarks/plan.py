@@ -29,6 +29,7 @@ from transfer.datasets.own import OwnDataset, make_own
 from transfer.datasets.registry import dataset_names, load_dataset
 from transfer.errors import DataError, TransferError
 from transfer.rules import architecture
+from transfer.scaling import Scaling, apply_scaling, plan_scaling
 
 # What is recognised -> the metadata that names the classes, and the key that counts them.
 _CLASSES = {
@@ -54,6 +55,7 @@ class Request:
     num_processes: int
     overrides: list[tuple[str, str]]
     output: Path
+    accumulate: bool = False  # keep the recipe's batch by micro-steps, where processes are fewer
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,50 @@ class Cell:
     own: dict[str, OwnDataset]  # those of them that the user defined
     identity: dict[str, Any]
     not_comparable_because: list[str]
+    scaling: Scaling
+    variant: dict[str, str] | None = None  # see `_variant`
 
     @property
     def id(self) -> str:
         return record_id(self.identity)
 
 
-def resolve(suite: Suite, request: Request) -> CfgNode:
-    """The suite's recipe after `--smoke` and the overrides, before any backbone's facts."""
+def resolve(suite: Suite, request: Request, label: str = "") -> CfgNode:
+    """The recipe of the row `label` after `--smoke`, overrides and scaling, before any backbone's facts."""
+    recipe = suite.variants.get(label, suite.recipe)
+    scaling = scaling_of(suite, request, label)
+    return apply_scaling(_unscaled(suite, request, recipe), scaling, said_by_user(suite, request))
+
+
+def scaling_of(suite: Suite, request: Request, label: str = "") -> Scaling:
+    """How the recipe of the row `label` meets the number of processes."""
+    flat = flatten(_unscaled(suite, request, suite.variants.get(label, suite.recipe)))
+    return plan_scaling(flat, request.num_processes, said_by_user(suite, request), request.accumulate)
+
+
+def said_by_user(suite: Suite, request: Request) -> set[str]:
+    """The keys that the user set: on the command line, in a suite or in a recipe of his own."""
+    overridden = (key for key, _ in request.overrides)
+    return {*overridden, *flatten(suite.changes), *keys_of_user(suite.recipe)}
+
+
+def _unscaled(suite: Suite, request: Request, recipe: str) -> CfgNode:
     changes = (suite.changes, f"{suite.where}: recipe")
     if not request.smoke:
-        return load_recipe(suite.recipe, request.overrides, changes)
-    kind = architecture(flatten(load_recipe(suite.recipe, (), changes)))
-    return load_recipe(suite.recipe, [*miniature(suite, kind).items(), *request.overrides], changes)
+        return load_recipe(recipe, request.overrides, changes)
+    kind = architecture(flatten(load_recipe(recipe, (), changes)))
+    return load_recipe(recipe, [*miniature(suite, kind).items(), *request.overrides], changes)
+
+
+def _variant(suite: Suite, label: str, suites_own: CfgNode) -> dict[str, str] | None:
+    """For a row with a recipe of its own: its name, and the recipe that it stands beside in the table.
+
+    The papers give such a row another recipe and take their differences to it all the same.
+    """
+    if label not in suite.variants:
+        return None
+    beside = recipe_sha256(suites_own)
+    return {"recipe": suite.variants[label], "instead_of": suite.recipe, "stands_for_sha256": beside}
 
 
 def own_datasets(suite: Suite, cfg: CfgNode) -> dict[str, OwnDataset]:
@@ -142,18 +175,19 @@ def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNo
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:
     """The suite's cells in the order in which they run: all inits of a trial before the next trial."""
-    cfg = resolve(suite, request)
+    cfg = suites_own = resolve(suite, request)
     own = own_datasets(suite, cfg)
     training, test = read_data(cfg, request.data_root, own)
     overridden = [key for key, _ in request.overrides]
-    said = {*overridden, *flatten(suite.changes), *keys_of_user(suite.recipe)}
-    adapt = bool(own) and not said & {key for _, key in _CLASSES.values()}
-    cfg = fit_classes(cfg, [*training, test], adapt)
+    adapt = bool(own) and not said_by_user(suite, request) & {key for _, key in _CLASSES.values()}
+    suites_own = fit_classes(suites_own, [*training, test], adapt)
     cells = []
     for trial, seed in enumerate(seeds(suite, request)):
         for init in inits:
             manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
+            cfg = fit_classes(resolve(suite, request, init.label), [*training, test], adapt)
             complete = apply_manifest(cfg, manifest, overridden)
+            scaling = scaling_of(suite, request, init.label)
             identity = {
                 "suite": suite.name,
                 "suite_version": suite.version,
@@ -164,19 +198,23 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
                 "engine_version": engine_version(request.engine),
                 "processes": request.num_processes,
                 "seed": seed,
+                **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
             }
-            reasons = why_not_comparable(request)
-            cells.append(Cell(suite, init, trial, seed, complete, training, test, own, identity, reasons))
+            variant = _variant(suite, init.label, apply_manifest(suites_own, manifest, overridden))
+            reasons = why_not_comparable(request, scaling)
+            facts = (training, test, own, identity, reasons, scaling, variant)
+            cells.append(Cell(suite, init, trial, seed, complete, *facts))
     return cells
 
 
-def why_not_comparable(request: Request) -> list[str]:
+def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
     """Why a number must not be compared with the paper's; empty where it may."""
     moving = [f"{key}={value}" for key, value in request.overrides if key not in NEUTRAL_KEYS]
     return [
         *(["smoke: miniature sizes and schedule"] if request.smoke else []),
         *(["synthetic data"] if request.synthetic else []),
         *([f"overrides: {', '.join(moving)}"] if moving else []),
+        *([scaling.reason] if scaling.reason else []),
     ]
 
 

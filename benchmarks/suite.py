@@ -33,7 +33,7 @@ DEFAULTED: dict[str, tuple[type, ...]] = {
     "trials": (int,),
     "smoke": (dict,),
 }
-OPTIONAL: dict[str, tuple[type, ...]] = {"datasets": (dict,)}
+OPTIONAL: dict[str, tuple[type, ...]] = {"datasets": (dict,), "variants": (dict,)}
 FIELDS = REQUIRED | DEFAULTED | OPTIONAL
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it becomes a folder
 _METRIC = re.compile(r"[a-z_]+/[A-Za-z0-9_]+")
@@ -55,6 +55,7 @@ class Suite:
     changes: dict[str, Any] = field(default_factory=dict)  # the suite's own keys on top of its recipe
     datasets: dict[str, Any] = field(default_factory=dict)  # the user's own, as written
     file: Path = Path()
+    variants: dict[str, str] = field(default_factory=dict)  # label of an init -> its own recipe
 
     @property
     def where(self) -> str:
@@ -122,6 +123,7 @@ def read_suite(path: Path) -> Suite:
         changes=changes,
         datasets=content.get("datasets", {}),
         file=path,
+        variants=content.get("variants", {}),
     )
 
 

@@ -48,8 +48,9 @@ RANDOM_MANIFEST: dict[str, Any] = {
     "pixel_std": [58.395, 57.12, 57.375],
 }
 
-# What moves no number and so belongs to no identity: how often to save, how many processes read images.
-NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS")
+# What moves no number and so belongs to no identity: how often to save, how many processes read images, and
+# the world that a schedule is for (what it moves stands in the batch, the learning rate and the schedule).
+NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS", "SOLVER.REFERENCE_WORLD_SIZE")
 
 
 def load_recipe(

@@ -17,7 +17,7 @@ from yacs.config import CfgNode
 from transfer.errors import TransferError
 
 REFERENCE = "SOLVER.REFERENCE_WORLD_SIZE"
-# What the rule moves; a user who sets one of them has decided otherwise.
+# What the rule moves; a user who sets one of them without the reference has decided otherwise.
 SCALED = (
     "SOLVER.IMS_PER_BATCH",
     "SOLVER.BASE_LR",
@@ -56,13 +56,14 @@ def plan_scaling(
         return _accumulation(flat, reference, processes)
     if reference in (0, processes):
         return Scaling("none", reference, processes, 1, "", "")
-    own = [key for key in SCALED if key in set(overridden)]
-    if own:
-        line = f"scaling: off, because {', '.join(own)} is overridden; batch {batch} on {processes} processes"
+    said = set(overridden)
+    own = [key for key in SCALED if key in said]
+    if own and REFERENCE not in said:  # values of the user's own, and no word for how many GPUs they are
+        line = f"scaling: off, because {', '.join(own)} is set by you; batch {batch} on {processes} processes"
         return Scaling("off", reference, processes, 1, line, "")
     scaled = _batch(batch, reference, processes)
-    said = f"from {reference} to {processes} GPUs by the linear rule: batch {scaled} for the recipe's {batch}"
-    return Scaling("linear", reference, processes, 1, f"scaling: {said}", f"scaled {said}")
+    what = f"from {reference} to {processes} GPUs by the linear rule: batch {scaled} for the recipe's {batch}"
+    return Scaling("linear", reference, processes, 1, f"scaling: {what}", f"scaled {what}")
 
 
 def apply_scaling(cfg: CfgNode, scaling: Scaling, overridden: Iterable[str] = ()) -> CfgNode:

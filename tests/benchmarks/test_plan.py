@@ -14,7 +14,7 @@ import pytest
 from benchmarks.arguments import split_overrides
 from benchmarks.errors import UsageError
 from benchmarks.inits import Init, open_init
-from benchmarks.plan import Request, make_cells, seeds
+from benchmarks.plan import Cell, Request, make_cells, seeds
 from benchmarks.run import main
 from benchmarks.suite import load_suite, suite_names
 from tests.conftest import ROOT, Run
@@ -98,7 +98,7 @@ def test_trials_and_seeds() -> None:
 def test_what_is_not_comparable_says_why(devkit: Path) -> None:
     suite = load_suite("voc_c4")
     rows = [Init("a", None)]
-    honest = _request(devkit, smoke=False, trials=1)
+    honest = _request(devkit, smoke=False, trials=1, num_processes=8)
     assert make_cells(suite, rows, honest)[0].not_comparable_because == []
     worst = _request(
         devkit, synthetic=True, overrides=[("SOLVER.BASE_LR", "0.01"), ("DATALOADER.NUM_WORKERS", "0")]
@@ -109,6 +109,45 @@ def test_what_is_not_comparable_says_why(devkit: Path) -> None:
         "synthetic data",
         "overrides: SOLVER.BASE_LR=0.01",
     ]
+
+
+def test_fewer_gpus_are_said_and_are_another_cell(devkit: Path) -> None:
+    suite, rows = load_suite("voc_c4"), [Init("a", None)]
+
+    def cell(**changes: Any) -> Cell:
+        return make_cells(suite, rows, _request(devkit, smoke=False, trials=1, **changes))[0]
+
+    whole, scaled, accumulated = cell(num_processes=8), cell(), cell(accumulate=True)
+    assert scaled.cfg.SOLVER.IMS_PER_BATCH == 2
+    assert accumulated.cfg.SOLVER.IMS_PER_BATCH == whole.cfg.SOLVER.IMS_PER_BATCH == 16
+    assert (accumulated.scaling.micro_steps, accumulated.identity["micro_steps"]) == (8, 8)
+    assert "micro_steps" not in scaled.identity
+    assert len({c.id for c in (whole, scaled, accumulated)}) == 3
+    (reason,) = scaled.not_comparable_because
+    assert reason.startswith("scaled from 8 to 1 GPUs")
+    (reason,) = accumulated.not_comparable_because
+    assert reason.startswith("accumulated, 1 GPUs for 8")
+    off = cell(overrides=[("SOLVER.REFERENCE_WORLD_SIZE", "0")])
+    assert off.cfg.SOLVER.IMS_PER_BATCH == 16, "one large GPU may take the whole batch"
+    assert off.not_comparable_because == []
+
+
+def test_a_variant_has_its_recipe_and_says_what_it_stands_beside(tmp_path: Path) -> None:
+    from transfer.datasets.synthetic import make_synthetic
+
+    make_synthetic(
+        ["lvis_v0.5_train", "lvis_v0.5_val"], tmp_path, train_images=4, test_images=2, image_size=64
+    )
+    rows = [Init("supervised", None), Init("moco", None)]
+    supervised, moco = make_cells(load_suite("lvis"), rows, _request(tmp_path))
+    assert (supervised.cfg.MODEL.RESNETS.NORM, moco.cfg.MODEL.RESNETS.NORM) == ("FrozenBN", "SyncBN")
+    assert moco.variant is None
+    assert supervised.variant == {
+        "recipe": "lvis_frozen_bn",
+        "instead_of": "lvis",
+        "stands_for_sha256": moco.identity["recipe_sha256"],
+    }
+    assert supervised.identity["recipe_sha256"] != moco.identity["recipe_sha256"]
 
 
 def test_labels(narrow_backbone: Path) -> None:

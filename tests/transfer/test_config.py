@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from transfer.config import (
+    NEUTRAL_KEYS,
     RANDOM_MANIFEST,
     RECIPES,
     apply_manifest,
@@ -121,6 +122,6 @@ def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or key in pinned:
             continue
         changed = recipe_sha256(load_recipe("voc_c4", [(key, value + 1)]))
-        neutral = key in ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS")
+        neutral = key in NEUTRAL_KEYS
         weights_own = key.startswith("MODEL.RESNETS.")
         assert (changed == base) == (neutral or weights_own), key
