@@ -111,7 +111,8 @@ def everything() -> dict[str, Any]:
         out[name] = {"regions": [f.boxes.tolist() for f in chosen], **learned(ours, losses, count)}
     ours = head()
     found, nobody = ours.detect(pooled(4), detections())
-    assert found.densepose is not None and nobody.densepose is not None
+    assert found.densepose is not None
+    assert nobody.densepose is not None
     assert nobody.densepose["u"].shape == (0, 25, CHART, CHART)
     out["charts"] = {name: probe(chart) for name, chart in found.densepose.items()}
     out["surfaces"] = [as_json(part, uv) for part, uv in surfaces(found.densepose, found.boxes)]
@@ -119,7 +120,7 @@ def everything() -> dict[str, Any]:
 
 
 def learned(module: nn.Module, losses: Any, count: int) -> dict[str, Any]:
-    """The losses; in double precision, entries of every gradient and of every parameter after ten SGD steps."""
+    """The losses; in double precision, entries of the gradients and of the parameters after ten SGD steps."""
     out: dict[str, Any] = {"losses": {k: v.item() for k, v in losses(pooled(count)).items()}}
     module.double()
     x = pooled(count, torch.float64)

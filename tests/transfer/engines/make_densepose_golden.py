@@ -2,7 +2,8 @@
 
     python -m tests.transfer.engines.make_densepose_golden
 
-Run it (with Detectron2 and the project importable) when the scene changes; CI compares our head with the file.
+Run it (with Detectron2 and the project importable) when the scene changes; CI compares our head with the
+file.
 """
 
 from __future__ import annotations

@@ -82,8 +82,10 @@ def test_same_charts_and_surfaces(ours: dict[str, Any], theirs: dict[str, Any]) 
         np.testing.assert_allclose(mine["uv"], wanted["uv"], atol=1e-5)
     assert ours["surfaces"][0]["size"][1] == 1, "a box thinner than a pixel has one column"
     parts = {p for surface in ours["surfaces"] for row in surface["part"] for p in row}
-    assert len(parts) > 5 and 0 in parts
-    assert total > 500 and agree / total > 0.999
+    assert len(parts) > 5
+    assert 0 in parts
+    assert total > 500
+    assert agree / total > 0.999
 
 
 def test_points_read_the_chart_where_they_lie() -> None:
@@ -109,7 +111,7 @@ def test_points_read_the_chart_where_they_lie() -> None:
 
 
 def test_part_masks_are_those_of_grid_sample() -> None:
-    """Half-way cases included: a person's own box has them, and a rounding the other way moves a whole row."""
+    """Half-way cases included: a person's own box has them; rounded the other way a whole row moves."""
     ours = scene.head()
     chosen = ours.select(scene.foreground(), scene.targets())
     labels = gather_labels(chosen, scene.targets())
@@ -170,9 +172,13 @@ def test_surfaces_are_cut_to_whole_pixels_and_empty_where_the_body_is_not() -> N
     charts["u"][0, 7] = 0.5
     charts["v"][0, 6] = 0.5  # of another patch
     ((part, uv),) = surfaces(charts, torch.tensor([[2.0, 3.0, 10.9, 8.2]]))
-    assert part.shape == (5, 8) and uv.shape == (2, 5, 8)
-    assert not part[:, :4].any() and not uv[:, :, :4].any()
-    assert (part[:, 4:] == 7).all() and (uv[0, :, 4:] == 0.5).all() and not uv[1].any()
+    assert part.shape == (5, 8)
+    assert uv.shape == (2, 5, 8)
+    assert not part[:, :4].any()
+    assert not uv[:, :, :4].any()
+    assert (part[:, 4:] == 7).all()
+    assert (uv[0, :, 4:] == 0.5).all()
+    assert not uv[1].any()
 
 
 def test_names_go_there_and_back() -> None:
