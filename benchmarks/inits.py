@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 import re
 import sys
 from dataclasses import dataclass
@@ -13,22 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
+from benchmarks.weights import KNOWN, cached
 from converters.backbone import Backbone, save_backbone
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.config import MANIFEST_KEYS
 
-# Known weights by name: file, SHA-256 prefix as its publisher put it into the name (or none), how to get it.
-KNOWN = {
-    "supervised": (
-        "resnet50-0676ba61.pth",
-        "0676ba61",
-        "torchvision.models.ResNet50_Weights.IMAGENET1K_V1.url names its address",
-    ),
-    "msra": ("R-50.pkl", "", "Detectron2's model zoo lists it as ImageNetPretrained/MSRA/R-50.pkl"),
-}
 NAMES = ("random", *KNOWN)
-CACHE_VARIABLE = "MOCO_TRANSFER_CACHE"
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ def open_init(text: str) -> Init:
     if path == "random":
         return Init(label or path, None)
     if path in KNOWN:
-        return Init(label or path, open_checkpoint(_cached(path)))
+        return Init(label or path, open_checkpoint(cached(path)))
     if not Path(path).exists():
         near = difflib.get_close_matches(path, NAMES, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -127,16 +117,3 @@ def store(init: Init, directory: Path) -> Path | None:
 def slug(label: str) -> str:
     """A label as part of a file name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", label).strip("_") or "init"
-
-
-def _cached(name: str) -> Path:
-    file, prefix, where = KNOWN[name]
-    default = Path.home() / ".cache" / "moco-transfer"
-    path = Path(os.environ.get(CACHE_VARIABLE) or default) / file
-    if not path.exists():
-        raise UsageError(f"--init {name}: {path} is not there; download {file} ({where}) and put it there")
-    if prefix and not hashlib.sha256(path.read_bytes()).hexdigest().startswith(prefix):
-        raise UsageError(
-            f"--init {name}: {path} is damaged (its SHA-256 does not begin with {prefix}); get it again"
-        )
-    return path

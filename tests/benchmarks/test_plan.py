@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from benchmarks.arguments import split_overrides
-from benchmarks.errors import UsageError
 from benchmarks.inits import Init, open_init
 from benchmarks.plan import Cell, Request, make_cells, seeds
 from benchmarks.run import main
@@ -155,19 +154,6 @@ def test_labels(narrow_backbone: Path) -> None:
     assert open_init("scratch=random").label == "scratch"
     assert open_init(str(narrow_backbone)).label == "narrow"
     assert open_init(f"my net={narrow_backbone}").label == "my net"
-
-
-def test_known_weights_that_are_not_there_say_what_to_get(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("MOCO_TRANSFER_CACHE", str(tmp_path))
-    with pytest.raises(UsageError, match=r"resnet50-0676ba61\.pth is not there; download"):
-        open_init("supervised")
-    with pytest.raises(UsageError, match=r"R-50\.pkl is not there; download"):
-        open_init("msra")
-    (tmp_path / "resnet50-0676ba61.pth").write_bytes(b"something else")
-    with pytest.raises(UsageError, match="damaged"):
-        open_init("supervised")
 
 
 def test_overrides_are_split_from_the_options() -> None:
