@@ -170,22 +170,27 @@ def label_map(frame: Frame) -> np.ndarray:
 def instances(ids: np.ndarray) -> list[dict[str, Any]]:
     """Annotations of the judged classes in an instance map, masks as run lengths; groups are crowds."""
     from pycocotools import mask
+    from scipy.ndimage import find_objects
 
+    values = np.flatnonzero(np.bincount(ids.ravel()))
+    numbers = np.zeros(values[-1] + 1, np.int32)
+    numbers[values] = np.arange(1, len(values) + 1)
     found = []
-    for value in np.flatnonzero(np.bincount(ids.ravel())):
+    for value, box in zip(values, find_objects(numbers[ids]), strict=True):
         label = int(value // 1000 if value >= 1000 else value)
         if label >= len(NAMES) or NAMES[label] not in INSTANCES:
             continue
-        where = ids == value
-        rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+        rows, columns = box
+        where = np.zeros(ids.shape, np.uint8, order="F")  # as run lengths go
+        where[box] = ids[box] == value
         found.append(
             {
-                "bbox": [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)],
+                "bbox": [float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)],
                 "bbox_mode": XYXY,
                 "category_id": INSTANCES.index(NAMES[label]),
                 "iscrowd": int(value < 1000),
                 "difficult": 0,
-                "segmentation": mask.encode(np.asfortranarray(where, np.uint8)),
+                "segmentation": mask.encode(where),
             }
         )
     return found
