@@ -34,7 +34,7 @@ def outlook(
     print(f"plan: {len(cells)} cells: {', '.join(parts)}", file=sys.stderr)
     stopped = sum(known[cell.id] in ("interrupted", "running") for cell in todo)
     if stopped:
-        print(f"  {stopped} were stopped before and go on from their checkpoints", file=sys.stderr)
+        print(f"  {stopped} were begun before and go on", file=sys.stderr)
     if states["failed"] and not any(known[cell.id] == "failed" for cell in todo):
         print("  failed cells stay as they are; --retry-failed runs them again", file=sys.stderr)
     if todo:
