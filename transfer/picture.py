@@ -22,7 +22,7 @@ _TINT = 0.6  # how much of a class's colour covers the image
 def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path, count: int = 8) -> None:
     """Draws `count` images spread over the set.
 
-    Boxes: truth dashed in white, predictions above 0.5 in colour. Class maps: truth left, prediction right.
+    Boxes: truth dashed in white, predictions above 0.5 in colour. Class maps: truth above, prediction below.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no global state, no display
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path
             _draw_class_maps(axis, record, prediction, dataset.metadata["sem_seg_encoding"])
         else:
             _draw(axis, record, prediction, dataset.metadata["thing_classes"])
-    legend = "truth left, prediction right" if semantic else _BOX_LEGEND
+    legend = "truth above, prediction below" if semantic else _BOX_LEGEND
     figure.suptitle(f"{dataset.name}: {legend}")
     with atomic_save(str(path), overwrite_part=True) as file:
         figure.savefig(file, format="png", dpi=100)
@@ -69,7 +69,7 @@ def _draw_class_maps(axis: Any, record: dict[str, Any], prediction: Prediction |
     maps = [read_class_map(record["sem_seg_file_name"], encoding)]
     if prediction is not None and prediction.sem_seg is not None:
         maps.append(prediction.sem_seg)
-    axis.imshow(np.concatenate([tinted(pixels, classes) for classes in maps], axis=1))
+    axis.imshow(np.concatenate([tinted(pixels, classes) for classes in maps], axis=0))
 
 
 def tinted(pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ def test_classes_are_tinted_and_ignored_pixels_are_not() -> None:
     )  # black, VOC's red
 
 
-def test_class_maps_are_shown_beside_their_truth(tmp_path: Path) -> None:
+def test_class_maps_are_shown_below_their_truth(tmp_path: Path) -> None:
     make_synthetic(["voc_2012_sem_seg_val"], tmp_path, train_images=6, test_images=1, image_size=48)
     dataset = load_dataset("voc_2012_sem_seg_val", tmp_path)
     predictions = []
