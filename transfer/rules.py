@@ -130,7 +130,8 @@ def check_values(flat: Mapping[str, Any], source: str) -> None:
         kind = architecture(flat)
     except TransferError as error:
         raise TransferError(f"{source}: {error}") from None
-    for key, allowed in {**CHOICES, **ARCHITECTURES[kind]}.items():
+    dense = _dense_head(flat) if flat["MODEL.DENSEPOSE_ON"] else {}
+    for key, allowed in {**CHOICES, **ARCHITECTURES[kind], **dense}.items():
         if flat[key] not in allowed:
             expected = " or ".join(map(repr, allowed))
             where = f" in a {kind} recipe" if key not in CHOICES else ""
@@ -146,6 +147,20 @@ def check_values(flat: Mapping[str, Any], source: str) -> None:
     for key in NOT_NEGATIVE:
         if flat[key] < 0:
             raise TransferError(f"{source}: {key} is {flat[key]}; expected 0 or more")
+
+
+def _dense_head(flat: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """What a DensePose recipe must say: the chart head of 2019, whose output size follows from its layers."""
+    head = "MODEL.ROI_DENSEPOSE_HEAD."
+    size = flat[head + "POOLER_RESOLUTION"] * 2 * flat[head + "UP_SCALE"]
+    return {
+        head + "NAME": ("DensePoseV1ConvXHead",),
+        head + "DECODER_ON": (False,),
+        head + "DECONV_KERNEL": (4,),
+        head + "NUM_PATCHES": (24,),
+        head + "NUM_COARSE_SEGM_CHANNELS": (2, 15),
+        head + "HEATMAP_SIZE": (size,),
+    }
 
 
 def _check_crops(scale: list[Any], size: list[Any], source: str) -> None:

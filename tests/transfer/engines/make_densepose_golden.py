@@ -34,6 +34,7 @@ from transfer.engines.detectron2.densepose import add_targets
 HEAD = {
     "NUM_STACKED_CONVS": scene.CONVS,
     "CONV_HEAD_DIM": scene.DIM,
+    "POOLER_RESOLUTION": scene.SIDE,
     "HEATMAP_SIZE": scene.CHART,
     "INDEX_WEIGHTS": scene.INDEX_WEIGHT,
     "PART_WEIGHTS": scene.PART_WEIGHT,

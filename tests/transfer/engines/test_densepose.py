@@ -13,9 +13,11 @@ import torch
 from torch.nn import functional as F
 
 from tests.transfer.engines import densepose_scene as scene
+from transfer.config import load_recipe
 from transfer.engines.torchvision import names
 from transfer.engines.torchvision.densepose_losses import chart_losses, coarse_labels, gather_labels
 from transfer.engines.torchvision.densepose_surface import surfaces
+from transfer.errors import TransferError
 
 GOLDEN = Path(__file__).parent / "golden" / "densepose_head.json"
 
@@ -179,6 +181,20 @@ def test_surfaces_are_cut_to_whole_pixels_and_empty_where_the_body_is_not() -> N
     assert (part[:, 4:] == 7).all()
     assert (uv[0, :, 4:] == 0.5).all()
     assert not uv[1].any()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("NAME", "DensePoseDeepLabHead", "honour 'DensePoseV1ConvXHead'"),
+        ("DECODER_ON", True, "honour False"),
+        ("HEATMAP_SIZE", 112, "honour 56"),
+        ("NUM_COARSE_SEGM_CHANNELS", 3, "honour 2 or 15"),
+    ],
+)
+def test_heads_that_neither_engine_builds_are_refused(key: str, value: object, expected: str) -> None:
+    with pytest.raises(TransferError, match=f"MODEL.ROI_DENSEPOSE_HEAD.{key} is .*{expected}"):
+        load_recipe("coco_densepose", [(f"MODEL.ROI_DENSEPOSE_HEAD.{key}", value)])
 
 
 def test_names_go_there_and_back() -> None:
