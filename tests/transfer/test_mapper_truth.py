@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def _run_length(polygon: list[float]) -> dict[str, Any]:
     return mask.merge(mask.frPyObjects([polygon], HEIGHT, WIDTH))
 
 
+@cache
 def _recipe(name: str, size: int = 30, *more: tuple[str, Any]) -> CfgNode:
     return load_recipe(name, [("INPUT.MIN_SIZE_TRAIN", [size]), *more])
 
@@ -64,7 +66,8 @@ def _pair(record: dict[str, Any], cfg: CfgNode, metadata: dict[str, Any]) -> tup
 
 def test_polygons_follow_the_pixels(record: dict[str, Any]) -> None:
     plain, flipped = _pair(record, _recipe("coco_fpn_1x"), {})
-    assert plain.polygons is not None and flipped.polygons is not None  # noqa: PT018
+    assert plain.polygons is not None
+    assert flipped.polygons is not None
     assert plain.keypoints is None
     assert [len(shape) for shape in plain.polygons] == [2, 1], "the crowd is left out"
     np.testing.assert_allclose(plain.polygons[0][0], [5, 2.5, 20, 2.5, 5, 25])
@@ -75,7 +78,8 @@ def test_polygons_follow_the_pixels(record: dict[str, Any]) -> None:
 
 def test_keypoints_follow_the_pixels_and_change_sides_in_the_mirror(record: dict[str, Any]) -> None:
     plain, flipped = _pair(record, _recipe("coco_keypoint"), PEOPLE)
-    assert plain.keypoints is not None and flipped.keypoints is not None  # noqa: PT018
+    assert plain.keypoints is not None
+    assert flipped.keypoints is not None
     assert plain.polygons is None
     assert plain.keypoints.shape == (2, 17, 3)
     nothing = [0, 0, 0]
@@ -103,7 +107,8 @@ def test_objects_without_a_box_or_a_mask_are_dropped_from_every_field(record: di
     cfg = _recipe("coco_fpn_1x", 60, ("MODEL.KEYPOINT_ON", True), ("INPUT.RANDOM_FLIP", "none"))
     sample = training_sample(kept, cfg, PEOPLE, 0, 0, 0)
     assert sample.classes.tolist() == [0, 1]
-    assert sample.polygons is not None and sample.keypoints is not None  # noqa: PT018
+    assert sample.polygons is not None
+    assert sample.keypoints is not None
     assert [len(shape) for shape in sample.polygons] == [2, 1]
     assert sample.keypoints.shape == (2, 17, 3)
     # A recipe without masks keeps the bare object.
@@ -120,7 +125,8 @@ def test_an_image_with_a_run_length_mask_has_only_those(record: dict[str, Any]) 
     empty = second | {"segmentation": mask.encode(np.zeros_like(square, order="F"))}
     mixed = record | {"annotations": [first, empty, second]}
     plain, flipped = _pair(mixed, _recipe("coco_fpn_1x"), {})
-    assert plain.polygons is not None and flipped.polygons is not None  # noqa: PT018
+    assert plain.polygons is not None
+    assert flipped.polygons is not None
     assert len(plain.boxes) == len(plain.polygons) == 2, "no pixel, no object"
     whole = [mask.decode(shape) for shape in plain.polygons]
     wanted = mask.merge(
@@ -151,10 +157,10 @@ def test_keypoint_recipes_train_on_images_with_enough_keypoints(record: dict[str
     of_crowd = record | {"annotations": [second | {"keypoints": unlabelled}, crowd]}
     only_crowd = record | {"annotations": [crowd]}
     records = [blind, record, of_crowd, only_crowd]
-    assert training_records(records, _recipe("coco_keypoint")) == [record, of_crowd]
+    assert list(training_records(records, _recipe("coco_keypoint"))) == [record, of_crowd]
     key = "MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE"  # the crowd has 4, all three together 12
-    assert training_records(records, _recipe("coco_keypoint", 30, (key, 5))) == [record]
-    assert training_records(records, _recipe("coco_fpn_1x")) == [blind, record, of_crowd]
+    assert list(training_records(records, _recipe("coco_keypoint", 30, (key, 5)))) == [record]
+    assert list(training_records(records, _recipe("coco_fpn_1x"))) == [blind, record, of_crowd]
     with pytest.raises(
         DataError, match="no image to train on, or none has an object and 13 labelled keypoints"
     ):
