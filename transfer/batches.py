@@ -28,7 +28,7 @@ def batches(
 ) -> Iterator[list[Item]]:
     """Endless batches of (epoch, number).
 
-    `wide[i]`: is image i wider than high; None: no grouping. `factors[i]`: how often image i comes in an epoch
+    `wide[i]`: is image i wider than high; None: no grouping. `factors[i]`: how often image i comes per epoch
     on average, at least 1; None: once.
     """
     buckets: dict[bool, list[Item]] = {False: [], True: []}

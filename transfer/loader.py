@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from transfer.batches import Item, batches, repeat_factors, share
 from transfer.config import flatten
+from transfer.datasets.records import chosen
 from transfer.densepose_sample import load_symmetry
 from transfer.errors import DataError
 from transfer.mapper import Sample, evaluation_sample, training_sample
@@ -52,7 +53,7 @@ def _is_semantic(cfg: CfgNode) -> bool:
     return architecture(flatten(cfg)) == "FCN"
 
 
-def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
+def training_records(records: Sequence[Record], cfg: CfgNode) -> Sequence[Record]:
     """The records that training may draw, by Detectron2's rules: an object where the recipe filters empty
     images; labelled keypoints, those of crowds included, and DensePose labels where it trains such heads.
     """
@@ -63,11 +64,11 @@ def training_records(records: Sequence[Record], cfg: CfgNode) -> list[Record]:
         needed[f"{least} labelled keypoints"] = lambda record: _labelled(record) >= least
     if cfg.MODEL.DENSEPOSE_ON:
         needed["a person with DensePose labels"] = _has_surface
-    kept = [r for r in records if all(has(r) for has in needed.values())]
-    if not kept:
+    kept = [i for i, r in enumerate(records) if all(has(r) for has in needed.values())] if needed else None
+    if not len(records if kept is None else kept):
         what = " and ".join(needed) or "an object"
         raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has {what}")
-    return kept
+    return records if kept is None else chosen(records, kept)  # COCO's as Python objects are gigabytes
 
 
 def _has_object(record: Record) -> bool:

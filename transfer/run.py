@@ -20,6 +20,7 @@ from converters.backbone import Backbone
 from transfer import gates
 from transfer.config import unflatten
 from transfer.datasets.base import Dataset
+from transfer.datasets.records import joined
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
@@ -57,7 +58,7 @@ def run(
     cfg = unflatten(job.recipe)
     engine = load_engine(job.engine)
     directory = Path(job.directory)
-    records = training_records([r for dataset in training for r in dataset.records], cfg)
+    records = training_records(joined([dataset.records for dataset in training]), cfg)
     metadata = training[0].metadata
 
     seed_iteration(job.seed, INIT_STREAM, 0, 0)

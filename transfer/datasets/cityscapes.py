@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset:
         "sem_seg_encoding": "cityscapes_ids",
         "data_root": str(root),
     }
-    records = LazyRecords(len(frames), lambda i: _record(frames[i], semantic))
+    records = LazyRecords(len(frames), partial(_numbered_record, frames, semantic))
     if findings.deep:
         _check(frames, semantic, findings)
     summary = {
@@ -126,6 +127,10 @@ def _frames(images: Path, truth: Path, semantic: bool, findings: Findings) -> li
 def _source(frame: Frame, semantic: bool) -> str:
     """The file that the annotation is read from; the polygons are drawn only where the PNG is not there."""
     return (frame.label_ids if semantic else frame.instance_ids) or frame.polygons
+
+
+def _numbered_record(frames: list[Frame], semantic: bool, i: int) -> dict[str, Any]:
+    return _record(frames[i], semantic)
 
 
 def _record(frame: Frame, semantic: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,19 +143,30 @@ def make_records(
     starts = np.searchsorted(np.sort(image_of), np.arange(len(images.names) + 1))
     classes = {c["id"]: i for i, c in enumerate(categories)}
 
-    def make(i: int) -> dict[str, Any]:
-        members = by_image[starts[i] : starts[i + 1]].tolist()
-        record = {
-            "file_name": str(folder / images.names[i]),
-            "image_id": int(images.ids[i]),
-            "height": int(images.height[i]),
-            "width": int(images.width[i]),
-            "annotations": [_annotation(table, n, classes) for n in members],
-        }
-        record.update({key: values[i] for key, values in images.extra.items() if values[i]})
-        return record
-
+    make = partial(_record, table, images, classes, folder, by_image, starts)
     return LazyRecords(len(images.names), make)
+
+
+def _record(
+    table: Table,
+    images: Images,
+    classes: dict[int, int],
+    folder: Path,
+    by_image: np.ndarray,
+    starts: np.ndarray,
+    i: int,
+) -> dict[str, Any]:
+    """The record of image i, whose annotations are rows by_image[starts[i] : starts[i + 1]] of the table."""
+    members = by_image[starts[i] : starts[i + 1]].tolist()
+    record = {
+        "file_name": str(folder / images.names[i]),
+        "image_id": int(images.ids[i]),
+        "height": int(images.height[i]),
+        "width": int(images.width[i]),
+        "annotations": [_annotation(table, n, classes) for n in members],
+    }
+    record.update({key: values[i] for key, values in images.extra.items() if values[i]})
+    return record
 
 
 def _annotation(table: Table, n: int, classes: dict[int, int]) -> dict[str, Any]:

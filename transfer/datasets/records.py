@@ -1,9 +1,17 @@
-"""Records made when they are asked for, so that a data set need not exist as millions of Python objects."""
+"""Records made when they are asked for, so that a data set need not exist as millions of Python objects.
+
+What makes them must pickle (no closures): processes and, on newer Pythons, data workers receive them so.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate
 from typing import Any, overload
+
+import numpy as np
 
 Record = dict[str, Any]
 
@@ -34,3 +42,25 @@ class LazyRecords(Sequence[Record]):
 
     def __radd__(self, other: Sequence[Record]) -> list[Record]:
         return [*other, *self]
+
+
+def joined(parts: Sequence[Sequence[Record]]) -> Sequence[Record]:
+    """The parts one after the other, as lazy as they are."""
+    if len(parts) == 1:
+        return parts[0]
+    ends = list(accumulate(map(len, parts)))
+    return LazyRecords(ends[-1], partial(_of_part, parts, ends))
+
+
+def chosen(records: Sequence[Record], indices: Sequence[int]) -> LazyRecords:
+    """Those records alone, as lazy as they are."""
+    return LazyRecords(len(indices), partial(_at, records, np.asarray(indices, np.int64)))
+
+
+def _of_part(parts: Sequence[Sequence[Record]], ends: Sequence[int], i: int) -> Record:
+    part = bisect_right(ends, i)
+    return parts[part][i - ends[part] + len(parts[part])]
+
+
+def _at(records: Sequence[Record], indices: np.ndarray, i: int) -> Record:
+    return records[int(indices[i])]

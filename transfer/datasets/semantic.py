@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,26 +133,12 @@ def _semantic_dataset(
     findings: Findings,
 ) -> Dataset:
     """Records with sem_seg_file_name; sizes come from the headers, read when a record is asked for."""
-    from PIL import Image
-
     digest = hashlib.sha256()
     for image_id, image, mask in pairs:
         digest.update(f"\n{image_id} {os.path.basename(image)}\n".encode())
         digest.update(Path(mask).read_bytes())
 
-    def make(i: int) -> dict[str, Any]:
-        image_id, image, mask = pairs[i]
-        with Image.open(image) as opened:
-            width, height = opened.size
-        return {
-            "file_name": image,
-            "sem_seg_file_name": mask,
-            "image_id": image_id,
-            "height": height,
-            "width": width,
-            "annotations": [],
-        }
-
+    make = partial(_record, pairs)
     records = LazyRecords(len(pairs), make)
     if findings.deep:
         check_masks(pairs, len(classes), encoding, findings)
@@ -172,6 +159,22 @@ def _semantic_dataset(
         "odd": dict(findings.odd),
     }
     return Dataset(name, records, metadata, summary)
+
+
+def _record(pairs: Sequence[tuple[str, str, str]], i: int) -> dict[str, Any]:
+    from PIL import Image
+
+    image_id, image, mask = pairs[i]
+    with Image.open(image) as opened:
+        width, height = opened.size
+    return {
+        "file_name": image,
+        "sem_seg_file_name": mask,
+        "image_id": image_id,
+        "height": height,
+        "width": width,
+        "annotations": [],
+    }
 
 
 def _opens(path: str, findings: Findings) -> bool:
