@@ -28,7 +28,7 @@ from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import make_own
 from transfer.datasets.registry import load_dataset
-from transfer.distributed import World, launch, pick_device
+from transfer.distributed import World, launch, member, pick_device
 from transfer.errors import Interrupted, TransferError
 from transfer.run import Job, run
 
@@ -40,6 +40,9 @@ def main(path: str) -> int:
     its state saved.
     """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
+    place = member()
+    if place is not None and place.rank > 0:
+        return _follow(content)
     record, output = content["record"], Path(content["output"])
     lock = Path(path).with_name("lock").open("w")
     if not _acquire(lock):
@@ -66,6 +69,19 @@ def main(path: str) -> int:
         return 2 if isinstance(error, TransferError | CheckpointError | OSError) else 1
     save_record(record | outcome, output)
     remove_checkpoints(Path(content["directory"]))  # only now is nothing lost by it
+    return 0
+
+
+def _follow(content: dict[str, Any]) -> int:
+    """A process of a cell whose lock and record are those of rank 0, on another machine maybe."""
+    threading.Thread(target=_stop_with_parent, args=[os.getppid()], daemon=True).start()
+    try:
+        _run(content)
+    except Interrupted:
+        return 143
+    except Exception as error:
+        print(f"error: process {os.environ['RANK']}: {_line(error)}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -101,7 +117,8 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     record = content["record"]
-    device = pick_device(content["device"], content["num_processes"])
+    place = member()
+    device = pick_device(content["device"], place.local_size if place else content["num_processes"])
     cfg = unflatten(record["recipe"])
     root = Path(content["data_root"])
     own = {
@@ -113,7 +130,10 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     if found != record["identity"]["data_sha256"]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
-    job = Job(record["recipe"], content["engine"], record["seed"], record["init"], content["directory"])
+    micro_steps = record["scaling"]["micro_steps"]
+    job = Job(
+        record["recipe"], content["engine"], record["seed"], record["init"], content["directory"], micro_steps
+    )
     outcome = launch(_run_job, content["num_processes"], device, job, backbone, training, test)
     account = outcome.pop("account")
     return outcome | {

@@ -24,10 +24,18 @@ if TYPE_CHECKING:
     from benchmarks.execute import Job
     from benchmarks.plan import Cell, Request
     from benchmarks.suite import Suite
+    from benchmarks.torchrun import Team
+
+# What torchrun sets for each of its processes.
+_TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
+    return _in_team(argv) if os.environ.keys() >= _TORCHRUN else _main(argv, None)
+
+
+def _main(argv: Sequence[str] | None, team: Team | None) -> int:
     try:
         options, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
         args = parser().parse_args(options)
@@ -36,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             show_list()
             return 0
-        return _benchmark(args, overrides)
+        return _benchmark(args, overrides, team)
     except (UsageError, TransferError, CheckpointError, RecordError) as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -44,7 +52,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> int:
+def _in_team(argv: Sequence[str] | None) -> int:
+    """Several processes, started by torchrun: the first plans for all, the others follow it."""
+    from benchmarks.torchrun import dismiss, follow, join
+    from transfer.distributed import member
+
+    place = member()
+    if place is None:  # one process
+        return _main(argv, None)
+    team = join(place)
+    if place.rank > 0:
+        return follow(team)
+    try:
+        return _main(argv, team)
+    finally:
+        dismiss(team)
+
+
+def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team: Team | None) -> int:
     if args.overrides:
         raise UsageError(
             f"{args.overrides[0]!r} is no override; overrides are pairs like SOLVER.MAX_ITER 100"
@@ -69,9 +94,10 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
         smoke=args.smoke,
         synthetic=synthetic,
         data_root=data_root(args.data_root, synthetic, args.output),
-        num_processes=args.num_gpus,
+        num_processes=team.place.size if team else args.num_gpus,
         overrides=overrides,
         output=args.output,
+        accumulate=args.accumulate,
     )
     inits = open_inits(args.init)
     if args.dry_run:
@@ -81,10 +107,14 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]]) -> in
     if synthetic:
         _make_data(suites, request)
     cells = [cell for suite in suites for cell in make_cells(suite, inits, request)]
-    return _run(cells, request, args)
+    for line in dict.fromkeys(
+        f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line
+    ):
+        print(line, file=sys.stderr)
+    return _run(cells, request, args, team)
 
 
-def _run(cells: list[Cell], request: Request, args: argparse.Namespace) -> int:
+def _run(cells: list[Cell], request: Request, args: argparse.Namespace, team: Team | None) -> int:
     """Runs what is to be run and prints the tables; what is skipped is said."""
     from benchmarks.execute import prepare
     from benchmarks.outlook import outlook, to_do
@@ -97,7 +127,11 @@ def _run(cells: list[Cell], request: Request, args: argparse.Namespace) -> int:
     def jobs() -> list[Job]:
         return [prepare(cell, request, args.device, args.policy == "rerun") for cell in todo]
 
-    if args.launcher == "slurm":
+    if team:
+        from benchmarks.torchrun import run_team
+
+        code = run_team(jobs(), team)
+    elif args.launcher == "slurm":
         from benchmarks.launch.slurm import Options, run_slurm
 
         options = Options.of(args)

@@ -13,13 +13,12 @@ from transfer.datasets.registry import describe_layout
 from transfer.errors import DataError
 from transfer.parameters import count_parameters
 
-# Images that training may draw (of COCO and LVIS: those with an object that is no crowd).
+# Images that training may draw (of COCO: those with an object that is no crowd).
 TRAINING_IMAGES = {
     "voc_2007_trainval": 5011,
     "voc_2012_trainval": 11540,
     "voc_2012_sem_seg_train_aug": 10582,
     "coco_2017_train": 117266,
-    "lvis_v0.5_train": 56740,
     "densepose_coco_2014_train": 26437,
     "densepose_coco_2014_valminusminival": 5984,
     "cityscapes_fine_instance_seg_train": 2975,

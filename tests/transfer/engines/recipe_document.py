@@ -1,0 +1,97 @@
+"""The generated parts of docs/recipes.md:
+
+    python -m tests.transfer.engines.recipe_document
+
+writes them: the values of every suite, what is assumed, and how the recipes differ from where they come from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.suite import GROUPS, Suite, load_suite
+from tests.transfer.engines import fidelity
+from transfer.config import RECIPES, flatten, load_recipe
+from transfer.rules import architecture
+
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "recipes.md"
+_KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Z_0-9a-z]+):(?P<rest>.*)$")
+
+
+def values() -> str:
+    """One line per suite of the paper, from its recipe."""
+    heads = ("suite", "of the paper", "detector", "batch, LR", "iterations; drops", "sizes; test", "trials")
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(_values(load_suite(name)))} |" for name in GROUPS["paper"]]
+    return "\n".join(lines)
+
+
+def _values(suite: Suite) -> list[str]:
+    flat = flatten(load_recipe(suite.recipe))
+    drops = ", ".join(f"{step:,}" for step in flat["SOLVER.STEPS"])
+    return [
+        f"`{suite.name}`",
+        suite.reference.removeprefix("MoCo v1 (arXiv 1911.05722) "),
+        architecture(flat) + ", " + flat["MODEL.RESNETS.NORM"],
+        f"{flat['SOLVER.IMS_PER_BATCH']}, {flat['SOLVER.BASE_LR']}",
+        f"{flat['SOLVER.MAX_ITER']:,}; {drops}",
+        _sizes(flat),
+        f"{suite.trials}, {suite.primary}",
+    ]
+
+
+def _sizes(flat: dict[str, Any]) -> str:
+    if flat["INPUT.SCALE_RANGE"]:
+        low, high = flat["INPUT.SCALE_RANGE"]
+        return f"x {low} to {high}, crop {flat['INPUT.CROP.SIZE'][0]}; original size"
+    sizes = flat["INPUT.MIN_SIZE_TRAIN"]
+    return f"{sizes[0]} to {sizes[-1]} by 32; {flat['INPUT.MIN_SIZE_TEST']}"
+
+
+def assumed() -> str:
+    """What the recipes assume and from what, from their own comments."""
+    found = [line for path in sorted(RECIPES.glob("*.yaml")) for line in _assumed(path)]
+    return "\n".join(["| recipe | value | assumed |", "|---|---|---|", *found])
+
+
+def _assumed(path: Path) -> Iterator[str]:
+    """Lines of a table for every comment of a recipe that has the word."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+    if "assumed" in head:
+        sentence = next(s for s in re.split(r"(?<=[.])\s", head) if "assumed" in s)
+        yield f"| {path.stem} | (its head) | {sentence} |"
+    places: list[tuple[int, str]] = []
+    for line in lines:
+        match = _KEY.match(line)
+        if not match:
+            continue
+        indent = len(match["indent"])
+        places = [place for place in places if place[0] < indent] + [(indent, match["key"])]
+        value, _, comment = match["rest"].partition("#")
+        if "assumed" in comment:
+            key = ".".join(name for _, name in places)
+            told = comment.strip().removeprefix("assumed").lstrip(":, ") or "the paper is silent"
+            yield f"| {path.stem} | `{key}: {value.strip() or '...'}` | {told} |"
+
+
+PARTS = {"values": values, "assumed": assumed, "fidelity": fidelity.table}
+
+
+def written(text: str) -> str:
+    """The document with its generated parts as they must be now."""
+    for name, made in PARTS.items():
+        begin, end = f"<!-- {name}: generated -->", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"{DOCUMENT}: no part {begin} ... {end}")
+        text = f"{before}{begin}\n\n{made()}\n\n{end}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")

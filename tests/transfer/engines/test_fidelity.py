@@ -1,0 +1,50 @@
+"""The Detectron2 configurations that we build, key by key against the official ones; their document."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.suite import GROUPS, load_suite
+from tests.transfer.engines import recipe_document
+from tests.transfer.engines.fidelity import ORIGINS, found_differences, origin
+from transfer.engines.choose import detectron2_found
+from transfer.errors import TransferError
+
+
+@pytest.mark.detectron2
+@pytest.mark.parametrize("recipe", ORIGINS)
+def test_every_difference_is_documented_and_every_documented_one_is_there(recipe: str) -> None:
+    if not detectron2_found():
+        pytest.skip("Detectron2 is not importable")
+    import detectron2
+
+    source, documented = ORIGINS[recipe]
+    if source.startswith("moco") and "MOCO_REPO" not in os.environ:
+        pytest.skip("MOCO_REPO names no checkout of the published code")
+    checkout = Path(detectron2.__file__).resolve().parents[1]
+    if not (checkout / "configs").is_dir():
+        pytest.skip("Detectron2 is installed without its configs; put a checkout on PYTHONPATH")
+    try:
+        theirs = origin(source, checkout, Path(os.environ.get("MOCO_REPO", "")))
+        found = found_differences(recipe, theirs)
+    except (ImportError, TransferError) as error:
+        pytest.skip(f"the DensePose project is not importable: {error}")
+    assert found == {key: (d.theirs, d.ours) for key, d in documented.items()}
+
+
+def test_the_two_released_configs_are_taken_over_without_a_difference() -> None:
+    for recipe in ("voc_c4", "coco_c4_2x"):
+        assert ORIGINS[recipe] == (ORIGINS[recipe][0], {})
+        assert ORIGINS[recipe][0].startswith("moco: ")
+
+
+def test_every_suite_of_the_paper_has_an_origin() -> None:
+    assert {load_suite(name).recipe for name in GROUPS["paper"]} | {"lvis_frozen_bn"} == set(ORIGINS)
+
+
+def test_the_document_is_not_stale() -> None:
+    text = recipe_document.DOCUMENT.read_text(encoding="utf-8")
+    assert text == recipe_document.written(text), "run python -m tests.transfer.engines.recipe_document"
