@@ -93,6 +93,13 @@ def environment_of_cell(extra: dict[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1", **extra}
 
 
+def finished(job: Job) -> bool:
+    """Whether its record is that of a finished cell, and not of one that the job is to replace."""
+    record = find_record(job.output, job.suite, job.id)
+    replaces = json.loads(job.path.read_text(encoding="utf-8"))["replaces"]
+    return bool(record and record["status"] == "finished" and record["finished_at"] != replaces)
+
+
 def settle(job: Job, code: int | None) -> str:
     """What became of a cell whose process ended with `code`; a record that it could not write is written.
 
@@ -101,10 +108,11 @@ def settle(job: Job, code: int | None) -> str:
     """
     if code == BUSY:
         return "busy"
-    content = json.loads(job.path.read_text(encoding="utf-8"))
-    record = find_record(job.output, job.suite, job.id) or content["record"] | {"status": "new"}
+    record = find_record(job.output, job.suite, job.id)
+    if record is None:
+        record = json.loads(job.path.read_text(encoding="utf-8"))["record"] | {"status": "new"}
     status = str(record["status"])
-    if status == "finished" and record["finished_at"] == content["replaces"]:
+    if status == "finished" and not finished(job):
         return "interrupted"  # it was to be replaced, and was not
     if status in ("new", "running"):
         status, error = _unsaid(code)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.execute import ROOT, Job, environment_of_cell, exit_code, read_job, settle
+from benchmarks.execute import ROOT, Job, environment_of_cell, exit_code, finished, read_job, settle
 from benchmarks.launch.limits import minutes
 from benchmarks.launch.queue import add_processes, batches, in_queue, new_batch
 
@@ -105,7 +105,8 @@ def run_slurm(jobs: Sequence[Job], options: Options, output: Path) -> int:
     queued = in_queue(directory, options.cluster)
     if queued is None:
         raise UsageError("--launcher slurm: squeue does not answer; is the cluster up? sinfo tells")
-    fresh = [job for job in jobs if str(job.path) not in queued]
+    # the records behind the queue: whoever left the queue meanwhile has written its record before
+    fresh = [job for job in jobs if str(job.path) not in queued and not finished(job)]
     if len(fresh) < len(jobs):
         print(f"{len(jobs) - len(fresh)} of the cells are queued or running already", file=sys.stderr)
     for start in range(0, len(fresh), ARRAY):

@@ -115,12 +115,14 @@ def kill_twice(grid: Grid, finished: int = 1) -> list[int]:
     parent.wait()
 
     parent = grid.start()
+    if "slurm" in grid.command:
+        wait_for(lambda: "queued or running already" in grid.words(), parent)
     wait_for(lambda: grid.training(orphans), parent)
     process = grid.training(orphans)
     assert process is not None, grid.words()
     os.kill(process, signal.SIGKILL)
     codes = [parent.wait(timeout=PATIENCE_S), grid.finish()]
-    assert codes == [1, 0], grid.words()
+    assert codes == [1, 0], (codes, grid.words())
     return codes
 
 
