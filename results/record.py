@@ -57,7 +57,14 @@ WHEN_FINISHED: dict[str, tuple[type, ...]] = {
     "started_at": (str,),
     "finished_at": (str,),
 }
-ANY_TIME: dict[str, tuple[type, ...]] = {"images_per_s": NUMBER, "peak_memory_bytes": (int,), "error": (str,)}
+# a row's own recipe (see benchmarks/plan.py): its name, the suite's, and the hash of the suite's for this row
+VARIANT = ("recipe", "instead_of", "stands_for_sha256")
+ANY_TIME: dict[str, tuple[type, ...]] = {
+    "images_per_s": NUMBER,
+    "peak_memory_bytes": (int,),
+    "error": (str,),
+    "variant": (dict,),
+}
 
 # version -> function from that version's dictionary to the next version's. Old records are upgraded in
 # memory only: the file on disk stays what the run wrote. Add an entry here, and a sample file to
@@ -163,6 +170,9 @@ def validate(record: dict[str, Any], label: str) -> None:
     for name, types in ANY_TIME.items():
         if record.get(name) is not None:
             _check_type(record[name], types, name, label)
+    if record.get("variant") is not None and set(record["variant"]) != set(VARIANT):
+        got = ", ".join(sorted(record["variant"])) or "nothing"
+        raise RecordError(f"{label}: variant holds {got}; expected {', '.join(VARIANT)}")
     _check_identity(record, label)
     if record["comparable"] == bool(record["not_comparable_because"]):
         raise RecordError(

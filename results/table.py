@@ -41,6 +41,7 @@ LEGEND_GAP = (
     "[gap to the row {reference}] green from +0.5, red from -0.5; two-sided Welch's t-test over trials: "
     "** p < 0.01, * p < 0.05, ns not significant, nothing: fewer than 2 trials or no spread"
 )
+VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
 
 
@@ -131,6 +132,8 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
     gaps_to: dict[str, None] = {}
     for row, trials in zip(table.rows, ours, strict=False):
         row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
+        if trials.variant:
+            row.marks.append(table.note(VARIANT.format(**trials.variant)))
         against = find_reference(trials, baselines)
         if against is not None:
             gaps_to[against.label] = None

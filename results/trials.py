@@ -71,10 +71,27 @@ class Trials:
             self._summaries[metric] = summarize(values) if values else None
         return self._summaries[metric]
 
+    @property
+    def variant(self) -> dict[str, str] | None:
+        """Where the suite gives this row a recipe of its own: `recipe`, `instead_of`, `stands_for_sha256`."""
+        return self.records[0].get("variant")
+
+    @property
+    def compared_as(self) -> dict[str, Any]:
+        """The identity by which rows are held against each other.
+
+        A row whose recipe is its own by the suite's word counts as one of the suite's recipe: the paper
+        takes its differences across the two (LVIS: a supervised row with frozen BN). Nothing else is excused.
+        """
+        if self.variant is None:
+            return self.identity
+        return self.identity | {"recipe_sha256": self.variant["stands_for_sha256"]}
+
     def differs_from(self, other: Trials) -> list[str]:
         """What makes two rows incomparable: words for every identity field but the weights that differs."""
-        names = (self.identity.keys() | other.identity.keys()) - {"backbone_sha256"}
-        differing = {name for name in names if self.identity.get(name) != other.identity.get(name)}
+        mine, others = self.compared_as, other.compared_as
+        names = (mine.keys() | others.keys()) - {"backbone_sha256"}
+        differing = {name for name in names if mine.get(name) != others.get(name)}
         return [word for name, word in TOLD_APART_BY.items() if name in differing] + sorted(
             differing - TOLD_APART_BY.keys()
         )

@@ -49,6 +49,7 @@ BAD = {
     "field 'metrics.bbox.AP' is 'high'": lambda r: r["metrics"]["bbox"].update(AP="high"),
     "NaN or infinity": lambda r: r.update(images_per_s=float("inf")),
     "NaN or infinity ": lambda r: r["metrics"]["bbox"].update(AP=float("inf")),
+    "variant holds recipe; expected recipe, instead_of": lambda r: r.update(variant={"recipe": "x"}),
     "is not JSON": lambda r: r["recipe"].update(bad=object()),
     "comparable must be false exactly when": lambda r: r.update(comparable=False),
     "a finished record holds an error": lambda r: r.update(error="boom"),

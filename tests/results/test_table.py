@@ -122,6 +122,28 @@ def test_rows_of_another_recipe_data_or_engine_are_not_compared(make_record: Any
     ]
 
 
+def test_a_row_whose_recipe_is_its_own_by_the_suites_word_is_compared_and_marked(make_record: Any) -> None:
+    """LVIS: the paper's supervised row has frozen BN, and its differences are taken to it."""
+    supervised = make_record("supervised", recipe_sha256="f" * 64)
+    supervised["variant"] = {
+        "recipe": "lvis_frozen_bn",
+        "instead_of": "lvis",
+        "stands_for_sha256": make_record("moco")["identity"]["recipe_sha256"],
+    }
+    other = make_record("shorter", recipe_sha256="0" * 64)
+    table = build_suite_table(
+        group_trials([supervised, make_record("moco"), other])["voc_c4"], "voc_c4", published=False
+    )
+    first, moco, shorter = table.rows
+    assert [table.notes[mark] for mark in first.marks] == [
+        "recipe lvis_frozen_bn instead of lvis, as the suite says; gaps are taken all the same"
+    ]
+    assert moco.cells["bbox/AP"].gap is not None
+    assert moco.marks == []
+    assert shorter.cells["bbox/AP"].gap is None, "any other recipe stays another recipe"
+    assert [table.notes[mark] for mark in shorter.marks] == ["not compared with supervised: different recipe"]
+
+
 def test_another_reference_can_be_named(make_record: Any) -> None:
     records = [make_record("supervised", ap=50.0), make_record("mine", ap=40.0), make_record("moco", ap=45.0)]
     table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", published=False, reference="mine")

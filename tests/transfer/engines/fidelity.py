@@ -91,9 +91,7 @@ def _segmentor(
         "DATALOADER.FILTER_EMPTY_ANNOTATIONS": Difference(True, False, "there are no boxes to be without"),
         "SOLVER.BASE_LR": Difference(0.001, lr, a5),
         "SOLVER.MAX_ITER": Difference(40000, iterations, a5),
-        "SOLVER.STEPS": Difference(
-            [30000], [iterations * 7 // 10, iterations * 9 // 10], f"{a5}: 70 %, 90 %"
-        ),
+        "SOLVER.STEPS": Difference([30000], drops, f"{a5}: at 70 % and 90 %"),
         "SOLVER.WARMUP_ITERS": Difference(1000, 0, "assumed: none is described"),
         "TEST.PRECISE_BN.ENABLED": _TUNED["TEST.PRECISE_BN.ENABLED"],
     }
