@@ -91,7 +91,7 @@ def _read_lists(texts: list[str]) -> list[tuple[str, str]]:
         for number, line in enumerate(lines, start=1):
             entry = re.sub(r"(^|\s)#.*", "", line).strip()
             if entry:
-                label, equals, path = entry.rpartition("=")
+                label, equals, path = (part.strip() for part in entry.rpartition("="))
                 known = path in NAMES or Path(path).is_absolute()
                 found.append(
                     (f"{label}{equals}{path if known else file.parent / path}", f"{file}:{number}: ")
