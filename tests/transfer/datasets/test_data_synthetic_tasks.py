@@ -11,6 +11,7 @@ from pycocotools import mask as rle
 
 from transfer.datasets import dataset_names, load_dataset
 from transfer.datasets.cityscapes import instance_map, label_map
+from transfer.datasets.figure import draw_figure
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import read_dataset
 from transfer.datasets.semantic import read_class_map
@@ -214,3 +215,21 @@ def test_generated_annotations_do_not_depend_on_which_names_are_asked_for(tmp_pa
         assert json.loads((tmp_path / "a" / file).read_text()) == json.loads(
             (tmp_path / "b" / file).read_text()
         )
+
+
+def test_the_two_halves_of_a_head_are_each_others_mirror():
+    checked = 0
+    for seed in range(8):
+        figure = draw_figure(np.random.default_rng(seed), (10.0, 5.0, 70.0, 120.0), 90, 128)
+        right, left = (np.nonzero(figure.part == patch)[1] for patch in (23, 24))
+        assert right.max() < left.min()  # the person faces the camera
+        assert abs(len(right) - len(left)) < 0.25 * len(right)
+        head = figure.part >= 23
+        v, columns = figure.uv[1][head], np.nonzero(head)[1]
+        mirrored = columns.min() + columns.max() - columns
+        for column in np.unique(columns):  # as the symmetry file says, V is reversed
+            here, there = v[columns == column], v[mirrored == column]
+            if len(here) and len(there):
+                assert np.allclose(here[0], 1 - there[0], atol=1e-6)
+                checked += 1
+    assert checked > 50

@@ -123,7 +123,7 @@ def _places(labels: Labels, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor] 
         at = offset * size / length
         low = at.floor().long().clamp(0, size - 1)
         high = (low + 1).clamp(max=size - 1)
-        axes.append((low, high, torch.min(high, at) - low))
+        axes.append((low, high, at - low))
     kept = inside.nonzero().squeeze(1)
     if not len(kept):
         return None
