@@ -24,7 +24,7 @@ from benchmarks.execute import Job, environment_of_cell, exit_code, settle
 from transfer.distributed import Member
 
 POLL_S = 0.2
-GRACE_S = 30  # between the end of one process of a cell and the end of those that still wait for it
+GRACE_S = 15  # between the end of one process of a cell and the end of those that still wait for it
 OVER = "over"
 
 

@@ -6,7 +6,9 @@ and literals are those of yacs, which Detectron2 uses too. Nothing is ignored: a
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -153,9 +155,15 @@ def _base(path: Path, base: str) -> Path:
     return beside if beside.is_file() else RECIPES / f"{base.removesuffix('.yaml')}.yaml"
 
 
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> Any:
+    """A plan reads the same few files a hundred times, and YAML is slow to parse."""
+    return yaml.safe_load(text)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         known = sorted(p.stem for p in RECIPES.glob("*.yaml") if p.stem != "defaults")
         raise TransferError(f"recipe {path} does not exist; ours are {', '.join(known)}") from None

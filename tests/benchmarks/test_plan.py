@@ -15,10 +15,11 @@ from benchmarks.arguments import split_overrides
 from benchmarks.inits import Init, open_init
 from benchmarks.plan import Cell, Request, make_cells, seeds
 from benchmarks.run import main
-from benchmarks.suite import load_suite, suite_names
+from benchmarks.suite import GROUPS, load_suite, suite_names
 from tests.conftest import ROOT, Run
 from transfer.config import load_recipe
 from transfer.datasets.registry import dataset_names
+from transfer.engines.choose import detectron2_found
 
 
 def _request(root: Path, **changes: Any) -> Request:
@@ -177,6 +178,30 @@ def test_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     ):
         assert expected in printed
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
+def test_dry_run_of_all_fourteen_suites(
+    engine: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Recipe, iterations, images and parameters of every one, within five seconds a suite."""
+    if engine == "detectron2" and not detectron2_found():
+        pytest.skip("Detectron2 is not importable")
+    began = time.monotonic()
+    options = ["--suite", "paper", "--init", "random", "--engine", engine, "--num-gpus", "8", "--dry-run"]
+    assert main([*options, "--data-root", str(tmp_path)]) == 0
+    assert time.monotonic() - began < 5 * len(GROUPS["paper"])
+    printed = capsys.readouterr().out
+    parts = printed.split("\nsuite ")
+    assert len(parts) == len(GROUPS["paper"]) == 14
+    for name, text in zip(GROUPS["paper"], parts, strict=True):
+        assert text.removeprefix("suite ").startswith(f"{name} (version")
+        iterations = load_recipe(load_suite(name).recipe).SOLVER.MAX_ITER
+        assert f"iterations {iterations}, images seen" in text
+        assert "backbone 23.51M" in text
+        assert "not comparable" not in text
+    assert "384000 per cell, 23.2 epochs of 16551 images" in parts[0]
+    assert "mask head 2.64M" in parts[3], "4 x 590,080 + 262,400 + 20,560"
 
 
 def test_a_plan_is_made_without_torch(devkit: Path, narrow_backbone: Path) -> None:

@@ -1,0 +1,86 @@
+"""Two processes of torchrun on gloo: one plan, cells of both; a crash ends one cell alone.
+
+NCCL and a second machine cannot be had here; what differs there is the address in torchrun's variables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NARROW_KEYS, ROOT, TINY_KEYS
+
+
+def _start(*arguments: str | Path) -> subprocess.Popen[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = [str(ROOT / "benchmarks" / "run.py"), *map(str, arguments)]
+    return subprocess.Popen(
+        [*launcher, *script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+        start_new_session=True,
+    )
+
+
+def _options(devkit: Path, output: Path, *inits: str) -> list[str]:
+    fixed = ["--suite", "voc_c4", "--smoke", "--engine", "torchvision", "--device", "cpu"]
+    return [*fixed, "--data-root", str(devkit), "--output", str(output), "--init", *inits]
+
+
+def _records(output: Path) -> dict[str, dict[str, object]]:
+    found = [json.loads(path.read_text()) for path in output.glob("records/voc_c4/*.json")]
+    return {record["init"]: record for record in found}
+
+
+def _second_process_of(label: str, output: Path) -> int | None:
+    """The process id of rank 1 of a cell that has begun to train, from /proc."""
+    if not any(path.stat().st_size for path in output.glob(f"cells/voc_c4/{label}-*/log.jsonl")):
+        return None
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().decode(errors="replace")
+            variables = (process / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has gone
+            continue
+        if f"{output}/cells/voc_c4/{label}-" in command and b"RANK=1" in variables:
+            return int(process.name)
+    return None
+
+
+@pytest.mark.slow
+def test_two_processes_run_one_grid_and_a_crash_ends_one_cell_alone(
+    devkit: Path, narrow_backbone: Path, tmp_path: Path
+) -> None:
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("needs /proc to find a process of a cell")
+    started = _start(
+        *_options(devkit, tmp_path, "a=random", f"b={narrow_backbone}"),
+        *(*TINY_KEYS, *NARROW_KEYS, "SOLVER.MAX_ITER", "24"),
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while (crashed := _second_process_of("a", tmp_path)) is None:
+            assert time.monotonic() < deadline
+            assert started.poll() is None, started.communicate()[0]
+            time.sleep(0.05)
+        os.kill(crashed, signal.SIGKILL)
+        printed, _ = started.communicate(timeout=400)
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+    records = _records(tmp_path)
+    assert records["a"]["status"] != "finished", printed
+    assert records["b"]["status"] == "finished", printed
+    assert records["b"]["identity"]["processes"] == 2  # type: ignore[index]
+    assert printed.count("cell 2/2") == 1, "one of them plans"
+    assert not list(tmp_path.glob("cells/voc_c4/b-*/iter_*.pth"))
