@@ -15,7 +15,7 @@ from transfer.rules import architecture
 
 # What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
 # autocast, our mapper the scale jitter, `transfer.scaling` the linear rule.
-NOT_THEIRS = ("SOLVER.AMP.ENABLED", "SOLVER.REFERENCE_WORLD_SIZE", "INPUT.SCALE_RANGE")
+NOT_THEIRS = ("SOLVER.AMP.", "SOLVER.AMP.DTYPE", "SOLVER.REFERENCE_WORLD_SIZE", "INPUT.SCALE_RANGE")
 # Keys that Detectron2 does not know, by the architecture whose registered modules read them.
 ADDED = {
     "DC5": ("MODEL.C5_CONV.",),
@@ -37,7 +37,7 @@ def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
     flat = flatten(cfg)
     added = ADDED.get(architecture(flat), ())
     for key, value in flat.items():
-        if key in NOT_THEIRS or (key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON):
+        if key.startswith(NOT_THEIRS) or (key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON):
             continue
         if key.startswith(_ALL_ADDED):
             if key.startswith(added):
