@@ -38,7 +38,11 @@ class Step:
 
     @property
     def good(self) -> bool:
-        return all(map(math.isfinite, (self.total, self.gradient, self.weights)))
+        return self.good_but_for_gradient and math.isfinite(self.gradient)
+
+    @property
+    def good_but_for_gradient(self) -> bool:
+        return math.isfinite(self.total) and math.isfinite(self.weights)
 
 
 def bad_input(batch: Iterable[Sample]) -> str:

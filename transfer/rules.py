@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "INPUT.FORMAT": ("RGB", "BGR"),
     "INPUT.RANDOM_FLIP": ("horizontal", "none"),
     "INPUT.CROP.TYPE": ("absolute", "relative_range"),  # the second is the default of a crop that is off
+    "SOLVER.AMP.DTYPE": ("bfloat16", "float16"),
     "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
 }
 POSITIVE = (

@@ -1,8 +1,8 @@
 """The training loop: one plain SGD loop for both engines, resumable to the bit.
 
 Nothing random is carried from one iteration to the next: the batch is a function of (seed, iteration) and
-torch's generator is seeded anew from (seed, iteration, rank). So weights, optimizer and one integer are the
-whole state, and a run that was killed continues as if it had not been.
+torch's generator is seeded anew from (seed, iteration, rank). So weights, optimizer, float16's scaler and one
+integer are the whole state, and a run that was killed continues as if it had not been.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from transfer.engines.base import Engine
 from transfer.errors import Interrupted
 from transfer.loader import Metadata, Record, training_batches
 from transfer.mapper import Sample
+from transfer.precision import Precision
 from transfer.progress import progress
 
 LOG_PERIOD = 20  # iterations between two lines of log.jsonl, as in Detectron2
@@ -40,14 +41,6 @@ LOG_PERIOD = 20  # iterations between two lines of log.jsonl, as in Detectron2
 def seed_iteration(seed: int, stream: int, iteration: int, rank: int) -> None:
     """Seeds torch for one step; `stream` keeps training (0) and statistics (1) apart."""
     torch.manual_seed(int(np.random.SeedSequence([seed, stream, iteration, rank]).generate_state(1)[0]))
-
-
-def autocast(cfg: CfgNode, device: torch.device) -> Any:
-    """bfloat16 where SOLVER.AMP.ENABLED says so; no gradient scaler is needed for it.
-
-    Only training steps run in it; statistics and predictions are in single precision, as in Detectron2.
-    """
-    return torch.autocast(device.type, torch.bfloat16, enabled=cfg.SOLVER.AMP.ENABLED)
 
 
 def train(
@@ -68,7 +61,8 @@ def train(
     alike and with the last good checkpoint on disk; TransferError for unusable data and too little memory.
     """
     optimizer, scheduler = engine.solver(cfg, model)
-    start, spent_s = _resume(engine, model, optimizer, scheduler, directory)
+    precision = Precision(cfg, world.device)
+    start, spent_s = _resume(engine, model, optimizer, scheduler, precision, directory)
     began = time.monotonic() - spent_s  # the time of a run is that of all its parts
     log = _Log(directory / "log.jsonl", start) if world.main else None
     model.train()
@@ -86,6 +80,7 @@ def train(
                 "model": engine.state(model),
                 "optimizer": optimizer.state_dict(),
                 "scheduler": scheduler.state_dict(),
+                "scaler": precision.state(),
                 "time_s": time.monotonic() - began,
             }
             save_checkpoint(directory, iteration, state)
@@ -98,11 +93,12 @@ def train(
             seed_iteration(seed, 0, iteration, micro * world.size + world.rank)
             alone = micro + 1 < len(batches) and isinstance(wrapped, DistributedDataParallel)
             with wrapped.no_sync() if alone else nullcontext():  # type: ignore[operator]
-                with autocast(cfg, world.device):
+                with precision.autocast():
                     losses = engine.losses(wrapped, batch)
                 parts = {name: loss.float() / len(batches) for name, loss in losses.items()}
-                torch.stack(list(parts.values())).sum().backward()
+                precision.backward(torch.stack(list(parts.values())).sum())
             means = {name: means.get(name, 0) + part.detach() for name, part in parts.items()}
+        precision.unscale(optimizer)
         return means
 
     data = training_batches(
@@ -133,10 +129,10 @@ def train(
             bad = gates.bad_input(chain(*batches))
             gradient = gates.gradients_norm(model, world.device)
             step = gates.look(losses, gradient, weights, bool(bad), bool(stop), world.size)
-            if not step.good:
+            if not (step.good or (step.good_but_for_gradient and precision.overflowed(step.gradient))):
                 gates.refuse(step, iteration, model, losses, world.size)
             lr = scheduler.get_last_lr()[0]
-            optimizer.step()
+            precision.step(optimizer)
             scheduler.step()
             advance(f"loss {step.total:.3f}")
             if log and (iteration % LOG_PERIOD == 0 or done == last):
@@ -156,7 +152,7 @@ def train(
 
 
 def _resume(
-    engine: Engine, model: nn.Module, optimizer: Any, scheduler: Any, directory: Path
+    engine: Engine, model: nn.Module, optimizer: Any, scheduler: Any, precision: Precision, directory: Path
 ) -> tuple[int, float]:
     """(finished iterations, seconds they took); everything is brought to that state."""
     loaded = load_checkpoint(directory)
@@ -165,6 +161,7 @@ def _resume(
     engine.load_state(model, loaded.content["model"])
     optimizer.load_state_dict(loaded.content["optimizer"])
     scheduler.load_state_dict(loaded.content["scheduler"])
+    precision.load(loaded.content["scaler"])
     return loaded.iteration, loaded.content["time_s"]
 
 

@@ -1,6 +1,6 @@
 """What turns pixels into feature maps: the ResNet alone, with a dilated res5 and a 3x3, or with a pyramid.
 
-A backbone is a module (N, 3, H, W) -> {name: (N, C, H/stride, W/stride)} with `strides` and `channels` by name
+A backbone is a module (N, 3, H, W) -> {name: (N, C, H/stride, W/stride)} with `strides`, `channels` (by name)
 and `size_divisibility`, to a multiple of which images are padded.
 """
 
