@@ -15,9 +15,7 @@ from transfer.engines.choose import load_engine
 
 
 def main() -> None:
-    print(
-        "| detector | detections | boxes, px | scores | masks | keypoints, px | part labels | losses | weights |"
-    )
+    print("| detector | found | boxes, px | scores | masks | keypoints, px | parts | losses | weights |")
     print("|---|---|---|---|---|---|---|---|---|")
     for detector in scenario.DETECTORS:
         ours = scenario.everything(load_engine("torchvision"), detector, scenario.fixed_torchvision_proposals)
