@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.plan import Cell, Request
-from results.store import load_records
+from results.store import find_record, load_records
 
 # policy -> the states of cells that stay as they are
 KEPT = {"only-missing": ("finished", "failed"), "retry-failed": ("finished",), "rerun": ()}
@@ -37,10 +37,19 @@ def outlook(
         print(f"  {stopped} were begun before and go on", file=sys.stderr)
     if states["failed"] and not any(known[cell.id] == "failed" for cell in todo):
         print("  failed cells stay as they are; --retry-failed runs them again", file=sys.stderr)
+    for old, new in sorted(_renamed(cells, known, request)):
+        print(f"  {new} was finished under the name {old}, which its row keeps", file=sys.stderr)
     if todo:
         records = load_records(request.output, problems=[])
         for line in hours(todo, records, hardware, at_once):
             print(f"  {line}", file=sys.stderr)
+
+
+def _renamed(cells: Sequence[Cell], known: Mapping[str, str], request: Request) -> set[tuple[str, str]]:
+    """(old name, new name) of inits whose finished cells are from a call that named them otherwise."""
+    done = [cell for cell in cells if known[cell.id] == "finished"]
+    records = [(find_record(request.output, cell.suite.name, cell.id), cell.init.label) for cell in done]
+    return {(str(r["init"]), label) for r, label in records if r is not None and r["init"] != label}
 
 
 def hours(

@@ -204,7 +204,19 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
             reasons = why_not_comparable(request, scaling)
             facts = (training, test, own, identity, reasons, scaling, variant)
             cells.append(Cell(suite, init, trial, seed, complete, *facts))
+    _refuse_twins(cells)
     return cells
+
+
+def _refuse_twins(cells: Sequence[Cell]) -> None:
+    """Two rows of the same weights would be one cell: run once, under one of the names."""
+    rows: dict[str, str] = {}
+    for cell in cells:
+        other = rows.setdefault(cell.id, cell.init.label)
+        if other != cell.init.label:
+            raise UsageError(
+                f"--init: {other} and {cell.init.label} are the same weights; leave one of them out"
+            )
 
 
 def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
