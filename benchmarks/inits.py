@@ -44,7 +44,7 @@ def open_init(text: str) -> Init:
     if path in KNOWN:
         return Init(label or path, open_checkpoint(cached(path)))
     if not Path(path).exists():
-        near = difflib.get_close_matches(path, NAMES, n=1)
+        near = difflib.get_close_matches(Path(path).name, NAMES, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UsageError(
             f"--init {text}: no such file, and not a name; {hint}Expected a checkpoint, a converted backbone "
