@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align as kernel
 
-SMALL_MAP = 576  # height * width up to which it won, at little memory (benchmarks/perf/roi_align.py)
+# Where it won (benchmarks/perf/roi_align.py): height * width of the map, and entries of the product between,
+# which is kept for the backward pass.
+SMALL_MAP, MOST_ENTRIES = 2304, 2**26
 
 
 def roi_align(
@@ -25,7 +27,9 @@ def roi_align(
     aligned: bool = True,
 ) -> Tensor:
     """(N, C, H, W) and per image (R_i, 4) boxes in image pixels -> (sum R_i, C, size, size)."""
-    if features.device.type == "cpu" and features.shape[-2] * features.shape[-1] <= SMALL_MAP:
+    channels, height, width = features.shape[1:]
+    entries = max((len(b) for b in boxes), default=0) * size * width * channels
+    if features.device.type == "cpu" and height * width <= SMALL_MAP and entries <= MOST_ENTRIES:
         return separable_roi_align(features, boxes, size, scale, sampling_ratio, aligned)
     return kernel(features, [b.to(features.dtype) for b in boxes], size, scale, sampling_ratio, aligned)
 
