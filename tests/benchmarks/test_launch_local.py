@@ -30,11 +30,11 @@ def _seen(job: FakeJob) -> dict[str, Any]:
 
 
 def test_cells_are_packed_onto_the_gpus_and_never_share_one(tmp_path: Path) -> None:
-    # the first two wait for each other: they end only if they run at the same time
-    jobs = [fake_job(tmp_path, seed, seconds=60, until=2) for seed in range(6)]
+    # two and two wait for each other: they end only if they run at the same time
+    jobs = [fake_job(tmp_path, seed, seconds=300, until=2 * (seed // 2 + 1)) for seed in range(6)]
     began = time.monotonic()
     assert run_local(jobs, gpu_slots(["0", "1", "5", "7"], 2, None)) == 0
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 300
     seen = [_seen(job) for job in jobs]
     assert {one["gpus"] for one in seen} == {"0,1", "5,7"}
     for i, one in enumerate(seen):
