@@ -25,6 +25,7 @@ from tests.benchmarks.grid import Grid, check, kill_twice, wait_for
 from tests.benchmarks.one_node_slurm import one_node_slurm, why_not
 from tests.conftest import NARROW_KEYS
 
+pytest.importorskip("submitit", reason="submitit is not installed (pip install -e '.[slurm]')")
 LIMITS = {"90": 90, "2:30": 3, "12:00:00": 720, "1-0": 1440, "1-12": 2160, "2-1:30": 2970, "0-0:05:01": 6}
 
 
