@@ -16,7 +16,8 @@ from benchmarks.errors import UsageError
 from benchmarks.execute import BUSY, settle
 from benchmarks.launch.local import cpu_slots, gpu_slots, run_local, visible_gpus
 from results.store import find_record, save_record
-from tests.benchmarks.fake_cell import FakeJob, fake_job, finished
+from tests.benchmarks.fake_cell import FakeJob, fake_job
+from tests.benchmarks.fake_process import finished
 
 
 def _record(job: FakeJob) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from benchmarks.launch.limits import minutes
 from benchmarks.launch.queue import add_processes, in_queue, new_batch
 from benchmarks.launch.slurm import Options, _sbatch, run_slurm, watch
 from results.store import find_record, save_record
-from tests.benchmarks.fake_cell import fake_job, finished
+from tests.benchmarks.fake_cell import fake_job
+from tests.benchmarks.fake_process import finished
 from tests.benchmarks.grid import Grid, check, kill_twice, wait_for
 from tests.benchmarks.one_node_slurm import one_node_slurm, why_not
 from tests.conftest import NARROW_KEYS

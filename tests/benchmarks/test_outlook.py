@@ -22,7 +22,7 @@ from benchmarks.run import main
 from benchmarks.suite import load_suite
 from converters.errors import CheckpointError
 from results.store import find_record, save_record
-from tests.benchmarks.fake_cell import finished
+from tests.benchmarks.fake_process import finished
 
 
 @pytest.fixture
