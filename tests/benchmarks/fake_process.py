@@ -28,8 +28,8 @@ def main(path: Path) -> int:
     stopped: list[int] = []
     if fake.get("saves", True):
         signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
+    began = time.time()  # before the record, by which others see that it runs
     save_record(record, output)
-    began = time.time()
     print(fake.get("says", "hello"), file=sys.stderr, flush=True)
     while time.time() - began < fake.get("seconds", 0) and not stopped:
         if len(list(output.glob("records/*/*.json"))) >= fake.get("until", 10**9):
