@@ -13,6 +13,7 @@ PACKAGES = [
     "transfer.engines.torchvision",
     "transfer.engines.detectron2",
     "benchmarks",
+    "benchmarks.launch",
     "results",
 ]
 
@@ -50,7 +51,7 @@ setup(
         "cityscapesscripts",
     ],
     extras_require={
-        "dev": ["hotcoco", "pytest", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "pandas-stubs"],
+        "dev": ["hotcoco", "submitit", "pytest", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "pandas-stubs"],
         "slurm": ["submitit"],
         "fast": ["hotcoco"],  # COCO metrics, a hundred times faster and equal to the last bit
         "tensorboard": ["tensorboard"],
