@@ -51,7 +51,16 @@ setup(
         "cityscapesscripts",
     ],
     extras_require={
-        "dev": ["hotcoco", "submitit", "pytest", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "pandas-stubs"],
+        "dev": [
+            "hotcoco",
+            "submitit",  # its local executor stands in for Slurm in the tests
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "pandas-stubs",
+        ],
         "slurm": ["submitit"],
         "fast": ["hotcoco"],  # COCO metrics, a hundred times faster and equal to the last bit
         "tensorboard": ["tensorboard"],
