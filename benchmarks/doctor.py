@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from benchmarks import checks
+from benchmarks.arguments import data_root
+from benchmarks.checks import OK, PROBLEM, Finding
+from benchmarks.errors import UsageError
+from transfer.errors import TransferError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -17,10 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where results will be kept (runs)")
     args = parser.parse_args(argv)
 
-    from benchmarks.checks import PROBLEM, Finding
-    from benchmarks.errors import UsageError
-    from transfer.errors import TransferError
-
     problems = 0
     try:
         for finding in _all(args):
@@ -29,14 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UsageError, TransferError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    _print(Finding(PROBLEM, f"{problems} to mend") if problems else Finding("ok", "ready"))
+    _print(Finding(PROBLEM, f"{problems} to mend") if problems else Finding(OK, "ready"))
     return 1 if problems else 0
 
 
-def _all(args: argparse.Namespace) -> Iterator:  # type: ignore[type-arg]  # its class is imported late
-    from benchmarks import checks
-
-    root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
+def _all(args: argparse.Namespace) -> Iterator[Finding]:
+    root = data_root(args.data_root, synthetic=False, output=args.output)
     yield from checks.python()
     yield from checks.torch()
     yield from checks.detectron2()
@@ -47,7 +46,7 @@ def _all(args: argparse.Namespace) -> Iterator:  # type: ignore[type-arg]  # its
     yield from checks.slurm()
 
 
-def _print(finding) -> None:  # type: ignore[no-untyped-def]
+def _print(finding: Finding) -> None:
     print(f"{finding.level:>7}  {finding.what}", flush=True)
     if finding.fix:
         print(f"{'':>7}  -> {finding.fix}", flush=True)

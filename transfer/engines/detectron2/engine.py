@@ -54,9 +54,7 @@ class Detectron2Engine:
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
         if batch[0].class_map is not None:
             return semantic.losses(model, batch)
-        with (
-            EventStorage()
-        ):  # the model writes statistics into the storage around it; ours come from the loop
+        with EventStorage():  # the model writes statistics into the one around it; ours are the loop's
             losses: dict[str, Tensor] = model([_input(sample) for sample in batch])
         return losses
 

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from transfer.engines.torchvision.layers import msra_fill
 from transfer.engines.torchvision.mask_targets import rasterise
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
 
@@ -28,10 +29,12 @@ class MaskHead(nn.Sequential):
     def __init__(self, channels: int, num_classes: int, num_conv: int, conv_dim: int):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for k in range(1, num_conv + 1):
-            layers[f"mask_fcn{k}"] = _he(nn.Conv2d(channels, conv_dim, 3, padding=1))
+            layers[f"mask_fcn{k}"] = conv = nn.Conv2d(channels, conv_dim, 3, padding=1)
+            msra_fill(conv)
             layers[f"mask_fcn_relu{k}"] = nn.ReLU(inplace=True)
             channels = conv_dim
-        layers["deconv"] = _he(nn.ConvTranspose2d(channels, conv_dim, 2, stride=2))
+        layers["deconv"] = deconv = nn.ConvTranspose2d(channels, conv_dim, 2, stride=2)
+        msra_fill(deconv)
         layers["deconv_relu"] = nn.ReLU(inplace=True)
         layers["predictor"] = nn.Conv2d(conv_dim, num_classes, 1)
         super().__init__(layers)
@@ -79,9 +82,3 @@ class MaskHead(nn.Sequential):
         masks = self.logits(pooled, torch.cat([d.classes for d in found])).sigmoid()
         parts = masks.split([len(d.classes) for d in found])
         return [replace(d, masks=m) for d, m in zip(found, parts, strict=True)]
-
-
-def _he(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one
-    return layer

@@ -38,12 +38,13 @@ class FCN16sHead(nn.Module):
         for conv in convs:
             msra_fill(conv)
         self.convs = nn.Sequential(*convs)
-        self.predictor = NormConv2d(widths[-1], num_classes, 1)
-        msra_fill(self.predictor)
+        self.predictor = nn.Conv2d(widths[-1], num_classes, 1)
         nn.init.normal_(self.predictor.weight, std=0.01)  # assumed, as in DeepLab
+        nn.init.zeros_(self.predictor.bias)  # type: ignore[arg-type]  # it has one
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.predictor(self.convs(features))
+        logits: Tensor = self.predictor(self.convs(features))
+        return logits
 
 
 class SemanticSegmentor(nn.Module):
