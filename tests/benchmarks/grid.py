@@ -8,6 +8,7 @@ runs the whole acceptance: three suites x random, moco x 3 trials in miniature. 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -73,14 +74,18 @@ class Grid:
                 found[words[3]] = int(entry.parent.name)
         return found
 
-    def training(self, but: Iterable[int] = ()) -> int | None:
-        """A process that is in its training loop."""
+    def all_training(self) -> set[int]:
+        """The processes that are in their training loop."""
+        found = set()
         for job, process in self.cells().items():
             log = Path(job).with_name("log.jsonl")
-            begun = log.exists() and log.stat().st_size and not log.with_name("model_final.pth").exists()
-            if begun and process not in but:
-                return process
-        return None
+            if log.exists() and log.stat().st_size and not log.with_name("model_final.pth").exists():
+                found.add(process)
+        return found
+
+    def training(self, but: Iterable[int] = ()) -> int | None:
+        """One of them that is not in `but`."""
+        return next(iter(self.all_training().difference(but)), None)
 
     def models(self) -> dict[str, str]:
         """Cell -> hash of its tuned weights."""
@@ -101,26 +106,47 @@ def wait_for(condition: Callable[[], object], parent: subprocess.Popen[str]) -> 
         time.sleep(0.05)
 
 
+def hold(grid: Grid, parent: subprocess.Popen[str], but: Iterable[int] = ()) -> int:
+    """Stops one cell in the midst of its training (SIGSTOP) and returns its process.
+
+    A miniature trains for a second: without this it could end before what is done to it.
+    """
+    while True:
+        wait_for(lambda: grid.training(but), parent)
+        assert parent.poll() is None, grid.words()
+        process = grid.training(but)
+        if process is None:
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGSTOP)
+            if process in grid.all_training():
+                return process
+            os.kill(process, signal.SIGCONT)
+
+
 def kill_twice(grid: Grid, finished: int = 1) -> list[int]:
     """SIGKILL to the parent behind the first `finished` cells, then to one cell of its successor.
 
     Returns the exit codes of the calls that followed.
     """
     parent = grid.start()
-    wait_for(lambda: grid.count("finished") >= finished and grid.training(), parent)
+    wait_for(lambda: grid.count("finished") >= finished, parent)
+    held = hold(grid, parent)
     assert parent.poll() is None, grid.words()
-    # on this machine cells save and go when they lose their parent; those of a cluster stay
-    orphans = [] if "slurm" in grid.command else grid.cells().values()
+    orphans = list(grid.cells().values())
     parent.kill()
     parent.wait()
+    # on this machine cells save and go when they lose their parent; those of a cluster stay
+    on_cluster = "slurm" in grid.command
+    if not on_cluster:
+        os.kill(held, signal.SIGCONT)
 
     parent = grid.start()
-    if "slurm" in grid.command:
+    if on_cluster:
         wait_for(lambda: "queued or running already" in grid.words(), parent)
-    wait_for(lambda: grid.training(orphans), parent)
-    process = grid.training(orphans)
-    assert process is not None, grid.words()
-    os.kill(process, signal.SIGKILL)
+    else:
+        held = hold(grid, parent, orphans)
+    os.kill(held, signal.SIGKILL)
     codes = [parent.wait(timeout=PATIENCE_S), grid.finish()]
     assert codes == [1, 0], (codes, grid.words())
     return codes
