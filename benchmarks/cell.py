@@ -30,6 +30,7 @@ from transfer.datasets.own import make_own
 from transfer.datasets.registry import load_dataset
 from transfer.distributed import World, launch, member, pick_device
 from transfer.errors import Interrupted, TransferError
+from transfer.memory import keep_freed_memory
 from transfer.run import Job, run
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -145,6 +146,8 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_job(world: World, *arguments: Any) -> dict[str, Any]:
+    if world.device.type == "cpu":
+        keep_freed_memory()  # this process does nothing else
     return run(world, *arguments)
 
 

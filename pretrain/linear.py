@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.errors import PretrainError
+from pretrain.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -250,4 +251,5 @@ def write(result: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -19,26 +19,42 @@ from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.engines.base import Engine
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.mapper import Sample
+from transfer.memory import keep_freed_memory
 
 OBJECTS = 6  # an image
 
 
-def detectors(
-    suite: str, overrides: Sequence[tuple[str, Any]], device: torch.device
-) -> tuple[CfgNode, dict[str, tuple[Engine, nn.Module]]]:
-    """The suite's recipe and its model on every engine that is there, with equal weights."""
+def detector(
+    suite: str, overrides: Sequence[tuple[str, Any]], device: torch.device, engine: str
+) -> tuple[CfgNode, Engine, nn.Module]:
+    """The suite's recipe and its model on an engine, with the same weights whichever engine it is."""
     cfg = apply_manifest(load_recipe(load_suite(suite).recipe, overrides), RANDOM_MANIFEST)
     torch.manual_seed(0)
     ours = load_engine("torchvision")
     model = ours.build(cfg, device)
-    found = {"torchvision": (ours, model)}
-    if not detectron2_found():
+    if engine == "torchvision":
+        return cfg, ours, model
+    theirs = load_engine(engine)
+    other = theirs.build(cfg, device)
+    theirs.load_state(other, ours.state(model))
+    return cfg, theirs, other
+
+
+def settle(args: argparse.Namespace, keep_memory: bool) -> torch.device:
+    """The device of a process that is measured, its threads, and what it does with freed memory."""
+    torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    if keep_memory and device.type == "cpu":
+        keep_freed_memory()
+    return device
+
+
+def baseline_found() -> bool:
+    """Whether Detectron2 is importable; says so where it is not."""
+    found = detectron2_found()
+    if not found:
         print("Detectron2 is not importable: no baseline, no ratio")
-        return cfg, found
-    theirs = load_engine("detectron2")
-    reference = theirs.build(cfg, device)
-    theirs.load_state(reference, ours.state(model))
-    return cfg, {"detectron2": (theirs, reference), **found}
+    return found
 
 
 def made_samples(cfg: CfgNode, number: int, short: int) -> list[Sample]:

@@ -3,8 +3,9 @@
     python -m benchmarks.perf.infer [--suite voc_c4 coco_fpn_1x] [--device cpu] [--threads N] [--short 320]
                                     [--images 4]
 
-One run, one machine, the same recipe, weights and images, image by image in turns; both in single precision,
-as the harness predicts. The random network finds all detections that the recipe allows: masks weigh fully.
+One run, one machine, the same recipe, weights and images, image by image in turns, each engine in a process
+of its own; both in single precision, as the harness predicts, which keeps freed memory (`transfer.memory`).
+The random network finds all detections that the recipe allows: masks weigh fully.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 
-from benchmarks.perf.engines import detectors, header, made_samples, sync
+from benchmarks.perf.contestants import Contestant
+from benchmarks.perf.engines import baseline_found, detector, header, made_samples, settle, sync
 
 
 def main() -> None:
@@ -29,32 +32,46 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--proposals", type=int, default=300, help="proposals an image (recipes: 1000)")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    device = torch.device(args.device)
-    print(header(args, device))
+    print(header(args, torch.device(args.device)))
+    engines = {"detectron2": False, "torchvision": True} if baseline_found() else {"torchvision": True}
     for suite in args.suite:
-        _compare(suite, args, device)
+        _compare(suite, args, engines)
 
 
-def _compare(suite: str, args: argparse.Namespace, device: torch.device) -> None:
-    overrides = [("MODEL.RPN.POST_NMS_TOPK_TEST", args.proposals), ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0)]
-    cfg, engines = detectors(suite, overrides, device)
-    batch = made_samples(cfg, args.images, args.short)
+def _compare(suite: str, args: argparse.Namespace, engines: dict[str, bool]) -> None:
+    processes = {name: Contestant(_make_predictor, suite, args, name, keep) for name, keep in engines.items()}
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     found = {}
-    for n, sample in enumerate([batch[0], *batch]):  # the first warms up
-        for name, (engine, model) in engines.items():
-            model.eval()
-            sync(device)
-            began = time.perf_counter()
-            found[name] = len(engine.predict(model, [sample])[0])
-            if n:
-                seconds[name].append(time.perf_counter() - began)
+    for n in range(-1, args.images):  # the first warms up
+        for name, process in processes.items():
+            passed, found[name] = process(max(n, 0))
+            if n >= 0:
+                seconds[name].append(passed)
     base = statistics.median(seconds.get("detectron2", [float("nan")]))
     print(f"\n{suite}: images of {args.short} pixels, {args.proposals} proposals, detections {found}")
     for name, values in seconds.items():
         median = statistics.median(values)
         print(f"{name:<14}{median:>9.3f} s/image {base / median:>8.2f}x detectron2")
+    for process in processes.values():
+        process.close()
+
+
+def _make_predictor(
+    suite: str, args: argparse.Namespace, engine: str, keep_memory: bool
+) -> Callable[[int], tuple[float, int]]:
+    device = settle(args, keep_memory)
+    overrides = [("MODEL.RPN.POST_NMS_TOPK_TEST", args.proposals), ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0)]
+    cfg, chosen, model = detector(suite, overrides, device, engine)
+    model.eval()
+    samples = made_samples(cfg, args.images, args.short)
+
+    def predict(n: int) -> tuple[float, int]:
+        sync(device)
+        began = time.perf_counter()
+        found = len(chosen.predict(model, [samples[n]])[0])
+        return time.perf_counter() - began, found
+
+    return predict
 
 
 if __name__ == "__main__":

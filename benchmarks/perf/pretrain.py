@@ -2,8 +2,9 @@
 
 `python benchmarks/perf/pretrain.py --data DIR [--moco-repo CHECKOUT] [--device cuda]`. With a checkout of
 facebookresearch/moco its own modules are timed; without one, the same steps restated in plain torchvision,
-PIL and torch (`pretrain_published.py`). On a CPU the clock is that of the process, so that other people's
-work on the machine does not count; old and new are timed in turn all the same, and medians are reported.
+PIL and torch (`pretrain_published.py`). Each training step has a process of its own. On a CPU the clock is
+that of the process, so that other people's work on the machine does not count; old and new are timed in turn
+all the same, and medians are reported.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+WARM_UP = 4  # steps until the memory of a process no longer grows
 
 
 def parse() -> argparse.Namespace:
@@ -110,28 +113,71 @@ def momentum_update(device: Any, repeats: int) -> dict[str, float]:
 
 def training_step(args: argparse.Namespace, device: Any) -> dict[str, dict[str, float]]:
     """Images a second and peak memory (MiB) of a whole ResNet-50 step; images are ready on the device."""
+    from benchmarks.perf import pretrain_published as published
+    from benchmarks.perf.contestants import Contestant
+
+    half = published.half_precision(device)
+    precisions = ["fp32", half]
+    steps = {
+        f"{who} {precision}": (who, precision) for who in ("published", "ours") for precision in precisions
+    }
+    if device.type == "cpu":
+        steps.pop(f"published {half}")  # it never autocasts; on a CPU its default is the comparison
+    processes = {name: Contestant(_make_step, args, *step) for name, step in steps.items()}
+    memory = {name: process("peak") for name, process in processes.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(args.repeats):
+        for name, process in processes.items():
+            seconds[name].append(process("seconds"))
+    for process in processes.values():
+        process.close()
+    return {
+        name: {"images/s": args.batch_size / statistics.median(values), "peak MiB": memory[name] / 2**20}
+        for name, values in seconds.items()
+    }
+
+
+def _make_step(args: argparse.Namespace, who: str, precision: str) -> Callable[[str], float]:
+    """A process of one step; answers with the seconds of the next, or with the peak bytes of the first."""
     import torch
 
     from benchmarks.perf import pretrain_published as published
+    from pretrain.memory import keep_freed_memory
 
-    half = published.half_precision(device)
-    steps = {
-        "published fp32": lambda: published.step(args, device, None, args.moco_repo),
-        f"published {half}": lambda: published.step(args, device, half, args.moco_repo),
-        "ours fp32": lambda: our_step(args, device, "fp32"),
-        f"ours {half}": lambda: our_step(args, device, half),
-    }
-    if device.type == "cpu":
-        steps.pop(
-            f"published {half}"
-        )  # the published code never autocasts; on a CPU its default is the comparison
-    memory = {name: peak_of(make, device) for name, make in steps.items()}
+    torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    seconds = in_turn({name: make() for name, make in steps.items()}, args.repeats, device)
-    return {
-        name: {"images/s": args.batch_size / value, "peak MiB": memory[name] / 2**20}
-        for name, value in seconds.items()
-    }
+    device = torch.device(args.device)
+    clock = cuda_clock if device.type == "cuda" else time.process_time
+    before = _memory(device, peak=False)
+    if who == "ours":
+        keep_freed_memory()  # as `python -m pretrain` does
+        step = our_step(args, device, precision)
+    else:
+        step = published.step(args, device, None if precision == "fp32" else precision, args.moco_repo)
+    for _ in range(WARM_UP):
+        step()
+    peak = _memory(device, peak=True) - before
+
+    def answer(question: str) -> float:
+        if question == "peak":
+            return peak
+        began = clock()
+        step()
+        return clock() - began
+
+    return answer
+
+
+def _memory(device: Any, peak: bool) -> int:
+    """Bytes of the CUDA allocator, or of this process."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated()
+    if peak:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def our_step(args: argparse.Namespace, device: Any, precision: str) -> Callable[[], None]:
@@ -162,42 +208,6 @@ def our_step(args: argparse.Namespace, device: Any, precision: str) -> Callable[
         optimizer.step()
 
     return step
-
-
-def peak_of(make: Callable[[], Callable[[], Any]], device: Any, steps: int = 2) -> int:
-    """Bytes above the state before `make()`: of the CUDA allocator, or resident in a fork of this process."""
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run = make()
-        for _ in range(steps):
-            run()
-        return torch.cuda.max_memory_allocated() - before
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            before = _resident()
-            run = make()
-            for _ in range(steps):
-                run()
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-            os.write(writing, str(peak).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        text = pipe.read()
-    os.waitpid(child, 0)
-    return int(text or -1)
-
-
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:

@@ -3,8 +3,10 @@
     python -m benchmarks.perf.train [--suite voc_c4 coco_fpn_1x] [--device cpu] [--threads N] [--short 320]
                                     [--images 2] [--regions 128] [--steps 5]
 
-One run, one machine: the same recipe, weights and images for all, their steps taken in turns so that a busy
-machine slows all alike; medians, and the ratio to Detectron2 fp32. Where the time goes comes last.
+One run, one machine: the same recipe, weights and images for all, each engine in a process of its own, their
+steps taken in turns so that a busy machine slows all alike; medians, and the ratio to Detectron2 fp32. On a
+CPU the harness keeps freed memory (`transfer.memory`); Detectron2 is measured as it is and in the harness.
+Where the time goes comes last.
 """
 
 from __future__ import annotations
@@ -12,17 +14,20 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from benchmarks.perf.engines import detectors, header, made_samples, sync
+from benchmarks.perf.contestants import Contestant
+from benchmarks.perf.engines import baseline_found, detector, header, made_samples, settle, sync
 from transfer.engines.base import Engine
 from transfer.mapper import Sample
 
 PARTS = ("backbone", "proposal_generator")
+BASELINE = "detectron2 fp32"
+WARM_UP = 2
 
 
 def main() -> None:
@@ -37,46 +42,57 @@ def main() -> None:
     parser.add_argument("--regions", type=int, default=128, help="regions an image (recipes: 512)")
     parser.add_argument("--steps", type=int, default=5)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    device = torch.device(args.device)
-    print(header(args, device))
+    print(header(args, torch.device(args.device)))
+    engines = {"torchvision": ("torchvision", True)}
+    if baseline_found():
+        stock = {"detectron2": ("detectron2", False)}
+        kept = {"detectron2, memory kept": ("detectron2", True)} if args.device == "cpu" else {}
+        engines = stock | kept | engines
     for suite in args.suite:
-        _compare(suite, args, device)
+        _compare(suite, args, engines)
 
 
-def _compare(suite: str, args: argparse.Namespace, device: torch.device) -> None:
-    overrides = [("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", args.regions)]
-    cfg, engines = detectors(suite, overrides, device)
-    batch = made_samples(cfg, args.images, args.short)
-    steps = {}
-    for name, (engine, model) in engines.items():
-        step = _Step(engine, model.train(), cfg, batch, device)
-        steps[f"{name} fp32"] = (step, False)
-        steps[f"{name} bf16"] = (step, True)
-    if not all(_works(step, half) for step, half in steps.values()):
-        steps = {label: pair for label, pair in steps.items() if pair[1] is False or "torchvision" in label}
+def _compare(suite: str, args: argparse.Namespace, engines: dict[str, tuple[str, bool]]) -> None:
+    processes = {name: Contestant(_make_step, suite, args, *which) for name, which in engines.items()}
+    steps = {
+        f"{name} {'bf16' if half else 'fp32'}": (process, half)
+        for name, process in processes.items()
+        for half in (False, True)
+    }
+    steps = {label: step for label, step in steps.items() if _works(label, *step)}
     seconds: dict[str, list[float]] = {label: [] for label in steps}
     for _ in range(args.steps):
-        for label, (step, half) in steps.items():
-            seconds[label].append(step(half))
-    base = statistics.median(seconds.get("detectron2 fp32", [float("nan")]))
+        for label, (process, half) in steps.items():
+            seconds[label].append(process(half))
+    base = statistics.median(seconds.get(BASELINE, [float("nan")]))
     print(f"\n{suite}: {args.images} images of {args.short} pixels, {args.regions} regions an image")
-    print(f"{'':<20}{'s/step':>9}{'best':>9}{'x detectron2 fp32':>20}")
+    print(f"{'':<30}{'s/step':>9}{'best':>9}{'x ' + BASELINE:>20}")
     for label, values in seconds.items():
         median = statistics.median(values)
-        print(f"{label:<20}{median:>9.3f}{min(values):>9.3f}{base / median:>20.2f}")
-    for label, (step, half) in steps.items():
-        print(f"where the time goes, {label}: {step.shares(half)}")
+        print(f"{label:<30}{median:>9.3f}{min(values):>9.3f}{base / median:>20.2f}", flush=True)
+    for label, (process, half) in steps.items():
+        print(f"where the time goes, {label}: {process(half, True)}")
+    for process in processes.values():
+        process.close()
 
 
-def _works(step: _Step, half: bool) -> bool:
-    """The first step warms up; Detectron2 has operators without bfloat16 on some devices."""
+def _works(label: str, process: Contestant, half: bool) -> bool:
+    """The first steps warm up; Detectron2 has operators without bfloat16 on some devices."""
     try:
-        step(half)
+        for _ in range(WARM_UP):
+            process(half)
     except RuntimeError as error:
-        print(f"{'bf16' if half else 'fp32'} step failed: {str(error).splitlines()[0]}")
+        print(f"{label}: the step failed: {error}")
         return False
     return True
+
+
+def _make_step(suite: str, args: argparse.Namespace, engine: str, keep_memory: bool) -> Callable[..., object]:
+    device = settle(args, keep_memory)
+    overrides = [("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", args.regions)]
+    cfg, chosen, model = detector(suite, overrides, device, engine)
+    step = _Step(chosen, model.train(), cfg, made_samples(cfg, args.images, args.short), device)
+    return lambda half, shares=False: step.shares(half) if shares else step(half)
 
 
 class _Step:

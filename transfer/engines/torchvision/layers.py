@@ -35,6 +35,17 @@ class NormConv2d(nn.Conv2d):
         return F.relu(x) if self.relu else x
 
 
+def spatial_mean(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C). The gradient of `x.mean((2, 3))` has the layout that channels_last layers are
+    slow with."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)
+
+
+def rows_of(x: Tensor, index: Tensor) -> Tensor:
+    """x[index] for (N, C, H, W) and indices (R,), in channels_last forwards and backwards."""
+    return x.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+
+
 def xavier_fill(layer: nn.Conv2d | nn.Linear) -> None:
     """Caffe2's XavierFill, U(+-sqrt(3 / fan_in)), for the pyramid and fully connected layers."""
     nn.init.kaiming_uniform_(layer.weight, a=1)

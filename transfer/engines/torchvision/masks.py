@@ -55,8 +55,8 @@ class MaskHead(nn.Sequential):
         with torch.autocast(x.device.type, enabled=False):  # probabilities are compared to 1e-4
             weight = self.predictor.weight.flatten(1)[classes]  # (N, conv_dim)
             bias = self.predictor.bias[classes]  # type: ignore[index]
-            x = x.flatten(2).to(weight.dtype)
-            return torch.baddbmm(bias[:, None, None], weight[:, None], x).view(-1, side, side)
+            x = x.permute(0, 2, 3, 1).flatten(1, 2).to(weight.dtype)  # (N, pixels, conv_dim), no copy
+            return torch.baddbmm(bias[:, None, None], x, weight[:, :, None]).view(-1, side, side)
 
     def select(self, foreground: Sequence[Foreground], targets: Sequence[Targets]) -> list[Foreground]:
         """Every foreground region."""

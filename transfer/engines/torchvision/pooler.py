@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from transfer.engines.torchvision.layers import rows_of
 from transfer.engines.torchvision.roi_align import roi_align
 
 CANONICAL_SIZE, CANONICAL_LEVEL = 224, 4  # a region of 224 pixels is read at stride 16
@@ -35,8 +36,8 @@ class Pooler:
             chosen = [b[of == level] for b, of in zip(boxes, of_image, strict=True)]
             places.append((levels == level).nonzero().squeeze(1))
             parts.append(roi_align(feature, chosen, self.size, scale, self.sampling_ratio, self.aligned))
-        pooled = torch.cat(parts)
-        return pooled[torch.cat(places).argsort()]  # back to the order of the boxes
+        pooled = torch.cat([part.permute(0, 2, 3, 1) for part in parts]).permute(0, 3, 1, 2)
+        return rows_of(pooled, torch.cat(places).argsort())  # back to the order of the boxes
 
     def _levels(self, boxes: Tensor) -> Tensor:
         """Index of the map of every box."""

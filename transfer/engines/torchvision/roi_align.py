@@ -8,6 +8,7 @@ the choice for large maps, where the products would cost more than they save.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,12 +27,31 @@ def roi_align(
     sampling_ratio: int,
     aligned: bool = True,
 ) -> Tensor:
-    """(N, C, H, W) and per image (R_i, 4) boxes in image pixels -> (sum R_i, C, size, size)."""
+    """(N, C, H, W) and per image (R_i, 4) boxes in image pixels -> (sum R_i, C, size, size),
+    channels_last, as is the gradient of the features."""
     channels, height, width = features.shape[1:]
     entries = max((len(b) for b in boxes), default=0) * size * width * channels
     if features.device.type == "cpu" and height * width <= SMALL_MAP and entries <= MOST_ENTRIES:
         return separable_roi_align(features, boxes, size, scale, sampling_ratio, aligned)
-    return kernel(features, [b.to(features.dtype) for b in boxes], size, scale, sampling_ratio, aligned)
+    features = _ChannelsLastGradient.apply(features)
+    rois = [b.to(features.dtype) for b in boxes]
+    pooled: Tensor = kernel(features, rois, size, scale, sampling_ratio, aligned)
+    return pooled.contiguous(memory_format=torch.channels_last)
+
+
+class _ChannelsLastGradient(torch.autograd.Function):
+    """The same tensor; its gradient, which the kernel gives in the other layout, in channels_last.
+
+    Otherwise the gradient meets layers of the other layout all the way down, and their slow paths.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return grad.contiguous(memory_format=torch.channels_last)
 
 
 def separable_roi_align(
@@ -42,13 +62,13 @@ def separable_roi_align(
     sampling_ratio: int,
     aligned: bool = True,
 ) -> Tensor:
-    """The same function as `torchvision.ops.roi_align`; the output is channels_last.
+    """The same function as `torchvision.ops.roi_align`.
 
     Without `aligned` pixel centres lie at whole numbers and no box is smaller than one cell (legacy).
     """
-    height, width = features.shape[-2:]
+    channels, height, width = features.shape[1:]
     pooled = []
-    for feature, rois in zip(features, boxes, strict=True):
+    for feature, rois in zip(features.permute(0, 2, 3, 1), boxes, strict=True):  # (H, W, C)
         rois = rois.to(torch.promote_types(feature.dtype, torch.float32)) * scale
         if aligned:
             rois = rois - 0.5
@@ -56,8 +76,7 @@ def separable_roi_align(
             rois = torch.cat([rois[:, :2], torch.maximum(rois[:, 2:], rois[:, :2] + 1)], dim=1)
         rows = _weights(rois[:, 1], rois[:, 3], size, height, sampling_ratio).to(feature.dtype)  # (R, P, H)
         columns = _weights(rois[:, 0], rois[:, 2], size, width, sampling_ratio).to(feature.dtype)  # (R, P, W)
-        channels = feature.shape[0]
-        x = feature.permute(1, 2, 0).reshape(height, width * channels)
+        x = feature.reshape(height, width * channels)
         x = (rows.reshape(-1, height) @ x).reshape(-1, size, width, channels)  # (R, P, W, C)
         pooled.append(columns[:, None] @ x)  # (R, P, P, C)
     return torch.cat(pooled).permute(0, 3, 1, 2)

@@ -15,6 +15,7 @@ from transfer.engines.torchvision.box_head import (
     sample_regions,
     select_detections,
 )
+from transfer.engines.torchvision.layers import rows_of, spatial_mean
 from transfer.engines.torchvision.pooler import Pooler
 from transfer.engines.torchvision.structures import Detections, RegionHead, Targets
 
@@ -49,17 +50,19 @@ class Res5ROIHeads(nn.Module):
         """`loss_cls`, `loss_box_reg` and, with a mask head, `loss_mask` on sampled regions."""
         sampled = [sample_regions(p, t, self.settings) for p, t in zip(proposals, targets, strict=True)]
         x = self._shared(features, [each.boxes for each in sampled])
-        logits, deltas = self.box_predictor(x.mean(dim=(2, 3)))
+        logits, deltas = self.box_predictor(spatial_mean(x))
         losses = box_losses(logits, deltas, sampled, self.settings)
         if self.mask_head is not None:
-            hits = torch.cat([each.classes for each in sampled]) < self.settings.num_classes
-            losses |= self.mask_head.losses(x[hits], [each.foreground() for each in sampled], targets)
+            hits = (torch.cat([each.classes for each in sampled]) < self.settings.num_classes).nonzero()[:, 0]
+            losses |= self.mask_head.losses(
+                rows_of(x, hits), [each.foreground() for each in sampled], targets
+            )
         return losses
 
     def detect(self, features: Features, proposals: Sequence[Tensor], image_sizes: Sizes) -> list[Detections]:
         """Detections per image in its resized pixels."""
         x = self._shared(features, proposals)
-        logits, deltas = self.box_predictor(x.mean(dim=(2, 3)))
+        logits, deltas = self.box_predictor(spatial_mean(x))
         found = select_detections(logits, deltas, proposals, image_sizes, self.settings)
         if self.mask_head is not None:
             found = self.mask_head.detect(self._shared(features, [d.boxes for d in found]), found)
