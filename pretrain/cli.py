@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pretrain.errors import PretrainError
@@ -34,8 +34,8 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="checkpoints and log.jsonl go here"
     )
-    group.add_argument("--image-size", type=_positive, default=224, metavar="N")
-    group.add_argument("-j", "--workers", type=_positive, metavar="N", help="threads that prepare images")
+    group.add_argument("--image-size", type=positive, default=224, metavar="N")
+    group.add_argument("-j", "--workers", type=positive, metavar="N", help="threads that prepare images")
     group.add_argument("--cache-mb", type=int, default=1024, metavar="N", help="memory for decoded images")
     group.add_argument(
         "--max-corrupt", type=float, default=0.01, metavar="SHARE", help="corrupt images that stop a run"
@@ -53,9 +53,9 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
         "-a", "--arch", default="resnet50", help="torchvision ResNet/ResNeXt; suffix w2x, w4x: wider"
     )
     group.add_argument("--mechanism", choices=("queue", "memory_bank", "end_to_end"), default="queue")
-    group.add_argument("--moco-dim", type=_positive, default=128, metavar="C", help="feature dimension")
+    group.add_argument("--moco-dim", type=positive, default=128, metavar="C", help="feature dimension")
     group.add_argument(
-        "--moco-k", type=_positive, default=65536, metavar="K", help="queue size: number of negatives"
+        "--moco-k", type=positive, default=65536, metavar="K", help="queue size: number of negatives"
     )
     group.add_argument("--moco-m", type=float, default=0.999, metavar="M", help="momentum of the key encoder")
     group.add_argument(
@@ -75,7 +75,7 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--bn-groups",
-        type=_positive,
+        type=positive,
         metavar="G",
         help="BatchNorm groups of the whole batch; default: one a process, or batch/32 and at least 2 in one",
     )
@@ -83,19 +83,19 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
     length = group.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=_positive, metavar="N", help="default 200")
+    length.add_argument("--epochs", type=positive, metavar="N", help="default 200")
     length.add_argument(
-        "--max-iters", type=_positive, metavar="N", help="length in iterations instead of epochs"
+        "--max-iters", type=positive, metavar="N", help="length in iterations instead of epochs"
     )
     group.add_argument(
-        "-b", "--batch-size", type=_positive, default=256, metavar="N", help="of all processes together"
+        "-b", "--batch-size", type=positive, default=256, metavar="N", help="of all processes together"
     )
     group.add_argument("--lr", "--learning-rate", dest="lr", type=float, default=0.03)
     group.add_argument(
         "--schedule", type=int, nargs="*", default=[120, 160], metavar="EPOCH", help="x0.1 at these epochs"
     )
     group.add_argument(
-        "--lr-decay-every", type=_positive, metavar="ITERS", help="decay by iterations (IG-1B: 62500)"
+        "--lr-decay-every", type=positive, metavar="ITERS", help="decay by iterations (IG-1B: 62500)"
     )
     group.add_argument(
         "--lr-decay", type=float, default=0.9, metavar="FACTOR", help="factor of --lr-decay-every"
@@ -112,20 +112,25 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     group.add_argument("--compile", action="store_true", help="torch.compile the encoders")
-    group.add_argument(
-        "-p", "--print-freq", type=_positive, default=10, metavar="N", help="iterations between reports"
-    )
-    group.add_argument("--save-minutes", type=float, default=10.0, metavar="N")
-    group.add_argument("--save-iters", type=_positive, metavar="N", help="save every N iterations as well")
-    group.add_argument("--keep", type=_positive, default=2, metavar="K", help="checkpoints kept")
+    add_watching(group)
+    group.add_argument("--save-iters", type=positive, metavar="N", help="save every N iterations as well")
+    group.add_argument("--keep", type=positive, default=2, metavar="K", help="checkpoints kept")
     group.add_argument("--tensorboard", action="store_true")
-    group.add_argument("--knn-every", type=_positive, metavar="EPOCHS", help="kNN accuracy every N epochs")
+    group.add_argument("--knn-every", type=positive, metavar="EPOCHS", help="kNN accuracy every N epochs")
     group.add_argument(
         "--knn-data", metavar="DIR", help="class folders in train/ and val/ or test/; default: --data"
     )
 
 
-def _positive(text: str) -> int:
+def add_watching(group: argparse._ActionsContainer) -> None:
+    """What every training command offers: when to report and when to save."""
+    group.add_argument(
+        "-p", "--print-freq", type=positive, default=10, metavar="N", help="iterations between reports"
+    )
+    group.add_argument("--save-minutes", type=float, default=10.0, metavar="N")
+
+
+def positive(text: str) -> int:
     try:
         value = int(text)
     except ValueError:
@@ -144,10 +149,22 @@ def default_workers() -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 when finished, 2 on bad input, 128 + N where signal N ended it."""
     args = build_parser().parse_args(arguments)
-    from pretrain.run import run
 
-    try:
+    def command() -> int:
+        from pretrain.run import run
+
         return run(args)
+
+    return reported(command)
+
+
+def reported(command: Callable[[], int]) -> int:
+    """The exit code of `command`; bad input is one line on stderr and 2."""
+    try:
+        return command()
     except PretrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        reason = str(error)
+    except PermissionError as error:  # a locked folder does not even say whether it has a train/
+        reason = f"{error.filename}: {error.strerror}; check its permissions"
+    print(f"error: {reason}", file=sys.stderr)
+    return 2

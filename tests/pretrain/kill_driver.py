@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,27 @@ from pretrain.cli import main
 ITERATIONS = 36
 
 
-def start(data: str, output: Path, *more: str) -> int:
-    """Forks a training run; returns its process id."""
+def forked(command: Callable[[list[str]], int], arguments: list[str], log: Path) -> int:
+    """Forks a process that runs `command` and writes to `log`; returns its process id."""
     child = os.fork()
     if child:
         return child
-    log = os.open(output.with_suffix(".out"), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    descriptor = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
     code = 70
     try:
-        options = "--arch resnet_miniature --moco-dim 16 --batch-size 8 --moco-k 32 --image-size 32"
-        length = f"--precision fp32 --max-iters {ITERATIONS} -p 5 --save-iters 2 --knn-every 3 --mlp --cos"
-        code = main(["--data", data, "--output", str(output), *options.split(), *length.split(), *more])
+        code = command(arguments)
     finally:
         os._exit(code)
+
+
+def start(data: str, output: Path, *more: str) -> int:
+    """Forks a training run; returns its process id."""
+    options = "--arch resnet_miniature --moco-dim 16 --batch-size 8 --moco-k 32 --image-size 32"
+    length = f"--precision fp32 --max-iters {ITERATIONS} -p 5 --save-iters 2 --knn-every 3 --mlp --cos"
+    arguments = ["--data", data, "--output", str(output), *options.split(), *length.split(), *more]
+    return forked(main, arguments, output.with_suffix(".out"))
 
 
 def wait(child: int) -> int:
@@ -116,7 +123,8 @@ def drive(data: str, folder: Path, trials: int, seed: int) -> dict[str, Any]:
         kills += killed
         same += equal(outcome(output), reference)
     signals = {
-        name: answer(data, folder / name, getattr(signal, name)) for name in ("SIGTERM", "SIGINT", "SIGUSR1")
+        name: answer(data, folder / name, getattr(signal, name))
+        for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
     }
     return {"trials": trials, "same": same, "kills": kills, "duration": duration, "signals": signals}
 

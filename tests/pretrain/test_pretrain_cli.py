@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import time
 from pathlib import Path
 
@@ -64,6 +66,49 @@ def test_bad_data(tmp_path: Path, capsys: pytest.CaptureFixture, data: str) -> N
     write_images(tmp_path / "one", 1)
     assert data in refused(capsys, cli.main, "--data", tmp_path / data, "--output", tmp_path / "out", *SMALL)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "locked"), [("data", "data"), ("data/images", "data"), ("data", "data/train")]
+)
+def test_data_without_permission(
+    image_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    data: str,
+    locked: str,
+) -> None:
+    """A folder of mode 000, as the system shows it to all but root: it can be neither listed nor passed."""
+    folder = tmp_path / locked
+    folder.parent.mkdir(exist_ok=True)
+    folder.symlink_to(image_folder)
+    stat, scandir = os.stat, os.scandir
+
+    def refuse(path: str | Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def locked_stat(path, *args, **kwargs):
+        return refuse(path) if folder in Path(str(path)).parents else stat(path, *args, **kwargs)
+
+    def locked_scandir(path="."):
+        return refuse(path) if str(path).startswith(str(folder)) else scandir(path)
+
+    monkeypatch.setattr(os, "stat", locked_stat)
+    monkeypatch.setattr(os, "scandir", locked_scandir)
+    error = refused(capsys, cli.main, "--data", tmp_path / data, "--output", tmp_path / "out", *SMALL)
+    assert str(folder) in error
+    assert "Permission denied" in error
+    assert "check its permissions" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_below_a_file(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    error = refused(
+        capsys, cli.main, "--data", tmp_path / "file" / "images", "--output", tmp_path / "out", *SMALL
+    )
+    assert "no such folder or file" in error
 
 
 def test_output_that_cannot_be_written(

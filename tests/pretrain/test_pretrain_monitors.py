@@ -1,4 +1,4 @@
-"""kNN against loops, the linear protocol with its frozen trunk, feature export, and the log."""
+"""kNN against loops, feature export, and the log."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pretrain_helpers import write_images
-from tiny import Miniature, register_miniature
+from tiny import register_miniature
 
-from pretrain import cli, features, linear
+from pretrain import cli, features
 from pretrain.augment_device import normalise
-from pretrain.decode import Pixels, decode
+from pretrain.decode import decode
 from pretrain.encoders import pooled_features
-from pretrain.errors import PretrainError
 from pretrain.knn import knn_accuracy
 from pretrain.progress import trim_log
-from pretrain.sources import find_images
 
 OPTIONS = [
     "--arch",
@@ -139,60 +136,6 @@ def test_a_loss_that_is_no_number_is_not_saved(
     for path in tmp_path.glob("checkpoint_*.pth.tar"):
         totals = torch.load(path, weights_only=True)["totals"]
         assert torch.isfinite(totals["loss"])
-
-
-def test_linear_trains_the_head_only(run: Path, tmp_path: Path) -> None:
-    """Two learning rates at once; the trunk is proven unmoved, and a trunk that moved is refused."""
-    arguments = [
-        "--data",
-        str(run / "data"),
-        "--pretrained",
-        str(run / "out" / "checkpoint_last.pth.tar"),
-        "-b",
-        "8",
-    ]
-    arguments += [
-        "--lr",
-        "30",
-        "1",
-        "--epochs",
-        "4",
-        "--schedule",
-        "3",
-        "--image-size",
-        "32",
-        "--device",
-        "cpu",
-    ]
-    assert linear.main([*arguments, "--output", str(tmp_path / "result.json")]) == 0
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert set(result["top1"]) == {"30", "1"}
-    assert result["arch"] == "resnet_miniature"
-    before = {"bn1.running_mean": torch.zeros(2)}
-    with pytest.raises(PretrainError, match="trunk moved"):
-        linear.require_unmoved(before, {"bn1.running_mean": torch.tensor([0.0, 1e-9])})
-
-
-def test_linear_heads_learn_apart(tmp_path: Path) -> None:
-    """Trained together, each head ends where it would alone: the sum of the losses couples nothing."""
-
-    images = find_images(write_images(tmp_path, 16))
-    results = []
-    for rates in ([1.0, 0.1], [1.0], [0.1]):
-        torch.manual_seed(0)
-        encoder = Miniature(4)
-        heads = []
-        for _ in rates:
-            torch.manual_seed(1)
-            heads.append(linear.new_head(8, 2))
-        linear.fit(
-            encoder, heads, Pixels(images), torch.tensor(images.labels()), rates=rates, epochs=2,
-            schedule=[1], batch_size=8, image_size=16, workers=1, seed=0, device=torch.device("cpu"),
-        )  # fmt: skip
-        results.append([head.weight.detach().clone() for head in heads])
-    torch.testing.assert_close(results[0][0], results[1][0])
-    torch.testing.assert_close(results[0][1], results[2][0])
-    assert not torch.equal(results[0][0], results[0][1])
 
 
 def test_feature_export(run: Path, tmp_path: Path, image_folder: Path) -> None:

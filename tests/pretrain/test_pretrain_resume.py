@@ -35,7 +35,7 @@ def test_killed_runs_end_like_the_uninterrupted_one(result: dict) -> None:
     assert result["same"] == result["trials"] == TRIALS
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])
 def test_a_request_to_stop_saves_first(result: dict, name: str, code: int) -> None:
     assert result["signals"][name]["code"] == code
     assert result["signals"][name]["iteration"] >= 10
