@@ -9,6 +9,7 @@ from torchvision.ops import roi_align as kernel
 
 from transfer.config import load_recipe
 from transfer.engines.choose import choose_engine, detectron2_found, load_engine
+from transfer.engines.torchvision import roi_align
 from transfer.engines.torchvision.anchors import cell_anchors, grid_anchors
 from transfer.engines.torchvision.names import detectron2_name, torchvision_name
 from transfer.engines.torchvision.roi_align import separable_roi_align
@@ -36,6 +37,26 @@ def test_separable_roi_align_equals_the_kernel_forward_and_backward(ratio: int, 
     torch.testing.assert_close(gradients[0][0], gradients[1][0], atol=1e-9, rtol=1e-9)
     torch.testing.assert_close(gradients[0][1], gradients[1][1], atol=1e-9, rtol=1e-9)
     assert gradients[0][0].abs().max() > 0.1
+
+
+@pytest.mark.parametrize("small_map", [roi_align.SMALL_MAP, 0], ids=["products", "kernel"])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_either_way_of_pooling_is_the_kernel_forward_and_backward(
+    small_map: int, aligned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roi_align, "SMALL_MAP", small_map)
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 9, 13, generator=generator, dtype=torch.float64, requires_grad=True)
+    corner = torch.rand(2, 20, 2, generator=generator, dtype=torch.float64) * 120
+    side = torch.rand(2, 20, 2, generator=generator, dtype=torch.float64) * 60
+    side[:, :5] = 3  # below one cell: the legacy convention makes it one
+    boxes = list(torch.cat([corner, corner + side], dim=2))
+    upstream = torch.randn(40, 3, 7, 7, generator=generator, dtype=torch.float64)
+    found = []
+    for function in (roi_align.roi_align, kernel):
+        out = function(features, boxes, 7, 1 / 16, 2, aligned)
+        found.append((out.detach(), *torch.autograd.grad(out, features, upstream)))
+    torch.testing.assert_close(found[0], found[1], atol=1e-9, rtol=1e-9)
 
 
 def test_roi_align_without_boxes() -> None:
