@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,47 @@ def test_half_a_journal_line_does_not_swallow_the_next(tmp_path: Path, make_reco
     lines = (tmp_path / JOURNAL).read_text().splitlines()
     assert json.loads(lines[0])["trial"] == 0
     assert json.loads(lines[2])["trial"] == 1
+
+
+def test_a_save_waits_for_the_line_that_another_writes(tmp_path: Path, make_record: Any) -> None:
+    save_record(make_record(trial=0), tmp_path)
+    saving = threading.Thread(target=save_record, args=[make_record(trial=2), tmp_path])
+    with open(tmp_path / JOURNAL, "ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b'{"trial"')
+        saving.start()
+        saving.join(0.5)
+        assert saving.is_alive(), "the other has the lock"
+        file.write(b": 1}\n")
+    saving.join()
+    assert [entry["trial"] for entry in journal(tmp_path)] == [0, 1, 2]
+
+
+def test_a_record_is_on_the_disk_when_the_save_returns(
+    tmp_path: Path, make_record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut cannot be had: what is held is the order of the calls that guard against one."""
+    path = save_record(make_record(ap=50.0), tmp_path)
+    calls: list[tuple[str, Path, bytes]] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(fd: int) -> None:
+        file = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        calls.append(("fsync", file, b"" if file.is_dir() else file.read_bytes()))
+        fsync(fd)
+
+    def renamed(old: str, new: str) -> None:
+        calls.append(("rename", Path(new), Path(old).read_bytes()))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    save_record(make_record(ap=51.0), tmp_path)
+    content = path.read_bytes()
+    (_, part, _), *_ = calls
+    assert part.parent == path.parent
+    assert part != path
+    assert calls == [("fsync", part, content), ("rename", path, content), ("fsync", path.parent, b"")]
 
 
 def test_a_broken_file_is_named_and_can_be_stepped_over(tmp_path: Path, make_record: Any) -> None:
