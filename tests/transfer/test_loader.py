@@ -40,6 +40,9 @@ def test_test_images_come_in_their_order(devkit: Path) -> None:
     assert [s.image_id for s in samples] == [r["image_id"] for r in dataset.records]
     assert all(min(s.image.shape[1:]) == 40 for s in samples)
     assert samples[0].image.dtype == torch.uint8
+    objects = [sum(not a.get("iscrowd", 0) for a in r["annotations"]) for r in dataset.records]
+    assert [len(s.boxes) for s in samples] == objects, "the truth is there, as a detector's sample has it"
+    assert sum(objects) > 0
 
 
 def test_images_without_objects_are_left_out_where_the_recipe_says_so(devkit: Path) -> None:
