@@ -16,7 +16,7 @@ from transfer.mapper import Sample
 
 @dataclass(frozen=True)
 class Fault:
-    """What breaks (loss, gradient, weight, forward, memory; input is broken by the data), when and where."""
+    """What breaks (loss, gradient, nan gradient, weight, forward, memory; data break input), when, where."""
 
     what: str
     iteration: int
@@ -25,12 +25,13 @@ class Fault:
 
 class _BrokenGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
         return x.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        return grad * float("inf")
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return grad * ctx.factor, None
 
 
 class FakeEngine:
@@ -72,8 +73,9 @@ class FakeEngine:
             raise FloatingPointError("predicted boxes contain NaN")
         x = torch.stack([s.image.float().mean() for s in batch])[:, None] / 255
         out = model(x)
-        if self._now("gradient"):
-            out = _BrokenGradient.apply(out)
+        for what, factor in (("gradient", float("inf")), ("nan gradient", float("nan"))):
+            if self._now(what):
+                out = _BrokenGradient.apply(out, factor)
         loss = (out * out).mean()
         if self._now("loss"):
             loss = loss * float("nan")
