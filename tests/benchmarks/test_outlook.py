@@ -112,9 +112,18 @@ def test_a_rerun_begins_from_the_start_and_an_interrupted_rerun_goes_on(
     assert content(rerun=True)["record"]["started_at"] == again["record"]["started_at"]
 
 
+def _must_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that is run by mistake fails here; it would train for hours."""
+    monkeypatch.setattr(process, "_run", lambda _: pytest.fail("the cell was run"))
+
+
 def test_a_cell_that_another_process_finished_is_left_alone(
-    cells: list[Cell], request_of: Request, capsys: pytest.CaptureFixture[str]
+    cells: list[Cell],
+    request_of: Request,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    _must_not_run(monkeypatch)
     job = prepare(cells[0], request_of, "cpu")
     old = _finished(cells[0], request_of, 5)
     save_record(old, request_of.output)
@@ -126,6 +135,7 @@ def test_a_cell_that_another_process_finished_is_left_alone(
 def test_a_cell_that_another_process_has_is_left_to_it(
     cells: list[Cell], request_of: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _must_not_run(monkeypatch)
     job = prepare(cells[0], request_of, "cpu")
     clock = itertools.count(step=10)
     monkeypatch.setattr(
