@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pretrain.cli import reported
 from pretrain.errors import PretrainError
 
 if TYPE_CHECKING:
@@ -115,15 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key-encoder", action="store_true", help="of encoder_k instead of encoder_q")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(arguments)
-    try:
-        export(args.data, args.pretrained, args.output, args.image_size, args.key_encoder, args.device)
-    except PretrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return reported(
+        lambda: export(
+            args.data, args.pretrained, args.output, args.image_size, args.key_encoder, args.device
+        )
+    )
 
 
-def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool, device_name: str) -> None:
+def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool, device_name: str) -> int:
     """File arrays: features float32 MxF (pooled, before the head), labels int64 M (-1: none), names M."""
     import numpy as np
     from boltons.fileutils import atomic_save
@@ -152,6 +152,7 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
     for name, reason in pixels.corrupt_names().items():
         print(f"warning: corrupt image replaced: {name} ({reason})")
     print(f"{len(images)} images x {features.shape[1]} features: {output}")
+    return 0
 
 
 if __name__ == "__main__":

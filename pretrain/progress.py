@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Reporter:
             self._bar.update(0, completed=iteration, description=text)
         elif now - self._line > SECONDS_BETWEEN_LINES or iteration == self._total:
             self._line = now
-            left = time.strftime("%H:%M:%S", time.gmtime((self._total - iteration) / max(speed, 1e-9)))
+            left = timedelta(seconds=round((self._total - iteration) / max(speed, 1e-9)))
             print(f"iteration {iteration}/{self._total}  {text}  ETA {left}", flush=True)
 
     def say_knn(self, epoch: int, iteration: int, accuracy: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import register_miniature
 
-from pretrain import cli, features
+from pretrain import cli, features, progress
 from pretrain.augment_device import normalise
 from pretrain.decode import decode
 from pretrain.encoders import pooled_features
@@ -160,3 +160,14 @@ def test_torn_and_future_log_lines_are_dropped(tmp_path: Path) -> None:
     assert (tmp_path / "log.jsonl").read_text() == '{"iteration": 2, "loss": 1}\n'
     trim_log(tmp_path, 0)  # a run that starts afresh writes everything again, the kNN of iteration 0 too
     assert (tmp_path / "log.jsonl").read_text() == ""
+
+
+def test_the_estimate_of_a_run_of_days_counts_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 100.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    reporter = progress.Reporter(tmp_path, first=0, total=2001, batch_size=1)
+    reporter.step(1, {"loss": 1.0})
+    reporter.close()
+    assert "ETA 2 days, 7:33:20" in capsys.readouterr().out
