@@ -50,7 +50,10 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_method(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "-a", "--arch", default="resnet50", help="torchvision ResNet/ResNeXt; suffix w2x, w4x: wider"
+        "-a",
+        "--arch",
+        default="resnet50",
+        help="torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width",
     )
     group.add_argument("--mechanism", choices=("queue", "memory_bank", "end_to_end"), default="queue")
     group.add_argument("--moco-dim", type=positive, default=128, metavar="C", help="feature dimension")

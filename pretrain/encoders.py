@@ -5,7 +5,6 @@ MoCo v2.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from pretrain.split_bn import SplitBatchNorm2d
 
 SMALL = "small_cnn"
 FAMILIES = ("resnet", "resnext", "wide_resnet")
+WIDTHS = {"w0.25x": 0.25, "w0.5x": 0.5, "w2x": 2, "w4x": 4}  # suffixes of plain ResNets
 
 
 def arch_names() -> list[str]:
@@ -27,22 +27,21 @@ def arch_names() -> list[str]:
     return [SMALL, *(name for name in models.list_models(models) if name.startswith(FAMILIES))]
 
 
-def parse_arch(arch: str) -> tuple[str, int]:
-    """Splits "resnet50w2x" into ("resnet50", 2): the paper's R50w2x and R50w4x multiply every width, stem
-    included.
+def parse_arch(arch: str) -> tuple[str, float]:
+    """Splits "resnet50w2x" into ("resnet50", 2). The suffix multiplies every width, stem included: w2x and
+    w4x are the paper's R50w2x and R50w4x; w0.25x and w0.5x are narrow, for studies on a CPU.
     """
-    match = re.fullmatch(r"(?P<base>.+?)(?:w(?P<width>[24])x)?", arch)
-    assert match  # the pattern accepts every non-empty name
-    base, width = match["base"], int(match["width"] or 1)
+    suffix = next((suffix for suffix in WIDTHS if arch.endswith(suffix)), "")
+    base, width = arch.removesuffix(suffix), WIDTHS.get(suffix, 1)
     names = arch_names()
     if base not in names:
         near = difflib.get_close_matches(arch, names, n=3) or ["resnet18", "resnet50"]
         raise PretrainError(
-            f"unknown --arch {arch!r}; nearest: {', '.join(near)} (suffix w2x or w4x widens a ResNet)"
+            f"unknown --arch {arch!r}; nearest: {', '.join(near)} (a ResNet also with {', '.join(WIDTHS)})"
         )
-    if width > 1 and not base.startswith("resnet"):
+    if suffix and not base.startswith("resnet"):
         raise PretrainError(
-            f"--arch {arch!r}: the suffix w{width}x applies to plain ResNets, such as resnet50w{width}x"
+            f"--arch {arch!r}: the suffix {suffix} applies to plain ResNets, such as resnet50{suffix}"
         )
     return base, width
 
@@ -76,7 +75,7 @@ def make_encoder_factory(
     return build
 
 
-def _widened(base: str, width: int, options: dict[str, Any]) -> Any:
+def _widened(base: str, width: float, options: dict[str, Any]) -> Any:
     """A torchvision ResNet with all channels multiplied by `width`."""
     from torchvision.models import resnet
 
@@ -85,16 +84,16 @@ def _widened(base: str, width: int, options: dict[str, Any]) -> Any:
     class Widened(resnet.ResNet):
         def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
             if planes == 64:  # the first stage: torchvision has just made a stem of 64 channels
-                self.inplanes = 64 * width
+                self.inplanes = int(64 * width)
                 self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
                 self.bn1 = norm_layer(self.inplanes)
-            return super()._make_layer(block, planes * width, *args, **kwargs)
+            return super()._make_layer(block, int(planes * width), *args, **kwargs)
 
     plain = resnet.__dict__[base](weights=None)
     block = type(plain.layer1[0])
     layers = [len(stage) for stage in (plain.layer1, plain.layer2, plain.layer3, plain.layer4)]
     network = Widened(block, layers, num_classes=options["num_classes"], norm_layer=norm_layer)
-    network.fc = nn.Linear(512 * block.expansion * width, options["num_classes"])
+    network.fc = nn.Linear(int(512 * block.expansion * width), options["num_classes"])
     return network
 
 

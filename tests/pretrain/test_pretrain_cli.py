@@ -191,10 +191,11 @@ def test_archs() -> None:
     import torch
 
     assert parse_arch("resnet50w4x") == ("resnet50", 4)
+    assert parse_arch("small_cnn") == ("small_cnn", 1)
     wide = make_encoder_factory("resnet50w2x", dim=128)()
     trunk = sum(p.numel() for name, p in wide.named_parameters() if not name.startswith("fc."))
     assert round(trunk / 1e6) == 94
-    for arch in ("resnet18", "resnext50_32x4d", "small_cnn"):
+    for arch in ("resnet18", "resnet18w0.25x", "resnext50_32x4d", "small_cnn"):
         network = make_encoder_factory(arch, dim=16, small_images=arch == "resnet18")().eval()
         images = torch.randn(2, 3, 32, 32)
         torch.testing.assert_close(network.fc(pooled_features(network, images)), network(images))
