@@ -88,7 +88,7 @@ def batches(
                         order = (epoch, sample_order(seed, epoch, len(pixels.images)))
                     mine = order[1][place * batch_size : (place + 1) * batch_size][rows]
                     out = torch.empty(
-                        (2, len(mine), image_size, image_size, 3), dtype=torch.uint8, pin_memory=pin
+                        (views, len(mine), image_size, image_size, 3), dtype=torch.uint8, pin_memory=pin
                     )
                     starts = range(0, len(mine), CHUNK)
                     tasks = [pool.submit(chunk, mine[s : s + CHUNK], epoch, out, s) for s in starts]

@@ -162,6 +162,14 @@ def test_batches_are_functions_of_the_iteration(image_folder: Path, monkeypatch:
         assert torch.equal(torch.cat([a.crops, b.crops], 1), whole.crops)
 
 
+def test_one_view_is_the_first_of_two(image_folder: Path) -> None:
+    """The memory bank and the linear protocol use one view; a second would be made for nothing."""
+    for one, two in zip(make(image_folder, views=1), make(image_folder), strict=True):
+        assert one.crops.shape == (1, *two.crops.shape[1:])
+        assert torch.equal(one.crops[0], two.crops[0])
+        assert one.views == two.views[:1]
+
+
 def test_an_epoch_visits_every_image_once(image_folder: Path) -> None:
     epochs = [torch.cat([batch.index for batch in make(image_folder, first=i, last=i + 4)]) for i in (0, 4)]
     assert all(sorted(epoch.tolist()) == list(range(24)) for epoch in epochs)
