@@ -1,56 +1,79 @@
-"""The leak that shuffling BN closes: pretext accuracy and kNN accuracy, with and without (the paper's figure
-A.1).
+"""The leak that shuffling BN closes (the paper's figure A.1): pretext accuracy and kNN accuracy, with and
+without.
 
-`python benchmarks/shuffle_bn.py --data DIR --output DIR [--processes N] [pretrain options]` trains twice on a
-folder with class folders in train/ and test/, and draws the two pairs of curves. With `--processes 1`
-BatchNorm works on `--bn-groups` virtual groups of one process; with more, on the part of each process, as
-published. Finished runs are not repeated, interrupted ones go on.
+`python benchmarks/shuffle_bn.py --data DIR --output DIR [--seeds 0 1 2] [--processes N] [pretrain options]`
+trains with and without shuffling, once a seed, on a folder with class folders in train/ and test/, measures
+how much of each network's pretext accuracy batch statistics give away (`python -m pretrain.leak`), and draws
+the curves. With `--processes 1` BatchNorm works on `--bn-groups` virtual groups of one process; with
+more, on the part of each process, as published. Finished runs are not repeated, interrupted ones go on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from results.significance import Summary, summarize, welch_p
+
+ROOT = Path(__file__).resolve().parents[1]
 RUNS = {"with shuffling": [], "without shuffling": ["--no-shuffle-bn"]}
+LEAK = "leak.json"
+END = 0.1  # the share of a run, at its end, over which accuracies are averaged
+
+
+class Run(NamedTuple):
+    """Accuracies in percent; curves are (iteration, accuracy)."""
+
+    pretext: list[tuple[int, float]]
+    knn: list[tuple[int, float]]
+    own_groups: float
+    shuffled: float
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0], allow_abbrev=False)
     parser.add_argument("--data", required=True, help="class folders in train/ and in val/ or test/")
     parser.add_argument("--output", required=True, type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--processes", type=int, default=1, help="gloo or nccl processes on this machine")
     parser.add_argument("--draw-only", action="store_true", help="read the runs that are in --output")
     args, options = parser.parse_known_args()
-    curves = {}
-    for title, more in RUNS.items():
-        folder = args.output / title.replace(" ", "_")
-        if not args.draw_only:
-            command = [
-                *launcher(args.processes),
-                "-m",
-                "pretrain",
-                "--data",
-                args.data,
-                "--output",
-                str(folder),
-            ]
-            code = subprocess.run([*command, "--knn-every", "1", *options, *more], check=False).returncode
-            if code:
-                return code
-        if not (folder / "log.jsonl").is_file():
-            print(f"error: {folder}: holds no log.jsonl; run without --draw-only", file=sys.stderr)
-            return 2
-        curves[title] = read(folder / "log.jsonl")
-    draw(curves, args.output / "shuffle_bn.png")
-    for title, (pretext, knn) in curves.items():
-        best = max(knn, key=lambda point: point[1])
-        end = f"pretext accuracy {pretext[-1][1]:.1f}, kNN {knn[-1][1]:.1f} at the end"
-        print(f"{title}: {end} (best {best[1]:.1f} at iteration {best[0]}, {knn[0][1]:.1f} before training)")
+    runs: dict[str, list[Run]] = {title: [] for title in RUNS}
+    for seed in sorted(set(args.seeds)):
+        for title, more in RUNS.items():
+            folder = args.output / title.replace(" ", "_") / f"seed{seed}"
+            if not args.draw_only:
+                code = train_and_measure(folder, args.data, args.processes, [*options, *more, "--seed", seed])
+                if code:
+                    return code
+            try:
+                runs[title].append(read(folder))
+            except FileNotFoundError as error:
+                print(f"error: {error.filename}: missing; run without --draw-only", file=sys.stderr)
+                return 2
+    draw(runs, args.output / "shuffle_bn.png")
+    print(table(runs))
     print(args.output / "shuffle_bn.png")
+    return 0
+
+
+def train_and_measure(folder: Path, data: str, processes: int, options: list) -> int:
+    """One run and its leak; the first exit code that is not 0."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    train = [*launcher(processes), "-m", "pretrain", "--data", data, "--output", folder, "--knn-every", 1]
+    leak = [sys.executable, "-m", "pretrain.leak", "--data", data, "--output", folder / LEAK]
+    for command in ([*train, *options], [*leak, "--pretrained", folder / "checkpoint_last.pth.tar"]):
+        done = subprocess.run(list(map(str, command)), env={**os.environ, "PYTHONPATH": path}, check=False)
+        if done.returncode:
+            return done.returncode
     return 0
 
 
@@ -60,31 +83,83 @@ def launcher(processes: int) -> list[str]:
     return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
 
 
-def read(log: Path) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
-    """(iteration, percent) of the pretext task and of the kNN monitor."""
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+def read(folder: Path) -> Run:
+    """A finished run from its log and from what pretrain.leak wrote. Raises FileNotFoundError."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     pretext = [(line["iteration"], line["acc1"]) for line in lines if "acc1" in line]
-    return pretext, [(line["iteration"], line["knn"]) for line in lines if "knn" in line]
+    knn = [(line["iteration"], line["knn"]) for line in lines if "knn" in line]
+    return Run(pretext, knn, **json.loads((folder / LEAK).read_text()))
 
 
-def draw(curves: dict[str, tuple[list, list]], path: Path) -> None:
+def at_end(curve: list[tuple[int, float]]) -> float:
+    """Mean over the last tenth of the iterations (at least the last point): less noise than one point."""
+    last = curve[-1][0]
+    values = [value for iteration, value in curve if iteration >= (1 - END) * last]
+    return sum(values) / len(values)
+
+
+def table(runs: dict[str, list[Run]]) -> str:
+    """Mean and standard deviation over the seeds in Markdown, and the p-value of Welch's t-test a column."""
+    columns = {
+        "pretext, training": lambda run: at_end(run.pretext),
+        "pretext, own groups": lambda run: run.own_groups,
+        "pretext, shuffled keys": lambda run: run.shuffled,
+        "kNN": lambda run: at_end(run.knn),
+    }
+    summaries = {
+        title: [summarize([value(run) for run in group]) for value in columns.values()]
+        for title, group in runs.items()
+    }
+    rows = [["", "n", *columns], ["---"] * (len(columns) + 2)]
+    for title, cells in summaries.items():
+        rows.append([title, str(cells[0].n), *map(shown, cells)])
+    p_values = [welch_p(a, b) for a, b in zip(*summaries.values(), strict=True)]
+    rows.append(["p (Welch)", "", *("-" if p is None else f"{p:.2g}" for p in p_values)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def shown(summary: Summary) -> str:
+    return f"{summary.mean:.1f}" + ("" if summary.std is None else f" ± {summary.std:.1f}")
+
+
+def draw(runs: dict[str, list[Run]], path: Path) -> None:
+    """Both pairs of curves: the mean over the seeds as a line, their range as a band."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.5))
-    for title, pair in curves.items():
-        for panel, points in zip(panels, pair, strict=True):
-            panel.plot(
-                *zip(*points, strict=True), label=title, linestyle="-" if "without" not in title else "--"
-            )
+    for title, group in runs.items():
+        style = "--" if RUNS[title] else "-"
+        for panel, curves in zip(panels, ([r.pretext for r in group], [r.knn for r in group]), strict=True):
+            iterations, values = mean_curve(curves)
+            low, middle, high = zip(*values, strict=True)
+            (line,) = panel.plot(iterations, middle, label=f"{title} (n = {len(group)})", linestyle=style)
+            panel.fill_between(iterations, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     for panel, name in zip(panels, ("pretext accuracy, %", "kNN accuracy, %"), strict=True):
         panel.set(xlabel="iteration", ylabel=name)
         panel.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def mean_curve(
+    curves: list[list[tuple[int, float]]], points: int = 60
+) -> tuple[list[int], list[tuple[float, float, float]]]:
+    """(minimum, mean, maximum) over the curves at the iterations that they share, at most about `points` of
+    them; of a longer curve each point is the mean since the one before.
+    """
+    shared = sorted(set.intersection(*({iteration for iteration, _ in curve} for curve in curves)))
+    stride = max(1, len(shared) // points)
+    marks = shared[stride - 1 :: stride]
+    values = []
+    for before, mark in zip([-1, *marks], marks, strict=False):
+        parts = [[value for iteration, value in curve if before < iteration <= mark] for curve in curves]
+        means = [sum(part) / len(part) for part in parts]
+        values.append((min(means), sum(means) / len(means), max(means)))
+    return marks, values
 
 
 if __name__ == "__main__":

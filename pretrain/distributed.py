@@ -50,6 +50,13 @@ def start(device: str) -> torch.device:
     return chosen
 
 
+def start_alone(device: str, command: str) -> torch.device:
+    """The device of a command that runs in one process. Raises PretrainError under torchrun."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise PretrainError(f"{command} runs in one process; start it without torchrun")
+    return start(device)
+
+
 def stop() -> None:
     if is_distributed():
         dist.destroy_process_group()

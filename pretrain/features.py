@@ -134,7 +134,7 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
     from pretrain.sources import find_images
 
     images = find_images(data, subset=None, minimum=1)
-    device = distributed.start(device_name)
+    device = distributed.start_alone(device_name, "pretrain.features")
     encoder, _ = load_encoder(pretrained, device, key)
     pixels = Pixels(images)
     features = extract(lambda x: pooled_features(encoder, x), pixels, image_size=image_size, device=device)

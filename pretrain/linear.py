@@ -9,11 +9,10 @@ which is nearly all of the cost.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pretrain.cli import add_watching, default_workers, positive, reported
 from pretrain.errors import PretrainError
@@ -73,6 +72,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from pretrain.features import load_encoder
     from pretrain.knn import labelled_pair
     from pretrain.linear_fit import Protocol, fit, new_head
+    from pretrain.progress import write_result
 
     output: Path = args.output or args.pretrained.parent / "linear.json"
     if not output.suffix:
@@ -82,10 +82,7 @@ def evaluate(args: argparse.Namespace) -> int:
         raise PretrainError(
             f"--batch-size {args.batch_size}: expected 1 to {len(train_set)}, the number of training images"
         )
-    device = distributed.start(args.device)
-    if distributed.world_size() > 1:
-        distributed.stop()
-        raise PretrainError("pretrain.linear runs in one process; start it without torchrun")
+    device = distributed.start_alone(args.device, "pretrain.linear")
     encoder, arch = load_encoder(args.pretrained, device)
     make_directory(output.with_suffix(""))
     torch.manual_seed(args.seed)
@@ -118,7 +115,7 @@ def evaluate(args: argparse.Namespace) -> int:
         "train_images": len(train_set),
         "test_images": len(test_set),
     }
-    write(result, output)
+    write_result(result, output)
     return 0
 
 
@@ -139,16 +136,6 @@ def top1(
         lambda x: pooled_features(encoder, x), pixels, image_size=image_size, device=device, workers=workers
     ).to(device)
     return [100 * (head(features).argmax(1).cpu() == labels).float().mean().item() for head in heads]
-
-
-def write(result: dict[str, Any], path: Path) -> None:
-    from boltons.fileutils import atomic_save
-
-    try:
-        with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
-            file.write(json.dumps(result, indent=2) + "\n")
-    except OSError as error:
-        raise PretrainError(f"--output {path}: cannot be written ({error.strerror})") from None
 
 
 if __name__ == "__main__":

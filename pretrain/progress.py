@@ -122,3 +122,14 @@ def _tensorboard(directory: Path) -> Any:
     except ImportError:
         raise PretrainError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
     return SummaryWriter(str(directory / "tensorboard"))
+
+
+def write_result(result: dict[str, Any], path: Path) -> None:
+    """Writes JSON; on failure nothing is left half-written and PretrainError is raised."""
+    from boltons.fileutils import atomic_save
+
+    try:
+        with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
+            file.write(json.dumps(result, indent=2) + "\n")
+    except OSError as error:
+        raise PretrainError(f"--output {path}: cannot be written ({error.strerror})") from None

@@ -82,7 +82,7 @@ def train(
             group["lr"] = rate
         images = batch.images(device, colour_steps, augmented)  # one view or two, as the mechanism wants
         rng.manual_seed(step_seed(seed, iteration))
-        with _autocast(device, precision):
+        with autocast(device, precision):
             logits, labels = model(images[0], images[-1], batch.index.to(device, non_blocking=True), rng)
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad(set_to_none=True)
@@ -109,7 +109,7 @@ def require_finite(loss: float, iteration: int) -> None:
         )
 
 
-def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=HALF[precision])

@@ -1,0 +1,151 @@
+"""How much of a network's pretext accuracy is owed to shared batch statistics (section 3.3 of the paper).
+
+`python -m pretrain.leak --data DIR --pretrained FILE` solves the pretext task twice with a finished network:
+with keys normalised in the groups of their queries, and with shuffled keys. What the first gives more than
+the second does not come from the images. The encoders stand still and the queue is filled anew, so both are
+lower than in training, where outdated keys are easily told from the positive one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pretrain.cli import default_workers, positive, reported
+from pretrain.errors import PretrainError
+from pretrain.memory import keep_freed_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.moco import MoCo
+
+UNSEEN_EPOCH = 2**20  # its augmentations were not trained on
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Pretext accuracy of a checkpoint with and without shuffled keys; 0 when done, 2 on bad input."""
+    parser = argparse.ArgumentParser(prog="python -m pretrain.leak", description=main.__doc__)
+    parser.add_argument("--data", required=True, help="as of python -m pretrain")
+    parser.add_argument(
+        "--pretrained", required=True, type=Path, metavar="FILE", help="checkpoint of pretrain"
+    )
+    parser.add_argument(
+        "--images", type=positive, metavar="N", help="queries that are counted; default: all, at most 4096"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="the two accuracies, in percent")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("-j", "--workers", type=positive, metavar="N")
+    args = parser.parse_args(arguments)
+    return reported(lambda: measure(args))
+
+
+def measure(args: argparse.Namespace) -> int:
+    """Prints both accuracies. Raises PretrainError where the file is no checkpoint of a queue, or the data do
+    not fill a batch.
+    """
+    import torch
+
+    from pretrain import checkpoint, distributed
+    from pretrain.decode import Pixels
+    from pretrain.draws import RECIPES
+    from pretrain.loader import batches
+    from pretrain.progress import write_result
+    from pretrain.sources import find_images
+    from pretrain.train import autocast, choose_precision
+
+    contents = checkpoint.load(args.pretrained)
+    identity = contents.get("identity", {})
+    if identity.get("mechanism") != "queue":
+        found = identity.get("mechanism", "no record of its options")
+        raise PretrainError(f"{args.pretrained}: expected a checkpoint of --mechanism queue, found {found}")
+    images = find_images(args.data)
+    batch_size = identity["batch_size"]
+    if batch_size > len(images):
+        raise PretrainError(
+            f"--data {args.data}: {len(images)} images do not fill the checkpoint's batch of {batch_size}"
+        )
+    device = distributed.start_alone(args.device, "pretrain.leak")
+    precision = choose_precision("auto", device)
+    pixels = Pixels(images, cache_bytes=1 << 30)
+    first = UNSEEN_EPOCH * (len(images) // batch_size)
+    fill = identity["moco_k"] // batch_size  # batches until no key of the training is left in the queue
+    steps = fill + math.ceil((args.images or min(4096, len(images))) / batch_size)
+    result: dict[str, float] = {}
+    for name, shuffle in (("own_groups", False), ("shuffled", True)):
+        model = frozen_model(contents, shuffle).to(device).to(memory_format=torch.channels_last)
+        stream = batches(
+            pixels,
+            RECIPES[identity["augmentation"]],
+            seed=identity["seed"],
+            batch_size=batch_size,
+            image_size=identity["image_size"],
+            first=first,
+            last=first + steps,
+            workers=args.workers or default_workers(),
+            augment_on_host=True,
+        )
+        views = (batch.images(device, (), True) for batch in stream)
+        with autocast(device, precision):
+            result[name] = pretext_accuracy(model, views, fill, shown(name, steps))
+        where = "shuffled" if shuffle else "in the groups of their queries"
+        print(f"pretext accuracy {result[name]:.2f} with keys {where}", flush=True)
+    if args.output:
+        write_result(result, args.output)
+    return 0
+
+
+def frozen_model(contents: dict[str, Any], shuffle: bool) -> MoCo:
+    """The checkpoint's model with its own BatchNorm groups; its key encoder stands still (m = 1)."""
+    from pretrain.encoders import make_encoder_factory
+    from pretrain.moco import MoCo
+
+    identity = contents["identity"]
+    make_encoder = make_encoder_factory(
+        identity["arch"],
+        dim=identity["moco_dim"],
+        bn_groups=identity["bn_groups"],
+        small_images=identity["small_images"],
+    )
+    options = {"T": identity["moco_t"], "mlp": identity["mlp"], "shuffle": shuffle}
+    model = MoCo(make_encoder, identity["moco_dim"], identity["moco_k"], m=1.0, **options)
+    model.load_state_dict({n.removeprefix("module."): v for n, v in contents["state_dict"].items()})
+    return model
+
+
+def pretext_accuracy(
+    model: nn.Module, views: Iterable[Sequence[Tensor]], fill: int, shown: Callable[[Iterable], Iterable]
+) -> float:
+    """Percent of queries whose own key is nearest. `views` gives pairs (im_q, im_k) of Nx3xHxW; the first
+    `fill` pairs only replace the queue. BatchNorm takes batch statistics, as in training.
+    """
+    import torch
+
+    model.train()
+    rng = torch.Generator().manual_seed(0)
+    right = count = 0
+    with torch.no_grad():
+        for number, (im_q, im_k) in enumerate(shown(views)):
+            logits, labels = model(im_q, im_k, torch.arange(len(im_q)), rng)
+            if number >= fill:
+                right += int((logits.argmax(1) == labels).sum())
+                count += len(labels)
+    return 100 * right / count
+
+
+def shown(text: str, total: int) -> Callable[[Iterable], Iterable]:
+    """Wraps an iterable in a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return lambda steps: track(steps, text, total, console=console, disable=not console.is_terminal)
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""What networks owe to shared batch statistics: two of which the answer is known, and the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from pretrain_helpers import write_images
+from tiny import register_miniature
+from torch import Tensor, nn
+
+from pretrain import cli, leak
+from pretrain.moco import MoCo
+
+N, GROUPS, K = 16, 4, 64
+
+
+class Alone(nn.Module):
+    """Looks at each image by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(12, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.flatten(1))
+
+
+class Company(Alone):
+    """Looks at nothing but the mean of the image's group: what batch statistics give away."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = [part.mean(0, keepdim=True).expand_as(part) for part in x.chunk(GROUPS)]
+        return super().forward(torch.cat(means))
+
+
+def accuracy(encoder: type[nn.Module], shuffle: bool, noise: float = 0.0) -> float:
+    torch.manual_seed(0)
+    model = MoCo(encoder, 8, K, m=1.0, shuffle=shuffle)
+    images = [torch.randn(N, 3, 2, 2) for _ in range(20)]
+    pairs = [(x, x + noise * torch.randn_like(x)) for x in images]
+    return leak.pretext_accuracy(model, pairs, K // N, iter)
+
+
+def test_the_two_accuracies_differ_by_what_the_group_gives_away() -> None:
+    assert accuracy(Company, shuffle=False) == 100
+    assert accuracy(Company, shuffle=True) < 40  # chance: the key fell into the group of its query again
+    assert accuracy(Alone, shuffle=False, noise=0.5) == accuracy(Alone, shuffle=True, noise=0.5)
+    assert 50 < accuracy(Alone, shuffle=True, noise=0.5) < 100
+
+
+def test_the_old_queue_does_not_count() -> None:
+    """It is full of the queries themselves; with them the positive would never be nearest."""
+    torch.manual_seed(0)
+    model = MoCo(Alone, 8, N, m=1.0, shuffle=False)
+    first, second = torch.randn(2, N, 3, 2, 2)
+    with torch.no_grad():
+        model.queue.copy_(nn.functional.normalize(model.encoder_q(second), dim=1).T)
+    pair = (second, second + 0.1)
+    assert leak.pretext_accuracy(model, [pair], 0, iter) == 0
+    assert leak.pretext_accuracy(model, [(first, first), pair], 1, iter) > 90
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    register_miniature()
+    return write_images(tmp_path_factory.mktemp("leak"), 24)
+
+
+def checkpoint(data: Path, output: Path, *more: str) -> Path:
+    options = "--arch resnet_miniature --batch-size 8 --moco-k 16 --image-size 32 --max-iters 2 --device cpu"
+    arguments = ["--data", str(data), "--output", str(output), *options.split(), *more]
+    assert cli.main(arguments) == 0
+    return output / "checkpoint_last.pth.tar"
+
+
+def command(data: Path, path: Path, *more: str) -> int:
+    arguments = ["--data", str(data), "--pretrained", str(path), "--images", "20", "--device", "cpu"]
+    return leak.main([*arguments, *more])
+
+
+def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twice the same numbers; the checkpoint is left as it is."""
+    path = checkpoint(data, tmp_path / "run", "--bn-groups", "4", "--mlp")
+    before = path.read_bytes()
+    for name in "ab":
+        assert command(data, path, "--output", str(tmp_path / name)) == 0
+    assert "with keys shuffled" in capsys.readouterr().out
+    a, b = (json.loads((tmp_path / name).read_text()) for name in "ab")
+    assert a == b
+    assert a.keys() == {"own_groups", "shuffled"}
+    assert all(0 <= value <= 100 for value in a.values())
+    assert path.read_bytes() == before
+
+
+def test_bad_input(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bank = checkpoint(data, tmp_path / "bank", "--mechanism", "memory_bank")
+    assert command(data, bank) == 2
+    assert "expected a checkpoint of --mechanism queue, found memory_bank" in capsys.readouterr().err
+    good = checkpoint(data, tmp_path / "good")
+    few = write_images(tmp_path / "few", 4)
+    assert command(few, good) == 2
+    assert "4 images do not fill the checkpoint's batch of 8" in capsys.readouterr().err
+    assert command(data, good, "--output", str(tmp_path / "nowhere" / "x.json")) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    contents = torch.load(good, weights_only=True)
+    torch.save({"state_dict": contents["state_dict"]}, tmp_path / "foreign.pth")
+    assert command(data, tmp_path / "foreign.pth") == 2
+    assert "found no record of its options" in capsys.readouterr().err
