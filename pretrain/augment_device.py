@@ -22,8 +22,8 @@ _RADIUS = 7  # 3.5 standard deviations of the widest blur
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 NxHxWx3 to float Nx3xHxW in channels_last layout, with ImageNet's mean and deviation."""
-    mean = images.new_tensor([255 * m for m in MEAN], dtype=torch.float32)
-    scale = images.new_tensor([1 / (255 * s) for s in STD], dtype=torch.float32)
+    mean = _to_device(torch.tensor([255 * m for m in MEAN]), images.device)
+    scale = _to_device(torch.tensor([1 / (255 * s) for s in STD]), images.device)
     return ((images.float() - mean) * scale).permute(0, 3, 1, 2)
 
 
@@ -70,6 +70,7 @@ def _apply(x: Tensor, rows: list[int], operation: Callable, values: list[float] 
 
 
 def _to_device(x: Tensor, device: torch.device) -> Tensor:
+    """From pinned memory, so that the host does not wait for the device."""
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x
 
 
