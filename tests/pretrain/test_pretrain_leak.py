@@ -32,13 +32,15 @@ class Company(Alone):
     """Looks at nothing but the mean of the image's group: what batch statistics give away."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.training:  # as BatchNorm, which then has no groups
+            return super().forward(x)
         means = [part.mean(0, keepdim=True).expand_as(part) for part in x.chunk(GROUPS)]
         return super().forward(torch.cat(means))
 
 
 def accuracy(encoder: type[nn.Module], shuffle: bool, noise: float = 0.0) -> float:
     torch.manual_seed(0)
-    model = MoCo(encoder, 8, K, m=1.0, shuffle=shuffle)
+    model = MoCo(encoder, 8, K, m=1.0, shuffle=shuffle).eval()
     images = [torch.randn(N, 3, 2, 2) for _ in range(20)]
     pairs = [(x, x + noise * torch.randn_like(x)) for x in images]
     return leak.pretext_accuracy(model, pairs, K // N, iter)
@@ -55,12 +57,14 @@ def test_the_old_queue_does_not_count() -> None:
     """It is full of the queries themselves; with them the positive would never be nearest."""
     torch.manual_seed(0)
     model = MoCo(Alone, 8, N, m=1.0, shuffle=False)
-    first, second = torch.randn(2, N, 3, 2, 2)
+    first, second, third = torch.randn(3, N, 3, 2, 2)
     with torch.no_grad():
         model.queue.copy_(nn.functional.normalize(model.encoder_q(second), dim=1).T)
     pair = (second, second + 0.1)
     assert leak.pretext_accuracy(model, [pair], 0, iter) == 0
-    assert leak.pretext_accuracy(model, [(first, first), pair], 1, iter) > 90
+    assert (
+        leak.pretext_accuracy(model, [(first, third), pair], 1, iter) > 90
+    )  # and the first pair is not counted
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,21 @@ def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert a.keys() == {"own_groups", "shuffled"}
     assert all(0 <= value <= 100 for value in a.values())
     assert path.read_bytes() == before
+
+
+def test_the_model_is_that_of_the_training_and_stands_still(data: Path, tmp_path: Path) -> None:
+    path = checkpoint(data, tmp_path, "--bn-groups", "4", "--moco-t", "0.3", "--moco-m", "0.5")
+    contents = torch.load(path, weights_only=True)
+    model = leak.frozen_model(contents, shuffle=True)
+    before = {name: tensor.clone() for name, tensor in model.encoder_k.named_parameters()}
+    assert (model.T, model.K, model.shuffle) == (0.3, 16, True)
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {getattr(norm, "groups", 1) for norm in norms} == {4}
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, contents["state_dict"]["module." + name])
+    images = torch.randn(8, 3, 32, 32)
+    leak.pretext_accuracy(model, [(images, images)], 0, iter)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.encoder_k.named_parameters())
 
 
 def test_bad_input(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
