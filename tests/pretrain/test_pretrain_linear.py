@@ -13,7 +13,7 @@ import torch
 from pretrain_helpers import ROOT, write_images
 from tiny import Miniature
 
-from pretrain import distributed, linear, linear_fit
+from pretrain import linear, linear_fit
 from pretrain.decode import Pixels
 from pretrain.draws import RECIPES
 from pretrain.encoders import make_encoder_factory
@@ -131,7 +131,7 @@ def test_refused(
     overflow = ["--output", str(tmp_path / "nan.json"), "--lr", "1e38", "-p", "1"]
     assert_refused(finished, capsys, overflow, "lower --lr")
     assert not list(tmp_path.rglob("*.pth.tar"))
-    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun sets it
     assert_refused(finished, capsys, [], "runs in one process")
 
 
