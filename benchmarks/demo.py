@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks import child
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path("runs") / "demo"
@@ -37,7 +38,7 @@ def main() -> int:
     ):
         words = shlex.split(command)
         print(f"\n[{number}/3] {what}\n$ python {shlex.join(words)}", flush=True)
-        code = subprocess.run([sys.executable, *words], cwd=ROOT, env=_environment()).returncode
+        code = child.run([sys.executable, *words], cwd=ROOT, env=_environment())
         if code:
             return code
     pictures = sorted((ROOT / OUTPUT).glob("cells/voc_c4/*/samples.png"))

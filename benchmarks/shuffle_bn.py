@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from typing import NamedTuple
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks import child
 from results.significance import Summary, summarize, welch_p
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,9 +71,9 @@ def train_and_measure(folder: Path, data: str, processes: int, options: list) ->
     train = [*launcher(processes), "-m", "pretrain", "--data", data, "--output", folder, "--knn-every", 1]
     leak = [sys.executable, "-m", "pretrain.leak", "--data", data, "--output", folder / LEAK]
     for command in ([*train, *options], [*leak, "--pretrained", folder / "checkpoint_last.pth.tar"]):
-        done = subprocess.run(list(map(str, command)), env={**os.environ, "PYTHONPATH": path}, check=False)
-        if done.returncode:
-            return done.returncode
+        code = child.run(list(map(str, command)), env={**os.environ, "PYTHONPATH": path})
+        if code:
+            return code
     return 0
 
 
