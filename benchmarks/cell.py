@@ -140,7 +140,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     return outcome | {
         "status": "finished",
         "init_account": account,
-        "environment": environment(torch.cuda.get_device_name(device) if device.type == "cuda" else None),
+        "environment": environment(
+            torch.cuda.get_device_name(device) if device.type == "cuda" else None, torch.get_num_threads()
+        ),
         "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 

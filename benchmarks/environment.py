@@ -22,8 +22,10 @@ def engine_version(engine: str) -> str:
     return f"{library}+r{REVISION[engine]}"
 
 
-def environment(gpu: str | None) -> dict[str, Any]:
-    """The environment field of a record; `gpu` is the name of the device that ran, None on a CPU."""
+def environment(gpu: str | None, threads: int) -> dict[str, Any]:
+    """The environment field of a record; `gpu` is the name of the device that ran, None on a CPU. `threads` of
+    the process are there because another number of them rounds differently.
+    """
     versions = {name: _version(name) for name in PACKAGES}
     return {
         "python": platform.python_version(),
@@ -32,6 +34,7 @@ def environment(gpu: str | None) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu_name(),
         "gpu": gpu,
+        "threads": threads,
         "git_commit": _commit(),
         "command": sys.argv,
     }
