@@ -23,8 +23,9 @@ def engine_version(engine: str) -> str:
 
 
 def environment(gpu: str | None, threads: int) -> dict[str, Any]:
-    """The environment field of a record; `gpu` is the name of the device that ran, None on a CPU. `threads` of
-    the process are there because another number of them rounds differently.
+    """The environment field of a record; `gpu` is the name of the device that ran, None on a CPU.
+
+    `threads` of the process are there because another number of them rounds differently.
     """
     versions = {name: _version(name) for name in PACKAGES}
     return {
