@@ -100,6 +100,10 @@ def at_end(curve: list[tuple[int, float]]) -> float:
 
 def table(runs: dict[str, list[Run]]) -> str:
     """Mean and standard deviation over the seeds in Markdown, and the p-value of Welch's t-test a column."""
+    import pandas
+
+    from results.table import to_markdown
+
     columns = {
         "pretext, training": lambda run: at_end(run.pretext),
         "pretext, own groups": lambda run: run.own_groups,
@@ -110,12 +114,13 @@ def table(runs: dict[str, list[Run]]) -> str:
         title: [summarize([value(run) for run in group]) for value in columns.values()]
         for title, group in runs.items()
     }
-    rows = [["", "n", *columns], ["---"] * (len(columns) + 2)]
-    for title, cells in summaries.items():
-        rows.append([title, str(cells[0].n), *map(shown, cells)])
     p_values = [welch_p(a, b) for a, b in zip(*summaries.values(), strict=True)]
+    rows = [[title, cells[0].n, *map(shown, cells)] for title, cells in summaries.items()]
     rows.append(["p (Welch)", "", *("-" if p is None else f"{p:.2g}" for p in p_values)])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    frame = pandas.DataFrame(rows, columns=["", "n", *columns]).astype(str).set_index("")
+    notes = ["per cent; mean ± standard deviation over the seeds; p: Welch's t-test"]
+    frame.attrs.update(title="Shuffling BN", footnotes=notes)
+    return to_markdown(frame)
 
 
 def shown(summary: Summary) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,32 +70,31 @@ def measure(args: argparse.Namespace) -> int:
             f"--data {args.data}: {len(images)} images do not fill the checkpoint's batch of {batch_size}"
         )
     device = distributed.start_alone(args.device, "pretrain.leak")
-    precision = choose_precision("auto", device)
-    pixels = Pixels(images, cache_bytes=1 << 30)
     first = UNSEEN_EPOCH * (len(images) // batch_size)
     fill = identity["moco_k"] // batch_size  # batches until no key of the training is left in the queue
     steps = fill + math.ceil((args.images or min(4096, len(images))) / batch_size)
-    result: dict[str, float] = {}
-    for name, shuffle in (("own_groups", False), ("shuffled", True)):
-        model = frozen_model(contents, shuffle).to(device).to(memory_format=torch.channels_last)
-        stream = batches(
-            pixels,
-            RECIPES[identity["augmentation"]],
-            seed=identity["seed"],
-            batch_size=batch_size,
-            image_size=identity["image_size"],
-            first=first,
-            last=first + steps,
-            workers=args.workers or default_workers(),
-            augment_on_host=True,
-        )
-        views = (batch.images(device, (), True) for batch in stream)
-        with autocast(device, precision):
-            result[name] = pretext_accuracy(model, views, fill, shown(name, steps))
-        where = "shuffled" if shuffle else "in the groups of their queries"
-        print(f"pretext accuracy {result[name]:.2f} with keys {where}", flush=True)
+    stream = batches(
+        Pixels(images, cache_bytes=1 << 30),
+        RECIPES[identity["augmentation"]],
+        seed=identity["seed"],
+        batch_size=batch_size,
+        image_size=identity["image_size"],
+        first=first,
+        last=first + steps,
+        workers=args.workers or default_workers(),
+        augment_on_host=True,
+    )
+    models = [
+        frozen_model(contents, shuffle).to(device).to(memory_format=torch.channels_last)
+        for shuffle in (False, True)
+    ]
+    with autocast(device, choose_precision("auto", device)):
+        views = (batch.images(device, (), True) for batch in shown(stream, steps))
+        own_groups, shuffled = pretext_accuracies(models, views, fill)
+    print(f"pretext accuracy {own_groups:.2f} with keys in the groups of their queries")
+    print(f"pretext accuracy {shuffled:.2f} with keys shuffled", flush=True)
     if args.output:
-        write_result(result, args.output)
+        write_result({"own_groups": own_groups, "shuffled": shuffled}, args.output)
     return 0
 
 
@@ -117,33 +116,32 @@ def frozen_model(contents: dict[str, Any], shuffle: bool) -> MoCo:
     return model
 
 
-def pretext_accuracy(
-    model: nn.Module, views: Iterable[Sequence[Tensor]], fill: int, shown: Callable[[Iterable], Iterable]
-) -> float:
-    """Percent of queries whose own key is nearest. `views` gives pairs (im_q, im_k) of Nx3xHxW; the first
-    `fill` pairs only replace the queue. BatchNorm takes batch statistics, as in training.
+def pretext_accuracies(
+    models: Sequence[nn.Module], views: Iterable[Sequence[Tensor]], fill: int
+) -> list[float]:
+    """Percent of queries whose own key is nearest, per model. `views` gives pairs (im_q, im_k) of Nx3xHxW;
+    the first `fill` pairs only replace the queue. BatchNorm takes batch statistics, as in training.
     """
     import torch
 
-    model.train()
+    right, count = [0] * len(models), 0
     rng = torch.Generator().manual_seed(0)
-    right = count = 0
     with torch.no_grad():
-        for number, (im_q, im_k) in enumerate(shown(views)):
-            logits, labels = model(im_q, im_k, torch.arange(len(im_q)), rng)
-            if number >= fill:
-                right += int((logits.argmax(1) == labels).sum())
-                count += len(labels)
-    return 100 * right / count
+        for number, (im_q, im_k) in enumerate(views):
+            count += len(im_q) if number >= fill else 0
+            for i, model in enumerate(models):
+                logits, labels = model.train()(im_q, im_k, torch.arange(len(im_q)), rng)
+                right[i] += int((logits.argmax(1) == labels).sum()) if number >= fill else 0
+    return [100 * correct / count for correct in right]
 
 
-def shown(text: str, total: int) -> Callable[[Iterable], Iterable]:
-    """Wraps an iterable in a progress bar on a terminal."""
+def shown(steps: Iterable, total: int) -> Iterable:
+    """With a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
-    return lambda steps: track(steps, text, total, console=console, disable=not console.is_terminal)
+    return track(steps, "pretext task", total, console=console, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def accuracy(encoder: type[nn.Module], shuffle: bool, noise: float = 0.0) -> flo
     model = MoCo(encoder, 8, K, m=1.0, shuffle=shuffle).eval()
     images = [torch.randn(N, 3, 2, 2) for _ in range(20)]
     pairs = [(x, x + noise * torch.randn_like(x)) for x in images]
-    return leak.pretext_accuracy(model, pairs, K // N, iter)
+    return leak.pretext_accuracies([model], pairs, K // N)[0]
 
 
 def test_the_two_accuracies_differ_by_what_the_group_gives_away() -> None:
@@ -61,10 +61,9 @@ def test_the_old_queue_does_not_count() -> None:
     with torch.no_grad():
         model.queue.copy_(nn.functional.normalize(model.encoder_q(second), dim=1).T)
     pair = (second, second + 0.1)
-    assert leak.pretext_accuracy(model, [pair], 0, iter) == 0
-    assert (
-        leak.pretext_accuracy(model, [(first, third), pair], 1, iter) > 90
-    )  # and the first pair is not counted
+    assert leak.pretext_accuracies([model], [pair], 0) == [0]
+    counted = [(first, third), pair]  # of which the first is not
+    assert leak.pretext_accuracies([model], counted, 1)[0] > 90
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +98,13 @@ def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert path.read_bytes() == before
 
 
+def test_which_accuracy_is_which(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, result = checkpoint(data, tmp_path / "run"), tmp_path / "result.json"
+    monkeypatch.setattr(leak, "pretext_accuracies", lambda models, *_: [100.0 * m.shuffle for m in models])
+    assert command(data, path, "--output", str(result)) == 0
+    assert json.loads(result.read_text()) == {"own_groups": 0.0, "shuffled": 100.0}
+
+
 def test_the_model_is_that_of_the_training_and_stands_still(data: Path, tmp_path: Path) -> None:
     path = checkpoint(data, tmp_path, "--bn-groups", "4", "--moco-t", "0.3", "--moco-m", "0.5")
     contents = torch.load(path, weights_only=True)
@@ -110,7 +116,7 @@ def test_the_model_is_that_of_the_training_and_stands_still(data: Path, tmp_path
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, contents["state_dict"]["module." + name])
     images = torch.randn(8, 3, 32, 32)
-    leak.pretext_accuracy(model, [(images, images)], 0, iter)
+    leak.pretext_accuracies([model], [(images, images)], 0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.encoder_k.named_parameters())
 
 
