@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.environment import environment
-from benchmarks.execute import BUSY
+from benchmarks.execute import BUSY, ERRORS
 from converters.backbone import CheckpointError, load_backbone
 from results.store import find_record, save_record
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import make_own
 from transfer.datasets.registry import load_dataset
-from transfer.distributed import World, launch, member, pick_device
+from transfer.distributed import World, launch, leave, member, pick_device
 from transfer.errors import Interrupted, TransferError
 from transfer.memory import keep_freed_memory
 from transfer.run import Job, run
@@ -135,7 +135,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     job = Job(
         record["recipe"], content["engine"], record["seed"], record["init"], content["directory"], micro_steps
     )
-    outcome = launch(_run_job, content["num_processes"], device, job, backbone, training, test)
+    arguments = (job, backbone, training, test)
+    errors = Path(content["directory"]) / ERRORS
+    outcome = launch(_run_job, content["num_processes"], device, *arguments, errors=errors)
     account = outcome.pop("account")
     return outcome | {
         "status": "finished",
@@ -165,4 +167,4 @@ def _told(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    leave(main(sys.argv[1]))

@@ -19,12 +19,14 @@ from boltons.fileutils import atomic_save
 from benchmarks.inits import slug, store
 from benchmarks.plan import Cell, Request
 from results.store import find_record, save_record
+from transfer.causes import cause, forget
 from transfer.config import flatten
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
 BUSY = 75  # another process has the cell
+ERRORS = "errors"  # folder of a cell where the processes of torchrun tell each other what went wrong
 # Signals by which a process is ended from outside, through no fault of its own: the cell can go on.
 _FROM_OUTSIDE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -52,6 +54,7 @@ def prepare(cell: Cell, request: Request, device: str | None, rerun: bool = Fals
     """Writes the cell's job file; with `rerun` what is finished is done again from the start."""
     directory = cell_directory(cell, request.output)
     directory.mkdir(parents=True, exist_ok=True)
+    forget(directory / ERRORS)
     backbone = store(cell.init, request.output / "inits")
     before = find_record(request.output, cell.suite.name, cell.id)
     content = {
@@ -115,7 +118,8 @@ def settle(job: Job, code: int | None) -> str:
     if status == "finished" and not finished(job):
         return "interrupted"  # it was to be replaced, and was not
     if status in ("new", "running"):
-        status, error = _unsaid(code)
+        first = cause(job.path.with_name(ERRORS))  # of a neighbour, for which this process waited in vain
+        status, error = _unsaid(code) if first is None else ("failed", str(first).strip().splitlines()[-1])
         with contextlib.suppress(OSError):  # a full disk stays full; the line below says it
             told = f"{error}; its output is in {job.log}"
             save_record(record | {"status": status, "error": told}, job.output)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from transfer.errors import DataError, Interrupted, TransferError
+from transfer.causes import cause, tell
+from transfer.errors import Interrupted, TransferError
+
+GRACE_S = 3.0  # between the end of one process by an error and the end of those that still wait for it
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,23 @@ def pick_device(wanted: str | None, num_processes: int) -> torch.device:
     return device
 
 
-def launch(function: Callable[..., Any], num_processes: int, device: torch.device, *arguments: Any) -> Any:
-    """`function(world, *arguments)` in `num_processes` processes; returns what rank 0 returned, a JSON value.
+def launch(
+    function: Callable[..., Any],
+    num_processes: int,
+    device: torch.device,
+    *arguments: Any,
+    errors: Path | None = None,
+) -> Any:
+    """Runs `function(world, *arguments)` in `num_processes` processes; returns rank 0's JSON value.
 
     With one process nothing is spawned and no process group exists. A process that torchrun started (see
-    `member`) runs the function itself and returns its own value. What one process raised is raised here.
+    `member`) runs the function itself and returns its own value. The error that came first in any process is
+    raised here, the others' lost connections are not. Processes of torchrun tell it in the folder `errors`,
+    which all of them share; such a process must end by `leave`.
     """
     place = member()
     if place is not None and num_processes > 1:
-        return _as_member(place, function, device, arguments)
+        return _as_member(place, function, device, arguments, errors)
     if num_processes == 1:
         return function(World(0, 1, device), *arguments)
     with tempfile.TemporaryDirectory() as directory:
@@ -70,12 +82,12 @@ def launch(function: Callable[..., Any], num_processes: int, device: torch.devic
             start_method="spawn",
         )
         assert context is not None
-        with _signals_go_to(context.pids()):
+        with _signals_go_to(context.pids()) as forwarded:
             try:
-                while not context.join():
+                while not context.join(grace_period=GRACE_S):
                     pass
             except (mp.ProcessRaisedException, mp.ProcessExitedException):
-                raise _first_error(Path(directory)) from None
+                raise (cause(Path(directory) / "errors") or _untold(forwarded)) from None
         return json.loads((Path(directory) / "answer.json").read_text(encoding="utf-8"))
 
 
@@ -101,18 +113,44 @@ def member() -> Member | None:
 
 
 def _as_member(
-    place: Member, function: Callable[..., Any], device: torch.device, arguments: tuple[Any, ...]
+    place: Member,
+    function: Callable[..., Any],
+    device: torch.device,
+    arguments: tuple[Any, ...],
+    errors: Path | None,
 ) -> Any:
     method = f"tcp://{place.address}:{place.port}"
-    with _group(place.rank, place.local_rank, place.size, place.local_size, device, method) as world:
-        return function(world, *arguments)
+    try:
+        with _group(place.rank, place.local_rank, place.size, place.local_size, device, method) as world:
+            return function(world, *arguments)
+    except Exception as error:
+        if errors is None:
+            raise
+        tell(error, errors, place.rank)
+        first = cause(errors)
+        raise error if first is None or str(first) == str(error) else first from None
+
+
+def leave(code: int) -> NoReturn:
+    """Ends this process with `code`, at once where an error left its process group open.
+
+    To leave a group in order all processes must do it together, so one that failed would wait for the others.
+    Its data workers hold copies of its connections, so they end first.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if dist.is_available() and dist.is_initialized():
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        os._exit(code)
+    sys.exit(code)
 
 
 @contextmanager
 def _group(
     rank: int, local_rank: int, size: int, local_size: int, device: torch.device, method: str
 ) -> Iterator[World]:
-    """This process's world, inside of its process group."""
+    """Gives this process its world, inside of its process group; it leaves that only when all went well."""
     if device.type == "cuda":
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
@@ -120,10 +158,8 @@ def _group(
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_size))
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, init_method=method, rank=rank, world_size=size)
-    try:
-        yield World(rank, size, device)
-    finally:
-        dist.destroy_process_group()
+    yield World(rank, size, device)
+    dist.destroy_process_group()
 
 
 def _spawned(
@@ -139,37 +175,31 @@ def _spawned(
             result = function(world, *arguments)
             if rank == 0:
                 (directory / "answer.json").write_text(json.dumps(result), encoding="utf-8")
+    except KeyboardInterrupt:
+        tell(Interrupted("signal SIGINT outside of training"), directory / "errors", rank)
+        leave(1)
     except Exception as error:
-        told = {"type": type(error).__name__, "text": str(error), "trace": traceback.format_exc()}
-        with suppress(FileExistsError), (directory / "error.json").open("x", encoding="utf-8") as file:
-            json.dump(told, file)  # the first is the cause; the others have lost their neighbour
-        raise
+        tell(error, directory / "errors", rank)
+        leave(1)
 
 
-# What a process raises on purpose: the launcher raises the like. All else is a RuntimeError with its trace.
-_RAISED: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (TransferError, DataError, FloatingPointError, Interrupted)
-}
-
-
-def _first_error(directory: Path) -> Exception:
-    try:
-        told = json.loads((directory / "error.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return RuntimeError("a process of the run was killed (out of memory?); see the lines above")
-    if told["type"] in _RAISED:
-        return _RAISED[told["type"]](told["text"])
-    return RuntimeError(f"{told['trace']}{told['type']}: {told['text']}")
+def _untold(forwarded: Sequence[int]) -> Exception:
+    """The error of processes that ended without telling one."""
+    if forwarded:
+        return Interrupted(f"signal {signal.Signals(forwarded[0]).name} outside of training")
+    return RuntimeError("a process of the run was killed (out of memory?); see the lines above")
 
 
 @contextmanager
-def _signals_go_to(pids: Sequence[int]) -> Iterator[None]:
-    """A stop signal to us is one to the processes, which save and leave together; only in the main thread."""
+def _signals_go_to(pids: Sequence[int]) -> Iterator[list[int]]:
+    """Forwards stop signals to the processes, which save and leave together; only in the main thread."""
+    forwarded: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield forwarded
         return
 
     def forward(number: int, _: Any) -> None:
+        forwarded.append(number)
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -177,7 +207,7 @@ def _signals_go_to(pids: Sequence[int]) -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     previous = {number: signal.signal(number, forward) for number in numbers}
     try:
-        yield
+        yield forwarded
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

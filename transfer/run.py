@@ -127,7 +127,8 @@ def _precise_bn(
         def forward(numbered: tuple[int, Any]) -> None:
             iteration, batch = numbered
             seed_iteration(job.seed, STATISTICS_STREAM, iteration, world.rank)
-            engine.losses(model, batch)
+            with gates.memory_advice("precise BN", "INPUT.MIN_SIZE_TRAIN"):
+                engine.losses(model, batch)
             advance("")
 
         precise_bn(model, zip(range(number), data), forward)  # noqa: B905  # the data never ends

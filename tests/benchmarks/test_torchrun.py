@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,3 +85,18 @@ def test_two_processes_run_one_grid_and_a_crash_ends_one_cell_alone(
     assert records["b"]["identity"]["processes"] == 2  # type: ignore[index]
     assert printed.count("cell 2/2") == 1, "one of them plans"
     assert not list(tmp_path.glob("cells/voc_c4/b-*/iter_*.pth"))
+
+
+@pytest.mark.slow
+def test_the_record_tells_the_cause_whichever_process_met_it(devkit: Path, tmp_path: Path) -> None:
+    """An image that cannot be read ends one process; the other only loses its neighbour."""
+    root = tmp_path / "data"
+    shutil.copytree(devkit, root)
+    for path in (root / "VOC2007" / "JPEGImages").glob("*.jpg"):
+        path.write_bytes(b"no image")
+    started = _start(*_options(root, tmp_path / "runs", "a=random"), *TINY_KEYS, *NARROW_KEYS)
+    printed, _ = started.communicate(timeout=900)
+    record = _records(tmp_path / "runs")["a"]
+    assert record["status"] == "failed", printed
+    assert "JPEGImages" in str(record["error"]), printed
+    assert "Connection" not in str(record["error"]), printed

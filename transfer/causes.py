@@ -1,0 +1,77 @@
+"""Which error of several processes is the cause: each tells its own before its neighbours can miss it.
+
+A process that fails leaves the others in a collective, and these then fail of their lost connection. So an
+error is on disk before the process leaves its group, and the reader takes the cause from among the echoes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from transfer.errors import DataError, Interrupted, TransferError
+
+# What a process raises on purpose: the reader raises the like. All else is a RuntimeError with its trace.
+_RAISED: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (TransferError, DataError, FloatingPointError, Interrupted, OSError)
+}
+
+
+def tell(error: Exception, directory: Path, rank: int) -> None:
+    """Writes the error of process `rank` into `directory`, whole or not at all; a full disk stays full."""
+    told = {
+        "type": _kind(error),
+        "text": str(error),
+        "trace": "".join(traceback.format_exception(error)),
+        "echo": _is_echo(error),
+        "time_ns": time.time_ns(),
+    }
+    with suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        unfinished = directory / f"{rank}.part"
+        unfinished.write_text(json.dumps(told), encoding="utf-8")
+        os.replace(unfinished, directory / f"{rank}.json")
+
+
+def cause(directory: Path) -> Exception | None:
+    """The error that came first among those told in `directory`; None where nobody told any.
+
+    A lost connection never comes first, whatever the clocks of several machines say.
+    """
+    told: list[dict[str, Any]] = []
+    for path in directory.glob("*.json"):
+        with suppress(OSError, ValueError):
+            told.append(json.loads(path.read_text(encoding="utf-8")))
+    if not told:
+        return None
+    first = min(told, key=lambda entry: (entry["echo"], entry["time_ns"]))
+    if first["type"] in _RAISED:
+        return _RAISED[first["type"]](first["text"])
+    return RuntimeError(first["trace"].rstrip())  # it ends with kind and text
+
+
+def forget(directory: Path) -> None:
+    """Removes what an earlier attempt told."""
+    for path in (*directory.glob("*.json"), *directory.glob("*.part")):
+        path.unlink(missing_ok=True)
+
+
+def _kind(error: Exception) -> str:
+    """The name of the nearest class that the reader can raise, else of the error's own."""
+    return next(
+        (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _RAISED), type(error).__name__
+    )
+
+
+def _is_echo(error: Exception) -> bool:
+    """Whether the error may come from a neighbour that has gone; gloo and NCCL raise these."""
+    import torch.distributed as dist
+
+    text = str(error)
+    lost = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo/transport", "NCCL")
+    return isinstance(error, dist.DistError) or (type(error) is RuntimeError and any(w in text for w in lost))
