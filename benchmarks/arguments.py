@@ -73,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="on fewer GPUs than the recipe's: keep its batch by micro-steps instead of the linear rule",
     )
+    p.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="ask torch for algorithms that repeat a GPU's run to the bit: slower, and some suites refuse",
+    )
     p.add_argument("--device", metavar="cpu|cuda", help="default: cuda where there is one")
     p.add_argument(
         "--output", type=Path, default=Path("runs"), metavar="DIR", help="records, logs, tables (runs/)"

@@ -28,6 +28,7 @@ from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import make_own
 from transfer.datasets.registry import load_dataset
+from transfer.deterministic import ask_for_deterministic, refusal_named
 from transfer.distributed import World, launch, leave, member, pick_device
 from transfer.errors import Interrupted, TransferError
 from transfer.memory import keep_freed_memory
@@ -131,9 +132,10 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     if found != record["identity"]["data_sha256"]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
-    micro_steps = record["scaling"]["micro_steps"]
     job = Job(
-        record["recipe"], content["engine"], record["seed"], record["init"], content["directory"], micro_steps
+        *(record["recipe"], content["engine"], record["seed"], record["init"], content["directory"]),
+        micro_steps=record["scaling"]["micro_steps"],
+        deterministic=record["identity"].get("deterministic", False),
     )
     arguments = (job, backbone, training, test)
     errors = Path(content["directory"]) / ERRORS
@@ -149,10 +151,13 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run_job(world: World, *arguments: Any) -> dict[str, Any]:
+def _run_job(world: World, job: Job, *arguments: Any) -> dict[str, Any]:
     if world.device.type == "cpu":
         keep_freed_memory()  # this process does nothing else
-    return run(world, *arguments)
+    if job.deterministic:
+        ask_for_deterministic()
+    with refusal_named():
+        return run(world, job, *arguments)
 
 
 def _line(error: BaseException) -> str:

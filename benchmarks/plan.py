@@ -56,6 +56,7 @@ class Request:
     overrides: list[tuple[str, str]]
     output: Path
     accumulate: bool = False  # keep the recipe's batch by micro-steps, where processes are fewer
+    deterministic: bool = False  # ask torch for algorithms that repeat themselves on a GPU
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
                 "processes": request.num_processes,
                 "seed": seed,
                 **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
+                **({"deterministic": True} if request.deterministic else {}),
             }
             variant = _variant(suite, init.label, apply_manifest(suites_own, manifest, overridden))
             reasons = why_not_comparable(request, scaling)

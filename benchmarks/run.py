@@ -98,6 +98,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
         overrides=overrides,
         output=args.output,
         accumulate=args.accumulate,
+        deterministic=args.deterministic,
     )
     inits = open_inits(args.init)
     if args.dry_run:

@@ -27,12 +27,12 @@ ADVICE = "lower SOLVER.BASE_LR"
 
 @dataclass(frozen=True)
 class Step:
-    """What one step came to, equal on all ranks: means over the processes."""
+    """What one step came to, equal on all ranks: losses are means over the processes, all else sums."""
 
     losses: dict[str, float]
     total: float
-    gradient: float  # norm
-    weights: float  # norm, before the step
+    gradient: float  # sum of the norms; only whether it is finite is looked at
+    weights: float  # the same, before the step
     bad_input: float  # processes whose next input is not finite
     stop: float  # processes that were asked to stop
 

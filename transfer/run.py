@@ -45,6 +45,7 @@ class Job:
     label: str
     directory: str
     micro_steps: int = 1  # processes that each process stands in for
+    deterministic: bool = False  # see `transfer.deterministic`
 
 
 def run(

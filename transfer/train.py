@@ -1,8 +1,10 @@
-"""The training loop: one plain SGD loop for both engines, resumable to the bit.
+"""The training loop: one plain SGD loop for both engines, resumable.
 
 Nothing random is carried from one iteration to the next: the batch is a function of (seed, iteration) and
 torch's generator is seeded anew from (seed, iteration, rank). So weights, optimizer, float16's scaler and one
-integer are the whole state, and a run that was killed continues as if it had not been.
+integer are the whole state, and a run that was killed continues as if it had not been: to the bit on a CPU
+with as many threads, and on a GPU with `transfer.deterministic`. Without it, a GPU's order of batches and
+augmentation is the same, but some gradients are added up in no fixed order.
 """
 
 from __future__ import annotations

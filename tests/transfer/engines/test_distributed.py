@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from transfer.distributed import World, launch
-from transfer.engines.torchvision.norm import SyncBatchNorm2d
+from transfer.engines.torchvision.norm import NaiveSyncBatchNorm2d, SyncBatchNorm2d, norm_layer
 
 
 def _input() -> torch.Tensor:
@@ -15,8 +17,8 @@ def _input() -> torch.Tensor:
 
 def _work(world: World, weighted: bool, parts: list[int]) -> dict[str, list[float]]:
     """Forward, backward and running statistics of this process's part of the batch."""
-    norm = SyncBatchNorm2d(3, weighted=weighted)
-    x = _input().split(parts)[world.rank].requires_grad_()
+    norm = (SyncBatchNorm2d if weighted else NaiveSyncBatchNorm2d)(3).to(world.device)
+    x = _input().split(parts)[world.rank].to(world.device).detach().requires_grad_()
     out = norm(x)
     (out * out.detach().cos()).sum().backward()
     assert x.grad is not None
@@ -50,3 +52,68 @@ def test_naive_sync_counts_every_process_alike() -> None:
     a, b = _input().split([1, 5])
     mean = (a.mean((0, 2, 3)) + b.mean((0, 2, 3))) / 2
     torch.testing.assert_close(torch.tensor(made["mean"]), 0.1 * mean)
+
+
+def _far_from_zero(world: World, weighted: bool) -> dict[str, list[float]]:
+    """Channels whose deviation is small beside their mean, one of them constant."""
+    norm = (SyncBatchNorm2d if weighted else NaiveSyncBatchNorm2d)(3)
+    out = norm(_far()[3 * world.rank : 3 * world.rank + 3])
+    assert norm.running_var is not None
+    return {"out": out.flatten().tolist(), "var": norm.running_var.tolist()}
+
+
+def _far() -> torch.Tensor:
+    x = _input()
+    return torch.stack([torch.full_like(x[:, 0], 40.3), 20 + 0.01 * x[:, 1], 1000 + x[:, 2]], dim=1)
+
+
+def test_no_variance_is_below_zero_or_lost_beside_the_mean() -> None:
+    """E[x^2] - E[x]^2 in float32 makes the first channel NaN and the second one half too wide."""
+    oracle = nn.BatchNorm2d(3).double()
+    expected = oracle(_far().double())
+    for weighted in (True, False):
+        made = launch(_far_from_zero, 2, torch.device("cpu"), weighted)
+        out = torch.tensor(made["out"], dtype=torch.float64).reshape(3, 3, 4, 5)
+        torch.testing.assert_close(out, expected[:3], atol=2e-2, rtol=0)
+        assert all(var >= 0 for var in made["var"])
+
+
+def test_a_gpu_takes_torchs_fused_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watched on a fake CUDA tensor: the recipe's SyncBN goes to torch, the naive kind to ours."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    class Taken(Exception):
+        pass
+
+    def fused(*_: object) -> None:
+        raise Taken
+
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", fused)
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(dist, "all_reduce", lambda _: None)
+    with FakeTensorMode():
+        for device in ("cuda", "cpu"):
+            with torch.device(device):
+                fused_one, naive, x = (
+                    norm_layer("SyncBN")(3),
+                    norm_layer("naiveSyncBN")(3),
+                    torch.zeros(2, 3, 4, 5),
+                )
+            naive(x)
+            if device == "cpu":
+                fused_one(x)
+                continue
+            with pytest.raises(Taken):
+                fused_one(x)
+
+
+@pytest.mark.gpu
+def test_torchs_fused_layer_gives_our_statistics_on_two_gpus() -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("needs two CUDA devices")
+    made = launch(_work, 2, torch.device("cuda"), True, [2, 4])
+    ours = launch(_work, 2, torch.device("cpu"), True, [2, 4])
+    for key, values in made.items():
+        torch.testing.assert_close(torch.tensor(values), torch.tensor(ours[key]), atol=1e-4, rtol=1e-4)

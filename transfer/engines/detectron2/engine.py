@@ -22,6 +22,7 @@ from transfer.engines.detectron2 import (
     semantic,
 )
 from transfer.engines.detectron2.config import detectron2_config
+from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
 from transfer.evaluation.prediction import Prediction
 from transfer.mapper import Sample
@@ -38,6 +39,7 @@ class Detectron2Engine:
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         model: nn.Module = build_model(detectron2_config(cfg, device))
         synchronise_on_cpu(model, device)
+        keep_wide(model)
         return model
 
     def state(self, model: nn.Module) -> dict[str, Tensor]:

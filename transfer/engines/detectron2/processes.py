@@ -32,7 +32,7 @@ def synchronise_on_cpu(model: nn.Module, device: torch.device) -> None:
 
 
 def _equivalent(norm: nn.SyncBatchNorm) -> SyncBatchNorm2d:
-    made = SyncBatchNorm2d(norm.num_features, weighted=True)
+    made = SyncBatchNorm2d(norm.num_features)
     made.eps, made.momentum = norm.eps, norm.momentum
     made.load_state_dict(norm.state_dict())
     return made

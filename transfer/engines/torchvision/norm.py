@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import FrozenBatchNorm2d
 
 
@@ -28,46 +28,62 @@ class _SumOverProcesses(torch.autograd.Function):
         return grad
 
 
-class SyncBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over all processes; torch's own refuses CPU tensors.
+def _normalised(norm: _BatchNorm, x: Tensor, weighted: bool) -> Tensor:
+    """Batch norm over all processes; every process counts alike, or by its number of pixels (`weighted`).
 
-    `weighted` False is Detectron2's naiveSyncBN: every process counts alike and the running variance is the
-    biased one. True weights each process by its number of pixels, which is the joined batch's statistic, and
-    unbiases the running variance, as torch's SyncBatchNorm does.
+    Each process tells the mean and the variance of its own pixels, in float32 at least. Their union's
+    variance is that within plus that between them: a sum of squares, which cannot fall below zero.
     """
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    var, mean = torch.var_mean(wide, (0, 2, 3), correction=0)  # (C,) each
+    pixels = wide.new_tensor([float(x.numel() // x.shape[1]) if weighted else 1.0])
+    told = wide.new_zeros(dist.get_world_size(), 2 * len(mean) + 1)
+    told[dist.get_rank()] = torch.cat([mean, var, pixels])
+    means, variances, weights = _SumOverProcesses.apply(told).split([len(mean), len(mean), 1], dim=1)
+    count = weights.sum()
+    weights = weights / count  # (processes, 1)
+    mean = (means * weights).sum(0)
+    var = ((variances + (means - mean).square()) * weights).sum(0)
+    mean_buffer, var_buffer, momentum = norm.running_mean, norm.running_var, norm.momentum
+    assert isinstance(mean_buffer, Tensor)
+    assert isinstance(var_buffer, Tensor)
+    assert momentum is not None
+    with torch.no_grad():
+        mean_buffer.lerp_(mean, momentum)
+        var_buffer.lerp_(var * count / (count - 1) if weighted else var, momentum)
+    scale = norm.weight * torch.rsqrt(var + norm.eps)
+    shift = norm.bias - mean * scale
+    return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
-    def __init__(self, channels: int, weighted: bool = False):
-        super().__init__(channels)
-        self.weighted = weighted
+
+def _alone(norm: _BatchNorm) -> bool:
+    """Whether there is nothing to share: in evaluation, and in a process of its own."""
+    return not norm.training or not dist.is_initialized() or dist.get_world_size() == 1
+
+
+class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
+    """Detectron2's naiveSyncBN: every process counts alike, and the running variance is the biased one."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not dist.is_initialized() or dist.get_world_size() == 1:
-            return super().forward(x)
-        wide = x if x.dtype == torch.float64 else x.float()  # half precision cannot hold the squares
-        weight = wide.new_tensor(float(x.numel() // x.shape[1]) if self.weighted else 1.0)
-        moments = torch.cat(
-            [wide.mean((0, 2, 3)), (wide * wide).mean((0, 2, 3)), wide.new_ones(1)]
-        )  # (2C + 1)
-        moments = _SumOverProcesses.apply(moments * weight)
-        mean, square = (moments[:-1] / moments[-1]).chunk(2)
-        var = square - mean * mean
-        mean_buffer, var_buffer, momentum = self.running_mean, self.running_var, self.momentum
-        assert isinstance(mean_buffer, Tensor)
-        assert isinstance(var_buffer, Tensor)
-        assert momentum is not None
-        with torch.no_grad():
-            mean_buffer.lerp_(mean, momentum)
-            pixels = moments[-1]
-            var_buffer.lerp_(var * pixels / (pixels - 1) if self.weighted else var, momentum)
-        scale = self.weight * torch.rsqrt(var + self.eps)
-        shift = self.bias - mean * scale
-        return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+        return super().forward(x) if _alone(self) else _normalised(self, x, weighted=False)
+
+
+class SyncBatchNorm2d(nn.SyncBatchNorm):
+    """The joined batch's statistics with the unbiased running variance: torch's fused layer on a GPU.
+
+    On CPU tensors, which torch's own refuses, the same is computed here.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if _alone(self):
+            return _BatchNorm.forward(self, x)
+        return super().forward(x) if x.is_cuda else _normalised(self, x, weighted=True)
 
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "BN": nn.BatchNorm2d,
-    "SyncBN": partial(SyncBatchNorm2d, weighted=True),
-    "naiveSyncBN": SyncBatchNorm2d,
+    "SyncBN": SyncBatchNorm2d,
+    "naiveSyncBN": NaiveSyncBatchNorm2d,
     "FrozenBN": FrozenBatchNorm2d,
 }
 

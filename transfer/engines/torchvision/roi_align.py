@@ -34,9 +34,11 @@ def roi_align(
     if features.device.type == "cpu" and height * width <= SMALL_MAP and entries <= MOST_ENTRIES:
         return separable_roi_align(features, boxes, size, scale, sampling_ratio, aligned)
     features = _ChannelsLastGradient.apply(features)
-    rois = [b.to(features.dtype) for b in boxes]
-    pooled: Tensor = kernel(features, rois, size, scale, sampling_ratio, aligned)
-    return pooled.contiguous(memory_format=torch.channels_last)
+    wide = torch.promote_types(features.dtype, torch.float32)  # bfloat16 steps by 8 pixels above 1024
+    with torch.autocast(features.device.type, enabled=False):
+        rois = [b.to(wide) for b in boxes]
+        pooled: Tensor = kernel(features.to(wide), rois, size, scale, sampling_ratio, aligned)
+    return pooled.to(features.dtype, memory_format=torch.channels_last)
 
 
 class _ChannelsLastGradient(torch.autograd.Function):
