@@ -6,6 +6,7 @@ from bisect import bisect_right
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm  # SyncBatchNorm is no BatchNorm2d
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from yacs.config import CfgNode
 
@@ -15,7 +16,7 @@ def build_solver(cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer,
     norms: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for module in model.modules():
-        group = norms if isinstance(module, nn.BatchNorm2d) else others
+        group = norms if isinstance(module, _BatchNorm) else others
         group.extend(p for p in module.parameters(recurse=False) if p.requires_grad)
     solver = cfg.SOLVER
     groups = [
