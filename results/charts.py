@@ -5,10 +5,11 @@ Texts are HTML beside or over the drawing, so that they keep their size on a pho
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from results.escape import html_text
 
 # Okabe and Ito's colours, told apart by colour-blind readers too
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6f00", "#666666"]
@@ -52,9 +53,9 @@ def bar_chart(bars: Sequence[Bar], reference: float | None, paper: float | None)
             whisker = f'<span class="whisker" style="left:{left};width:{width}"></span>'
         rows.append(
             f'<div class="bar{" published" if bar.published else ""}">'
-            f'<span class="name">{html.escape(bar.label)}</span>'
+            f'<span class="name">{html_text(bar.label)}</span>'
             f'<span class="track"><span class="fill" style="width:{_percent(bar.value, top)}"></span>'
-            f'{whisker}{lines}</span><span class="value">{html.escape(bar.text)}</span></div>'
+            f'{whisker}{lines}</span><span class="value">{html_text(bar.text)}</span></div>'
         )
     ticks = "".join(f"<span>{tick:g}</span>" for tick in (0, top / 2, top))
     axis = f'<div class="bar"><span></span><span class="axis">{ticks}</span><span></span></div>'
@@ -74,21 +75,21 @@ def line_chart(lines: Sequence[Line], x_name: str, y_name: str) -> str:
         f'<polyline stroke="{colors[line.label]}" points="'
         + " ".join(f"{100 * x / x_top:.2f},{100 - 100 * y / y_top:.2f}" for x, y in line.points)
         + '"><title>'
-        + html.escape(line.label)
+        + html_text(line.label)
         + "</title></polyline>"
         for line in thinned
     )
     rules = "".join(f'<line class="rule" x1="0" x2="100" y1="{y}" y2="{y}"/>' for y in (0, 50, 100))
     y_ticks = "".join(f"<span>{tick:g}</span>" for tick in (y_top, y_top / 2, 0))
-    x_ticks = f"<span>0</span><span>{html.escape(x_name)}</span><span>{x_top:g}</span>"
+    x_ticks = f"<span>0</span><span>{html_text(x_name)}</span><span>{x_top:g}</span>"
     keys = "".join(
-        f'<span><span class="key" style="border-color:{color}"></span>{html.escape(label)}</span>'
+        f'<span><span class="key" style="border-color:{color}"></span>{html_text(label)}</span>'
         for label, color in colors.items()
     )
     return (
         f'<div class="chart"><div class="y">{y_ticks}</div>'
         f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{html.escape(y_name)} over {html.escape(x_name)}">{rules}{drawn}</svg>'
+        f'aria-label="{html_text(y_name)} over {html_text(x_name)}">{rules}{drawn}</svg>'
         f'<div class="x">{x_ticks}</div></div><div class="legend">{keys}</div>'
     )
 

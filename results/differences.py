@@ -1,6 +1,4 @@
-"""What differs between the rows of a table: configuration, weights, environment, cost; and what to warn
-of.
-"""
+"""What differs between the rows of a table: configuration, weights, environment, cost."""
 
 from __future__ import annotations
 
@@ -58,9 +56,9 @@ def weights(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
     return heads, lines
 
 
-def shorten(values: Sequence[Any], most: int = 5) -> str:
+def shorten(values: Sequence[Any], most: int = 5, separator: str = ", ") -> str:
     """The first few of a list, and how many there are."""
-    shown = ", ".join(map(str, values[:most]))
+    shown = separator.join(map(str, values[:most]))
     return shown if len(values) <= most else f"{shown} ... {len(values)} in all"
 
 
@@ -97,36 +95,3 @@ def environments(records: Sequence[dict[str, Any]]) -> list[list[str]]:
         counted = [f"{value} ({n} records)" for value, n in values.most_common()]
         lines.append([key, shorten(counted if len(values) > 1 else list(values))])
     return lines
-
-
-def warnings(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) -> list[str]:
-    """What a reader must know before quoting a number, most serious first."""
-    found = [f"left out: {problem}" for problem in problems]
-    for suite, rows in suites.items():
-        for row in rows:
-            found += [
-                f"{suite}, {row.label}, trial {record['trial']} failed: {last_line(record['error'])}"
-                for record in row.records
-                if record["status"] == "failed"
-            ]
-            rest = {name: n for name, n in row.states.items() if name not in ("finished", "failed")}
-            if rest:
-                found.append(f"{suite}, {row.label}: " + ", ".join(f"{n} {name}" for name, n in rest.items()))
-            account = row.records[0].get("init_account") or {}
-            starts_random = (row.records[0].get("init_manifest") or {}).get("source") == "random"
-            if account.get("set") != account.get("total") and not starts_random:
-                found.append(f"{suite}, {row.label}: {account['set']} of {account['total']} tensors were set")
-        reasons = dict.fromkeys(why for row in rows for why in row.reasons)
-        found += [f"{suite}: not comparable with published numbers: {why}" for why in reasons]
-        for name in ("torch", "torchvision", "gpu", "git_commit"):
-            finished = (record for row in rows for record in row.finished)
-            values = {show((record.get("environment") or {}).get(name)) for record in finished}
-            if len(values) > 1:
-                found.append(f"{suite}: trials ran with different {name}: {', '.join(sorted(values))}")
-    return found
-
-
-def last_line(error: str) -> str:
-    """Of a traceback, the line that says what happened."""
-    lines = [line for line in error.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""

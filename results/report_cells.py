@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from results.cells import read_log, read_per_class, read_samples
 from results.charts import Line, line_chart
+from results.escape import html_text
 from results.page import details
 from results.trials import Trials
 
@@ -63,8 +63,8 @@ def per_class(rows: Sequence[Trials], cells: Cells) -> str:
                 + "</td>"
                 for mean in means
             )
-            body.append(f"<tr><td>{html.escape(name)}</td>{fields}</tr>")
-        head = "".join(f"<th>{html.escape(label)} ({counts[label]})</th>" for label in labels)
+            body.append(f"<tr><td>{html_text(name)}</td>{fields}</tr>")
+        head = "".join(f"<th>{html_text(label)} ({counts[label]})</th>" for label in labels)
         made = f"<thead><tr><th>class</th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
         table = f'<div class="scroll tall"><table>{made}</table></div>'
         tables.append(details(f"{metric}, {len(of_metric)} classes", table))
@@ -82,7 +82,7 @@ def samples(rows: Sequence[Trials], cells: Cells) -> str:
             if picture:
                 kind, data = _embeddable(picture)
                 source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-                caption = html.escape(f"{row.label}, trial {record['trial']}")
+                caption = html_text(f"{row.label}, trial {record['trial']}")
                 figures.append(
                     f'<figure><img src="{source}" alt="sample predictions of {caption}">'
                     f"<figcaption>{caption}</figcaption></figure>"

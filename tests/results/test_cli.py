@@ -92,7 +92,7 @@ def test_formats_and_files(runs: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["paper", "{runs}/nowhere"], "no records in"),
         (["verify", "{runs}/nowhere"], "is not a directory"),
         (["report", "{runs}/nowhere"], "no records in"),
-        (["report", "{runs}", "-o", "{runs}/no/such/file.html"], "No such file or directory"),
+        (["report", "{runs}", "-o", "{runs}/no/such/file.html"], "no/such is not a folder; make it first"),
         (["merge", "{runs}", "{runs}"], "is the destination itself"),
     ],
 )

@@ -15,6 +15,7 @@ from PIL import Image
 
 from results.report import render_report
 from results.store import load_records, save_record
+from results.trials import group_trials
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -79,11 +80,11 @@ class Reader(HTMLParser):
 
 
 def test_everything_is_on_the_page(root: Path) -> None:
-    page = Reader(render_report(load_records(root), root, ["records/x.json: not JSON"]))
+    page = Reader(render_report(group_trials(load_records(root)), root, ["records/x.json: not JSON"]))
     for text in (
         "7 cells: 1 running · 5 finished · 1 failed",
         "left out: records/x.json: not JSON",
-        "voc_c4, moco, trial 2 failed: FloatingPointError: NaN",
+        "voc_c4, moco, trial 2: failed: FloatingPointError: NaN",
         "coco_fpn_1x, moco: 1 running",
         "not comparable with published numbers: smoke",
         "trials ran with different torch: 2.14.0, 2.15.0",
@@ -110,7 +111,7 @@ def test_everything_is_on_the_page(root: Path) -> None:
 
 
 def test_nothing_comes_from_outside_and_no_text_becomes_markup(root: Path) -> None:
-    page = render_report(load_records(root), root)
+    page = render_report(group_trials(load_records(root)), root)
     reader = Reader(page)
     assert "script" not in [tag for tag, _ in reader.tags]
     for tag, attributes in reader.tags:
@@ -123,7 +124,7 @@ def test_nothing_comes_from_outside_and_no_text_becomes_markup(root: Path) -> No
 
 def test_without_any_cell_directory_the_tables_remain(root: Path) -> None:
     shutil.rmtree(root / "cells")
-    page = Reader(render_report(load_records(root), root))
+    page = Reader(render_report(group_trials(load_records(root)), root))
     assert "50.5 ± 0.7 (2)" in page.text
     assert "Training loss" not in page.text
 
@@ -132,7 +133,7 @@ def test_broken_cell_files_are_left_out(root: Path) -> None:
     for name in ("log.jsonl", "per_class.json", "samples.png"):
         for path in root.glob(f"cells/*/*/{name}"):
             path.write_bytes(b"\x00garbage")
-    page = Reader(render_report(load_records(root), root))
+    page = Reader(render_report(group_trials(load_records(root)), root))
     assert "Sample predictions" not in page.text
     assert "50.5 ± 0.7 (2)" in page.text
 
@@ -142,7 +143,7 @@ def test_a_large_picture_is_embedded_smaller(root: Path) -> None:
     (path,) = root.glob(f"cells/*/*{shown}/samples.png")
     Image.effect_noise((2000, 1100), 90).save(path)
     assert path.stat().st_size > 1_500_000
-    page = render_report(load_records(root), root)
+    page = render_report(group_trials(load_records(root)), root)
     assert sorted(re.findall(r"data:image/(\w+)", page)) == ["jpeg", "png", "png"]
 
 
@@ -150,7 +151,9 @@ def test_a_large_picture_is_embedded_smaller(root: Path) -> None:
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_browser_draws_it_without_overflow(root: Path, tmp_path: Path, width: int) -> None:
     """The page inside a frame of a phone's and a desk's width reports its own layout."""
-    (tmp_path / "report.html").write_text(render_report(load_records(root), root), encoding="utf-8")
+    (tmp_path / "report.html").write_text(
+        render_report(group_trials(load_records(root)), root), encoding="utf-8"
+    )
     probe = (
         "<title></title><iframe id=f style='width:%dpx;height:900px'></iframe><pre id=o></pre><script>"
         "f.srcdoc=%s;f.onload=()=>{const d=f.contentDocument,e=d.documentElement;"

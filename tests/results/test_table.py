@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from results.markdown import to_markdown
 from results.record import RecordError
-from results.table import build_suite_table, suite_table, to_markdown
+from results.table import build_suite_table, suite_table
 from results.trials import group_trials
 
 
