@@ -8,6 +8,7 @@ from results.differences import shorten, show
 from results.journal import LEFT_OUT
 from results.trials import Trials
 
+MOST = 24  # characters of such a value: enough of a commit
 SAME = ("torch", "torchvision", "gpu", "git_commit")  # of the environment: ought to be equal in a suite
 
 
@@ -82,4 +83,4 @@ def _environments(rows: Sequence[Trials]) -> Iterator[str]:
         finished = (record for row in rows for record in row.finished)
         values = {show((record.get("environment") or {}).get(name)) for record in finished}
         if len(values) > 1:
-            yield f"trials ran with different {name}: {', '.join(sorted(values))}"
+            yield f"trials ran with different {name}: {', '.join(sorted(value[:MOST] for value in values))}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +13,8 @@ from results.trials import Trials
 
 # of a backbone's manifest, what a reader needs to tell two inits apart
 MANIFEST = ("source", "source_file", "encoder", "input_format", "pixel_mean", "pixel_std", "stride_in_1x1")
+# the folders of an absolute path, on Unix and Windows; no address (https://) and no fraction (1/2)
+_FOLDERS = re.compile(r"(?<![\w.:/~)-])(?:/(?:[^\s/\"',;:]+/)+|[A-Za-z]:\\{1,2}(?:[^\s\\\"',;:]+\\{1,2})+)")
 
 
 def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
@@ -20,16 +24,24 @@ def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     keys = dict.fromkeys(key for column in columns.values() for key in column)
     lines = []
     for key in keys:
-        values = [show(column[key]) if key in column else "-" for column in columns.values()]
-        if len(set(values)) > 1:
-            lines.append([key, *values])
+        values = [column.get(key) for column in columns.values()]
+        whole = ["-" if value is None else _text(value) for value in values]
+        if len(set(whole)) > 1:
+            short = [show(value) for value in values]
+            told_apart = len(set(short)) == len(set(whole))
+            lines.append([key, *(short if told_apart else whole)])
     return lines
 
 
 def show(value: Any) -> str:
-    """A configuration value as people write it."""
-    if value is None:
-        return "-"
+    """A configuration value as people write it; of an absolute path its last part.
+
+    A report is passed on, and the folders of its author's machine are nobody's business.
+    """
+    return "-" if value is None else _FOLDERS.sub("", _text(value))
+
+
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -86,7 +98,8 @@ def environments(records: Sequence[dict[str, Any]]) -> list[list[str]]:
     seen: dict[str, Counter[str]] = {}
     for record in records:
         for key, value in (record.get("environment") or {}).items():
-            seen.setdefault(key, Counter())[show(value)] += 1
+            words = shlex.join(map(str, value)) if key == "command" and isinstance(value, list) else value
+            seen.setdefault(key, Counter())[show(words)] += 1
         engine = record.get("engine") or {}
         if engine:
             seen.setdefault("engine", Counter())[f"{engine.get('name')} {engine.get('version')}"] += 1
