@@ -51,7 +51,7 @@ import json; print(json.dumps(marks))
 
 
 def write_records(root: Path, count: int) -> None:
-    """Records of the size that a run writes (about 6 kB), spread over suites, inits and trials, journalled."""
+    """Records of the size that a run writes (about 6 kB) over suites, inits and trials, journalled."""
     from results.journal import JOURNAL
     from results.record import record_id
 

@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from results.escape import FORMULA, LATEX, plain
+from results.escape import FORMULA, LATEX, latex_text, plain
 from results.formats import FORMATS
 from results.layout import Cell, Row, Table
 
@@ -132,6 +132,13 @@ def test_latex_shows_the_label(label: str) -> None:
     body = back.replace("\\paragraph{" + title, "")
     commands = set(re.findall(r"\\[A-Za-z]+", body))
     assert commands <= set(re.findall(r"\\[A-Za-z]+", FORMATS["latex"].write([table_of("harmless")])))
+
+
+def test_every_character_that_latex_reads_is_escaped() -> None:
+    assert latex_text("a_b&c%d$e#f{g}~h^i\\j<k>l|m±n\n") == (
+        r"a\_b\&c\%d\$e\#f\{g\}\textasciitilde{}h\textasciicircum{}i\textbackslash{}j$<$k$>$l$|$m$\pm$n"
+        r"\textbackslash{}n"
+    )
 
 
 class Tags(HTMLParser):
