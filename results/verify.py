@@ -86,7 +86,8 @@ def _check_journal(root: Path, hashes: dict[tuple[str, str], str], findings: Fin
             # Every earlier save counts as known: two writers of one cell may rename in one order and journal
             # in the other.
             findings.problems.append(
-                f"{name}: its bytes are not those that were saved (SHA-256 in the journal)"
+                f"{name}: its bytes are not those that were saved (SHA-256 in the journal); "
+                "restore the file or run the cell again"
             )
     for key in hashes.keys() - saved.keys():
         findings.notes.append(
