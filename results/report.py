@@ -18,6 +18,7 @@ from results.charts import Bar, bar_chart
 from results.differences import costs, differing, environments, recipes, show, weights
 from results.escape import html_text
 from results.formats import html_table
+from results.gaps import gap_chart, gaps, verdict
 from results.layout import Table
 from results.page import details, text_table
 from results.published import PublishedRow, load_published
@@ -61,6 +62,7 @@ def render_report(
             f'<h1>Transfer results</h1><p class="soft">{len(records)} cells: {states} · made {made}</p>',
             f'<nav>{links}<a href="#environment">environment</a><a href="#cells">all cells</a></nav>',
             _warnings(cautions(suites, problems)),
+            verdict(suites, reference),
             _overview(suites),
             *sections,
             '<h2 id="environment">Environment</h2>',
@@ -109,6 +111,7 @@ def _suite(
     parts = [
         f'<h2 id="{html_text(suite)}">{html_text(suite)}</h2>',
         html_table(table, heading=False),
+        _gaps(rows, known),
         _bars(table, rows, known),
         curves(rows, cells),
         per_class(rows, cells),
@@ -119,6 +122,12 @@ def _suite(
         details("Time and memory", text_table(*costs(rows), style="numbers")),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _gaps(rows: Sequence[Trials], reference: str | None) -> str:
+    primary = rows[0].records[0]["primary"]
+    chart = gap_chart(gaps(rows, primary, reference))
+    return f"<h3>Gaps in {html_text(primary)}</h3>{chart}" if chart else ""
 
 
 def _bars(table: Table, rows: Sequence[Trials], reference: str | None) -> str:
