@@ -102,7 +102,7 @@ def table(runs: dict[str, list[Run]]) -> str:
     """Mean and standard deviation over the seeds in Markdown, and the p-value of Welch's t-test a column."""
     import pandas
 
-    from results.table import to_markdown
+    from results.markdown import to_markdown
 
     columns = {
         "pretext, training": lambda run: at_end(run.pretext),

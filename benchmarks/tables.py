@@ -8,9 +8,10 @@ from pathlib import Path
 from boltons.fileutils import atomic_save
 
 from benchmarks.plan import Cell
-from results.formats import md, term
+from results.markdown import md
 from results.store import load_records
 from results.table import build_suite_table
+from results.terminal import term, terminal_width
 from results.trials import group_trials
 
 
@@ -19,7 +20,7 @@ def write_tables(cells: Sequence[Cell], output: Path) -> None:
     groups = group_trials(load_records(output))
     suites = {cell.suite.name: cell.suite for cell in cells}
     tables = [build_suite_table(groups.get(name, []), name, suite.metrics) for name, suite in suites.items()]
-    print(term(tables))
+    print(term(tables, terminal_width()))
     path = output / "table.md"
     with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
         file.write(md(tables))

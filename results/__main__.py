@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import argparse
 import gc
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 from results.record import RecordError
 
 if TYPE_CHECKING:
     from results.layout import Table
+    from results.trials import Trials
 
 FORMATS = ("term", "md", "latex", "csv", "html")  # results.formats has them; importing it would slow --help
 
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(COMMANDS[args.command](args) or 0)
     except (RecordError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         return 2
     except BrokenPipeError:
         return 0
@@ -49,16 +49,19 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument(
         "--no-published", action="store_true", help="our rows only, not held against any paper"
     )
+    _doubt(table)
 
     paper = commands.add_parser("paper", help="the tables of MoCo v1 and v2, with our rows where they exist")
     _directory(paper)
     _output(paper)
     paper.add_argument("--table", nargs="+", help='e.g. "5", "A.1", "v2.1" (default: all)')
+    _doubt(paper)
 
     report = commands.add_parser("report", help="one self-contained HTML page")
     _directory(report)
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="(report.html)")
     report.add_argument("--reference", help="init that gaps are taken to (default: supervised, else msra)")
+    _doubt(report)
 
     verify = commands.add_parser("verify", help="check every record and the journal; exit code 1 on problems")
     _directory(verify)
@@ -73,6 +76,14 @@ def _directory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", nargs="?", default=Path("runs"), type=Path, help="the records (runs)")
 
 
+def _doubt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--include-changed",
+        action="store_true",
+        help="count records that were changed after they were written, too; they stay marked",
+    )
+
+
 def _output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="term", help="(term)")
     parser.add_argument("-o", "--output", type=Path, help="write to this file instead of the terminal")
@@ -82,9 +93,8 @@ def table_command(args: argparse.Namespace) -> None:
     """`table`: the tables of the suites in the directory."""
     from results.published import load_published
     from results.table import build_suite_table, check_metrics
-    from results.trials import group_trials
 
-    groups = group_trials(_records(args.directory))
+    groups = _groups(args)
     unknown = [suite for suite in args.suite or () if suite not in groups]
     if unknown:
         known = ", ".join(groups)
@@ -105,21 +115,23 @@ def paper_command(args: argparse.Namespace) -> None:
     """`paper`: the papers' tables; records are laid in where the directory has any."""
     from results.paper import paper_tables
     from results.published import load_published
-    from results.trials import group_trials
 
     # the papers' tables are of use without any record, but a directory that was asked for must be there
     explicit = args.directory != Path("runs")
-    records = _records(args.directory) if explicit or (args.directory / "records").is_dir() else []
-    _print(paper_tables(load_published(), group_trials(records), args.table), args.format, args.output)
+    groups = _groups(args) if explicit or (args.directory / "records").is_dir() else {}
+    _print(paper_tables(load_published(), groups, args.table), args.format, args.output)
 
 
 def report_command(args: argparse.Namespace) -> None:
     """`report`: the HTML page."""
-    from results.report import write_report
+    from results.files import write_file
+    from results.report import render_report
 
     problems: list[str] = []
-    write_report(_records(args.directory, problems), args.directory, args.output, problems, args.reference)
-    print(f"wrote {args.output}")
+    groups = _groups(args, problems)
+    page = render_report(groups, args.directory, problems, args.reference)
+    write_file(args.output, page, "report.html")
+    say(f"wrote {args.output}")
 
 
 def verify_command(args: argparse.Namespace) -> int:
@@ -128,9 +140,9 @@ def verify_command(args: argparse.Namespace) -> int:
 
     found = verify(args.directory)
     for problem in found.problems:
-        print(f"problem: {problem}")
+        say(f"problem: {problem}")
     for note in found.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     print(f"{found.records} records, {found.journal_entries} journal entries, {len(found.problems)} problems")
     return 1 if found.problems else 0
 
@@ -140,7 +152,7 @@ def merge_command(args: argparse.Namespace) -> None:
     from results.merge import merge
 
     for line in merge(args.destination, args.sources):
-        print(line)
+        say(line)
 
 
 COMMANDS = {
@@ -152,36 +164,57 @@ COMMANDS = {
 }
 
 
-def _records(directory: Path, problems: list[str] | None = None) -> list[dict[str, Any]]:
-    """The directory's records; broken files are named on stderr and left out, never in silence."""
+def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict[str, list[Trials]]:
+    """The rows of the directory's records, by suite; what is broken or doubted is named on stderr, never left
+    out in silence.
+    """
+    from results.journal import LEFT_OUT, RENAMED
     from results.store import load_records
+    from results.trials import group_trials
 
+    directory: Path = args.directory
     problems = [] if problems is None else problems
     records = load_records(directory, problems)
     for problem in problems:
-        print(f"warning: left out {problem}", file=sys.stderr)
+        say(f"warning: left out {problem}", sys.stderr)
     if not records:
         inside = sorted(path.parent.name for path in directory.glob("*/records"))
         hint = f"; there are some in {', '.join(inside)}" if inside else ""
         raise RecordError(f"no records in {directory}, expected {directory}/records/<suite>/<id>.json{hint}")
-    return records
+    # a file under another name is a second copy of a record as often as not: it never counts
+    left_out = (RENAMED,) if args.include_changed else LEFT_OUT
+    not_counted = sum(record.get("doubt") in left_out for record in records)
+    if not_counted:
+        say(
+            f"warning: {not_counted} of {len(records)} records are not what was written and do not count; "
+            f"python -m results verify {directory} names them",
+            sys.stderr,
+        )
+    return group_trials(records, left_out)
 
 
 def _print(tables: list[Table], format: str, output: Path | None) -> None:
     from results.formats import FORMATS, term
+    from results.terminal import terminal_width
 
-    if output is None and format == "term" and sys.stdout.isatty():
-        text = term(tables, shutil.get_terminal_size().columns, color=True)
+    if output is None and format == "term":
+        text = term(tables, terminal_width(), color=sys.stdout.isatty())
     else:
         text = FORMATS[format].write(tables)
     if output is None:
         sys.stdout.write(text)
         return
-    from boltons.fileutils import atomic_save
+    from results.files import write_file
 
-    with atomic_save(str(output), overwrite_part=True) as file:
-        file.write(text.encode())
-    print(f"wrote {output}")
+    write_file(output, text, f"table{FORMATS[format].suffix}")
+    say(f"wrote {output}")
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Prints one line; names and messages from files cannot steer the terminal."""
+    from results.escape import plain
+
+    print(plain(text), file=stream or sys.stdout)
 
 
 if __name__ == "__main__":

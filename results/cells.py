@@ -15,6 +15,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 CELL_FILES = ("log.jsonl", "per_class.json", "samples.png")
 
 
@@ -37,7 +39,7 @@ def read_log(directory: Path) -> list[dict[str, float]]:
         return []
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = orjson.loads(line)  # no NaN: a line with a diverged loss is left out
         except ValueError:
             continue
         if isinstance(entry, dict) and all(_is_number(entry.get(k)) for k in ("iteration", "total_loss")):

@@ -5,13 +5,15 @@ Texts are HTML beside or over the drawing, so that they keep their size on a pho
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Okabe and Ito's colours, told apart by colour-blind readers too
+from results.escape import html_text
+
+# Okabe and Ito's colours, told apart by colour-blind readers too; more lines than colours are dashed
 COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6f00", "#666666"]
+DASHES = ["", "6 3", "2 2", "9 3 2 3"]  # in an SVG; the styles of the legend's keys are their equals
 POINTS = 200  # drawn per line; a log line more would not be visible
 
 
@@ -52,9 +54,9 @@ def bar_chart(bars: Sequence[Bar], reference: float | None, paper: float | None)
             whisker = f'<span class="whisker" style="left:{left};width:{width}"></span>'
         rows.append(
             f'<div class="bar{" published" if bar.published else ""}">'
-            f'<span class="name">{html.escape(bar.label)}</span>'
+            f'<span class="name">{html_text(bar.label)}</span>'
             f'<span class="track"><span class="fill" style="width:{_percent(bar.value, top)}"></span>'
-            f'{whisker}{lines}</span><span class="value">{html.escape(bar.text)}</span></div>'
+            f'{whisker}{lines}</span><span class="value">{html_text(bar.text)}</span></div>'
         )
     ticks = "".join(f"<span>{tick:g}</span>" for tick in (0, top / 2, top))
     axis = f'<div class="bar"><span></span><span class="axis">{ticks}</span><span></span></div>'
@@ -62,33 +64,46 @@ def bar_chart(bars: Sequence[Bar], reference: float | None, paper: float | None)
 
 
 def line_chart(lines: Sequence[Line], x_name: str, y_name: str) -> str:
-    """Lines over a common x from 0 and y from 0, thinned to at most POINTS points, with a legend."""
+    """Lines over a common x from 0, y from below the lowest to above the highest point, with a legend.
+
+    A label has a colour and dashes of its own, up to 32 labels. The legend is in order of the last values,
+    from the top down, as the lines end at the right.
+    """
     thinned = [Line(line.label, thin(line.points)) for line in lines if line.points]
+    thinned = [line for line in thinned if line.points]
     if not thinned:
         return ""
     x_top = max(x for line in thinned for x, _ in line.points) or 1
-    y_top = nice_top([y for line in thinned for _, y in line.points])
+    low, high, step = nice_range([y for line in thinned for _, y in line.points])
     labels = list(dict.fromkeys(line.label for line in thinned))
-    colors = {label: COLORS[i % len(COLORS)] for i, label in enumerate(labels)}
+    looks = {
+        label: (COLORS[i % len(COLORS)], i // len(COLORS) % len(DASHES)) for i, label in enumerate(labels)
+    }
+
+    def place(y: float) -> float:
+        return 100 * (high - y) / (high - low)
+
     drawn = "".join(
-        f'<polyline stroke="{colors[line.label]}" points="'
-        + " ".join(f"{100 * x / x_top:.2f},{100 - 100 * y / y_top:.2f}" for x, y in line.points)
-        + '"><title>'
-        + html.escape(line.label)
-        + "</title></polyline>"
+        f'<polyline stroke="{color}" stroke-dasharray="{DASHES[dash]}" points="'
+        + " ".join(f"{100 * x / x_top:.2f},{place(y):.2f}" for x, y in line.points)
+        + f'"><title>{html_text(line.label)}</title></polyline>'
         for line in thinned
+        for color, dash in [looks[line.label]]
     )
-    rules = "".join(f'<line class="rule" x1="0" x2="100" y1="{y}" y2="{y}"/>' for y in (0, 50, 100))
-    y_ticks = "".join(f"<span>{tick:g}</span>" for tick in (y_top, y_top / 2, 0))
-    x_ticks = f"<span>0</span><span>{html.escape(x_name)}</span><span>{x_top:g}</span>"
+    ticks = [low + i * step for i in range(round((high - low) / step) + 1)][::-1]
+    rules = "".join(f'<line class="rule" x1="0" x2="100" y1="{y:g}" y2="{y:g}"/>' for y in map(place, ticks))
+    y_ticks = "".join(f"<span>{tick:g}</span>" for tick in ticks)
+    x_ticks = f"<span>0</span><span>{html_text(x_name)}</span><span>{x_top:g}</span>"
+    last = {line.label: line.points[-1][1] for line in thinned}
     keys = "".join(
-        f'<span><span class="key" style="border-color:{color}"></span>{html.escape(label)}</span>'
-        for label, color in colors.items()
+        f'<span><span class="key dash{looks[label][1]}" style="color:{looks[label][0]}"></span>'
+        f"{html_text(label)} {last[label]:.3g}</span>"
+        for label in sorted(last, key=lambda label: -last[label])
     )
     return (
         f'<div class="chart"><div class="y">{y_ticks}</div>'
         f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{html.escape(y_name)} over {html.escape(x_name)}">{rules}{drawn}</svg>'
+        f'aria-label="{html_text(y_name)} over {html_text(x_name)}">{rules}{drawn}</svg>'
         f'<div class="x">{x_ticks}</div></div><div class="legend">{keys}</div>'
     )
 
@@ -112,6 +127,18 @@ def nice_top(values: Sequence[float]) -> float:
         return 1.0
     step = 10 ** math.floor(math.log10(top))
     return next(step * f for f in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * f >= top)
+
+
+def nice_range(values: Sequence[float], most: int = 6) -> tuple[float, float, float]:
+    """(low, high, step) of an axis around finite values: at most `most` steps of 1, 2, 5, 10 ..."""
+    least, greatest = min(values), max(values)
+    spread = (greatest - least) or abs(greatest) or 1.0
+    power = 10.0 ** math.floor(math.log10(spread / most))
+    for step in (power * factor for factor in (1, 2, 5, 10, 20)):
+        low, high = math.floor(least / step), math.ceil(greatest / step)
+        if high - low <= most:
+            break
+    return low * step, max(high, low + 1) * step, step
 
 
 def _percent(value: float, top: float) -> str:

@@ -1,10 +1,10 @@
-"""What differs between the rows of a table: configuration, weights, environment, cost; and what to warn
-of.
-"""
+"""What differs between the rows of a table: configuration, weights, environment, cost."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +13,8 @@ from results.trials import Trials
 
 # of a backbone's manifest, what a reader needs to tell two inits apart
 MANIFEST = ("source", "source_file", "encoder", "input_format", "pixel_mean", "pixel_std", "stride_in_1x1")
+# the folders of an absolute path, on Unix and Windows; no address (https://) and no fraction (1/2)
+_FOLDERS = re.compile(r"(?<![\w.:/~)-])(?:/(?:[^\s/\"',;:]+/)+|[A-Za-z]:\\{1,2}(?:[^\s\\\"',;:]+\\{1,2})+)")
 
 
 def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
@@ -22,16 +24,24 @@ def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     keys = dict.fromkeys(key for column in columns.values() for key in column)
     lines = []
     for key in keys:
-        values = [show(column[key]) if key in column else "-" for column in columns.values()]
-        if len(set(values)) > 1:
-            lines.append([key, *values])
+        values = [column.get(key) for column in columns.values()]
+        whole = ["-" if value is None else _text(value) for value in values]
+        if len(set(whole)) > 1:
+            short = [show(value) for value in values]
+            told_apart = len(set(short)) == len(set(whole))
+            lines.append([key, *(short if told_apart else whole)])
     return lines
 
 
 def show(value: Any) -> str:
-    """A configuration value as people write it."""
-    if value is None:
-        return "-"
+    """A configuration value as people write it; of an absolute path its last part.
+
+    A report is passed on, and the folders of its author's machine are nobody's business.
+    """
+    return "-" if value is None else _FOLDERS.sub("", _text(value))
+
+
+def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -58,9 +68,9 @@ def weights(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
     return heads, lines
 
 
-def shorten(values: Sequence[Any], most: int = 5) -> str:
+def shorten(values: Sequence[Any], most: int = 5, separator: str = ", ") -> str:
     """The first few of a list, and how many there are."""
-    shown = ", ".join(map(str, values[:most]))
+    shown = separator.join(map(str, values[:most]))
     return shown if len(values) <= most else f"{shown} ... {len(values)} in all"
 
 
@@ -88,7 +98,8 @@ def environments(records: Sequence[dict[str, Any]]) -> list[list[str]]:
     seen: dict[str, Counter[str]] = {}
     for record in records:
         for key, value in (record.get("environment") or {}).items():
-            seen.setdefault(key, Counter())[show(value)] += 1
+            words = shlex.join(map(str, value)) if key == "command" and isinstance(value, list) else value
+            seen.setdefault(key, Counter())[show(words)] += 1
         engine = record.get("engine") or {}
         if engine:
             seen.setdefault("engine", Counter())[f"{engine.get('name')} {engine.get('version')}"] += 1
@@ -97,36 +108,3 @@ def environments(records: Sequence[dict[str, Any]]) -> list[list[str]]:
         counted = [f"{value} ({n} records)" for value, n in values.most_common()]
         lines.append([key, shorten(counted if len(values) > 1 else list(values))])
     return lines
-
-
-def warnings(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) -> list[str]:
-    """What a reader must know before quoting a number, most serious first."""
-    found = [f"left out: {problem}" for problem in problems]
-    for suite, rows in suites.items():
-        for row in rows:
-            found += [
-                f"{suite}, {row.label}, trial {record['trial']} failed: {last_line(record['error'])}"
-                for record in row.records
-                if record["status"] == "failed"
-            ]
-            rest = {name: n for name, n in row.states.items() if name not in ("finished", "failed")}
-            if rest:
-                found.append(f"{suite}, {row.label}: " + ", ".join(f"{n} {name}" for name, n in rest.items()))
-            account = row.records[0].get("init_account") or {}
-            starts_random = (row.records[0].get("init_manifest") or {}).get("source") == "random"
-            if account.get("set") != account.get("total") and not starts_random:
-                found.append(f"{suite}, {row.label}: {account['set']} of {account['total']} tensors were set")
-        reasons = dict.fromkeys(why for row in rows for why in row.reasons)
-        found += [f"{suite}: not comparable with published numbers: {why}" for why in reasons]
-        for name in ("torch", "torchvision", "gpu", "git_commit"):
-            finished = (record for row in rows for record in row.finished)
-            values = {show((record.get("environment") or {}).get(name)) for record in finished}
-            if len(values) > 1:
-                found.append(f"{suite}: trials ran with different {name}: {', '.join(sorted(values))}")
-    return found
-
-
-def last_line(error: str) -> str:
-    """Of a traceback, the line that says what happened."""
-    lines = [line for line in error.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""

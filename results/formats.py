@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from results.escape import csv_text, html_text, latex_text
 from results.layout import Piece, Table, grid
-from results.table import to_frame, to_markdown
+from results.markdown import md
+from results.terminal import term
 
-COLORS = {"good": "green", "bad": "red"}
 LATEX_COLORS = {"good": "green!50!black", "bad": "red!70!black"}  # plain green is too light on paper
 CSV_COLUMNS = [
     "table",
@@ -32,16 +32,6 @@ CSV_COLUMNS = [
 LATEX_HEAD = "% needs \\usepackage{booktabs,graphicx,xcolor} and a Unicode input encoding"
 # a table wider than the text is scaled down to it, all others keep their size
 LATEX_FIT = "\\noindent\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%"
-_LATEX = {
-    "\\": "\\textbackslash{}",
-    **{c: "\\" + c for c in "&%$#_{}"},
-    "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}",
-    "±": "$\\pm$",
-    "<": "$<$",
-    ">": "$>$",
-    "|": "$|$",
-}
 HTML_STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem}table{border-collapse:collapse;margin:.5rem 0}"
     "th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid #ccc}"
@@ -50,51 +40,16 @@ HTML_STYLE = (
 )
 
 
-def term(tables: Sequence[Table], width: int | None = None, color: bool = False) -> str:
-    """For a terminal `width` columns wide; None: as wide as the widest table."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    stream = io.StringIO()
-    console = Console(
-        file=stream, width=width or 1000, force_terminal=color, color_system="standard" if color else None
-    )
-    for table in tables:
-        heads, lines = grid(table)
-        shown = RichTable(box=box.SIMPLE_HEAD)
-        for i, head in enumerate(heads):
-            shown.add_column(head, justify="right" if 0 < i <= len(table.columns) else "left")
-        for row, line in zip(table.rows, lines, strict=True):
-            texts = [
-                Text.assemble(number, (gap, COLORS.get(piece.tone, "")))
-                for piece in line
-                for number, gap in [piece.split]
-            ]
-            shown.add_row(*texts, style="dim" if row.origin == "published" else "")
-        console.print(
-            Text(table.title, style="bold")
-        )  # as its own line: a title would wrap at the table's width
-        console.print(shown)
-        for note in table.footnotes:
-            console.print(Text(f"  {note}"))
-        console.print()
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
-
-
-def md(tables: Sequence[Table]) -> str:
-    """Markdown as GitHub reads it."""
-    return "\n".join(to_markdown(to_frame(table)) for table in tables)
-
-
 def latex(tables: Sequence[Table]) -> str:
     """One tabular per table, for inclusion in a document."""
     return "\n".join([LATEX_HEAD, *(_latex_table(table) for table in tables)])
 
 
-def csv_text(tables: Sequence[Table]) -> str:
-    """One line per number, in full precision: for programs. Published values are as printed."""
+def csv_lines(tables: Sequence[Table]) -> str:
+    """One line per number, in full precision: for programs. Published values are as printed.
+
+    Numbers are bare, negative ones too; texts are guarded, see `results.escape.csv_text`.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -105,12 +60,13 @@ def csv_text(tables: Sequence[Table]) -> str:
                 if column not in row.cells:
                     continue
                 cell = row.cells[column]
-                value = cell.printed or cell.value
+                # a printed number is a number; a printed word ("fail") is text
+                value = csv_text(cell.printed) if cell.value is None else cell.printed or cell.value
                 numbers = [value, cell.std, cell.n or None, cell.total or None, cell.gap, cell.p]
                 writer.writerow(
-                    [table.title, row.origin, row.label, column]
+                    [csv_text(text) for text in (table.title, row.origin, row.label, column)]
                     + ["" if number is None else number for number in numbers]
-                    + [cell.state, row.status, notes, row.source]
+                    + [csv_text(text) for text in (cell.state, row.status, notes, row.source)]
                 )
     return stream.getvalue()
 
@@ -129,15 +85,15 @@ def html_table(table: Table, heading: bool = True) -> str:
     """Heading, table and footnotes as an HTML fragment."""
     heads, lines = grid(table)
     side = 1 + len(table.columns)
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads[:side])
-    head += "".join(f'<th class="text">{html.escape(text)}</th>' for text in heads[side:])
+    head = "".join(f"<th>{html_text(text)}</th>" for text in heads[:side])
+    head += "".join(f'<th class="text">{html_text(text)}</th>' for text in heads[side:])
     body = []
     for row, line in zip(table.rows, lines, strict=True):
         fields = "".join(f"<td>{_html_field(piece)}</td>" for piece in line[:side])
         fields += "".join(f'<td class="text">{_html_field(piece)}</td>' for piece in line[side:])
         body.append(f'<tr class="{row.origin}">{fields}</tr>')
-    notes = "<br>".join(html.escape(note) for note in table.footnotes)
-    title = f"<h3>{html.escape(table.title)}</h3>\n" if heading else ""
+    notes = "<br>".join(html_text(note) for note in table.footnotes)
+    title = f"<h3>{html_text(table.title)}</h3>\n" if heading else ""
     return (
         f'{title}<div class="scroll"><table><thead><tr>{head}</tr></thead>\n<tbody>\n'
         + "\n".join(body)
@@ -146,24 +102,19 @@ def html_table(table: Table, heading: bool = True) -> str:
 
 
 def _html_field(piece: Piece) -> str:
-    number, gap = (html.escape(part) for part in piece.split)
+    number, gap = (html_text(part) for part in piece.split)
     return f'{number}<span class="{piece.tone}">{gap}</span>' if gap else number
-
-
-def latex_escape(text: str) -> str:
-    """The text as LaTeX prints it literally."""
-    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def _latex_table(table: Table) -> str:
     heads, lines = grid(table)
     side = len(heads) - 1 - len(table.columns)
     out = [
-        f"\\paragraph{{{latex_escape(table.title)}}}\\leavevmode\\par",
+        f"\\paragraph{{{latex_text(table.title)}}}\\leavevmode\\par",
         LATEX_FIT,
         f"\\begin{{tabular}}{{l{'r' * len(table.columns)}{'l' * side}}}",
         "\\toprule",
-        " & ".join(latex_escape(head) for head in heads) + " \\\\",
+        " & ".join(latex_text(head) for head in heads) + " \\\\",
         "\\midrule",
     ]
     previous = None
@@ -174,13 +125,13 @@ def _latex_table(table: Table) -> str:
         fields = []
         for piece in line:
             number, gap = piece.split
-            colored = f"\\textcolor{{{LATEX_COLORS[piece.tone]}}}{{{latex_escape(gap)}}}" if gap else ""
-            fields.append(latex_escape(number) + colored)
+            colored = f"\\textcolor{{{LATEX_COLORS[piece.tone]}}}{{{latex_text(gap)}}}" if gap else ""
+            fields.append(latex_text(number) + colored)
         # a bracket or star right after \\\\ would be read as its argument
         fields[0] = "{}" + fields[0] if fields[0].startswith(("[", "*")) else fields[0]
         out.append(" & ".join(fields) + " \\\\")
     out += ["\\bottomrule", "\\end{tabular}}", ""]
-    out += [f"\\par{{\\footnotesize {latex_escape(note)}}}" for note in table.footnotes]
+    out += [f"\\par{{\\footnotesize {latex_text(note)}}}" for note in table.footnotes]
     return "\n".join(out) + "\n"
 
 
@@ -196,6 +147,6 @@ FORMATS = {
     "term": Format(term, ".txt"),
     "md": Format(md, ".md"),
     "latex": Format(latex, ".tex"),
-    "csv": Format(csv_text, ".csv"),
+    "csv": Format(csv_lines, ".csv"),
     "html": Format(html_page, ".html"),
 }

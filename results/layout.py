@@ -123,7 +123,7 @@ def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
     side = {
         "to published": [_to_published(row, table.columns) for row in table.rows],
         "status": [row.status for row in table.rows],
-        "source": [row.source if len(table.sources) > 1 else "" for row in table.rows],
+        "source": [(row.source or row.origin) if len(table.sources) > 1 else "" for row in table.rows],
     }
     side = {head: texts for head, texts in side.items() if any(texts)}
     lines = []

@@ -2,7 +2,8 @@
 
 Records are copied, never averaged or edited. Where two directories hold the same cell, the better status
 wins (finished before all others), then the run that finished first, then the smaller hash: the same winner
-whatever the order of the directories.
+whatever the order of the directories. A record that is not what was written never wins, and is not copied.
+What its source's journal does not know is copied, and the destination's journal does not vouch for it either.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 from boltons.fileutils import atomic_save
 
 from results.cells import CELL_FILES, cell_directories
+from results.journal import CHANGED, DOUBTS, LEFT_OUT, RENAMED, UNJOURNALLED
 from results.record import RecordError, flat_metrics
 from results.store import find_record, load_records, save_record
 
+TRUSTED = ("", UNJOURNALLED, CHANGED, RENAMED)  # the earlier one wins
 BETTER = ("finished", "running", "interrupted", "failed")
 
 
@@ -40,27 +43,37 @@ def merge(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
 
 
 def _copy(destination: Path, loaded: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Iterator[str]:
+    # a renamed file's own place is looked at where it is in the way
+    there = [record for record in load_records(destination, []) if record.get("doubt") != RENAMED]
+    doubts = {(record["suite"], record["id"]): record.get("doubt", "") for record in there}
     for source, records in loaded:
         cells = cell_directories(source)
-        new = replaced = 0
+        new = replaced = left_out = 0
         for record in records:
-            present = find_record(destination, record["suite"], record["id"])
-            if present == record:
+            key, doubt = (record["suite"], record["id"]), record.pop("doubt", "")
+            if doubt in LEFT_OUT:
+                yield f"{_name(record)} in {source} {DOUBTS[doubt]}; not copied"
+                left_out += 1
                 continue
+            present = find_record(destination, *key)
             if present is not None:
-                winner = min(present, record, key=_rank)
-                yield _describe_clash(present, record, winner is record, source)
-                if winner is present:
+                before = doubts.get(key, "") if (present["suite"], present["id"]) == key else RENAMED
+                mine, others = TRUSTED.index(before), TRUSTED.index(doubt)
+                if present == record and mine <= others:
+                    continue
+                replace = others < mine or (others == mine and _rank(record) < _rank(present))
+                yield _describe_clash(present, record, replace, source, before)
+                if not replace:
                     continue
             # the cell's files first: a record that is there has them
-            if (record["suite"], record["id"]) in cells:
-                _copy_cell_files(
-                    cells[record["suite"], record["id"]], destination / "cells" / record["suite"]
-                )
-            save_record(record, destination)
+            if key in cells:
+                _copy_cell_files(cells[key], destination / "cells" / record["suite"])
+            save_record(record, destination, journal=not doubt)
+            doubts[key] = doubt
             new += present is None
             replaced += present is not None
-        yield f"{source}: {len(records)} records, {new} new, {replaced} replaced"
+        more = f", {left_out} left out" if left_out else ""
+        yield f"{source}: {len(records)} records, {new} new, {replaced} replaced{more}"
 
 
 def _rank(record: dict[str, Any]) -> tuple[int, str, str]:
@@ -72,9 +85,17 @@ def _rank(record: dict[str, Any]) -> tuple[int, str, str]:
     )
 
 
-def _describe_clash(present: dict[str, Any], other: dict[str, Any], replace: bool, source: Path) -> str:
-    where = f"{present['suite']} {present['init']} trial {present['trial']} ({present['id']})"
+def _name(record: dict[str, Any]) -> str:
+    return f"{record['suite']} {record['init']} trial {record['trial']} ({record['id']})"
+
+
+def _describe_clash(
+    present: dict[str, Any], other: dict[str, Any], replace: bool, source: Path, doubt: str
+) -> str:
+    where = _name(other)
     kept = f"taking that of {source}" if replace else "keeping the one there"
+    if doubt and replace:
+        return f"{where}: the one there {DOUBTS[doubt]}; {kept}"
     if present["status"] != other["status"]:
         return f"{where}: {present['status']} there, {other['status']} in {source}; {kept}"
     if flat_metrics(present) == flat_metrics(other):

@@ -9,6 +9,7 @@ Adding somebody's row is adding one line, to any of the files or to a new one be
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from results.record import RecordError
 
 DIRECTORY = Path(__file__).parent / "published"
 COLUMNS = ["table", "suite", "arch", "schedule", "init", "metric", "value", "source"]
+# what a paper may print in place of a number
+WORDS = ("fail", "n/a", "-")
+PERCENT = 100.0  # no metric exceeds it but a cost, such as cost/memory_gb_per_gpu
+_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 # Versions of a table that its authors replaced, and copies of a table elsewhere: kept, shown only when
 # asked for.
 NOT_CURRENT = ("_arxiv_v2", "repo_")
@@ -57,12 +62,22 @@ def published_for_suite(rows: Sequence[PublishedRow], suite: str) -> list[Publis
 
 
 def _read(path: Path) -> list[PublishedRow]:
-    with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, None)
-        if header != COLUMNS:
-            raise RecordError(f"{path.name}: the first line is {header}, expected {','.join(COLUMNS)}")
-        return [_parse(line, f"{path.name}:{reader.line_num}") for line in reader if line]
+    rows: list[PublishedRow] = []
+    number = 1
+    try:
+        # spreadsheets write a mark before the first column's name
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, None)
+            if header != COLUMNS:
+                raise RecordError(f"{path.name}:1: the first line is {header}, expected {','.join(COLUMNS)}")
+            for line in reader:
+                number = reader.line_num
+                if line:
+                    rows.append(_parse(line, f"{path.name}:{number}"))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise RecordError(f"{path.name}: after line {number}: {error}; save it as CSV in UTF-8") from None
+    return rows
 
 
 def _parse(line: list[str], where: str) -> PublishedRow:
@@ -74,6 +89,20 @@ def _parse(line: list[str], where: str) -> PublishedRow:
         raise RecordError(
             f"{where}: {len(metrics)} metrics and {len(values)} values, expected as many of each"
         )
+    if len(set(metrics)) < len(metrics):
+        raise RecordError(f"{where}: a metric is named twice in {metric!r}")
+    for name, text in zip(metrics, values, strict=True):
+        _check(name, text, where)
     if not source:
         raise RecordError(f"{where}: no source; say where the number is printed")
     return PublishedRow(table, suite, arch, schedule, init, dict(zip(metrics, values, strict=True)), source)
+
+
+def _check(metric: str, text: str, where: str) -> None:
+    if text in WORDS:
+        return
+    most = float("inf") if metric.startswith("cost/") else PERCENT
+    if not _NUMBER.fullmatch(text) or not 0 <= float(text) <= most:
+        allowed = "a number from 0" if most > PERCENT else "a number from 0 to 100 (per cent)"
+        words = ", ".join(WORDS)
+        raise RecordError(f"{where}: {metric} is {text!r}, expected {allowed} or one of {words}")

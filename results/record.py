@@ -118,6 +118,7 @@ def normalize(record: dict[str, Any]) -> dict[str, Any]:
         raise RecordError(
             f"{label} holds NaN or infinity outside its metrics; store null or leave it out"
         ) from None
+    plain.pop("doubt", None)  # a remark of load_records
     validate(plain, label)
     if record_id(plain["identity"]) != plain["id"]:
         expected = record_id(plain["identity"])
@@ -148,6 +149,7 @@ def read_record(text: bytes | str, label: str) -> dict[str, Any]:
         record = UPGRADES[version](record)
         version = record["schema"]
     validate(record, label)
+    record.pop("doubt", None)  # only load_records says so
     return record
 
 

@@ -6,57 +6,53 @@ came from a record is escaped.
 
 from __future__ import annotations
 
-import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from boltons.fileutils import atomic_save
-
+from results.cautions import cautions, last_line
 from results.cells import cell_directories
 from results.charts import Bar, bar_chart
-from results.differences import costs, differing, environments, last_line, recipes, show, warnings, weights
+from results.differences import costs, differing, environments, recipes, show, weights
+from results.escape import html_text
 from results.formats import html_table
+from results.gaps import gap_chart, gaps, verdict
 from results.layout import Table
 from results.page import details, text_table
 from results.published import PublishedRow, load_published
 from results.record import RecordError, flat_metrics
 from results.report_cells import Cells, curves, per_class, samples
 from results.table import PUBLISHED_SUPERVISED, SUPERVISED, build_suite_table, our_cell
-from results.trials import Trials, group_trials
+from results.trials import Trials
 
 CELLS = 2000  # lines in the list of cells
-
-
-def write_report(
-    records: Sequence[dict[str, Any]],
-    root: Path,
-    output: Path,
-    problems: Sequence[str] = (),
-    reference: str | None = None,
-) -> None:
-    """Writes the page (atomically). `problems`: lines on what could not be read; they open the page."""
-    page = render_report(records, root, problems, reference)
-    with atomic_save(str(output), overwrite_part=True) as file:
-        file.write(page.encode())
+DOUBTED = " (!)"  # beside a number where no footnote can be
+NOT_SURE = "a record may not be what was written; the warnings and the footnotes of its suite say which"
 
 
 def render_report(
-    records: Sequence[dict[str, Any]], root: Path, problems: Sequence[str] = (), reference: str | None = None
+    suites: Mapping[str, Sequence[Trials]],
+    root: Path,
+    problems: Sequence[str] = (),
+    reference: str | None = None,
 ) -> str:
-    """The page as text."""
-    suites, cells, papers = group_trials(records), cell_directories(root), load_published()
+    """The page as text.
+
+    `suites`: of `results.trials.group_trials`; `root`: where the cells' files are; `problems`: lines on what
+    could not be read, they open the page; `reference`: the init that gaps are taken to.
+    """
+    records = [record for rows in suites.values() for row in rows for record in row.records]
+    cells, papers = cell_directories(root), load_published()
     if reference and all(row.init != reference for rows in suites.values() for row in rows):
         known = ", ".join(dict.fromkeys(row.init for rows in suites.values() for row in rows))
         raise RecordError(f"no init {reference!r} to take gaps to; there are {known}")
     sections = [_suite(suite, rows, cells, papers, reference) for suite, rows in suites.items()]
-    states = " · ".join(
-        f"{sum(record['status'] == state for record in records)} {state}"
-        for state in dict.fromkeys(record["status"] for record in records)
-    )
+    counted = sum((row.states for rows in suites.values() for row in rows), Counter())
+    states = " · ".join(f"{n} {state}" for state, n in counted.items() if state != "missing")
     made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    links = "".join(f'<a href="#{html.escape(suite)}">{html.escape(suite)}</a>' for suite in suites)
+    links = "".join(f'<a href="#{html_text(suite)}">{html_text(suite)}</a>' for suite in suites)
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
     return "\n".join(
         [
@@ -65,7 +61,8 @@ def render_report(
             f"<title>Transfer results</title>\n<style>\n{style}</style></head>\n<body>",
             f'<h1>Transfer results</h1><p class="soft">{len(records)} cells: {states} · made {made}</p>',
             f'<nav>{links}<a href="#environment">environment</a><a href="#cells">all cells</a></nav>',
-            _warnings(warnings(suites, problems)),
+            _warnings(cautions(suites, problems)),
+            verdict(suites, reference),
             _overview(suites),
             *sections,
             '<h2 id="environment">Environment</h2>',
@@ -80,21 +77,26 @@ def render_report(
 def _warnings(lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{html_text(line)}</li>" for line in lines)
     return f'<section class="warnings"><strong>Read this first</strong><ul>{items}</ul></section>'
 
 
 def _overview(suites: Mapping[str, Sequence[Trials]]) -> str:
-    """The primary metric of every suite and row at a glance."""
+    """The primary metric of every suite and row at a glance; inits are rows, a phone is higher than wide."""
     if len(suites) < 2:
         return ""
-    labels = list(dict.fromkeys(row.label for rows in suites.values() for row in rows))
-    lines = []
-    for suite, rows in suites.items():
+    labels = dict.fromkeys(row.label for rows in suites.values() for row in rows)
+    lines = {label: ["-"] * len(suites) for label in labels}
+    heads = []
+    for i, (suite, rows) in enumerate(suites.items()):
         primary = rows[0].records[0]["primary"]
-        cells = {row.label: our_cell(row, primary).text for row in rows}
-        lines.append([f"{suite} {primary}", *(cells.get(label, "-") for label in labels)])
-    return "<h3>Overview: the primary metric</h3>" + text_table(["suite", *labels], lines, style="numbers")
+        heads.append(f"{suite} {primary}")
+        for row in rows:
+            lines[row.label][i] = our_cell(row, primary).text + (DOUBTED if row.doubted else "")
+    body = text_table(["init", *heads], [[label, *texts] for label, texts in lines.items()], style="numbers")
+    doubted = any(row.doubted for rows in suites.values() for row in rows)
+    note = f'<p class="notes">{DOUBTED.strip()} {NOT_SURE}</p>' if doubted else ""
+    return f"<h3>Overview: the primary metric</h3>{body}{note}"
 
 
 def _suite(
@@ -107,8 +109,9 @@ def _suite(
     known = reference if any(row.init == reference for row in rows) else None
     table = build_suite_table(rows, suite, reference=known, papers=papers)
     parts = [
-        f'<h2 id="{html.escape(suite)}">{html.escape(suite)}</h2>',
+        f'<h2 id="{html_text(suite)}">{html_text(suite)}</h2>',
         html_table(table, heading=False),
+        _gaps(rows, known),
         _bars(table, rows, known),
         curves(rows, cells),
         per_class(rows, cells),
@@ -119,6 +122,12 @@ def _suite(
         details("Time and memory", text_table(*costs(rows), style="numbers")),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _gaps(rows: Sequence[Trials], reference: str | None) -> str:
+    primary = rows[0].records[0]["primary"]
+    chart = gap_chart(gaps(rows, primary, reference))
+    return f"<h3>Gaps in {html_text(primary)}</h3>{chart}" if chart else ""
 
 
 def _bars(table: Table, rows: Sequence[Trials], reference: str | None) -> str:
@@ -202,9 +211,17 @@ def _cell_list(records: Sequence[dict[str, Any]]) -> str:
     for record in records[:CELLS]:
         value = flat_metrics(record).get(record["primary"])
         number = f"{record['primary']} {value:.2f}" if value is not None else "-"
+        doubt = record.get("doubt", "")
         error = last_line(record.get("error") or "")
         place = [f"{record['suite']} {record['init']}", str(record["trial"]), str(record["seed"])]
-        outcome = [record["status"], number, record.get("finished_at") or "-", record["id"], error]
+        number += DOUBTED if doubt else ""
+        outcome = [
+            f"{record['status']}, {doubt}" if doubt else record["status"],
+            number,
+            record.get("finished_at") or "-",
+            record["id"],
+            error,
+        ]
         lines.append(place + outcome)
     heads = ["cell", "trial", "seed", "status", "primary metric", "finished at", "record", "error"]
     cut = f'<p class="soft">the first {CELLS} of {len(records)}</p>' if len(records) > CELLS else ""

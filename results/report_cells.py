@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from results.cells import read_log, read_per_class, read_samples
-from results.charts import Line, line_chart
+from results.charts import Line, line_chart, thin
+from results.escape import html_text
 from results.page import details
 from results.trials import Trials
 
-CURVES = 40  # lines in one chart; more cannot be told apart
-SAMPLES_BYTES = 1_500_000  # a larger picture is embedded smaller, as JPEG
+CURVE_POINTS = 60  # a training's noise is of no interest here
+SAMPLES_WIDTH = 1400  # pixels; no page is wider on a screen of twice the density
 
 Cells = Mapping[tuple[str, str], Path]  # (suite, record id) -> directory
 
 
 def curves(rows: Sequence[Trials], cells: Cells) -> str:
-    """Training loss over iterations; every trial is a line in the colour of its row."""
-    # first trials of all rows before second trials of any: the cut at CURVES must not drop a row
-    chosen = sorted(
-        ((i, row, record) for row in rows for i, record in enumerate(row.records)), key=lambda item: item[0]
-    )
-    with_log = [(row, cells[key]) for _, row, record in chosen if (key := (row.suite, record["id"])) in cells]
-    lines = []
-    for row, directory in with_log[:CURVES]:
-        points = [(entry["iteration"], entry["total_loss"]) for entry in read_log(directory)]
+    """Training loss over iterations, a line per row: the mean over its trials, smoothed."""
+    lines, read = [], 0
+    for row in rows:
+        logs = [read_log(cells[key]) for r in row.records if (key := (row.suite, r["id"])) in cells]
+        points = [(entry["iteration"], entry["total_loss"]) for log in logs for entry in log]
         if points:
-            lines.append(Line(row.label, points))
+            # equal runs of the points of all trials in order of iteration: means over trials too
+            lines.append(Line(row.label, thin(sorted(points), CURVE_POINTS)))
+            read += sum(map(bool, logs))
     if not lines:
         return ""
-    cut = f'<p class="soft">{CURVES} of {len(with_log)} runs shown</p>' if len(with_log) > CURVES else ""
-    return "<h3>Training loss</h3>" + line_chart(lines, "iteration", "total loss") + cut
+    note = f'<p class="soft">means over trials ({read} runs in all), smoothed; ordered by the last value</p>'
+    return "<h3>Training loss</h3>" + line_chart(lines, "iteration", "total loss") + note
 
 
 def per_class(rows: Sequence[Trials], cells: Cells) -> str:
@@ -63,8 +61,8 @@ def per_class(rows: Sequence[Trials], cells: Cells) -> str:
                 + "</td>"
                 for mean in means
             )
-            body.append(f"<tr><td>{html.escape(name)}</td>{fields}</tr>")
-        head = "".join(f"<th>{html.escape(label)} ({counts[label]})</th>" for label in labels)
+            body.append(f"<tr><td>{html_text(name)}</td>{fields}</tr>")
+        head = "".join(f"<th>{html_text(label)} ({counts[label]})</th>" for label in labels)
         made = f"<thead><tr><th>class</th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
         table = f'<div class="scroll tall"><table>{made}</table></div>'
         tables.append(details(f"{metric}, {len(of_metric)} classes", table))
@@ -79,26 +77,29 @@ def samples(rows: Sequence[Trials], cells: Cells) -> str:
         for record in row.records:
             key = (row.suite, record["id"])
             picture = read_samples(cells[key]) if key in cells else None
-            if picture:
-                kind, data = _embeddable(picture)
+            embedded = _embeddable(picture) if picture else None
+            if embedded:
+                kind, data = embedded
                 source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-                caption = html.escape(f"{row.label}, trial {record['trial']}")
+                caption = html_text(f"{row.label}, trial {record['trial']}")
                 figures.append(
-                    f'<figure><img src="{source}" alt="sample predictions of {caption}">'
-                    f"<figcaption>{caption}</figcaption></figure>"
+                    f"<figure><figcaption>{caption}</figcaption>"
+                    f'<img src="{source}" alt="sample predictions of {caption}" loading="lazy"></figure>'
                 )
                 break
     return "<h3>Sample predictions</h3>" + "".join(figures) if figures else ""
 
 
-def _embeddable(picture: bytes) -> tuple[str, bytes]:
-    """The PNG itself, or a smaller JPEG of a large one: the page has to open on a phone."""
-    if len(picture) <= SAMPLES_BYTES:
-        return "png", picture
+def _embeddable(picture: bytes) -> tuple[str, bytes] | None:
+    """The PNG itself or a JPEG of it, whichever is smaller: a report goes by mail. None: a broken one."""
     from PIL import Image
 
     stream = io.BytesIO()
-    with Image.open(io.BytesIO(picture)) as image:
-        image.thumbnail((1600, 4000))
-        image.convert("RGB").save(stream, "JPEG", quality=85)
-    return "jpeg", stream.getvalue()
+    try:
+        with Image.open(io.BytesIO(picture), formats=["PNG"]) as image:
+            rgb = image.convert("RGB")
+        rgb.thumbnail((SAMPLES_WIDTH, 10 * SAMPLES_WIDTH))
+        rgb.save(stream, "JPEG", quality=80, optimize=True)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return min(("png", picture), ("jpeg", stream.getvalue()), key=lambda made: len(made[1]))

@@ -39,9 +39,24 @@ def welch_p(a: Summary, b: Summary) -> float | None:
     if var_a + var_b == 0:
         return None
     t = (a.mean - b.mean) / math.sqrt(var_a + var_b)
-    # Welch-Satterthwaite degrees of freedom, not an integer
-    df = (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
-    return student_t_two_sided(t, df)
+    return student_t_two_sided(t, welch_df(a, b))
+
+
+def welch_df(a: Summary, b: Summary) -> float:
+    """Welch-Satterthwaite degrees of freedom, not an integer; of the deviations at least one is not 0."""
+    var_a, var_b = (a.std or 0) ** 2 / a.n, (b.std or 0) ** 2 / b.n
+    return (var_a + var_b) ** 2 / (var_a**2 / (a.n - 1) + var_b**2 / (b.n - 1))
+
+
+def t_quantile(p: float, df: float) -> float:
+    """The t > 0 whose two-sided p-value is p, by bisection."""
+    low, high = 0.0, 1.0
+    while student_t_two_sided(high, df) > p:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_t_two_sided(middle, df) > p else (low, middle)
+    return (low + high) / 2
 
 
 def student_t_two_sided(t: float, df: float) -> float:

@@ -7,54 +7,65 @@ save.
 
 Any number of processes may save at once: each writes its own temporary file and renames it, so a reader
 sees the old record or the new one and a killed writer leaves at most a temporary file. `save_record`
-returns when the record is on the disk. The journal could be rebuilt from the records; `python -m results
-verify` holds the two against each other.
+returns when the record is on the disk. `load_records` holds every record against the journal.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import hashlib
 import json
 import os
 import secrets
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from boltons.fileutils import atomic_save
 
+from results.journal import append_journal, doubt_of, saved_hashes
 from results.record import RecordError, normalize, read_record
 
-JOURNAL = "journal.jsonl"
 _NAME_LENGTH = len("0123456789abcdef.json")
 
 
-def save_record(record: dict[str, Any], root: Path | str) -> Path:
+def save_record(record: dict[str, Any], root: Path | str, journal: bool = True) -> Path:
     """Stores the record durably and returns its path; a record with the same id is replaced.
 
-    RecordError: invalid record. OSError: the disk said no (full, read-only); the record before stays in
-    place.
+    `journal`: whether the journal is to vouch for it; not for what came from elsewhere without an entry.
+    RecordError: invalid record. OSError, with the path: the disk said no (full, read-only); the record
+    before stays in place.
     """
     record = normalize(record)
     root = Path(root)
     path = record_path(root, record["suite"], record["id"])
     path.parent.mkdir(parents=True, exist_ok=True)
     content = (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    # A record that is replaced must not look changed by hand, even to a reader who comes between the rename
+    # and the entry or when the writer is killed there: its entry comes first. A first record's comes last,
+    # so that the journal never names one that was not stored.
+    replaces = path.exists()
     # a name of its own for every save: two writers of one cell must not share a temporary file
     part = f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
         with atomic_save(str(path), part_file=part) as file:
             file.write(content)
-    except OSError:
+            if journal and replaces:
+                file.flush()  # what does not fit on the disk fails before the entry
+                append_journal(root, record, sha256)
+    except OSError as error:
         # atomic_save removes it only when `write` itself fails, not when the last bytes do not fit
         path.with_name(part).unlink(missing_ok=True)
+        if error.filename is None and error.errno is not None:
+            raise OSError(
+                error.errno, f"{error.strerror} ({len(content)} bytes to write)", str(path)
+            ) from None
         raise
     _sync_directory(path.parent)
-    _append_journal(root, record, hashlib.sha256(content).hexdigest())
+    if journal and not replaces:
+        append_journal(root, record, sha256)
     return path
 
 
@@ -71,19 +82,29 @@ def find_record(root: Path | str, suite: str, id: str) -> dict[str, Any] | None:
 def load_records(root: Path | str, problems: list[str] | None = None) -> list[dict[str, Any]]:
     """Every record under the root, ordered by suite, init, trial and id; an empty list where there is none.
 
-    A broken file raises RecordError; with `problems`, its one-line message is appended there and reading
-    goes on.
+    A record that may not be what was written has the reason under "doubt" (see results.journal); it is never
+    stored. A broken file raises RecordError; with `problems`, its one-line message is appended there and
+    reading goes on.
     """
-    records = []
+    found = []
     with _collector_paused():
         for path in record_files(Path(root)):
             try:
                 with open(path, "rb") as file:
-                    records.append(read_record(file.read(), path))
+                    content = file.read()
+                found.append((path, hashlib.sha256(content).hexdigest(), read_record(content, path)))
             except (RecordError, OSError) as error:
                 if problems is None:
                     raise
                 problems.append(str(error))
+        saved = saved_hashes(Path(root))  # after the records, see doubt_of
+        for path, sha256, record in found:
+            folder, name = os.path.split(path)
+            place = (os.path.basename(folder), name.removesuffix(".json"))
+            doubt = doubt_of(record, place, sha256, saved)
+            if doubt:
+                record["doubt"] = doubt
+        records = [record for _, _, record in found]
         records.sort(key=lambda r: (r["suite"], r["init"], r["trial"], r["id"]))
     return records
 
@@ -121,36 +142,10 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _append_journal(root: Path, record: dict[str, Any], sha256: str) -> None:
-    entry = {
-        "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-        "suite": record["suite"],
-        "id": record["id"],
-        "init": record["init"],
-        "trial": record["trial"],
-        "status": record["status"],
-        "sha256": sha256,
-    }
-    line = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
-    fd = os.open(root / JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        # The lock, which dies with its process, keeps the look at the last byte and the write together.
-        # Some network file systems have none: there O_APPEND alone must do, and the records are safe
-        # without the journal.
-        with contextlib.suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        size = os.fstat(fd).st_size
-        # a writer killed in its write, or a full disk, can leave half a line: it must not swallow ours
-        if size and os.pread(fd, 1, size - 1) != b"\n":
-            line = b"\n" + line
-        if os.write(fd, line) != len(line):
-            raise OSError(f"{root / JOURNAL}: the line was not written whole; is the disk full?")
-    finally:
-        os.close(fd)
-
-
 def _sync_directory(directory: Path) -> None:
-    """A rename is on the disk only when its directory is."""
+    """A rename is on the disk only when its directory is; Windows opens no directories."""
+    if os.name == "nt":
+        return
     fd = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(fd)

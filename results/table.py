@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from results.layout import Cell, Row, Table, grid
-from results.published import PublishedRow, load_published, published_for_suite
+from results.published import WORDS, PublishedRow, load_published, published_for_suite
 from results.record import RecordError, flat_metrics
 from results.significance import welch_p
 from results.trials import Trials, group_trials
@@ -115,22 +115,24 @@ def our_rows(
         counterpart = published.get(PUBLISHED_AS.get(trials.init, trials.init))
         if counterpart and not trials.reasons:
             row.published_as = counterpart.init
+            theirs = {name: published_cell(text, None).value for name, text in counterpart.values.items()}
             row.to_published = {
-                name: cell.value - float(counterpart.values[name])
+                name: cell.value - value
                 for name, cell in cells.items()
-                if cell.value is not None and name in counterpart.values
+                if cell.value is not None and (value := theirs.get(name)) is not None
             }
         rows.append(row)
     return rows
 
 
 def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None) -> None:
-    """Footnotes to our rows, which must be the first of the table: why one is not compared, and the
-    legend.
+    """Footnotes to our rows, which must be the first of the table: why one is doubted or not compared, and
+    the legend.
     """
     baselines = find_baselines(ours, reference)
     gaps_to: dict[str, None] = {}
     for row, trials in zip(table.rows, ours, strict=False):
+        row.marks += [table.note(doubt) for doubt in trials.doubts]
         row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
         if trials.variant:
             row.marks.append(table.note(VARIANT.format(**trials.variant)))
@@ -193,8 +195,8 @@ def published_cell(text: str, baseline: str | None) -> Cell:
         value = Decimal(text)
     except ArithmeticError:
         return Cell(printed=text)
-    # decimals, because 55.9 - 53.5 must be 2.4
-    gap = None if baseline is None else float(value - Decimal(baseline))
+    # decimals, because 55.9 - 53.5 must be 2.4; a printed word is no baseline
+    gap = None if baseline is None or baseline in WORDS else float(value - Decimal(baseline))
     return Cell(float(value), printed=text, gap=gap)
 
 
@@ -236,18 +238,3 @@ def to_frame(table: Table) -> pandas.DataFrame:
     )
     frame.attrs.update(title=table.title, footnotes=table.footnotes)
     return frame
-
-
-def to_markdown(frame: pandas.DataFrame) -> str:
-    """A suite_table as Markdown: heading, table, footnotes."""
-    # a bar in a text would end its field
-    lines = [[str(label), *texts] for label, texts in zip(frame.index, frame.to_numpy(), strict=True)]
-    lines = [
-        [text.replace("|", "\\|") for text in line] for line in [[frame.index.name, *frame.columns], *lines]
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = [" | ".join(map(str.ljust, line, widths)) for line in lines]
-    rule = "|".join("-" * (width + 2) for width in widths)
-    body = [f"| {padded[0]} |", f"|{rule}|", *(f"| {line} |" for line in padded[1:])]
-    footnotes = [f"{text}  " for text in frame.attrs["footnotes"]]
-    return "\n".join([f"### {frame.attrs['title']}", "", *body, "", *footnotes]).rstrip() + "\n"

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
+from results.record import flat_metrics
 from results.significance import Summary, summarize
 
 # rows of the papers come first, in the papers' order
@@ -26,6 +28,8 @@ TOLD_APART_BY = {
     "backbone_sha256": "weights",
 }
 
+SEE = "python -m results verify names the files"
+
 
 @dataclass
 class Trials:
@@ -36,12 +40,18 @@ class Trials:
     identity: dict[str, Any]  # without the seed
     records: list[dict[str, Any]] = field(default_factory=list)
     label: str = ""
+    left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
     _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def states(self) -> Counter[str]:
-        """Number of trials by status; "missing" are the holes below the highest trial number."""
-        states = Counter(record["status"] for record in self.records)
+        """Number of trials by status; "missing" are the holes below the highest trial number.
+
+        The status of a record that is left out is its doubt: nothing in it is sure, not even its status.
+        """
+        states = Counter(
+            record["status"] if self._counts(record) else record["doubt"] for record in self.records
+        )
         trials = {record["trial"] for record in self.records}  # the same trial with two seeds is two records
         missing = 1 + max(trials) - len(trials)
         if missing:
@@ -50,8 +60,32 @@ class Trials:
 
     @functools.cached_property
     def finished(self) -> list[dict[str, Any]]:
-        """The records that have numbers, in trial order."""
-        return [record for record in self.records if record["status"] == "finished"]
+        """The records whose numbers count, in trial order."""
+        return [r for r in self.records if r["status"] == "finished" and self._counts(r)]
+
+    def _counts(self, record: dict[str, Any]) -> bool:
+        return record.get("doubt") not in self.left_out
+
+    @property
+    def doubted(self) -> list[dict[str, Any]]:
+        """The records that may not be what was written; see results.journal."""
+        return [record for record in self.records if record.get("doubt")]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is to be said of them, a line per kind of doubt; what is not counted with its number."""
+        kinds: dict[str, list[str]] = {}
+        for record in self.doubted:
+            value = flat_metrics(record).get(record["primary"])
+            number = "" if self._counts(record) or value is None else f", {record['primary']} {value:.1f}"
+            kinds.setdefault(record["doubt"], []).append(f"trial {record['trial']} ({record['id']}{number})")
+        lines = []
+        for doubt, trials in kinds.items():
+            # one footnote for all rows of a directory that was copied without its journal
+            which = "a trial" if doubt == UNJOURNALLED else ", ".join(trials)
+            fate = "not counted; " if doubt in self.left_out else ""
+            lines.append(f"{which} {DOUBTS[doubt]}; {fate}{SEE}")
+        return lines
 
     @property
     def reasons(self) -> list[str]:
@@ -97,15 +131,20 @@ class Trials:
         )
 
 
-def group_trials(records: Iterable[dict[str, Any]]) -> dict[str, list[Trials]]:
-    """Suite -> its rows, labelled and in table order; suites in alphabetical order."""
+def group_trials(
+    records: Iterable[dict[str, Any]], left_out: Collection[str] = LEFT_OUT
+) -> dict[str, list[Trials]]:
+    """Suite -> its rows, labelled and in table order; suites in alphabetical order.
+
+    `left_out`: the doubts (see results.journal) whose records do not count.
+    """
     groups: dict[tuple[str, str, str], Trials] = {}
     for record in records:
         identity = {name: value for name, value in record["identity"].items() if name != "seed"}
         # names are unique, so values of different types are never compared by the sort
         key = (record["suite"], record["init"], repr(sorted(identity.items())))
         if key not in groups:
-            groups[key] = Trials(record["suite"], record["init"], identity)
+            groups[key] = Trials(record["suite"], record["init"], identity, left_out=left_out)
         groups[key].records.append(record)
     suites: dict[str, list[Trials]] = {}
     for trials in groups.values():

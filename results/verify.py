@@ -7,15 +7,12 @@ is something to know: what a killed writer may leave behind, and records that we
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+from results.journal import JOURNAL, read_journal
 from results.record import RecordError, read_record, record_id
-from results.store import JOURNAL, is_record_name, record_path
+from results.store import is_record_name, record_path
 
 
 @dataclass
@@ -37,20 +34,6 @@ def verify(root: Path | str) -> Findings:
     hashes = _check_files(root, findings)
     _check_journal(root, hashes, findings)
     return findings
-
-
-def read_journal(root: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """(line number, entry) for every line of the journal; None for a line that is not an entry."""
-    if not (root / JOURNAL).exists():
-        return
-    with open(root / JOURNAL, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                entry = orjson.loads(line)
-                known = isinstance(entry, dict) and {"suite", "id", "sha256"} <= entry.keys()
-            except ValueError:
-                known = False
-            yield number, entry if known else None
 
 
 def _check_files(root: Path, findings: Findings) -> dict[tuple[str, str], str]:
@@ -103,7 +86,8 @@ def _check_journal(root: Path, hashes: dict[tuple[str, str], str], findings: Fin
             # Every earlier save counts as known: two writers of one cell may rename in one order and journal
             # in the other.
             findings.problems.append(
-                f"{name}: its bytes are not those that were saved (SHA-256 in the journal)"
+                f"{name}: its bytes are not those that were saved (SHA-256 in the journal); "
+                "restore the file or run the cell again"
             )
     for key in hashes.keys() - saved.keys():
         findings.notes.append(

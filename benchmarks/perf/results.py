@@ -10,6 +10,7 @@ papers. The best of several runs counts: the others measure the machine's other 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -50,12 +51,14 @@ import json; print(json.dumps(marks))
 
 
 def write_records(root: Path, count: int) -> None:
-    """Records of the size that a run writes (about 6 kB), spread over suites, inits and trials."""
+    """Records of the size that a run writes (about 6 kB) over suites, inits and trials, journalled."""
+    from results.journal import JOURNAL
     from results.record import record_id
 
     rng = random.Random(0)
     recipe = {f"MODEL.PART_{i // 10}.KEY_{i}": [480, 800, i] if i % 5 == 0 else i * 0.5 for i in range(120)}
     names = ["random", "supervised", *(f"init{i}" for i in range(count // (len(SUITES) * TRIALS) - 2))]
+    journal = []
     for suite in SUITES:
         (root / "records" / suite).mkdir(parents=True)
         for init in names:
@@ -63,7 +66,11 @@ def write_records(root: Path, count: int) -> None:
                 record = _record(suite, init, trial, recipe, rng)
                 record["id"] = record_id(record["identity"])
                 path = root / "records" / suite / f"{record['id']}.json"
-                path.write_text(json.dumps(record, indent=1), encoding="utf-8")
+                content = json.dumps(record, indent=1).encode()
+                path.write_bytes(content)
+                entry = {"suite": suite, "id": record["id"], "init": init, "trial": trial}
+                journal.append({**entry, "sha256": hashlib.sha256(content).hexdigest()})
+    (root / JOURNAL).write_text("".join(json.dumps(entry) + "\n" for entry in journal), encoding="utf-8")
 
 
 def _record(suite: str, init: str, trial: int, recipe: dict[str, Any], rng: random.Random) -> dict[str, Any]:

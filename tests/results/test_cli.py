@@ -92,7 +92,7 @@ def test_formats_and_files(runs: Path, tmp_path: Path, capsys: pytest.CaptureFix
         (["paper", "{runs}/nowhere"], "no records in"),
         (["verify", "{runs}/nowhere"], "is not a directory"),
         (["report", "{runs}/nowhere"], "no records in"),
-        (["report", "{runs}", "-o", "{runs}/no/such/file.html"], "No such file or directory"),
+        (["report", "{runs}", "-o", "{runs}/no/such/file.html"], "no/such is not a folder; make it first"),
         (["merge", "{runs}", "{runs}"], "is the destination itself"),
     ],
 )
@@ -115,6 +115,34 @@ def test_a_broken_record_is_named_and_left_out(runs: Path, capsys: pytest.Captur
     assert captured.err.startswith(f"warning: left out {broken}")
     assert cli.main(["verify", str(runs)]) == 1
     assert "problem: records/voc_c4/" in capsys.readouterr().out
+
+
+def test_no_name_on_the_disk_reaches_the_terminal_raw(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], make_record: Any
+) -> None:
+    evil = tmp_path / "\x1b]0;PWNED\x07\nerror: \u202eevil"
+    runs.rename(evil)
+    save_record(make_record("\x1b[2J\ninit"), evil).write_bytes(b"{")
+    (evil / "records" / "\x1b[2J\nsuite").mkdir()
+    (evil / "records" / "\x1b[2J\nsuite" / "\x1b[2J\n\u202e.json").write_text("{")
+    (evil / "records" / "\x1b[2J\nsuite" / "\n23456789abcdef.json").write_text("{")
+    out = tmp_path / "out\x1b[2J\n"
+    for arguments, code in (
+        (["table", evil], 0),
+        (["table", evil, "--suite", "\x1b[2J\n"], 2),
+        (["table", evil, "-o", out], 0),
+        (["report", evil, "-o", out], 0),
+        (["report", evil, "-o", out / "x"], 2),
+        (["verify", evil], 1),
+        (["merge", tmp_path / "all", evil], 2),
+        (["merge", tmp_path / "all", evil / "nowhere"], 2),
+    ):
+        assert cli.main(list(map(str, arguments))) == code
+        captured = capsys.readouterr()
+        lines = (captured.out + captured.err).splitlines()
+        assert all(character.isprintable() or character == "\n" for character in captured.out + captured.err)
+        # no name has made a line of its own
+        assert sum(line.startswith("error: ") for line in lines) == (code == 2)
 
 
 def test_merge_prints_its_account(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from writer import make
 
+from results.journal import LEFT_OUT
 from results.record import RecordError
 from results.store import find_record, load_records
 from results.verify import verify
@@ -69,7 +70,9 @@ def test_a_storm_of_writers_loses_nothing(tmp_path: Path) -> None:
         nonlocal reads
         while not done.is_set():
             try:
-                load_records(tmp_path)
+                records = load_records(tmp_path)
+                # a killed writer's record may lack its entry, but nobody has changed one
+                errors.extend(r["doubt"] for r in records if r.get("doubt") in LEFT_OUT)
             except (RecordError, OSError) as error:
                 errors.append(str(error))
             reads += 1
@@ -100,10 +103,13 @@ def test_a_storm_of_writers_loses_nothing(tmp_path: Path) -> None:
             expected = make(writer, number)
             assert find_record(tmp_path, str(expected["suite"]), str(expected["id"])) == expected
     cells = {str(make(writer, number)["id"]) for writer in range(WRITERS) for number in range(RECORDS)}
-    assert {record["id"] for record in load_records(tmp_path)} == cells
+    records = load_records(tmp_path)
+    assert {record["id"] for record in records} == cells
+    assert [record["id"] for record in records if record.get("doubt")] == []
     findings = verify(tmp_path)
     assert findings.problems == []
     assert findings.records == len(cells)
-    # every acknowledged save is in the journal; a killed writer's last may be there without an
+    # every acknowledged save is in the journal; a killed writer's last two may be there without an
     # acknowledgement
-    assert WRITERS * RECORDS <= findings.journal_entries <= WRITERS * RECORDS + KILLS
+    saves = WRITERS * (RECORDS + len(range(1, RECORDS, 4)))
+    assert saves <= findings.journal_entries <= saves + 2 * KILLS

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from results.formats import _LATEX, FORMATS, LATEX_HEAD, term
+from results.escape import LATEX, markdown_text
+from results.formats import FORMATS, LATEX_HEAD, term
 from results.layout import Table, grid
 from results.paper import LAYOUTS, paper_tables
 from results.published import load_published
@@ -47,12 +48,13 @@ def test_markdown_reads_back(tables: list[Table]) -> None:
     assert len(blocks) == len(tables)
     for block, table in zip(blocks, tables, strict=True):
         title, *lines = block.splitlines()
-        assert title == table.title
+        assert title == markdown_text(table.title)
         rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("|")]
-        read = [[field.strip().replace("\\|", "|") for field in row] for row in rows]
+        read = [[re.sub(r"\\([!-/:-@[-`{-~])", r"\1", field.strip()) for field in row] for row in rows]
         assert [read[0], *read[2:]] == texts(table)
         for note in table.footnotes:
-            assert f"{note}  " in block or block.rstrip().endswith(note)
+            line = markdown_text(note)
+            assert f"{line}  " in block or block.rstrip().endswith(line)
 
 
 def test_html_reads_back(tables: list[Table]) -> None:
@@ -106,7 +108,7 @@ def test_latex_reads_back(tables: list[Table]) -> None:
 
     def unescape(field: str) -> str:
         field = re.sub(r"^\{\}|\\textcolor\{.*?\}\{(.*?)\}$", r"\1", field.strip())
-        for plain, escaped in sorted(_LATEX.items(), key=lambda item: -len(item[1])):
+        for plain, escaped in sorted(LATEX.items(), key=lambda item: -len(item[1])):
             field = field.replace(escaped, f"\0{ord(plain)}\0")
         return re.sub("\0(\\d+)\0", lambda match: chr(int(match[1])), field)
 

@@ -10,7 +10,7 @@ import pytest
 
 from results.layout import Table
 from results.paper import LAYOUTS, paper_tables
-from results.published import load_published, published_for_suite
+from results.published import load_published
 from results.record import RecordError
 from results.trials import group_trials
 
@@ -128,22 +128,3 @@ def test_lvis_rows_go_to_the_schedule_of_the_suite(make_record: Any) -> None:
 def test_an_unknown_table_gets_one_line() -> None:
     with pytest.raises(RecordError, match=r"no table 7 in the papers; there are 1, fig3.* v2\.3"):
         paper_tables(load_published(), names=["7"])
-
-
-def test_adding_a_published_row_is_adding_one_line(tmp_path: Path) -> None:
-    line = "Smith_T1,voc_c4,R50,24k,smith,bbox/AP bbox/AP50 bbox/AP75,58.1 82.3 64.9,arXiv:0000.00000\n"
-    head = "table,suite,arch,schedule,init,metric,value,source\n"
-    (tmp_path / "mine.csv").write_text(head + line)
-    (row,) = published_for_suite(load_published(tmp_path), "voc_c4")
-    assert (row.init, row.values["bbox/AP75"]) == ("smith", "64.9")
-    for bad, message in (
-        (line.replace("58.1 ", ""), "mine.csv:2: 3 metrics and 2 values"),
-        (line.replace(",arXiv:0000.00000", ","), "mine.csv:2: no source"),
-        ("a,b\n", "mine.csv:2: 2 fields, expected 8"),
-    ):
-        (tmp_path / "mine.csv").write_text(head + bad)
-        with pytest.raises(RecordError, match=message):
-            load_published(tmp_path)
-    (tmp_path / "mine.csv").write_text(line)
-    with pytest.raises(RecordError, match="mine.csv: the first line is"):
-        load_published(tmp_path)

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from results.journal import JOURNAL
 from results.record import RecordError
-from results.store import JOURNAL, find_record, load_records, save_record
+from results.store import find_record, load_records, save_record
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -113,10 +114,18 @@ def test_a_record_is_on_the_disk_when_the_save_returns(
     monkeypatch.setattr(os, "rename", renamed)
     save_record(make_record(ap=51.0), tmp_path)
     content = path.read_bytes()
-    (_, part, _), *_ = calls
+    (_, first, entries), (_, part, _), *_ = calls
+    # the entry of a record that is replaced comes first: no reader and no power cut finds it unknown
+    assert first == tmp_path / JOURNAL
+    assert hashlib.sha256(content).hexdigest().encode() in entries
     assert part.parent == path.parent
     assert part != path
-    assert calls == [("fsync", part, content), ("rename", path, content), ("fsync", path.parent, b"")]
+    assert calls[1:] == [("fsync", part, content), ("rename", path, content), ("fsync", path.parent, b"")]
+    calls.clear()
+    new = save_record(make_record(trial=1), tmp_path)
+    assert [(what, where) for what, where, _ in calls][1:] == [
+        *(("rename", new), ("fsync", new.parent), ("fsync", tmp_path / JOURNAL))
+    ], "that of a new one last: the journal never names a record that was not stored"
 
 
 def test_a_broken_file_is_named_and_can_be_stepped_over(tmp_path: Path, make_record: Any) -> None:

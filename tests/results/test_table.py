@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from results.markdown import to_markdown
 from results.record import RecordError
-from results.table import build_suite_table, suite_table, to_markdown
+from results.table import build_suite_table, suite_table
 from results.trials import group_trials
 
 
@@ -159,6 +160,7 @@ def test_distance_to_the_published_row(make_record: Any) -> None:
     assert frame.loc["msra", "to published"] == "super_IN1M: -0.5 -3.3 -0.8"
     assert frame.loc["moco_v2_IN1M_200ep", "to published"].iloc[0] == "moco_v2_IN1M_200ep: +0.1 -0.3 -1.5"
     assert frame.loc["mine", "to published"] == ""
+    assert frame.loc["mine", "source"] == "ours"
     assert frame.loc["random (a)", "to published"] == ""
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from results.journal import JOURNAL
 from results.record import RecordError
-from results.store import JOURNAL, save_record
+from results.store import save_record
 from results.verify import verify
 
 

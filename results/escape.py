@@ -1,0 +1,86 @@
+"""Text from records, files and published rows, made harmless: one function per format that it is written in.
+
+Labels, suites, metrics, file names and sources come from other people's files. `plain` shows every character
+that is not printable (control, line break, bidirectional, invisible) as Python's escape of it: `\\x1b`,
+`\\n`, `\\u202e`. All the other functions start from it, so no such character reaches any output.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import shlex
+from pathlib import Path
+
+# what spreadsheets take for the start of a formula; the wide forms are read so in East Asian versions
+FORMULA = tuple("=+-@＝＋－＠")
+LATEX = {
+    "\\": "\\textbackslash{}",
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+}
+# In Markdown: what starts code, a field, struck or mathematical text; tags, entities and links; addresses
+# that GitHub turns into links; and runs of stars and underscores, judged by their neighbours.
+_MARKDOWN = re.compile(
+    r"[\\`|~$]|<(?=[A-Za-z/!?])|&(?=[#A-Za-z])|\](?=[(\[:])|(?<=:)//|(?<=www)\.|\*+|_+", re.IGNORECASE
+)
+# a cell that we have computed or checked: "57.1 ± 0.2 (4/5) [+3.4**]"
+_NUMBER = re.compile(
+    r"-?\d+(\.\d+)?( ± \d+\.\d+)?( \(\d+(/\d+)?\))?( \[[+-]\d+\.\d+(\*\*|\*| ns)?\])?", re.ASCII
+)
+
+
+def plain(text: str) -> str:
+    """The text on one line and without anything that steers a terminal or hides: for people to read."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def html_text(text: str) -> str:
+    """The text as HTML shows it, in an element or in a quoted attribute."""
+    return html.escape(plain(text))
+
+
+def latex_text(text: str) -> str:
+    """The text as LaTeX prints it literally."""
+    return "".join(LATEX.get(character, character) for character in plain(text))
+
+
+def csv_text(text: str) -> str:
+    """The text as a spreadsheet shows it and never computes it.
+
+    What would start a formula gets an apostrophe before it, and so does what starts with an apostrophe: a
+    program that drops one leading apostrophe has the text back. Numbers do not go through here.
+    """
+    text = plain(text)
+    return f"'{text}" if text.lstrip().startswith((*FORMULA, "'")) else text
+
+
+def markdown_text(text: str) -> str:
+    """The text as GitHub prints it literally: no tags, links, pictures, mathematics or emphasis.
+
+    A number of ours with its gap stays as it is: it holds nothing that Markdown reads.
+    """
+    text = plain(text)
+    return text if _NUMBER.fullmatch(text) else _MARKDOWN.sub(_markdown, text)
+
+
+def _markdown(match: re.Match[str]) -> str:
+    found, text = match[0], match.string
+    before, after = text[: match.start()][-1:], text[match.end() :][:1]
+    if found[0] == "*" and (not before or before == " ") and (not after or after == " "):
+        return found  # a run between spaces neither opens nor closes anything
+    if found[0] == "_" and before.isalnum() and after.isalnum():
+        return found  # moco_v2
+    return "".join("\\" + character for character in found) if found != "//" else "\\//"
+
+
+def shell_path(path: Path | str) -> str:
+    """A path as it is typed into a shell, on one line."""
+    return shlex.quote(plain(str(path)))
