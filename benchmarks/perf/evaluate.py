@@ -137,7 +137,7 @@ def compare_scoring(task: str, size: dict[str, int], repeats: int) -> dict[str, 
     from transfer.evaluation.detections import detections
 
     dataset, predictions = scene(**size, task=task)
-    fastest = available()[0]
+    fastest = available(BACKENDS)[0]
     out: dict[str, Any] = {"task": task, **size, "backend": fastest}
     stats = {}
     for name in dict.fromkeys([fastest, "pycocotools"]):
