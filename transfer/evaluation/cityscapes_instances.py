@@ -36,11 +36,27 @@ def evaluate_cityscapes_instances(dataset: Dataset, predictions: Sequence[Predic
         f.image_id: overlaps(instance_map(f), by_id.get(f.image_id, Prediction(f.image_id))) for f in frames
     }
     with np.errstate(all="ignore"):
-        averages = script.computeAverages(script.evaluateMatches(matches, args), args)
+        averages = script.computeAverages(_average_precisions(script, matches, args), args)
     summary = {"AP": 100.0 * float(averages["allAp"]), "AP50": 100.0 * float(averages["allAp50%"])}
     classes = averages["classes"].items()
     per_class = {k: {name: 100.0 * float(v[key]) for name, v in classes} for k, key in _KEYS.items()}
     return Scores({"segm": summary}, {"segm": per_class})
+
+
+def _average_precisions(script: Any, matches: dict[str, Any], args: Any) -> np.ndarray:
+    """(1, classes, overlaps), asked one by one: the script fails where there are instances, none of them
+    found, and all predictions lie on ground that is not judged. Nothing found is 0.
+    """
+    table = np.zeros((1, len(args.instLabels), len(args.overlaps)))
+    one = copy.copy(args)
+    for i, name in enumerate(args.instLabels):
+        for k, overlap in enumerate(args.overlaps):
+            one.instLabels, one.overlaps = [name], [overlap]
+            try:
+                table[0, i, k] = script.evaluateMatches(matches, one)[0, 0, 0]
+            except IndexError:  # of its empty list of judged predictions
+                table[0, i, k] = 0.0
+    return table
 
 
 def check_instances(dataset: Dataset, predictions: Sequence[Prediction]) -> None:

@@ -35,30 +35,34 @@ def scene(seed: int):
     return coco_scenes.dataset(doc, TASKS, "lvis"), predictions
 
 
+def assert_classes(per_class, table) -> None:
+    for key, rows in (("AP", table), ("AP50", table[:1]), ("AP75", table[5:6])):
+        cells = [rows[:, :, k, 0] for k in range(table.shape[2])]
+        means = [100.0 * float(c[c > -1].mean()) if (c > -1).any() else np.nan for c in cells]
+        np.testing.assert_equal(list(per_class[key].values()), means)
+
+
 def percent(value) -> float:
     return np.nan if value < 0 else 100.0 * float(value)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_equals_the_lvis_package(backend, chunk):
-    pytest.importorskip(backend)
+def test_equals_the_lvis_package(chunk):
+    pytest.importorskip("hotcoco")
     size = SCENES // CHUNKS
     defined, seen = 0, set()
     for seed in range(chunk * size, (chunk + 1) * size):
         data, predictions = scene(seed)
-        scores = evaluate_lvis(data, predictions, backend)
+        scores = {name: evaluate_lvis(data, predictions, name) for name in BACKENDS}
         for task in TASKS:
             theirs = lvis_oracle.run(data, predictions, task)
             table = theirs.eval["precision"]
             found = judged(detections(data, predictions), task)
-            assert np.array_equal(BACKENDS[backend](data.ground_truth, *found, task), table), (task, seed)
             expected = {name: percent(theirs.results[name]) for name in NAMES}
-            np.testing.assert_equal(scores.summary[task], expected, err_msg=f"{task} {seed}")
-            for key, rows in (("AP", table), ("AP50", table[:1]), ("AP75", table[5:6])):
-                cells = [rows[:, :, k, 0] for k in range(table.shape[2])]
-                means = [100.0 * float(c[c > -1].mean()) if (c > -1).any() else np.nan for c in cells]
-                np.testing.assert_equal(list(scores.per_class[task][key].values()), means)
+            for name, backend in BACKENDS.items():
+                assert np.array_equal(backend(data.ground_truth, *found, task), table), (name, task, seed)
+                np.testing.assert_equal(scores[name].summary[task], expected, err_msg=f"{name} {seed}")
+                assert_classes(scores[name].per_class[task], table)
             defined += 0 < theirs.results["AP"] < 1
             seen |= {name for name, value in expected.items() if value > 0}
     assert defined > size // 2  # the scenes are neither empty nor perfect
@@ -85,7 +89,7 @@ def test_the_fastest_installed_backend_is_taken():
 def test_only_the_best_300_of_an_image_count():
     data, predictions = scene(0)
     found = detections(data, predictions)
-    assert max(len(p) for p in predictions) > 330
+    assert max(len(p) for p in predictions) >= 330
     kept, area = judged(found, "bbox")
     assert np.unique(kept.image_id, return_counts=True)[1].max() <= 300
     assert (area > 0).all()
