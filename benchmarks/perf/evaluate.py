@@ -164,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
         print(json.dumps(read_with(args.reader, args.root)))
         return 0
     if args.child:
-        print(json.dumps(full.child(*args.child, args.root, args.scale)))
+        print(json.dumps(full.child(args.child[0], args.child[1], args.root, args.scale)))
         return 0
 
     def scaled(size: dict[str, int]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes import Frame, instance_map
 from transfer.datasets.cityscapes_labels import INSTANCES, NAMES, SEMANTIC
 from transfer.errors import DataError
+from transfer.evaluation.masks import runs
 from transfer.evaluation.prediction import Prediction, check_predictions
 from transfer.evaluation.private_modules import cityscapes as load_script
 from transfer.evaluation.scores import Scores
@@ -75,14 +76,12 @@ def overlaps(ids: np.ndarray, prediction: Prediction) -> dict[str, dict[str, lis
     ids: (H, W) instance map. Each instance knows the pixels that it shares with those of its class on the
     other side; a prediction also those that it has on ground that is not judged.
     """
-    pixels = np.bincount(ids.ravel())
+    where = f"instance map of image {prediction.image_id!r}"
+    pixels = _pixels(ids, where)
     values = np.flatnonzero(pixels)
     labels = np.where(values < 1000, values, values // 1000)
     if labels.max(initial=0) >= len(NAMES):
-        raise DataError(
-            f"instance map of image {prediction.image_id!r}: id {values[labels.argmax()]}; expected a label "
-            f"0..{len(NAMES) - 1}, or 1000 * label + number"
-        )
+        raise _bad_id(where, values[labels.argmax()])
     numbers = np.zeros(len(pixels), np.uint16)
     numbers[values] = np.arange(len(values))
     columns = np.ascontiguousarray(numbers[ids].T)  # as masks are stored
@@ -116,18 +115,29 @@ def overlaps(ids: np.ndarray, prediction: Prediction) -> dict[str, dict[str, lis
     return {"groundTruth": truth, "prediction": found}
 
 
+def _pixels(ids: np.ndarray, where: str) -> np.ndarray:
+    """Pixels of each id, some rows at a time: a count of all copies the map to 64 bits."""
+    if ids.max(initial=0) >= 1000 * len(NAMES):
+        raise _bad_id(where, ids.max())
+    n = int(ids.max(initial=0)) + 1
+    return np.sum([np.bincount(rows.ravel(), minlength=n) for rows in np.array_split(ids, 16)], axis=0)
+
+
+def _bad_id(where: str, value: Any) -> DataError:
+    expected = f"a label 0..{len(NAMES) - 1}, or 1000 * label + number"
+    return DataError(f"{where}: id {value}; expected {expected}")
+
+
 def _counts(columns: np.ndarray, n: int, prediction: Prediction, i: int) -> np.ndarray:
     """(n,) pixels that mask `i` has on each value of a (W, H) map."""
-    from pycocotools import mask
-
     assert prediction.masks is not None
     rle = prediction.masks[i]
+    where = f"prediction of image {prediction.image_id!r}"
     if tuple(rle["size"]) != columns.shape[::-1]:
         size, expected = "x".join(map(str, rle["size"][::-1])), "x".join(map(str, columns.shape))
-        raise DataError(
-            f"prediction of image {prediction.image_id!r}: a mask of {size}; expected {expected}, "
-            "the size of the image"
-        )
-    x, y, w, h = mask.toBbox(rle).astype(int).tolist()
-    part = slice(x, x + w), slice(y, y + h)
-    return np.bincount(columns[part][mask.decode(rle).T[part].astype(bool)], minlength=n)
+        raise DataError(f"{where}: a mask of {size}; expected {expected}, the size of the image")
+    try:
+        pieces = [columns.ravel()[a:b] for a, b in runs(rle)]
+    except DataError as e:
+        raise DataError(f"{where}: {e}") from None
+    return np.bincount(np.concatenate([np.zeros(0, columns.dtype), *pieces]), minlength=n)

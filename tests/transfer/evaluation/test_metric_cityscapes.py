@@ -85,8 +85,14 @@ def test_bad_maps_and_masks_are_named(tmp_path):
     )
     with pytest.raises(DataError, match="a mask of 3x2; expected 80x48"):
         evaluate(dataset, [small])
+    small.masks = [{"size": [48, 80], "counts": b"ab"}]
+    with pytest.raises(DataError, match="a mask of 80x48 is no valid compressed"):
+        evaluate(dataset, [small])
     Image.new("L", (80, 48), 99).save(dataset.ground_truth[0].instance_ids)
     with pytest.raises(DataError, match="id 99; expected a label 0..33"):
+        evaluate(dataset, predictions)
+    Image.fromarray(np.full((48, 80), 34_000, np.uint16)).save(dataset.ground_truth[0].instance_ids)
+    with pytest.raises(DataError, match="id 34000; expected a label 0..33"):
         evaluate(dataset, predictions)
     dataset, predictions = city_scenes.make(tmp_path / "classes", 2, semantic=True)
     Image.new("L", (80, 48), 99).save(dataset.ground_truth[0].label_ids)
