@@ -24,7 +24,8 @@ from transfer.datasets.records import joined
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
-from transfer.evaluation import Prediction, evaluate, evaluate_per_class, write_predictions
+from transfer.evaluation import Prediction, evaluate, json_ready, write_predictions
+from transfer.gather import cpu_group, gather, share
 from transfer.loader import Metadata, Record, evaluation_batches, training_batches, training_records
 from transfer.picture import save_samples
 from transfer.placement import Account, load_backbone_into, random_account
@@ -59,6 +60,7 @@ def run(
     cfg = unflatten(job.recipe)
     engine = load_engine(job.engine)
     directory = Path(job.directory)
+    group = cpu_group(world)
     records = training_records(joined([dataset.records for dataset in training]), cfg)
     metadata = training[0].metadata
 
@@ -76,17 +78,11 @@ def run(
         clock.lap("precise_bn")
     if world.main:
         _save_model(engine, model, directory / "model_final.pth")
-    predictions = _predict(engine, model, cfg, test, world)
+    predictions = gather(_predict(engine, model, cfg, test, world), len(test.records), world, group)
     clock.lap("predict")
-    metrics = evaluate(test, predictions)
-    clock.lap("evaluate")
-    if world.main:
-        write_predictions(test, predictions, directory / "predictions")
-        with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
-            json.dump(evaluate_per_class(test, predictions), file, indent=1)
-        save_samples(test, predictions, directory / "samples.png")
+    metrics = None if predictions is None else _score(test, predictions, directory, clock)
     return {
-        "metrics": metrics,
+        "metrics": share(metrics, world, group),
         "account": asdict(account),
         "durations_s": durations,
         "images_per_s": cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / max(durations["train"], 1e-9),
@@ -140,7 +136,7 @@ def _precise_bn(
 
 
 def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, world: World) -> list[Prediction]:
-    """Predictions of the whole test set, in its order, on every rank."""
+    """Predictions of this process's share of the test set, in its order."""
     model.eval()
     records = test.records[world.rank :: world.size]
     mine: list[Prediction] = []
@@ -149,12 +145,21 @@ def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, worl
             with gates.memory_advice("prediction", "INPUT.MIN_SIZE_TEST"):
                 mine.extend(engine.predict(model, batch))
             advance("")
-    if world.size == 1:
-        return mine
-    parts: list[Any] = [None] * world.size
-    dist.all_gather_object(parts, mine)
-    by_id = {prediction.image_id: prediction for part in parts for prediction in part}
-    return [by_id[record["image_id"]] for record in test.records]
+    return mine
+
+
+def _score(
+    test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: _Clock
+) -> dict[str, dict[str, float | None]]:
+    """The metrics, null where undefined; leaves predictions/, per_class.json and samples.png."""
+    scores = evaluate(test, predictions)
+    clock.lap("evaluate")
+    write_predictions(test, predictions, directory / "predictions")
+    with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
+        file.write(json.dumps(json_ready(scores.per_class), indent=1, allow_nan=False))
+    save_samples(test, predictions, directory / "samples.png")
+    metrics: dict[str, dict[str, float | None]] = json_ready(scores.summary)
+    return metrics
 
 
 def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:

@@ -1,10 +1,12 @@
-"""How fast data is read and scored: `python -m benchmarks.perf.evaluate [--part score|read]`.
+"""How fast data is read and scored: `python benchmarks/perf/evaluate.py [--part full|score|read]`.
 
+Full: all that follows the predictions at full size (summary, classes, result files), as it was, twice over on
+    each process, and as it is; the cases are named in `evaluate_full.py`. `--scale 0.02` tries it.
 Scoring: a generated set of the size of COCO val2017 (5,000 images, 36,000 objects, 180,000 detections, 80
     classes) through pycocotools and through the backend that `transfer.evaluation` takes; all 12 statistics
     must be identical.
 Reading: a generated file of the size of instances_train2017.json through `pycocotools.COCO()` and through
-`load_dataset`, each in a process of its own, so that the peaks of memory are their own.
+    `load_dataset`, each in a process of its own, so that the peaks of memory are their own.
 """
 
 from __future__ import annotations
@@ -25,105 +27,9 @@ import numpy as np
 
 VAL = {"images": 5000, "objects": 36_000, "detections": 180_000}
 TRAIN = {"images": 118_287, "objects": 860_001}
-CATEGORIES = 80
-SIDE = 512
-
-
-def scene(images: int, objects: int, detections: int, task: str, seed: int = 0) -> tuple[Any, list[Any]]:
-    """A Dataset with ground truth and predictions: jittered copies of the truth, and inventions."""
-    from transfer.datasets import Dataset
-    from transfer.datasets.coco import CocoTruth
-    from transfer.datasets.coco_images import Images
-    from transfer.datasets.coco_table import Collector
-
-    rng = np.random.default_rng(seed)
-    joints = 17 if task == "keypoints" else 0
-    classes = 1 if joints else CATEGORIES
-    owner = np.sort(rng.integers(1, images + 1, objects))
-    box = _boxes(rng, objects)
-    category = rng.integers(1, classes + 1, objects)
-    points = rng.integers(0, SIDE, (objects, 17, 3)) if joints else None
-    collector = Collector(num_keypoints=joints)
-    collector.take([_annotation(i, owner, category, box, points) for i in range(objects)])
-    ids, sides = np.arange(1, images + 1), np.full(images, SIDE)
-    truth = CocoTruth(
-        collector.table(),
-        Images(ids, sides, sides, [f"{i}.jpg" for i in ids], {}),
-        [{"id": c, "name": f"class {c}"} for c in range(1, classes + 1)],
-    )
-    metadata = {
-        "tasks": ["bbox", task] if task != "bbox" else ["bbox"],
-        "thing_classes": [c["name"] for c in truth.categories],
-    }
-    found = rng.integers(0, objects, detections)  # the object that each detection is about
-    guess = box[found] + rng.normal(0, 6, (detections, 4)) * (rng.random((detections, 1)) < 0.7)
-    guess[:, 2:] = np.maximum(guess[:, 2:], 2)
-    predictions = _predictions(
-        rng, images, owner[found], category[found] - 1, guess, None if points is None else points[found]
-    )
-    if task == "segm":
-        for p in predictions:
-            p.masks = [_mask(b) for b in p.boxes]
-    return Dataset("generated", [], metadata, {}, truth), predictions
-
-
-def _boxes(rng: np.random.Generator, n: int) -> np.ndarray:
-    """(n, 4) xywh inside the image, sizes spread as COCO's small, medium and large."""
-    size = np.exp(rng.uniform(np.log(10), np.log(250), (n, 2)))
-    return np.round(np.concatenate([rng.random((n, 2)) * (SIDE - size), size], 1), 2)
-
-
-def _annotation(
-    i: int, owner: np.ndarray, category: np.ndarray, box: np.ndarray, points: Any
-) -> dict[str, Any]:
-    x, y, w, h = box[i].tolist()
-    out = {
-        "id": i + 1,
-        "image_id": int(owner[i]),
-        "category_id": int(category[i]),
-        "bbox": [x, y, w, h],
-        "area": w * h * 0.7,
-        "iscrowd": 0,
-        "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]],
-    }
-    if points is not None:
-        flat = points[i].copy()
-        flat[:, 2] = flat[:, 2] % 3
-        out |= {"keypoints": flat.ravel().tolist(), "num_keypoints": int((flat[:, 2] > 0).sum())}
-    return out
-
-
-def _predictions(
-    rng: np.random.Generator,
-    images: int,
-    owner: np.ndarray,
-    classes: np.ndarray,
-    boxes: np.ndarray,
-    points: Any,
-) -> list[Any]:
-    from transfer.evaluation import Prediction
-
-    order = np.argsort(owner, kind="stable")
-    edges = np.searchsorted(owner[order], np.arange(1, images + 2))
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1).astype(np.float32)
-    scores = rng.random(len(boxes)).astype(np.float32)
-    out = []
-    for image in range(images):
-        mine = order[edges[image] : edges[image + 1]]
-        p = Prediction(image + 1, corners[mine], scores[mine], classes[mine])
-        if points is not None:
-            p.keypoints = points[mine].astype(np.float32) + rng.normal(0, 5, (len(mine), 17, 3)).astype(
-                np.float32
-            )
-        out.append(p)
-    return out
-
-
-def _mask(box: np.ndarray) -> dict[str, Any]:
-    from pycocotools import mask
-
-    x0, y0, x1, y1 = (float(v) for v in np.clip(box, 0, SIDE))
-    return mask.frPyObjects([[x0, y0, x1, y0, x1, y1, x0, y1]], SIDE, SIDE)[0]
+ROOT = Path(__file__).resolve().parents[2]
+if sys.path[0] == str(Path(__file__).resolve().parent):  # run as a script; else that folder hides `results`
+    sys.path[0] = str(ROOT)
 
 
 def compare_scoring(task: str, size: dict[str, int], repeats: int) -> dict[str, Any]:
@@ -133,11 +39,12 @@ def compare_scoring(task: str, size: dict[str, int], repeats: int) -> dict[str, 
     CPU seconds count all threads and do not depend on what else the machine does; wall seconds are what one
     waits.
     """
+    from benchmarks.perf.evaluate_scenes import scene
     from transfer.evaluation.coco_backends import BACKENDS, available
     from transfer.evaluation.detections import detections
 
     dataset, predictions = scene(**size, task=task)
-    fastest = available()[0]
+    fastest = available(BACKENDS)[0]
     out: dict[str, Any] = {"task": task, **size, "backend": fastest}
     stats = {}
     for name in dict.fromkeys([fastest, "pycocotools"]):
@@ -163,6 +70,8 @@ def compare_scoring(task: str, size: dict[str, int], repeats: int) -> dict[str, 
 
 def write_train_file(root: Path, images: int, objects: int) -> Path:
     """A COCO folder under `root`: an instances_train2017.json of that size, and empty image files."""
+    from benchmarks.perf.evaluate_scenes import CATEGORIES
+
     folder = root / "coco" / "train2017"
     folder.mkdir(parents=True)
     path = root / "coco" / "annotations" / "instances_train2017.json"
@@ -229,7 +138,7 @@ def compare_reading(size: dict[str, int]) -> dict[str, Any]:
                 "--root",
                 temporary,
             ]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
             out[reader] = json.loads(done.stdout.splitlines()[-1])
     out["time_ratio"] = out["pycocotools"]["seconds"] / out["transfer"]["seconds"]
     out["memory_ratio"] = out["transfer"]["peak_gb"] / out["pycocotools"]["peak_gb"]
@@ -238,27 +147,37 @@ def compare_reading(size: dict[str, int]) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Prints one JSON object a measurement."""
+    from benchmarks.perf import evaluate_full as full
+
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.perf.evaluate", description=(__doc__ or "").split("\n")[0]
+        prog="benchmarks/perf/evaluate.py", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--part", choices=("score", "read"), help="default: both")
+    parser.add_argument("--part", choices=("full", "score", "read"), help="default: all")
+    parser.add_argument("--case", nargs="+", choices=full.CASES, default=list(full.CASES), help="of full")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full size (default 1)")
     parser.add_argument("--repeats", type=int, default=5, help="of the fast backend; pycocotools runs once")
     parser.add_argument("--reader", choices=("transfer", "pycocotools"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.reader:
         print(json.dumps(read_with(args.reader, args.root)))
         return 0
+    if args.child:
+        print(json.dumps(full.child(args.child[0], args.child[1], args.root, args.scale)))
+        return 0
 
     def scaled(size: dict[str, int]) -> dict[str, int]:
         return {k: max(1, int(v * args.scale)) for k, v in size.items()}
 
-    if args.part != "read":
+    if args.part in (None, "full"):
+        for case in args.case:
+            print(json.dumps(full.compare(case, args.scale)), flush=True)
+    if args.part in (None, "score"):
         people = {**VAL, "objects": 11_000, "detections": 40_000}
         for task, size in (("bbox", VAL), ("segm", VAL), ("keypoints", people)):
             print(json.dumps(compare_scoring(task, scaled(size), args.repeats)), flush=True)
-    if args.part != "score":
+    if args.part in (None, "read"):
         print(json.dumps(compare_reading(scaled(TRAIN))), flush=True)
     return 0
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -48,21 +47,22 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         from transfer.datasets import load_dataset
-        from transfer.evaluation import evaluate, evaluate_per_class, read_predictions
+        from transfer.evaluation import evaluate, json_ready, read_predictions
 
         root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
         if not args.predictions.exists():
             raise DataError(f"{args.predictions}: no such folder or file; expected prediction files")
         dataset = load_dataset(TEST_SETS.get(args.suite, args.suite), root)
         predictions = read_predictions(dataset, args.predictions)
-        scores: dict[str, Any] = dict(evaluate(dataset, predictions))
+        found = evaluate(dataset, predictions)
+        scores: dict[str, Any] = dict(found.summary)
         if args.per_class:
-            scores["per_class"] = evaluate_per_class(dataset, predictions)
+            scores["per_class"] = found.per_class
     except TransferError as e:
         print(f"error: {e}", file=sys.stderr)
         return 2
     if args.json:
-        print(json.dumps(_without_nan(scores), indent=1))
+        print(json.dumps(json_ready(scores), indent=1))
     else:
         print("\n".join(_lines(scores)))
     return 0
@@ -74,12 +74,6 @@ def _lines(tree: dict[str, Any], path: str = "") -> list[str]:
         name = f"{path}/{key}" if path else key
         lines += _lines(value, name) if isinstance(value, dict) else [f"{name} {value:.3f}"]
     return lines
-
-
-def _without_nan(tree: Any) -> Any:
-    if isinstance(tree, dict):
-        return {k: _without_nan(v) for k, v in tree.items()}
-    return None if isinstance(tree, float) and math.isnan(tree) else tree
 
 
 if __name__ == "__main__":

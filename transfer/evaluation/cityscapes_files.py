@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes_labels import ID_OF, INSTANCES, NAMES
 from transfer.errors import DataError
-from transfer.evaluation.masks import decode, encode
-from transfer.evaluation.prediction import Prediction, check_predictions
+from transfer.evaluation.cityscapes_instances import check_instances
+from transfer.evaluation.folder import whole_files
+from transfer.evaluation.masks import encode, runs
+from transfer.evaluation.prediction import Prediction
 
 
 def write_text_index(directory: Path, image_id: str) -> Path:
@@ -22,31 +24,38 @@ def write_text_index(directory: Path, image_id: str) -> Path:
 
 
 def write_instances(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
-    """Writes the submission files, atomically; an image without detections gets an empty text file."""
+    """Writes the submission files, none of them half-written; an image without detections gets an empty
+    text file.
+    """
+    check_instances(dataset, predictions)
+    by_id = {p.image_id: p for p in predictions}
+    with whole_files(directory) as folder:
+        for frame in dataset.ground_truth:
+            p = by_id.get(frame.image_id, Prediction(frame.image_id))
+            lines = []
+            for i in range(len(p)):
+                assert p.masks is not None
+                name = INSTANCES[int(p.classes[i])]
+                png = f"{frame.image_id}_{i}_{name}.png"
+                _write_mask(p.masks[i], folder / png)
+                lines.append(f"{png} {ID_OF[name]} {float(p.scores[i])!r}\n")
+            write_text_index(folder, frame.image_id).write_text("".join(lines), encoding="utf-8")
+
+
+def _write_mask(rle: dict[str, Any], path: Path) -> None:
+    """A PNG of one bit a pixel, which every reader takes as 0 and 255."""
     from PIL import Image
 
-    records = dataset.ground_truth
-    check_predictions(predictions, (f.image_id for f in records), len(INSTANCES))
-    directory.mkdir(parents=True, exist_ok=True)
-    by_id = {p.image_id: p for p in predictions}
-    for frame in records:
-        p = by_id.get(frame.image_id, Prediction(frame.image_id))
-        if len(p) and p.masks is None:
-            raise DataError(
-                f"prediction of image {p.image_id!r}: no masks; Cityscapes scores instances by masks"
-            )
-        lines = []
-        for i in range(len(p)):
-            assert p.masks is not None
-            name = INSTANCES[int(p.classes[i])]
-            png = f"{frame.image_id}_{i}_{name}.png"
-            mask = decode([p.masks[i]])[0]
-            with atomic_save(str(directory / png), overwrite_part=True) as f:
-                Image.fromarray(mask.astype(np.uint8) * 255).save(f, format="PNG")
-            lines.append(f"{png} {ID_OF[name]} {float(p.scores[i])!r}\n")
-        index = write_text_index(directory, frame.image_id)
-        with atomic_save(str(index), text_mode=True, overwrite_part=True) as f:
-            f.write("".join(lines))
+    height, width = rle["size"]
+    columns, pieces = np.zeros((width, height), bool), runs(rle)
+    for start, end in pieces:
+        columns.reshape(-1)[start:end] = True
+    rows = np.zeros((height, width), bool)
+    if pieces:  # only the columns of the mask: to turn the whole image takes longer than to compress it
+        some = slice(pieces[0][0] // height, pieces[-1][1] // height + 1)
+        rows[:, some] = columns[some].T
+    bits = np.packbits(rows, axis=1)
+    Image.frombytes("1", (width, height), bits.tobytes()).save(path, compress_level=1)
 
 
 def read_instances(dataset: Dataset, directory: Path) -> list[Prediction]:

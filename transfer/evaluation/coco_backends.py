@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from transfer.datasets.coco_table import ROW
 from transfer.evaluation.detections import Detections
 from transfer.evaluation.masks import areas
 
-Scores = tuple[np.ndarray, np.ndarray]
+Statistics = tuple[np.ndarray, np.ndarray]
 PARTS = {"bbox": ("bbox",), "segm": ("segmentation",), "keypoints": ("bbox", "keypoints")}
 
 
@@ -37,19 +37,19 @@ def truth_document(truth: CocoTruth, task: str) -> dict[str, Any]:
         columns["keypoints"] = table.keypoints.tolist()
         columns["num_keypoints"] = table.num_keypoints.tolist()
     return {
-        "images": _images(truth),
+        "images": image_entries(truth),
         "categories": truth.categories,
         "annotations": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
     }
 
 
-def _images(truth: CocoTruth) -> list[dict[str, Any]]:
+def image_entries(truth: CocoTruth) -> list[dict[str, Any]]:
     i = truth.images
     columns = (i.ids.tolist(), i.width.tolist(), i.height.tolist(), i.names)
     return [{"id": a, "width": w, "height": h, "file_name": n} for a, w, h, n in zip(*columns, strict=True)]
 
 
-def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Scores:
+def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Statistics:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -70,7 +70,7 @@ def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Scores:
     return np.asarray(run.stats, float), np.asarray(run.eval["precision"], float)
 
 
-def hotcoco(truth: CocoTruth, found: Detections, task: str) -> Scores:
+def hotcoco(truth: CocoTruth, found: Detections, task: str) -> Statistics:
     import hotcoco
 
     if task == "keypoints":
@@ -80,7 +80,7 @@ def hotcoco(truth: CocoTruth, found: Detections, task: str) -> Scores:
         rows, table = truth.table.rows, truth.table
         shapes = [table.segmentation(n) for n in range(len(table))] if task == "segm" else None
         gt = hotcoco.COCO.from_arrays(
-            _images(truth), truth.categories, rows["image_id"], rows["category_id"], rows["bbox"],
+            image_entries(truth), truth.categories, rows["image_id"], rows["category_id"], rows["bbox"],
             ids=rows["id"], area=rows["area"], iscrowd=rows["iscrowd"], segmentation=shapes,
         )  # fmt: skip
         columns = np.column_stack([found.image_id, found.boxes, found.score, found.category_id])
@@ -97,12 +97,12 @@ def hotcoco(truth: CocoTruth, found: Detections, task: str) -> Scores:
     return np.asarray(run.stats, float), np.asarray(table, float)
 
 
-BACKENDS: dict[str, Callable[[CocoTruth, Detections, str], Scores]] = {
+BACKENDS: dict[str, Callable[[CocoTruth, Detections, str], Statistics]] = {
     "hotcoco": hotcoco,
     "pycocotools": pycocotools,
 }
 
 
-def available() -> list[str]:
-    """Installed backends, the fastest first."""
-    return [name for name in BACKENDS if importlib.util.find_spec(name)]
+def available(backends: Iterable[str]) -> list[str]:
+    """Those that are installed, in their order: the fastest first."""
+    return [name for name in backends if importlib.util.find_spec(name)]

@@ -5,7 +5,7 @@ keypoints}.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from transfer.evaluation.detections import detections
 from transfer.evaluation.masks import as_text
 from transfer.evaluation.prediction import Prediction
 
+SLICE = 10_000  # entries that exist as dicts at a time
 FILES = {
     "coco": "coco_instances_results.json",
     "lvis": "lvis_instances_results.json",
@@ -28,15 +29,31 @@ FILES = {
 def write_coco(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes the result file that the benchmark's server takes, atomically; numbers in full."""
     found = detections(dataset, predictions)
-    if found.masks is not None:
-        found.masks = [as_text(m) for m in found.masks]
     parts = ["bbox"]
     parts += ["segmentation"] if found.masks is not None else []
     parts += ["keypoints"] if found.keypoints is not None else []
+
+    def entries() -> Iterator[dict[str, Any]]:
+        for start in range(0, len(found), SLICE):
+            for entry in found.take(slice(start, start + SLICE)).results(*parts):
+                if "segmentation" in entry:
+                    entry["segmentation"] = as_text(entry["segmentation"])
+                yield entry
+
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / FILES[dataset.metadata["evaluator"]]
-    with atomic_save(str(path), text_mode=True, overwrite_part=True) as f:
-        json.dump(found.results(*parts), f)
+    write_list(directory / FILES[dataset.metadata["evaluator"]], entries())
+
+
+def write_list(path: Path, entries: Iterable[dict[str, Any]]) -> None:
+    """Writes a JSON list, atomically, an entry at a time: 1.5 million at once take gigabytes as dicts."""
+    import orjson
+
+    with atomic_save(str(path), overwrite_part=True) as f:
+        between = b"["
+        for entry in entries:
+            f.write(between + orjson.dumps(entry))
+            between = b",\n"
+        f.write(b"[]" if between == b"[" else b"]")
 
 
 def read_coco_results(dataset: Dataset, directory: Path) -> list[Prediction]:

@@ -20,34 +20,28 @@ from pycocotools.cocoeval import COCOeval
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco import CocoTruth
-from transfer.evaluation.coco import evaluate_coco, evaluate_coco_per_class, percent
+from transfer.evaluation.coco import evaluate_coco
 from transfer.evaluation.coco_backends import truth_document
 from transfer.evaluation.densepose_similarity import similarities
 from transfer.evaluation.detections import detections, tasks_of
 from transfer.evaluation.geodesics import load_surface
 from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.scores import Scores, percent
 
 NAMES = ("AP", "AP50", "AP75", "APm", "APl")
 _NEAR = 0.8  # a detection on an unlabelled person, by its box
 
 
-def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
+def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
     """{"bbox": ..., "densepose_gps": {AP, AP50, AP75, APm, APl}, "densepose_gpsm": ..., "densepose_segm":
-    ...}.
+    ...}; by class the boxes' table, as there is one class, person.
     """
-    out = evaluate_coco(_boxes_only(dataset), predictions)
-    if "densepose" not in tasks_of(dataset, predictions):
-        return out
-    for name, stats in _runs(dataset, predictions).items():
-        out[f"densepose_{name}"] = {key: percent(v) for key, v in zip(NAMES, stats, strict=False)}
-    return out
-
-
-def evaluate_densepose_per_class(
-    dataset: Dataset, predictions: Sequence[Prediction]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """There is one class, person: the boxes' table."""
-    return evaluate_coco_per_class(_boxes_only(dataset), predictions)
+    scores = evaluate_coco(_boxes_only(dataset), predictions)
+    if "densepose" in tasks_of(dataset, predictions):
+        for name, stats in _runs(dataset, predictions).items():
+            named = zip(NAMES, stats, strict=False)
+            scores.summary[f"densepose_{name}"] = {key: percent(v) for key, v in named}
+    return scores
 
 
 def _boxes_only(dataset: Dataset) -> Dataset:

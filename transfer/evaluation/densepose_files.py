@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
 from transfer.errors import DataError
+from transfer.evaluation.coco_files import write_list
 from transfer.evaluation.detections import detections
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.surface import PackedSurface
@@ -31,8 +31,7 @@ def write_densepose(dataset: Dataset, predictions: Sequence[Prediction], directo
     for result, surface in zip(results, surfaces, strict=True):
         result["densepose"] = _encode(surface)
     directory.mkdir(parents=True, exist_ok=True)
-    with atomic_save(str(directory / FILE), text_mode=True, overwrite_part=True) as f:
-        json.dump(results, f)
+    write_list(directory / FILE, results)
 
 
 def read_densepose(dataset: Dataset, directory: Path) -> list[Prediction]:

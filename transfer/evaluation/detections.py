@@ -31,6 +31,20 @@ class Detections:
     def __len__(self) -> int:
         return len(self.score)
 
+    def take(self, rows: Any) -> Detections:
+        """Those of a slice, or of an array of row numbers, in that order."""
+        masks = self.masks
+        if masks is not None:
+            masks = masks[rows] if isinstance(rows, slice) else [masks[i] for i in rows]
+        return Detections(
+            self.image_id[rows],
+            self.category_id[rows],
+            self.boxes[rows],
+            self.score[rows],
+            masks,
+            None if self.keypoints is None else self.keypoints[rows],
+        )
+
     def results(self, *parts: str) -> list[dict[str, Any]]:
         """COCO result dicts with image_id, category_id, score and the named parts (bbox, segmentation,
         keypoints).

@@ -4,92 +4,63 @@ where known.
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.coco import CocoTruth
-from transfer.evaluation.coco import percent
+from transfer.evaluation.coco_backends import available
 from transfer.evaluation.detections import Detections, detections, tasks_of
+from transfer.evaluation.lvis_backends import BACKENDS
+from transfer.evaluation.masks import areas
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.private_modules import lvis as load_lvis
+from transfer.evaluation.scores import Scores, classes_of, mean_percent
 
 NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf")
 MAX_DETECTIONS = 300
-_PARTS = {"bbox": "bbox", "segm": "segmentation"}
 
 
-def evaluate_lvis(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """{"bbox": {...}, "segm": {...}} in percent; NaN for a group of classes without ground truth."""
-    return {
-        task: {name: percent(run.results[name]) for name in NAMES}
-        for task, run in _runs(dataset, predictions).items()
-    }
-
-
-def evaluate_lvis_per_class(
-    dataset: Dataset, predictions: Sequence[Prediction]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """{task: {"AP": {class: percent}, "AP50": ..., "AP75": ...}}."""
-    names = dataset.metadata["thing_classes"]
-    out: dict[str, dict[str, dict[str, float]]] = {}
-    for task, run in _runs(dataset, predictions).items():
-        table = run.eval["precision"][:, :, :, 0]
-        rows = {"AP": table, "AP50": table[:1], "AP75": table[5:6]}
-        out[task] = {
-            key: {name: _mean(values[:, :, k]) for k, name in enumerate(names)}
-            for key, values in rows.items()
-        }
-    return out
-
-
-def _mean(precision: np.ndarray) -> float:
-    defined = precision[precision > -1]
-    return 100.0 * float(defined.mean()) if defined.size else math.nan
-
-
-def _runs(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, Any]:
+def evaluate_lvis(dataset: Dataset, predictions: Sequence[Prediction], backend: str | None = None) -> Scores:
+    """For "bbox" and "segm" COCO's six and "APr", "APc", "APf"; by class "AP", "AP50", "AP75"."""
+    run = BACKENDS[backend or available(BACKENDS)[0]]
     found = detections(dataset, predictions)
-    return {task: _run(dataset.ground_truth, found, task) for task in tasks_of(dataset, predictions)}
+    truth = dataset.ground_truth
+    frequencies = np.array([c["frequency"] for c in truth.categories])
+    scores = Scores({}, {})
+    for task in tasks_of(dataset, predictions):
+        precision = run(truth, *judged(found, task), task)
+        scores.summary[task] = summary(precision, frequencies)
+        names = dataset.metadata["thing_classes"]
+        scores.per_class[task] = classes_of(precision[:, :, :, 0], names)
+    return scores
 
 
-def _run(truth: CocoTruth, found: Detections, task: str) -> Any:
-    data, results, evaluation = load_lvis()
-    gt = _filled(data, _document(truth, task == "segm"))
-    if len(found):
-        dt = results(gt, found.results(_PARTS[task]), max_dets=MAX_DETECTIONS)
-    else:  # the library cannot take an empty list
-        dt = _filled(results, {**gt.dataset, "annotations": []})
-    run = evaluation(gt, dt, task)
-    run.run()
-    return run
+def judged(found: Detections, task: str) -> tuple[Detections, np.ndarray]:
+    """What the metric looks at, and the area of each: the 300 best of each image, none of them empty.
+
+    As lvis's LVISResults, which puts the detections of an image in the order of their scores only where it
+    has to drop some; that decides between equal scores.
+    """
+    _, first, count = np.unique(found.image_id, return_index=True, return_counts=True)
+    kept = []
+    for start, n in sorted(zip(first.tolist(), count.tolist(), strict=True)):  # images lie one after another
+        rows = np.arange(start, start + n)
+        if n > MAX_DETECTIONS:
+            rows = rows[np.argsort(-found.score[rows], kind="stable")[:MAX_DETECTIONS]]
+        kept.append(rows)
+    best = found.take(np.concatenate([np.zeros(0, np.int64), *kept]))
+    area = areas(best.masks or []).astype(float) if task == "segm" else best.boxes[:, 2] * best.boxes[:, 3]
+    some = np.flatnonzero(area > 0)
+    return best.take(some), area[some]
 
 
-def _filled(cls: Any, document: dict[str, Any]) -> Any:
-    made = cls.__new__(cls)
-    made.logger = logging.getLogger(__name__)
-    made.dataset = document
-    made._create_index()
-    return made
+def summary(precision: np.ndarray, frequencies: np.ndarray) -> dict[str, float]:
+    """The nine numbers of a (T, R, K, A) table, as LVISEval.summarize takes them to the last bit.
 
-
-def _document(truth: CocoTruth, with_masks: bool) -> dict[str, Any]:
-    table, images = truth.table, truth.images
-    columns: dict[str, Sequence[Any]] = {
-        name: table.rows[name].tolist() for name in ("id", "image_id", "category_id", "bbox", "area")
-    }
-    # The library makes masks of boxes where it finds none, so the key must be there.
-    columns["segmentation"] = [table.segmentation(n) if with_masks else [] for n in range(len(table))]
-    entries = zip(images.ids.tolist(), images.width.tolist(), images.height.tolist(), strict=True)
-    return {
-        "images": [
-            {"id": i, "width": w, "height": h, **{key: values[k] for key, values in images.extra.items()}}
-            for k, (i, w, h) in enumerate(entries)
-        ],
-        "categories": truth.categories,
-        "annotations": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
-    }
+    frequencies: (K,) of "r", "c", "f".
+    """
+    everything = precision[:, :, :, 0]
+    tables = [everything, everything[:1], everything[5:6]]
+    tables += [precision[:, :, :, size] for size in (1, 2, 3)]
+    tables += [everything[:, :, frequencies == group] for group in "rcf"]
+    return {name: mean_percent(table) for name, table in zip(NAMES, tables, strict=True)}

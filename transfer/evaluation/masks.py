@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
+
+from transfer.datasets.rle import run_lengths
+from transfer.errors import DataError
 
 
 def encode(masks: np.ndarray) -> list[dict[str, Any]]:
@@ -19,6 +23,19 @@ def decode(rles: list[dict[str, Any]]) -> np.ndarray:
     from pycocotools import mask
 
     return np.array([mask.decode(r) for r in rles], bool)
+
+
+def runs(rle: dict[str, Any]) -> list[tuple[int, int]]:
+    """(start, end) of each run of a mask's pixels, which count down the columns. DataError for broken text.
+
+    A mask covers a few columns of its image, which `decode` fills as a whole.
+    """
+    height, width = rle["size"]
+    lengths = run_lengths(rle["counts"], height * width)
+    if lengths is None:
+        raise DataError(f"a mask of {width}x{height} is no valid compressed run-length text")
+    edges = list(accumulate(lengths))
+    return list(zip(edges[0::2], edges[1::2], strict=False))  # the last run may be background
 
 
 def areas(rles: list[dict[str, Any]]) -> np.ndarray:

@@ -16,21 +16,15 @@ from transfer.datasets.base import Dataset
 from transfer.datasets.semantic import IGNORE, read_class_map
 from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.scores import Scores
 
 
-def evaluate_sem_seg(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """{"sem_seg": {"mIoU", "fwIoU", "mACC", "pACC"}} in percent."""
+def evaluate_sem_seg(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+    """{"sem_seg": {"mIoU", "fwIoU", "mACC", "pACC"}}, by class {"IoU", "ACC"}."""
     names = dataset.metadata["stuff_classes"]
-    return {"sem_seg": scores_of(confusion(dataset, predictions, len(names)))[0]}
-
-
-def evaluate_sem_seg_per_class(
-    dataset: Dataset, predictions: Sequence[Prediction]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """{"sem_seg": {"IoU": {class: percent}, "ACC": {...}}}."""
-    names = dataset.metadata["stuff_classes"]
-    _, per_class = scores_of(confusion(dataset, predictions, len(names)))
-    return {"sem_seg": {key: dict(zip(names, map(float, v), strict=True)) for key, v in per_class.items()}}
+    means, by_class = scores_of(confusion(dataset, predictions, len(names)))
+    per_class = {key: dict(zip(names, map(float, v), strict=True)) for key, v in by_class.items()}
+    return Scores({"sem_seg": means}, {"sem_seg": per_class})
 
 
 def confusion(dataset: Dataset, predictions: Sequence[Prediction], num_classes: int) -> np.ndarray:

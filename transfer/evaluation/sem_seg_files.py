@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes_labels import LABEL_ID_OF
 from transfer.datasets.semantic import IGNORE, read_class_map, voc_palette
 from transfer.errors import DataError
+from transfer.evaluation.folder import whole_files
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.sem_seg import by_image, class_map
 
@@ -23,21 +23,23 @@ def _path(dataset: Dataset, directory: Path, image_id: str) -> Path:
 
 
 def write_sem_seg(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
-    """Writes one PNG an image, atomically: class indices with VOC's palette, or Cityscapes label ids."""
+    """Writes one PNG an image, none of them half-written: class indices with VOC's palette, or Cityscapes
+    label ids.
+    """
     from PIL import Image
 
     voc = dataset.metadata["evaluator"] == "voc_sem_seg"
     by_id = by_image(dataset, predictions)
     num_classes = len(dataset.metadata["stuff_classes"])
-    for record in dataset.records:
-        classes = class_map(by_id[record["image_id"]], (record["height"], record["width"]), num_classes)
-        image = Image.fromarray(classes.astype(np.uint8) if voc else LABEL_ID_OF[classes])
-        if voc:
-            image.putpalette(voc_palette())
-        path = _path(dataset, directory, record["image_id"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_save(str(path), overwrite_part=True) as f:
-            image.save(f, format="PNG")
+    with whole_files(directory) as folder:
+        for record in dataset.records:
+            classes = class_map(by_id[record["image_id"]], (record["height"], record["width"]), num_classes)
+            image = Image.fromarray(classes.astype(np.uint8) if voc else LABEL_ID_OF[classes])
+            if voc:
+                image.putpalette(voc_palette())
+            path = _path(dataset, folder, record["image_id"])
+            path.parent.mkdir(exist_ok=True)
+            image.save(path)
 
 
 def read_sem_seg_files(dataset: Dataset, directory: Path) -> list[Prediction]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from transfer.datasets.base import Dataset
 from transfer.evaluation.prediction import Prediction, check_predictions
+from transfer.evaluation.scores import Scores
 
 THRESHOLDS = [t / 100.0 for t in range(50, 100, 5)]
 # Summed steps, as the devkit's port has them: 0.30000000000000004 and not 0.3, which moves recalls of
@@ -40,24 +41,22 @@ class _Matches:
     positives: int  # ground-truth boxes that are not difficult
 
 
-def evaluate_voc(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, dict[str, float]]:
-    """{"bbox": {"AP", "AP50", "AP75"}} in percent; AP is the mean over IoU 0.50:0.05:0.95."""
+def evaluate_voc(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+    """{"bbox": {"AP", "AP50", "AP75"}}, and the same by class; AP is the mean over IoU 0.50:0.05:0.95."""
     table = average_precisions(dataset, predictions)  # (classes, thresholds)
-    defined = table[~np.isnan(table).any(axis=1)]
-    if not len(defined):
-        return {"bbox": {"AP": math.nan, "AP50": math.nan, "AP75": math.nan}}
-    means = [math.fsum(column) / len(column) for column in defined.T]
-    return {"bbox": {"AP": math.fsum(means) / len(means), "AP50": means[0], "AP75": means[5]}}
-
-
-def evaluate_voc_per_class(
-    dataset: Dataset, predictions: Sequence[Prediction]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """{"bbox": {"AP": {class: percent}, "AP50": ..., "AP75": ...}}; NaN for a class without ground truth."""
-    table = average_precisions(dataset, predictions)
     names = dataset.metadata["thing_classes"]
     rows = {"AP": table.mean(axis=1), "AP50": table[:, 0], "AP75": table[:, 5]}
-    return {"bbox": {key: dict(zip(names, map(float, row), strict=True)) for key, row in rows.items()}}
+    per_class = {key: dict(zip(names, map(float, row), strict=True)) for key, row in rows.items()}
+    return Scores({"bbox": _means(table)}, {"bbox": per_class})
+
+
+def _means(table: np.ndarray) -> dict[str, float]:
+    """Over the classes that have ground truth."""
+    defined = table[~np.isnan(table).any(axis=1)]
+    if not len(defined):
+        return {"AP": math.nan, "AP50": math.nan, "AP75": math.nan}
+    means = [math.fsum(column) / len(column) for column in defined.T]
+    return {"AP": math.fsum(means) / len(means), "AP50": means[0], "AP75": means[5]}
 
 
 def average_precisions(dataset: Dataset, predictions: Sequence[Prediction]) -> np.ndarray:

@@ -99,9 +99,9 @@ def dataset(doc: dict[str, Any], tasks: tuple[str, ...], evaluator: str = "coco"
 
 
 def predictions(
-    rng: np.random.RandomState, doc: dict[str, Any], tasks: tuple[str, ...], many: bool = False
+    rng: np.random.RandomState, doc: dict[str, Any], tasks: tuple[str, ...], many: int = 0
 ) -> list[Prediction]:
-    """Jittered, doubled, dropped and invented detections; scores with ties."""
+    """Jittered, doubled, dropped and invented (0 to 3, or `many`) detections an image; scores with ties."""
     index = {c["id"]: i for i, c in enumerate(doc["categories"])}
     out = []
     for entry in doc["images"]:
@@ -117,7 +117,7 @@ def predictions(
                     p = np.array(a["keypoints"], float).reshape(-1, 3)
                     p[:, :2] += 0.5 + rng.randn(len(p), 2) * rng.choice([0, 2, 10])
                     points.append(p)
-        for _ in range(130 if many else rng.randint(0, 4)):
+        for _ in range(many or rng.randint(0, 4)):
             x, y = rng.uniform(0, SIDE - 40, 2)
             boxes.append([x, y, x + rng.uniform(4, 40), y + rng.uniform(4, 40)])
             classes.append(rng.randint(len(index)))

@@ -30,7 +30,7 @@ def test_scores_as_evaluate_does(root, tmp_path, capsys, suite):
     data = ["--data-root", str(root / task)]
     assert main([suite, str(tmp_path), "--json", *data]) == 0
     printed = json.loads(capsys.readouterr().out)
-    for name, values in evaluate(dataset, predictions).items():
+    for name, values in evaluate(dataset, predictions).summary.items():
         for key, value in values.items():
             assert printed[name][key] == (pytest.approx(value, abs=1e-9) if value == value else None)
 

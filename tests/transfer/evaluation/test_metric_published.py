@@ -52,4 +52,4 @@ def test_official_fake_results(tmp_path, task, backend):
     found = detections(dataset, predictions)
     stats, _ = BACKENDS[backend](dataset.ground_truth, found, task)
     assert [f"{v:.3f}" for v in stats] == [f"{v:.3f}" for v in printed]
-    assert evaluate_coco(dataset, predictions, backend)[task]["AP"] == pytest.approx(100 * stats[0])
+    assert evaluate_coco(dataset, predictions, backend).summary[task]["AP"] == pytest.approx(100 * stats[0])

@@ -14,7 +14,7 @@ import pytest
 import synthetic_scenes as scenes
 
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, evaluate, evaluate_per_class, read_predictions, write_predictions
+from transfer.evaluation import Prediction, evaluate, read_predictions, write_predictions
 from transfer.evaluation.coco import evaluate_coco
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tasks.json").read_text())
@@ -29,6 +29,7 @@ def root(tmp_path_factory):
 
 
 def flat(scores):
+    scores = getattr(scores, "summary", scores)
     return {(task, name): value for task, values in scores.items() for name, value in values.items()}
 
 
@@ -55,7 +56,7 @@ def test_spoilt_predictions_score_as_detectron2_said(tmp_path, case):
     dataset = scenes.load(task, tmp_path, int(seed))
     if scenes.fingerprint(dataset) != GOLDEN[case]["scene"]:
         pytest.skip("this version of Pillow or numpy draws another scene than the stored one")
-    got = evaluate(dataset, scenes.spoil(dataset, scenes.truth(dataset), int(seed)))
+    got = evaluate(dataset, scenes.spoil(dataset, scenes.truth(dataset), int(seed))).summary
     if task == "densepose":
         del got["bbox"]
     same(got, GOLDEN[case]["scores"], 1e-9)
@@ -70,7 +71,7 @@ def test_spoilt_predictions_score_as_detectron2_says(tmp_path, task):
     dataset = scenes.load(task, tmp_path / "data", 11)
     predictions = scenes.spoil(dataset, scenes.truth(dataset), 11)
     expected = ORACLES[task](dataset, predictions, tmp_path)
-    got = evaluate(dataset, predictions)
+    got = evaluate(dataset, predictions).summary
     if task == "densepose":
         del got["bbox"]
     same(got, expected, 1e-9)
@@ -136,7 +137,7 @@ def test_scoring_writes_nothing_and_repeats(root, tmp_path, monkeypatch, task):
 def test_per_class_names_every_class(root, task):
     dataset = scenes.load(task, root)
     key = "stuff_classes" if task in SEMANTIC else "thing_classes"
-    for values in evaluate_per_class(dataset, scenes.truth(dataset)).values():
+    for values in evaluate(dataset, scenes.truth(dataset)).per_class.values():
         for by_class in values.values():
             assert list(by_class) == dataset.metadata[key]
             assert any(v == pytest.approx(100.0) for v in by_class.values())
@@ -159,7 +160,9 @@ def test_mean_iou_against_a_slow_count(root):
                 guess[g] += 1
                 hit[t] += t == g
     ious = [100 * h / (t + g - h) for h, t, g in zip(hit, truth, guess, strict=True) if t]
-    assert evaluate(dataset, predictions)["sem_seg"]["mIoU"] == pytest.approx(sum(ious) / len(ious), abs=1e-9)
+    assert evaluate(dataset, predictions).summary["sem_seg"]["mIoU"] == pytest.approx(
+        sum(ious) / len(ious), abs=1e-9
+    )
 
 
 def test_numpy_and_the_libraries_of_others_stay_as_they_are(root):
@@ -198,7 +201,7 @@ def test_boxes_alone_are_scored_as_boxes_alone(root):
     predictions = scenes.truth(dataset)
     for p in predictions:
         p.masks = None
-    assert list(evaluate(dataset, predictions)) == ["bbox"]
+    assert list(evaluate(dataset, predictions).summary) == ["bbox"]
 
 
 def test_real_coco_sample_is_perfect_against_itself(shared_data, tmp_path):

@@ -12,7 +12,7 @@ from voc_scenes import make_scene
 
 from transfer.datasets import load_dataset
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, evaluate, evaluate_per_class, read_predictions, write_predictions
+from transfer.evaluation import Prediction, evaluate, read_predictions, write_predictions
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "voc.json").read_text())
 
@@ -33,7 +33,9 @@ def truth_as_predictions(dataset):
 @pytest.mark.parametrize("seed", range(10, 16))
 def test_equals_slow_oracle_exactly(tmp_path, seed, year):
     dataset, predictions = make_scene(tmp_path, seed, year, images=15, classes=6)
-    assert evaluate(dataset, predictions)["bbox"] == voc_oracle.evaluate(dataset, predictions, year == 2007)
+    assert evaluate(dataset, predictions).summary["bbox"] == voc_oracle.evaluate(
+        dataset, predictions, year == 2007
+    )
 
 
 def test_equals_slow_oracle_with_tied_scores_and_unrounded_boxes(tmp_path):
@@ -42,13 +44,13 @@ def test_equals_slow_oracle_with_tied_scores_and_unrounded_boxes(tmp_path):
     for p in predictions:
         p.scores = rng.choice(np.array([0.1, 0.5, 0.9], np.float32), len(p.scores))
         p.boxes = p.boxes + rng.uniform(-0.4, 0.4, p.boxes.shape).astype(np.float32)
-    assert evaluate(dataset, predictions)["bbox"] == voc_oracle.evaluate(dataset, predictions, False)
+    assert evaluate(dataset, predictions).summary["bbox"] == voc_oracle.evaluate(dataset, predictions, False)
 
 
 @pytest.mark.parametrize("case", sorted(GOLDEN))
 def test_equals_stored_detectron2_numbers(tmp_path, case):
     year, seed = map(int, case.split("-"))
-    got = evaluate(*make_scene(tmp_path, seed, year))["bbox"]
+    got = evaluate(*make_scene(tmp_path, seed, year)).summary["bbox"]
     assert got == pytest.approx(GOLDEN[case], abs=1e-9)
 
 
@@ -61,20 +63,20 @@ def test_equals_detectron2_live(tmp_path, seed, year):
 
     dataset, predictions = make_scene(tmp_path, seed, year)
     expected = voc_evaluate(dataset, predictions)
-    assert evaluate(dataset, predictions)["bbox"] == pytest.approx(expected, abs=1e-9)
+    assert evaluate(dataset, predictions).summary["bbox"] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("year", [2007, 2012])
 def test_truth_as_predictions_is_perfect(tmp_path, year):
     dataset, _ = make_scene(tmp_path, 1, year)
-    assert set(evaluate(dataset, truth_as_predictions(dataset))["bbox"].values()) == {100.0}
+    assert set(evaluate(dataset, truth_as_predictions(dataset)).summary["bbox"].values()) == {100.0}
 
 
 def test_no_predictions_is_zero_and_absent_classes_are_nan(tmp_path):
     write_voc(tmp_path, {"a": (100, 100, [("dog", 10, 10, 50, 50, 0), ("cat", 1, 1, 9, 9, 1)])})
     dataset = load_dataset("voc_2007_test", tmp_path)
-    assert evaluate(dataset, [])["bbox"] == {"AP": 0.0, "AP50": 0.0, "AP75": 0.0}
-    per_class = evaluate_per_class(dataset, truth_as_predictions(dataset))["bbox"]["AP50"]
+    assert evaluate(dataset, []).summary["bbox"] == {"AP": 0.0, "AP50": 0.0, "AP75": 0.0}
+    per_class = evaluate(dataset, truth_as_predictions(dataset)).per_class["bbox"]["AP50"]
     assert per_class["dog"] == 100.0
     assert math.isnan(per_class["cat"])  # only a difficult one: nothing to find
     assert math.isnan(per_class["bus"])
@@ -82,7 +84,9 @@ def test_no_predictions_is_zero_and_absent_classes_are_nan(tmp_path):
 
 def test_nothing_to_find_at_all_is_nan(tmp_path):
     write_voc(tmp_path, {"a": (100, 100, [])})
-    assert all(math.isnan(v) for v in evaluate(load_dataset("voc_2007_test", tmp_path), [])["bbox"].values())
+    assert all(
+        math.isnan(v) for v in evaluate(load_dataset("voc_2007_test", tmp_path), []).summary["bbox"].values()
+    )
 
 
 def test_hand_made_cases(tmp_path):
@@ -94,7 +98,9 @@ def test_hand_made_cases(tmp_path):
     def ap50(*rows):
         boxes = np.array([r[:4] for r in rows], np.float32)
         scores = np.array([r[4] for r in rows], np.float32)
-        return evaluate(dataset, [Prediction("a", boxes, scores, np.full(len(rows), 11))])["bbox"]["AP50"]
+        return evaluate(dataset, [Prediction("a", boxes, scores, np.full(len(rows), 11))]).summary["bbox"][
+            "AP50"
+        ]
 
     assert ap50([*truth, 0.5]) == 100.0
     assert ap50([*truth, 0.5], [*truth, 0.4]) == 100.0  # a double after the hit costs no area
@@ -114,7 +120,7 @@ def test_written_files_read_back_to_the_same_number(tmp_path):
     first = (out / "comp4_det_test_person.txt").read_text().splitlines()[0].split()
     assert len(first) == 6
     again = read_predictions(dataset, out)
-    assert evaluate(dataset, again) == evaluate(dataset, predictions)
+    assert evaluate(dataset, again).summary == evaluate(dataset, predictions).summary
     assert sum(map(len, again)) == sum(map(len, predictions))
 
 
@@ -169,4 +175,4 @@ def test_missing_detection_files_are_named(tmp_path):
 
 def test_real_sample_scores_perfectly_against_itself(shared_data):
     dataset = load_dataset("voc_2012_val", shared_data / "voc2012_det100")
-    assert evaluate(dataset, truth_as_predictions(dataset))["bbox"]["AP"] == 100.0
+    assert evaluate(dataset, truth_as_predictions(dataset)).summary["bbox"]["AP"] == 100.0
