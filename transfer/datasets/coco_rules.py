@@ -15,7 +15,7 @@ import numpy as np
 
 from transfer.datasets.coco_images import Images
 from transfer.datasets.coco_table import Table
-from transfer.datasets.findings import EXAMPLES_PER_RULE, Findings
+from transfer.datasets.findings import Findings
 from transfer.datasets.rle import run_lengths
 
 STRAY = 1e-3
@@ -45,12 +45,12 @@ class _Judge:
             return
         odd = bends > 0 and (self.sloppy or len(hits) <= bends * len(self.table))
         report = self.findings.oddity if odd else self.findings.error
-        for n in hits[:EXAMPLES_PER_RULE].tolist():
+        for n in hits[: self.findings.keep].tolist():
             row = self.table.rows[n]
             record = f"annotation id {row['id']} (image {row['image_id']})"
             report(rule, self.file, record, field, value(n), says)
         counts = self.findings.odd if odd else self.findings.errors
-        counts[rule] += max(0, len(hits) - EXAMPLES_PER_RULE)
+        counts[rule] += max(0, len(hits) - self.findings.keep)
 
 
 def check_table(
