@@ -67,7 +67,7 @@ class Findings:
         more = sum(self.errors.values()) - 1
         rules = ", ".join(f"{rule} {count}" for rule, count in self.errors.most_common())
         all_rules = f"; in all: {rules}" if len(self.errors) > 1 else ""
-        others = f" (and {more} more{all_rules})" if more else ""
+        others = f" (and {more} more){all_rules}" if more else ""
         raise DataError(f"{where}: {first.line()}{others}; mend it, or list everything with: {command}")
 
 
@@ -75,7 +75,10 @@ def shorten(value: Any, limit: int = 60) -> str:
     """One printable line for any value; a name that is no text or holds a line break must not break the
     message.
     """
-    text = value if isinstance(value, str) else ("" if value is None else repr(value))
+    try:
+        text = value if isinstance(value, str) else ("" if value is None else repr(value))
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -108,12 +108,11 @@ def read_own(own: OwnDataset, findings: Findings) -> Dataset:
         dataset = read_files(own.name, own.json, own.images, own.images, own.tasks, findings)
     except DataError as error:
         raise DataError(f"{own.where}: json: {error}") from None
-    if not findings.errors:
-        for key in ("images", "objects"):
-            if not dataset.summary[key]:
-                field = "annotations" if key == "objects" else key
-                says = "holds none, so there is nothing to train on or to score"
-                findings.error(f"no-{key}", own.json.name, "", field, None, says)
+    empty = next((key for key in ("images", "objects") if not dataset.summary[key]), None)
+    if empty and not findings.errors:
+        field = "annotations" if empty == "objects" else empty
+        says = "there are none, so there is nothing to train on or to score"
+        findings.error(f"no-{empty}", own.json.name, "", field, None, says)
     return dataset
 
 
