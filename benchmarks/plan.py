@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
-from benchmarks.data import CLASSES, fit_classes, own_datasets, read_data
 from benchmarks.environment import engine_version
 from benchmarks.errors import UsageError
 from benchmarks.inits import Init
+from benchmarks.own_data import check_tasks, check_trainable, own_datasets
 from benchmarks.suite import Suite, miniature
 from results.record import record_id
 from results.store import find_record
@@ -26,9 +27,19 @@ from transfer.config import (
     recipe_sha256,
 )
 from transfer.datasets.base import Dataset
+from transfer.datasets.findings import shorten
 from transfer.datasets.own import OwnDataset
+from transfer.datasets.registry import load_dataset
+from transfer.datasets.waiting import waiting
+from transfer.errors import DataError, TransferError
 from transfer.rules import architecture
 from transfer.scaling import Scaling, apply_scaling, plan_scaling
+
+# What is recognised -> the metadata that names the classes, and the key that counts them.
+_CLASSES = {
+    "detection": ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES"),
+    "FCN": ("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
+}
 
 
 @dataclass(frozen=True)
@@ -113,9 +124,53 @@ def seeds(suite: Suite, request: Request) -> list[int]:
     return [request.seed + trial for trial in range(trials)]
 
 
+def read_data(cfg: CfgNode, root: Path, own: dict[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
+    """Training sets and the test set of a recipe, checked."""
+    if len(cfg.DATASETS.TEST) != 1:
+        raise TransferError(f"DATASETS.TEST is {list(cfg.DATASETS.TEST)}; expected exactly one data set")
+    for dataset in own.values():
+        check_tasks(flatten(cfg), dataset)
+    training = [_read(name, root, own) for name in cfg.DATASETS.TRAIN]
+    check_trainable(training)
+    return training, _read(cfg.DATASETS.TEST[0], root, own)
+
+
+def _read(name: str, root: Path, own: dict[str, OwnDataset]) -> Dataset:
+    with waiting(f"reading {name}"):
+        return load_dataset(name, root, own)
+
+
+def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNode:
+    """The recipe with the data's number of classes where it may `adapt`; else DataError if they differ."""
+    flat = flatten(cfg)
+    field, key = _CLASSES["FCN" if architecture(flat) == "FCN" else "detection"]
+    for dataset in datasets:
+        classes = dataset.metadata.get(field)
+        if classes is None:
+            raise DataError(f"{dataset.title} has no {field}: it is not for this recipe; change DATASETS")
+        if classes != datasets[0].metadata[field]:
+            raise DataError(
+                f"{datasets[0].title} and {dataset.name} have different classes or another order of them"
+                f"{_first_difference(datasets[0].metadata[field], classes)}; a suite needs one list"
+            )
+        if len(classes) != flat[key] and not adapt:
+            mend = f"override it: {key} {len(classes)}"
+            raise DataError(f"{dataset.title} has {len(classes)} classes, {key} is {flat[key]}; {mend}")
+    cfg = cfg.clone()
+    cfg.merge_from_list([key, len(datasets[0].metadata[field])])
+    return cfg
+
+
+def _first_difference(one: Sequence[str], other: Sequence[str]) -> str:
+    """In brackets: how many classes each has, and the first place where they differ."""
+    pairs = enumerate(zip_longest(one, other, fillvalue="none"), 1)
+    place, a, b = next((n, a, b) for n, (a, b) in pairs if a != b)
+    return f" ({len(one)} and {len(other)}; number {place} is {shorten(a)} and {shorten(b)})"
+
+
 def adapts(suite: Suite, request: Request, own: Mapping[str, OwnDataset]) -> bool:
     """Whether the classes are counted in the data: those of the user, unless the user said their number."""
-    return bool(own) and not said_by_user(suite, request) & {key for _, key in CLASSES.values()}
+    return bool(own) and not said_by_user(suite, request) & {key for _, key in _CLASSES.values()}
 
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:
@@ -125,12 +180,12 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
     training, test = read_data(cfg, request.data_root, own)
     overridden = [key for key, _ in request.overrides]
     adapt = adapts(suite, request, own)
-    suites_own = fit_classes(suites_own, [*training, test], adapt, own)
+    suites_own = fit_classes(suites_own, [*training, test], adapt)
     cells = []
     for trial, seed in enumerate(seeds(suite, request)):
         for init in inits:
             manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
-            cfg = fit_classes(resolve(suite, request, init.label), [*training, test], adapt, own)
+            cfg = fit_classes(resolve(suite, request, init.label), [*training, test], adapt)
             complete = apply_manifest(cfg, manifest, overridden)
             scaling = scaling_of(suite, request, init.label)
             identity = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,11 @@ def read_own(own: OwnDataset, findings: Findings) -> Dataset:
         raise DataError(f"{own.where}: images: {what}")
     try:
         dataset = read_files(own.name, own.json, own.images, own.images, own.tasks, findings)
+        dataset = replace(dataset, where=own.where)
     except DataError as error:
         raise DataError(f"{own.where}: json: {error}") from None
+    except OSError as error:  # a folder that may not be listed
+        raise DataError(f"{own.where}: images: {error.filename}: {error.strerror}") from None
     empty = next((key for key in ("images", "objects") if not dataset.summary[key]), None)
     if empty and not findings.errors:
         field = "annotations" if empty == "objects" else empty
