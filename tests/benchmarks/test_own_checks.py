@@ -33,10 +33,10 @@ def test_good_data_are_counted_and_no_folder_is_named_that_is_not_theirs(kit: Pa
     assert findings == [
         Finding(
             OK,
-            f"own data for my_cells: cells_{split}: {images} images, {3 * images} objects by {kit}/{split}.json",
-            f"opens the images: python -m transfer.datasets check cells_{split} --suite my_suite.yaml",
+            f"own data for my_cells: {name}: {amount} objects by {kit}/{name[6:]}.json",
+            f"opens the images: python -m transfer.datasets check {name} --suite my_suite.yaml",
         )
-        for split, images in (("train", 6), ("val", 3))
+        for name, amount in (("cells_train", "6 images, 18"), ("cells_val", "3 images, 9"))
     ]
 
 
@@ -71,19 +71,13 @@ ALONE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("fault", ALONE)
-def test_what_a_run_would_refuse_is_a_problem(
-    fault: str, kit: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_run_would_refuse_is_a_problem(fault: str, kit: Path) -> None:
     spoil, message = ALONE[fault]
     spoil(kit)
     problems = _found(kit / "datasets", PROBLEM)
     assert any(message in problem for problem in problems), problems
     assert all(problem.startswith("my_cells: suite my_suite.yaml: datasets: ") for problem in problems)
-    assert "datasets for" not in "".join(problems), "nothing of it lies under the data root"
-    assert main(["--suite", "my_suite.yaml"]) == 1
-    printed = capsys.readouterr().out
-    assert message in printed
-    assert printed.rstrip().endswith(f"PROBLEM  {len(problems)} to mend")
+    assert not any(str(kit / "datasets") in problem for problem in problems), "nothing of it lies there"
 
 
 def test_all_faults_are_said_at_once_and_each_once(kit: Path) -> None:
@@ -95,6 +89,18 @@ def test_all_faults_are_said_at_once_and_each_once(kit: Path) -> None:
     begins = ["cells_train: tasks:", "cells_train: json:", "cells_val: tasks:", "cells_val: json:"]
     assert [" ".join(problem.split(" ")[:2]) for problem in problems] == begins
     assert "(and 1 more); in all: bad-flag 1, not-a-number 1" in problems[1]
+
+
+def test_the_exit_code_tells(kit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--suite", "my_suite.yaml"]) == 0
+    assert capsys.readouterr().out.endswith("     ok  ready\n")
+    ALONE["NaN"][0](kit)
+    assert main(["--suite", "my_suite.yaml"]) == 1
+    printed = capsys.readouterr().out
+    assert (
+        "PROBLEM  my_cells: suite my_suite.yaml: datasets: cells_val: json: val.json: annotation" in printed
+    )
+    assert printed.endswith("PROBLEM  1 to mend\n")
 
 
 def test_a_suite_of_public_and_own_data(kit: Path, devkit: Path) -> None:

@@ -1,0 +1,51 @@
+"""What is slow to read says so while it is read: nothing where it is quick, else how far it is."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+from transfer.datasets import waiting as module
+from transfer.datasets.findings import Findings
+from transfer.datasets.waiting import progress_line, waiting
+
+
+def test_the_line_says_what_is_known():
+    findings = Findings(deep=True)
+    assert progress_line("reading cats", 12.4, 0.0, None) == "reading cats: 12 s"
+    assert progress_line("checking cats", 12.4, 0.0, findings) == "checking cats: 12 s"
+    findings.to_open, findings.opened = 90, 30
+    line = progress_line("checking cats", 20.0, 12.0, findings)
+    assert line == "checking cats: 20 s, image 30 of 90, about 24 s left"
+    findings.error("missing-image", "a.json", "image id 1", "file_name", "1.jpg", "no such file")
+    findings.error("bad-image", "2.jpg", "image 2", "file", None, "cannot be decoded")
+    line = progress_line("checking cats", 20.0, 12.0, findings)
+    assert line == "checking cats: 20 s, image 30 of 90, 2 files missing or broken, about 24 s left"
+
+
+def test_what_is_quick_says_nothing(capsys):
+    before = threading.active_count()
+    with waiting("reading cats"):
+        pass
+    assert capsys.readouterr().err == ""
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_is_slow_does(capsys, monkeypatch, terminal):
+    monkeypatch.setattr(module, "BEAT_S", 0.05)
+    monkeypatch.setattr(module, "QUICK_S", 0.05)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with waiting("reading cats"):
+        time.sleep(0.5)
+    assert "reading cats" in capsys.readouterr().err
+
+
+def test_an_error_ends_the_watch_and_goes_on():
+    before = threading.active_count()
+    watch = waiting("reading cats")
+    watch.__enter__()
+    assert threading.active_count() == before + 1
+    assert not watch.__exit__(KeyError, KeyError("x"), None), "it is raised again"
+    assert threading.active_count() == before
