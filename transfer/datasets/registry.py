@@ -70,5 +70,7 @@ def _spec(name: str, others: Iterable[str] = ()) -> Spec:
     if name not in SPECS:
         near = difflib.get_close_matches(name, [*others, *SPECS], n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(SPECS)}"
-        raise DataError(f"unknown data set {name!r}; {hint}")
+        raise DataError(
+            f"unknown data set {name!r}; {hint}; your own are defined under `datasets` in your suite's file"
+        )
     return SPECS[name]

@@ -42,7 +42,7 @@ def waiting(what: str, findings: Findings | None = None) -> Iterator[None]:
             while not done.wait(0.2):
                 status.update(line())
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=beat, name=what, daemon=True)
     thread.start()
     try:
         yield
