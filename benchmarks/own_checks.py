@@ -18,7 +18,6 @@ from transfer.datasets.base import Dataset
 from transfer.datasets.own import OwnDataset
 from transfer.datasets.own_file import own_dataset
 from transfer.datasets.registry import load_dataset
-from transfer.datasets.waiting import waiting
 from transfer.engines.choose import choose_engine
 from transfer.errors import TransferError
 
@@ -50,7 +49,11 @@ def _good(cell: Cell) -> Iterator[Finding]:
     for name, own in cell.own.items():
         count = sets[name].summary
         says = f"{name}: {count['images']} images, {count['objects']} objects by {own.json}"
-        yield Finding(OK, f"own data for {cell.suite.name}: {says}", f"opens the images: {own.check_command}")
+        yield Finding(
+            OK,
+            f"own data for {cell.suite.name}: {says}",
+            f"its image files are opened by: {own.check_command}",
+        )
 
 
 def own_faults(suite: Suite, cfg: CfgNode, request: Request) -> list[str]:
@@ -71,8 +74,7 @@ def own_faults(suite: Suite, cfg: CfgNode, request: Request) -> list[str]:
         except TransferError as error:
             faults.append(str(error))
         try:
-            with waiting(f"reading {name}"):
-                good.append(load_dataset(name, request.data_root, own))
+            good.append(load_dataset(name, request.data_root, own))
         except TransferError as error:
             faults.append(str(error))
     try:

@@ -30,7 +30,6 @@ from transfer.datasets.base import Dataset
 from transfer.datasets.findings import shorten
 from transfer.datasets.own import OwnDataset
 from transfer.datasets.registry import load_dataset
-from transfer.datasets.waiting import waiting
 from transfer.errors import DataError, TransferError
 from transfer.rules import architecture
 from transfer.scaling import Scaling, apply_scaling, plan_scaling
@@ -130,14 +129,9 @@ def read_data(cfg: CfgNode, root: Path, own: dict[str, OwnDataset]) -> tuple[lis
         raise TransferError(f"DATASETS.TEST is {list(cfg.DATASETS.TEST)}; expected exactly one data set")
     for dataset in own.values():
         check_tasks(flatten(cfg), dataset)
-    training = [_read(name, root, own) for name in cfg.DATASETS.TRAIN]
+    training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
     check_trainable(training)
-    return training, _read(cfg.DATASETS.TEST[0], root, own)
-
-
-def _read(name: str, root: Path, own: dict[str, OwnDataset]) -> Dataset:
-    with waiting(f"reading {name}"):
-        return load_dataset(name, root, own)
+    return training, load_dataset(cfg.DATASETS.TEST[0], root, own)
 
 
 def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNode:

@@ -34,7 +34,7 @@ def test_good_data_are_counted_and_no_folder_is_named_that_is_not_theirs(kit: Pa
         Finding(
             OK,
             f"own data for my_cells: {name}: {amount} objects by {kit}/{name[6:]}.json",
-            f"opens the images: python -m transfer.datasets check {name} --suite my_suite.yaml",
+            f"its image files are opened by: python -m transfer.datasets check {name} --suite my_suite.yaml",
         )
         for name, amount in (("cells_train", "6 images, 18"), ("cells_val", "3 images, 9"))
     ]

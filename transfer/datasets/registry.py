@@ -11,6 +11,7 @@ from transfer.datasets import cityscapes, coco, lvis, semantic, voc
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.findings import Findings
 from transfer.datasets.own import OwnDataset, read_own, stop_on_error
+from transfer.datasets.waiting import waiting
 from transfer.errors import DataError
 
 SPECS: dict[str, Spec] = {
@@ -42,13 +43,14 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
     and any annotation that breaks a rule (file, record, field, value, rule).
     """
     findings = Findings()
-    if own and name in own:
-        dataset = read_own(own[name], findings)
-        stop_on_error(own[name], dataset, findings)
-        return dataset
-    dataset = read_dataset(name, root, findings, own or ())
-    command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"
-    findings.stop_on_error(f"data set {name}", command)
+    with waiting(f"reading {name}"):
+        if own and name in own:
+            dataset = read_own(own[name], findings)
+            stop_on_error(own[name], dataset, findings)
+        else:
+            dataset = read_dataset(name, root, findings, own or ())
+            command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"
+            findings.stop_on_error(f"data set {name}", command)
     return dataset
 
 

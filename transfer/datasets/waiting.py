@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -18,8 +19,12 @@ BEAT_S = 5.0  # between lines, where there is no terminal
 def waiting(what: str, findings: Findings | None = None) -> Iterator[None]:
     """Shows `what` and its seconds: a moving line on a terminal, a line every few seconds elsewhere.
 
-    `findings` tell how far the images are, how many files are wrong, and so how long it still takes.
+    `findings` tell how far the images are, how many files are wrong, and so how long it still takes. Of the
+    processes that torchrun starts on one terminal only the first speaks.
     """
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
     done, start = threading.Event(), time.monotonic()
     images_from: list[float] = []
 

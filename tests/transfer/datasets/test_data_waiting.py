@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from transfer.datasets import registry
 from transfer.datasets import waiting as module
 from transfer.datasets.findings import Findings
 from transfer.datasets.waiting import progress_line, waiting
@@ -43,6 +44,21 @@ def test_what_is_slow_does(capsys, monkeypatch, terminal):
     with waiting("reading cats"):
         time.sleep(0.5)
     assert "reading cats" in capsys.readouterr().err
+
+
+def test_other_processes_keep_quiet(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    with waiting("reading cats"):
+        assert not watched("reading cats")
+
+
+def test_loading_is_watched(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        registry, "read_dataset", lambda name, *_: seen.append(watched(f"reading {name}")) or 1
+    )
+    assert registry.load_dataset("voc_2007_test", tmp_path) == 1
+    assert seen == [True]
 
 
 def test_an_error_ends_the_watch_and_goes_on():
