@@ -26,7 +26,7 @@ from converters.backbone import CheckpointError, load_backbone
 from results.store import find_record, save_record
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
-from transfer.datasets.own import make_own
+from transfer.datasets.own import OwnDataset
 from transfer.datasets.registry import load_dataset
 from transfer.deterministic import ask_for_deterministic, refusal_named
 from transfer.distributed import World, launch, leave, member, pick_device
@@ -123,9 +123,7 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     device = pick_device(content["device"], place.local_size if place else content["num_processes"])
     cfg = unflatten(record["recipe"])
     root = Path(content["data_root"])
-    own = {
-        name: make_own(name, definition, root, "job.json") for name, definition in content["datasets"].items()
-    }
+    own = {name: OwnDataset.from_json(name, one) for name, one in content["datasets"].items()}
     training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
     test = load_dataset(cfg.DATASETS.TEST[0], root, own)
     found = "+".join(dataset.summary["sha256"] for dataset in [*training, test])

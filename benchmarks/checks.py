@@ -137,9 +137,12 @@ def metrics() -> Iterator[Finding]:
 
 
 def data(root: Path, suites: Iterable[str], needed: bool) -> Iterator[Finding]:
-    """What of every suite's data lies under the root; absence is a problem where the suite was asked for."""
-    from benchmarks.plan import own_datasets
-    from benchmarks.suite import load_suites
+    """What of every suite's data lies under the root; absence is a problem where the suite was asked for.
+
+    A user's suite is planned too, as a run would, for what else is wrong with it or its own data.
+    """
+    from benchmarks import own_checks
+    from benchmarks.suite import load_suites, written_by_user
     from transfer.config import load_recipe
     from transfer.datasets.registry import dataset_names, describe_layout
 
@@ -154,8 +157,10 @@ def data(root: Path, suites: Iterable[str], needed: bool) -> Iterator[Finding]:
             if line not in found:
                 found[line] = _sizes(root, line)
         missing = [line for line in lines if not found[line]]
-        own = [path for one in own_datasets(suite, cfg).values() for path in (one.json, one.images)]
-        missing += [str(path) for path in own if not path.exists()]
+        if written_by_user(suite):
+            yield from own_checks.planned(suite, cfg, root, readable=not missing)
+        if not lines:
+            continue  # nothing of it is under the root
         if not missing:
             complete.append(suite.name)
         elif needed or len(missing) < len(lines):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from yacs.config import CfgNode
 from benchmarks.environment import engine_version
 from benchmarks.errors import UsageError
 from benchmarks.inits import Init
+from benchmarks.own_data import check_tasks, check_trainable, own_datasets
 from benchmarks.suite import Suite, miniature
 from results.record import record_id
 from results.store import find_record
@@ -25,8 +27,9 @@ from transfer.config import (
     recipe_sha256,
 )
 from transfer.datasets.base import Dataset
-from transfer.datasets.own import OwnDataset, make_own
-from transfer.datasets.registry import dataset_names, load_dataset
+from transfer.datasets.findings import shorten
+from transfer.datasets.own import OwnDataset
+from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError, TransferError
 from transfer.rules import architecture
 from transfer.scaling import Scaling, apply_scaling, plan_scaling
@@ -36,10 +39,6 @@ _CLASSES = {
     "detection": ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES"),
     "FCN": ("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
 }
-
-
-# What a recipe trains on, and the annotations that it takes.
-_TASKS = {"MODEL.MASK_ON": "segm", "MODEL.KEYPOINT_ON": "keypoints"}
 
 
 @dataclass(frozen=True)
@@ -119,20 +118,6 @@ def _variant(suite: Suite, label: str, suites_own: CfgNode) -> dict[str, str] | 
     return {"recipe": suite.variants[label], "instead_of": suite.recipe, "stands_for_sha256": beside}
 
 
-def own_datasets(suite: Suite, cfg: CfgNode) -> dict[str, OwnDataset]:
-    """The data sets that the suite's file defines, checked but for their content."""
-    where = f"{suite.where}: datasets"
-    own = {str(name): make_own(str(name), d, suite.file.parent, where) for name, d in suite.datasets.items()}
-    for name in own:
-        if name in dataset_names():
-            raise UsageError(f"{where}: {name} is the name of a public data set; choose another")
-        if name not in [*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]:
-            raise UsageError(
-                f"{where}: {name} is not used; name it in the recipe's DATASETS.TRAIN or DATASETS.TEST"
-            )
-    return own
-
-
 def seeds(suite: Suite, request: Request) -> list[int]:
     """One seed per trial."""
     trials = request.trials or (1 if request.smoke else suite.trials)
@@ -143,14 +128,10 @@ def read_data(cfg: CfgNode, root: Path, own: dict[str, OwnDataset]) -> tuple[lis
     """Training sets and the test set of a recipe, checked."""
     if len(cfg.DATASETS.TEST) != 1:
         raise TransferError(f"DATASETS.TEST is {list(cfg.DATASETS.TEST)}; expected exactly one data set")
-    for name, dataset in own.items():
-        for key, task in _TASKS.items():
-            if flatten(cfg)[key] and task not in dataset.tasks:
-                raise DataError(
-                    f"{name}: {key} is true, but its tasks are {', '.join(dataset.tasks)}; "
-                    f"set {key}: false in the recipe, or annotate {task} and add it to the tasks"
-                )
+    for dataset in own.values():
+        check_tasks(flatten(cfg), dataset)
     training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
+    check_trainable(training)
     return training, load_dataset(cfg.DATASETS.TEST[0], root, own)
 
 
@@ -161,17 +142,30 @@ def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNo
     for dataset in datasets:
         classes = dataset.metadata.get(field)
         if classes is None:
-            raise DataError(f"{dataset.name} has no {field}: it is not for this recipe; change DATASETS")
+            raise DataError(f"{dataset.title} has no {field}: it is not for this recipe; change DATASETS")
         if classes != datasets[0].metadata[field]:
             raise DataError(
-                f"{datasets[0].name} and {dataset.name} have different classes or another order of them; "
-                "a suite needs one list"
+                f"{datasets[0].title} and {dataset.name} have different classes or another order of them"
+                f"{_first_difference(datasets[0].metadata[field], classes)}; a suite needs one list"
             )
         if len(classes) != flat[key] and not adapt:
-            raise DataError(f"{dataset.name} has {len(classes)} classes, {key} is {flat[key]}; override it")
+            mend = f"override it: {key} {len(classes)}"
+            raise DataError(f"{dataset.title} has {len(classes)} classes, {key} is {flat[key]}; {mend}")
     cfg = cfg.clone()
     cfg.merge_from_list([key, len(datasets[0].metadata[field])])
     return cfg
+
+
+def _first_difference(one: Sequence[str], other: Sequence[str]) -> str:
+    """In brackets: how many classes each has, and the first place where they differ."""
+    pairs = enumerate(zip_longest(one, other, fillvalue="none"), 1)
+    place, a, b = next((n, a, b) for n, (a, b) in pairs if a != b)
+    return f" ({len(one)} and {len(other)}; number {place} is {shorten(a)} and {shorten(b)})"
+
+
+def adapts(suite: Suite, request: Request, own: Mapping[str, OwnDataset]) -> bool:
+    """Whether the classes are counted in the data: those of the user, unless the user said their number."""
+    return bool(own) and not said_by_user(suite, request) & {key for _, key in _CLASSES.values()}
 
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:
@@ -180,7 +174,7 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
     own = own_datasets(suite, cfg)
     training, test = read_data(cfg, request.data_root, own)
     overridden = [key for key, _ in request.overrides]
-    adapt = bool(own) and not said_by_user(suite, request) & {key for _, key in _CLASSES.values()}
+    adapt = adapts(suite, request, own)
     suites_own = fit_classes(suites_own, [*training, test], adapt)
     cells = []
     for trial, seed in enumerate(seeds(suite, request)):

@@ -82,6 +82,8 @@ def _show_cells(suite: Suite, inits: Sequence[Init], request: Request, datasets:
     try:
         cells = make_cells(suite, inits, request)
     except DataError as error:
+        if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
+            raise
         print(f"data missing or unusable: {error}")
         for name in datasets:
             print(f"  {name} is expected at {request.data_root}/{describe_layout(name)}")

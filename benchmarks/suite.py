@@ -199,5 +199,10 @@ def _shared(name: str) -> dict[str, Any]:
     return content
 
 
+def written_by_user(suite: Suite) -> bool:
+    """Whether it is not one of ours."""
+    return not _ours(suite.file)
+
+
 def _ours(path: Path) -> bool:
     return path.resolve().parent == SUITES.resolve()

@@ -161,19 +161,6 @@ def test_data_that_is_there_and_data_that_is_not(
     assert "error: --suite voc_c9: no such suite" in capsys.readouterr().err
 
 
-def test_data_of_the_user(tmp_path: Path) -> None:
-    suite = tmp_path / "mine.yaml"
-    keys = "_BASE_: coco_fpn_1x, DATASETS.TRAIN: [mine], DATASETS.TEST: [mine]"
-    data = "{mine: {format: coco, json: mine.json, images: images}}"
-    suite.write_text(f"name: mine\nrecipe: {{{keys}}}\ndatasets: {data}\nprimary: bbox/AP\n")
-    (tmp_path / "images").mkdir()
-    (finding,) = checks.data(tmp_path, [str(suite)], needed=True)
-    assert finding.level == PROBLEM
-    assert finding.what.endswith(f"missing under {tmp_path}: {tmp_path / 'mine.json'}")
-    (tmp_path / "mine.json").write_text("{}")
-    assert [finding.level for finding in checks.data(tmp_path, [str(suite)], needed=True)] == [OK]
-
-
 def test_a_full_disk_and_little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**10, 10**10, 10**9))

@@ -24,6 +24,7 @@ class Dataset:
         recoverable oddity).
     ground_truth: what the metric needs beyond the records, in the form of that metric; None where records
         suffice.
+    where: for a user's own data the place that defines it; messages name it so.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Dataset:
     metadata: dict[str, Any]
     summary: dict[str, Any]
     ground_truth: Any = field(default=None, repr=False, compare=False)
+    where: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """The name, or for a user's own data the file and key that define it."""
+        return self.where or self.name
 
 
 # reader(name, root, findings): problems go to `findings`, which decides whether the first one stops the run.

@@ -37,7 +37,7 @@ def _explain_one(a: dict[str, Any], record: str, file: str, collector: Collector
             findings.error("missing-field", file, record, key, None, "missing")
         elif _is_number(a[key]) and not -_INT64 <= a[key] < _INT64:  # orjson makes fractions of such integers
             findings.error("huge-number", file, record, key, a[key], "does not fit 64 bits")
-        elif not isinstance(a[key], int):
+        elif not _is_integer(a[key]):
             says = f"expected an integer, got {_kind(a[key])}"
             findings.error("wrong-type", file, record, key, a[key], says)
     if "area" not in a:
@@ -70,6 +70,8 @@ def _explain_numbers(
             if not _is_number(value):
                 says = f"expected a number, got {_kind(value)}"
                 findings.error("wrong-type", file, record, f"{key}[{i}]", value, says)
+            elif isinstance(value, int) and not -_INT64 <= value < _INT64:  # too long a number for a float
+                findings.error("huge-number", file, record, f"{key}[{i}]", value, "does not fit 64 bits")
 
 
 def _explain_shape(a: dict[str, Any], record: str, file: str, findings: Findings) -> None:
@@ -103,10 +105,10 @@ def _explain_rle(rle: dict[str, Any], record: str, file: str, findings: Findings
             findings.error("missing-field", file, record, f"segmentation/{key}", None, "missing")
             return
     size, counts = rle["size"], rle["counts"]
-    if not (isinstance(size, list) and len(size) == 2 and all(isinstance(v, int) for v in size)):
+    if not (isinstance(size, list) and len(size) == 2 and all(_is_integer(v) for v in size)):
         findings.error("bad-rle", file, record, "segmentation/size", size, "expected [height, width]")
     elif isinstance(counts, list):
-        if not all(isinstance(v, int) and v >= 0 for v in counts):
+        if not all(_is_integer(v) and v >= 0 for v in counts):
             says = "expected run lengths of 0 or more"
             findings.error("bad-rle", file, record, "segmentation/counts", counts, says)
         elif sum(counts) != size[0] * size[1]:
@@ -117,6 +119,10 @@ def _explain_rle(rle: dict[str, Any], record: str, file: str, findings: Findings
     elif not isinstance(counts, str):
         says = f"expected a string or a list, got {_kind(counts)}"
         findings.error("bad-rle", file, record, "segmentation/counts", counts, says)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

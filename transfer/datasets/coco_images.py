@@ -12,6 +12,8 @@ import numpy as np
 from transfer.datasets.files import listing
 from transfer.datasets.findings import Findings
 
+LARGEST = 10**7  # no image is that many pixels wide
+
 
 @dataclass
 class Images:
@@ -74,16 +76,17 @@ def read_images(
             )
             continue
         record = f"image id {entry['id']}"
-        if os.path.isabs(name) or ".." in name.split("/") or "\0" in name or not name:
+        file_of = os.path.normpath(name) if "/" in name else name  # ./a.jpg is a.jpg
+        if not name or os.path.isabs(name) or ".." in name.split("/") or not is_text(name):
             findings.error(
                 "bad-path", file, record, "file_name", name, f"must be a plain path under {root.name}"
             )
         elif entry["id"] in rows:
             findings.error("duplicate-image", file, record, "id", entry["id"], "used by another image too")
-        elif name in names:
+        elif file_of in names:
             findings.error("duplicate-image", file, record, "file_name", name, "used by another image too")
         else:
-            names.add(name)
+            names.add(file_of)
             more = [entry.get(key, []) for key in extra]
             rows[entry["id"]] = (entry["width"], entry["height"], name, more)
     _check_presence(rows, root, file, findings)
@@ -98,17 +101,22 @@ def read_images(
     )
 
 
+def is_text(name: str) -> bool:
+    """Whether it can be written down: no NUL, no half of a surrogate pair (JSON can hold both)."""
+    return "\0" not in name and (name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name))
+
+
 def _positive_integers(entry: dict[str, Any], record: str, file: str, findings: Findings) -> bool:
     good = True
-    for key, least in (("id", 0), ("width", 1), ("height", 1)):
+    for key, least, most in (("id", 0, 2**63 - 1), ("width", 1, LARGEST), ("height", 1, LARGEST)):
         value = entry.get(key)
         if key not in entry:
             findings.error("missing-field", file, record, key, None, "missing")
         elif not isinstance(value, int) or isinstance(value, bool):
             findings.error("wrong-type", file, record, key, value, "expected an integer")
-        elif not least <= value < 2**63:
+        elif not least <= value <= most:
             rule = "bad-size" if key != "id" else "bad-id"
-            findings.error(rule, file, record, key, value, f"must be {least} or more and fit 64 bits")
+            findings.error(rule, file, record, key, value, f"must be {least} to {most}")
         else:
             continue
         good = False
@@ -144,7 +152,7 @@ def read_categories(entries: Any, file: str, findings: Findings) -> list[dict[st
             findings.error("bad-category", file, record, "id", entry.get("id"), "expected an integer")
         elif not 0 <= entry["id"] < 2**31:
             findings.error("bad-category", file, record, "id", entry["id"], "must be 0 or more and small")
-        elif not isinstance(entry.get("name"), str) or not entry["name"]:
+        elif not isinstance(entry.get("name"), str) or not entry["name"] or not is_text(entry["name"]):
             findings.error("bad-category", file, record, "name", entry.get("name"), "expected a name")
         elif entry["id"] in good or entry["name"] in names:
             key = "id" if entry["id"] in good else "name"

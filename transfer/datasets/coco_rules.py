@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from transfer.datasets.coco_images import Images
+from transfer.datasets.coco_images import LARGEST, Images
 from transfer.datasets.coco_table import Table
-from transfer.datasets.findings import EXAMPLES_PER_RULE, Findings
+from transfer.datasets.findings import Findings
 from transfer.datasets.rle import run_lengths
 
 STRAY = 1e-3
 DISAGREE = 0.05  # LVIS v0.5 has whole images whose boxes are not those of the polygons
-HUGE = 1e7  # no image is that many pixels wide
 
 
 @dataclass
@@ -45,12 +44,12 @@ class _Judge:
             return
         odd = bends > 0 and (self.sloppy or len(hits) <= bends * len(self.table))
         report = self.findings.oddity if odd else self.findings.error
-        for n in hits[:EXAMPLES_PER_RULE].tolist():
+        for n in hits[: self.findings.keep].tolist():
             row = self.table.rows[n]
             record = f"annotation id {row['id']} (image {row['image_id']})"
             report(rule, self.file, record, field, value(n), says)
         counts = self.findings.odd if odd else self.findings.errors
-        counts[rule] += max(0, len(hits) - EXAMPLES_PER_RULE)
+        counts[rule] += max(0, len(hits) - self.findings.keep)
 
 
 def check_table(
@@ -99,7 +98,7 @@ def _check_boxes(judge: _Judge, size: np.ndarray, known: np.ndarray) -> np.ndarr
     finite = np.isfinite(box).all(1)
     judge.say("not-a-number", ~finite, "bbox", show, "must be finite numbers")
     with np.errstate(invalid="ignore", over="ignore"):
-        huge = finite & (np.abs(box) > HUGE).any(1)
+        huge = finite & (np.abs(box) > LARGEST).any(1)
         judge.say("huge-number", huge, "bbox", show, "no image is that large")
         finite = finite & ~huge
         negative, says = finite & (box[:, 2:] < 0).any(1), "width and height must not be negative"
@@ -147,26 +146,28 @@ def _check_shapes(judge: _Judge, size: np.ndarray, known: np.ndarray) -> np.ndar
     says = "a polygon of fewer than three points; left out of training"
     judge.say("short-polygon", short & ~odd, "segmentation", show, says, bends=STRAY)
     finite = np.isfinite(table.coords)
-    if not finite.all():
-        poly_of = np.repeat(owner, length)
-        judge.say(
-            "not-a-number",
-            _owners(poly_of, ~finite, len(table)),
-            "segmentation",
-            show,
-            "must be finite numbers",
+    huge = finite & ((table.coords > LARGEST) | (table.coords < -LARGEST))
+
+    def holding(mask: np.ndarray) -> np.ndarray:
+        # the owner of each coordinate takes 8 bytes; of a sound file nobody asks for it
+        return (
+            _owners(np.repeat(owner, length), mask, len(table)) if mask.any() else np.zeros(len(table), bool)
         )
-    elif not odd.any() and len(length) and length.min() > 0:
-        _check_bounds(judge, size, known, owner, show)
+
+    broken, far = holding(~finite), holding(huge)
+    judge.say("not-a-number", broken, "segmentation", show, "must be finite numbers")
+    judge.say("huge-number", far, "segmentation", show, "no image is that large")
+    if not odd.any() and len(length) and length.min() > 0:
+        _check_bounds(judge, size, known, owner, ~broken & ~far)
     long_enough = _owners(owner, length >= 6, len(table))
     return (long_enough | is_rle) & ~odd
 
 
 def _check_bounds(
-    judge: _Judge, size: np.ndarray, known: np.ndarray, owner: np.ndarray, show: Callable[[int], Any]
+    judge: _Judge, size: np.ndarray, known: np.ndarray, owner: np.ndarray, sound: np.ndarray
 ) -> None:
-    """Polygons against the image and against their box."""
-    table = judge.table
+    """Polygons against the image and against their box, where their numbers are `sound`."""
+    table, show = judge.table, judge.table.segmentation
     first = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])  # polygon with which an annotation begins
     have = owner[first]
     bounds = []
@@ -176,18 +177,18 @@ def _check_bounds(
         bounds.append(np.maximum.reduceat(np.maximum.reduceat(values, starts), first))
     low, high = np.stack(bounds[0::2], 1), np.stack(bounds[1::2], 1)
     outside = np.zeros(len(table), bool)
-    outside[have] = (np.maximum(-low, high - size[have]) > 2).any(1)
-    judge.say(
-        "polygon-outside", outside & known, "segmentation", show, "reaches outside the image", bends=STRAY
-    )
-    box = table.rows["bbox"][have]
     with np.errstate(invalid="ignore", over="ignore"):
+        outside[have] = (np.maximum(-low, high - size[have]) > 2).any(1)
+        outside &= known & sound
+        says = "reaches outside the image"
+        judge.say("polygon-outside", outside, "segmentation", show, says, bends=STRAY)
+        box = table.rows["bbox"][have]
         inter = np.minimum(high, box[:, :2] + box[:, 2:]) - np.maximum(low, box[:, :2])
         inter = np.maximum(inter, 0).prod(1)
         union = (high - low).prod(1) + box[:, 2:].prod(1) - inter
         apart = np.zeros(len(table), bool)
         apart[have] = (inter < 0.5 * union) & (box[:, 2:] > 4).all(1)
-    judge.say("box-not-of-polygon", apart, "bbox", lambda n: table.rows["bbox"][n].tolist(),
+    judge.say("box-not-of-polygon", apart & sound, "bbox", lambda n: table.rows["bbox"][n].tolist(),
               "overlaps the bounds of its polygons by less than one half", bends=DISAGREE)  # fmt: skip
 
 
@@ -215,14 +216,11 @@ def _check_keypoints(judge: _Judge, size: np.ndarray, known: np.ndarray) -> None
 
     finite = np.isfinite(points).all((1, 2))
     judge.say("not-a-number", ~finite, "keypoints", show, "must be finite numbers")
+    huge = finite & (np.abs(points) > LARGEST).any((1, 2))
+    judge.say("huge-number", huge, "keypoints", show, "no image is that large")
     seen = points[:, :, 2]
-    judge.say(
-        "bad-visibility",
-        ~np.isin(seen, (0, 1, 2)).all(1) & finite,
-        "keypoints",
-        show,
-        "visibility must be 0, 1 or 2",
-    )
+    strange = ~np.isin(seen, (0, 1, 2)).all(1) & finite
+    judge.say("bad-visibility", strange, "keypoints", show, "visibility must be 0, 1 or 2")
     labelled = seen > 0
     differs = labelled.sum(1) != stated
     judge.say(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -82,11 +83,13 @@ class Collector:
     _densepose: dict[int, dict[str, Any]] = field(default_factory=dict)
     _seen: int = 0
 
-    def take(self, items: list[Any]) -> None:
+    def take(self, items: list[Any], booleans: bool = True) -> None:
         n = len(self._first_poly) - 1
         for a in items:
             marks = len(self._coords), len(self._poly_start), len(self._keypoints)
             try:
+                if booleans and self._is_boolean_anywhere(a):
+                    raise TypeError
                 row = _ROW.pack(
                     a["id"],
                     a["image_id"],
@@ -123,6 +126,15 @@ class Collector:
                 self._first_poly.append(len(self._poly_start) - 1)
                 n += 1
             self._seen += 1
+
+    def _is_boolean_anywhere(self, a: dict[str, Any]) -> bool:
+        """Whether a number that we use is `true` or `false`, which arrays and structs take for 1 and 0."""
+        values = [a.get(key) for key in ("id", "image_id", "category_id", "area", "bbox")]
+        values += [a.get("iscrowd")] if self.crowds else []
+        values += [a.get("keypoints"), a.get("num_keypoints")] if self.num_keypoints else []
+        shape = a.get("segmentation") if self.masks else None
+        values += shape.values() if isinstance(shape, dict) else shape if isinstance(shape, list) else []
+        return any(v is True or v is False for v in chain(values, *(v for v in values if type(v) is list)))
 
     def table(self) -> Table:
         keypoints = num_keypoints = None

@@ -11,7 +11,8 @@ from typing import Any
 
 from transfer.errors import DataError
 
-EXAMPLES_PER_RULE = 5
+EXAMPLES_PER_RULE = 5  # kept where one line is told
+LISTED_PER_RULE = 10_000  # kept where everything is: more of one rule is no slip but a wrong format
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,12 @@ class Finding:
 
 @dataclass
 class Findings:
-    """Collects findings; keeps the first few of each rule and the counts of all."""
+    """Collects findings; keeps the first `keep` of each rule and the counts of all."""
 
     errors: Counter[str] = field(default_factory=Counter)
     odd: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[Finding]] = field(default_factory=dict)
+    keep: int = EXAMPLES_PER_RULE
     deep: bool = False  # also open the image files; `check` does, loading for training does not
     opened: int = 0  # images opened so far, of `to_open`: what a progress display shows
     to_open: int = 0
@@ -52,27 +54,31 @@ class Findings:
 
     def _keep(self, rule: str, file: str, record: str, field: str, value: Any, says: str) -> None:
         kept = self.examples.setdefault(rule, [])
-        if len(kept) < EXAMPLES_PER_RULE:
+        if len(kept) < self.keep:
             kept.append(Finding(rule, file, record, field, shorten(value), says))
 
-    def stop_on_error(self, name: str) -> None:
-        """Raises DataError with the first error and the number of the others."""
+    def stop_on_error(self, where: str, command: str) -> None:
+        """Raises DataError with the first error and the number of the others, by rule if there are several;
+        `command` lists them all.
+        """
         if not self.errors:
             return
         first = self.examples[next(iter(self.errors))][0]
         more = sum(self.errors.values()) - 1
-        others = f" (and {more} more)" if more else ""
-        raise DataError(
-            f"data set {name}: {first.line()}{others}; "
-            f"mend it, or list everything with: python -m transfer.datasets check {name} --data-root DIR"
-        )
+        rules = ", ".join(f"{rule} {count}" for rule, count in self.errors.most_common())
+        all_rules = f"; in all: {rules}" if len(self.errors) > 1 else ""
+        others = f" (and {more} more){all_rules}" if more else ""
+        raise DataError(f"{where}: {first.line()}{others}; mend it, or list everything with: {command}")
 
 
 def shorten(value: Any, limit: int = 60) -> str:
     """One printable line for any value; a name that is no text or holds a line break must not break the
     message.
     """
-    text = value if isinstance(value, str) else ("" if value is None else repr(value))
+    try:
+        text = value if isinstance(value, str) else ("" if value is None else repr(value))
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

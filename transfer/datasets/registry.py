@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from transfer.datasets import cityscapes, coco, lvis, semantic, voc
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.findings import Findings
-from transfer.datasets.own import OwnDataset, read_own
+from transfer.datasets.own import OwnDataset, read_own, stop_on_error
+from transfer.datasets.waiting import waiting
 from transfer.errors import DataError
 
 SPECS: dict[str, Spec] = {
@@ -41,17 +43,22 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
     and any annotation that breaks a rule (file, record, field, value, rule).
     """
     findings = Findings()
-    if own and name in own:
-        dataset = read_own(name, own[name], findings)
-    else:
-        dataset = read_dataset(name, root, findings)
-    findings.stop_on_error(name)
+    with waiting(f"reading {name}"):
+        if own and name in own:
+            dataset = read_own(own[name], findings)
+            stop_on_error(own[name], dataset, findings)
+        else:
+            dataset = read_dataset(name, root, findings, own or ())
+            command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"
+            findings.stop_on_error(f"data set {name}", command)
     return dataset
 
 
-def read_dataset(name: str, root: Path, findings: Findings) -> Dataset:
-    """As `load_dataset`, but leaves what to do about broken rules to the caller."""
-    spec = _spec(name)
+def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset:
+    """As `load_dataset`, but leaves what to do about broken rules to the caller; `others` are names of data
+    sets that a user might have meant.
+    """
+    spec = _spec(name, others)
     root = Path(root).expanduser().absolute()
     if not root.is_dir():
         raise DataError(
@@ -61,9 +68,11 @@ def read_dataset(name: str, root: Path, findings: Findings) -> Dataset:
     return spec.read(name, root, findings)
 
 
-def _spec(name: str) -> Spec:
+def _spec(name: str, others: Iterable[str] = ()) -> Spec:
     if name not in SPECS:
-        near = difflib.get_close_matches(name, SPECS, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, [*others, *SPECS], n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(SPECS)}"
-        raise DataError(f"unknown data set {name!r}; {hint}")
+        raise DataError(
+            f"unknown data set {name!r}; {hint}; your own are defined under `datasets` in your suite's file"
+        )
     return SPECS[name]

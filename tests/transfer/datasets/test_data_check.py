@@ -15,7 +15,7 @@ from transfer.datasets.check import main
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def test_report_counts_every_rule_and_shows_examples(tmp_path, capsys):
+def test_report_lists_every_finding_on_a_line(tmp_path, capsys):
     images = {f"{i:06d}": (50, 50, [("dog", 1, 1, 20, 20, 0)]) for i in range(10)}
     kit = write_voc(tmp_path, images, real=True)
     for i in range(7):
@@ -28,7 +28,7 @@ def test_report_counts_every_rule_and_shows_examples(tmp_path, capsys):
     assert "empty-box: 7" in out
     assert "unknown-class: 7" in out
     assert "box-one-pixel-outside: 7" in out
-    assert len(re.findall(r"^    000\d+\.xml|^    Annotations/000\d+\.xml", out, re.M)) == 15  # five of each
+    assert len(re.findall(r"^    000\d+\.xml|^    Annotations/000\d+\.xml", out, re.M)) == 21  # seven of each
     assert out.endswith("not usable: mend the errors\n")
 
 

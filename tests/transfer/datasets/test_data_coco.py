@@ -166,7 +166,7 @@ def test_pieces_really_are_used_for_large_files(tmp_path, monkeypatch):
     sizes = []
 
     class Sink:
-        def take(self, items):
+        def take(self, items, booleans):
             sizes.append(len(items))
 
     json_chunks.read_chunked(path, "annotations", Sink)

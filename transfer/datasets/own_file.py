@@ -1,0 +1,55 @@
+"""The `datasets:` block of a user's suite file: all data sets that it defines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transfer.datasets.own import OwnDataset, block, make_own
+from transfer.datasets.registry import dataset_names
+from transfer.errors import DataError
+
+
+def own_datasets(definitions: Mapping[Any, Any], suite: Path) -> dict[str, OwnDataset]:
+    """The data sets of a block that is read already, by name; DataError names the file and the key."""
+    return {name: own_dataset(name, definition, suite) for name, definition in _texts(definitions).items()}
+
+
+def own_dataset(name: str, definition: Any, suite: Path) -> OwnDataset:
+    """One of them; the names of public data sets are taken."""
+    if name in dataset_names():
+        raise DataError(f"{block(suite)}: {name} is the name of a public data set; choose another")
+    return make_own(name, definition, suite)
+
+
+def read_own_datasets(suite: Path) -> dict[str, OwnDataset]:
+    """The data sets that a suite file defines; DataError where there is no such file, or no such block."""
+    definitions = _read(suite).get("datasets")
+    if not isinstance(definitions, Mapping) or not definitions:
+        raise DataError(
+            f"suite {suite}: it defines no data sets of its own (`datasets` is {definitions!r}); "
+            "public ones are checked by name: python -m transfer.datasets check NAME --data-root DIR"
+        )
+    return own_datasets(definitions, suite)
+
+
+def _texts(definitions: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): definition for name, definition in definitions.items()}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"--suite {path}: {error.strerror}; expected a suite file of yours") from None
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        why = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise DataError(f"suite {path}:{line} no YAML ({why})") from None
+    if not isinstance(content, dict):
+        raise DataError(f"suite {path}: expected lines like `name: ...`, got {type(content).__name__}")
+    return content
