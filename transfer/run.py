@@ -20,7 +20,7 @@ from converters.backbone import Backbone
 from transfer import gates
 from transfer.config import unflatten
 from transfer.datasets.base import Dataset
-from transfer.datasets.records import joined
+from transfer.datasets.records import column, joined
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
@@ -152,7 +152,7 @@ def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, worl
     parts: list[Any] = [None] * world.size
     dist.all_gather_object(parts, mine)
     by_id = {prediction.image_id: prediction for part in parts for prediction in part}
-    return [by_id[record["image_id"]] for record in test.records]
+    return [by_id[image_id] for image_id in column(test.records, "image_id").tolist()]
 
 
 def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:
