@@ -44,7 +44,7 @@ def batches(
     size = batch_size // parts
     buckets: list[tuple[list[Item], list[Item]]] = [([], []) for _ in range(parts)]
     full: list[deque[list[Item]]] = [deque() for _ in range(parts)]
-    for part, item in zip(itertools.cycle(range(parts)), items):  # noqa: B905  # neither ends
+    for part, item in zip(itertools.cycle(range(parts)), items):  # neither ends
         bucket = buckets[part][int(wide[item[1] % num_images])]
         bucket.append(item)
         if len(bucket) == size:

@@ -34,7 +34,7 @@ def visible_instances(path: str, width: int, height: int) -> list[dict[str, Any]
 
 
 def has_visible_object(path: str) -> bool:
-    """Whether `visible_instances` holds one that is no group; most files are decided by their last polygons."""
+    """Whether `visible_instances` holds one that is no group; mostly the last polygons decide."""
     things = read_polygons(path)[2]
     if not any(thing.label in INSTANCES and not thing.group for thing in things):
         return False

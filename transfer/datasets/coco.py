@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.coco_explain import explain
 from transfer.datasets.coco_images import Images, read_categories, read_images

@@ -109,7 +109,9 @@ def _load(folder: str) -> Known:
         content: Any = json.loads(_file(folder).read_bytes())
         if content["folder"] != folder:
             return {}
-        return {name: (list(map(int, stamp)), _digest(sha)) for name, (stamp, sha) in content["files"].items()}
+        return {
+            name: (list(map(int, stamp)), _digest(sha)) for name, (stamp, sha) in content["files"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):  # the last: no home
         return {}
 
@@ -127,9 +129,9 @@ def _keep(new: dict[str, tuple[Stamp, str]], known: dict[str, Known]) -> None:
         more[folder][name] = found
     for folder, files in more.items():
         try:
-            path = _file(folder)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
+            kept = _file(folder)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_save(str(kept), text_mode=True, overwrite_part=True) as file:
                 file.write(json.dumps({"folder": folder, "files": known[folder] | files}))
         except (OSError, RuntimeError) as e:
             print(f"hashes of images are not kept ({e}): all are read again next time", file=sys.stderr)

@@ -46,7 +46,10 @@ def open_rgb(path: str) -> Picture:
 
 
 def deep_channels(opened: Picture) -> str:
-    """What is wrong with the depth of an opened image and what to do; empty for 8 bits a channel or less."""
+    """What is wrong with the depth of an opened image and what to do; empty for 8 bits a channel or less.
+
+    To be asked before anything is decoded: Pillow forgets how the pixels were stored.
+    """
     stored = " ".join(str(part[-1]) for part in getattr(opened, "tile", ()))  # Pillow's raw modes
     bits = 16 if ";16" in f"{opened.mode} {stored}" else 32 if opened.mode in ("I", "F") else 8
     if bits == 8:
@@ -111,11 +114,12 @@ def _probe(path: str) -> dict[str, Any]:
 
     try:
         with Image.open(path) as image:
+            deep = deep_channels(image)  # before EXIF is asked for, which may decode the pixels
             orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
             probe = {
                 "size": image.size[::-1] if orientation in _TURNED_BY_90 else image.size,  # upright
                 "mode": image.mode,
-                "deep": deep_channels(image),
+                "deep": deep,
                 "orientation": orientation,
                 "frames": getattr(image, "n_frames", 1),
             }

@@ -112,7 +112,7 @@ def joined(parts: Sequence[Sequence[Record]]) -> Sequence[Record]:
     return LazyRecords(ends[-1], partial(_of_part, parts, ends), columns, partial(_bare_of_part, parts, ends))
 
 
-def chosen(records: Sequence[Record], indices: Sequence[int]) -> LazyRecords:
+def chosen(records: Sequence[Record], indices: Sequence[int] | np.ndarray) -> LazyRecords:
     """Those records alone, as lazy as they are."""
     which = np.asarray(indices, np.int64)
     make, bare = partial(_at, records, which), partial(_bare_at, records, which)

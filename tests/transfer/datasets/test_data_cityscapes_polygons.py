@@ -78,9 +78,7 @@ def _near(points: np.ndarray, ring: np.ndarray) -> np.ndarray:
 
 
 def test_every_point_belongs_to_the_topmost_outline(tmp_path):
-    """An oracle that cuts nothing, on outlines that do not cross themselves (how those are filled is a rule of
-    the library).
-    """
+    """An oracle that cuts nothing; outlines that cross themselves are the library's own matter."""
     y, x = np.mgrid[0.13:HEIGHT:0.5, 0.13:WIDTH:0.5]
     points = np.stack([x.ravel(), y.ravel()], 1)
     compared = 0
@@ -125,7 +123,9 @@ def test_polygons_that_cannot_be_used_are_named(tmp_path, monkeypatch):
         visible_instances(path, WIDTH, HEIGHT)
     monkeypatch.setitem(sys.modules, "shapely", None)
     monkeypatch.setattr(cityscapes_visible, "find_spec", lambda name: None)
-    make_synthetic(["cityscapes_fine_instance_seg_train"], tmp_path, train_images=2, test_images=1, image_size=64)
+    make_synthetic(
+        ["cityscapes_fine_instance_seg_train"], tmp_path, train_images=2, test_images=1, image_size=64
+    )
     with pytest.raises(DataError, match="needs shapely; pip install shapely") as caught:
         load_dataset("cityscapes_fine_instance_seg_train", tmp_path)
     assert "\n" not in str(caught.value)

@@ -44,7 +44,7 @@ pytest.importorskip("shapely", reason="shapely is not installed")
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With crowds, images without objects, people without keypoints or surface, and masks without polygons."""
+    """With crowds, images without objects, people without keypoints or surface, masks without polygons."""
     root = tmp_path_factory.mktemp("columns")
     make_synthetic([name for names in SUITES.values() for name in names], root, **SIZE)
     for path in [*(root / "coco/annotations").glob("*.json"), *(root / "lvis").glob("lvis_*.json")]:
@@ -136,7 +136,9 @@ def test_looking_through_cityscapes_decodes_and_cuts_no_more_than_it_must(
     """Every map without polygons is decoded once, however often the columns are asked for."""
     decoded: list[str] = []
     real: Callable[..., Any] = cityscapes_frame.instance_map
-    monkeypatch.setattr(cityscapes, "instance_map", lambda frame: decoded.append(frame.image_id) or real(frame))
+    monkeypatch.setattr(
+        cityscapes, "instance_map", lambda frame: decoded.append(frame.image_id) or real(frame)
+    )
     monkeypatch.setattr(cityscapes, "visible_instances", _never)
     monkeypatch.setattr(cityscapes, "instances", _never)
     datasets = [load_dataset(name, root) for name in SUITES["cityscapes_instance"]]

@@ -130,7 +130,9 @@ def test_cityscapes_has_all_classes_and_ignored_regions(root):
         size = (record["height"], record["width"])
         drawn = {(a["category_id"], a["iscrowd"]): 0.0 for a in record["annotations"]}
         for a in record["annotations"]:
-            drawn[a["category_id"], a["iscrowd"]] += rle.area(rle.merge(rle.frPyObjects(a["segmentation"], *size)))
+            drawn[a["category_id"], a["iscrowd"]] += rle.area(
+                rle.merge(rle.frPyObjects(a["segmentation"], *size))
+            )
         for a in map_instances(instance_map(frame)):  # the same objects, drawn
             assert rle.decode(a["segmentation"]).shape == size
             drawn[a["category_id"], a["iscrowd"]] -= rle.area(a["segmentation"])
