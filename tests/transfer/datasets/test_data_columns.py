@@ -39,6 +39,7 @@ SUITES = {  # recipe -> its kind of data; where two names stand, they are joined
     "cityscapes_semantic": ["cityscapes_fine_sem_seg_train"],
     "voc_semantic": ["voc_2012_sem_seg_train", "voc_2012_sem_seg_val"],
 }
+KEYS = [("INPUT.RANDOM_FLIP", "none"), ("DATALOADER.NUM_WORKERS", 0)]
 pytest.importorskip("shapely", reason="shapely is not installed")
 
 
@@ -87,8 +88,7 @@ def test_a_column_is_what_the_records_say(root: Path, recipe: str) -> None:
 
 @pytest.mark.parametrize("recipe", SUITES)
 def test_training_sees_the_records_factors_and_order_of_the_slow_way(root: Path, recipe: str) -> None:
-    keys = [("INPUT.RANDOM_FLIP", "none"), ("DATALOADER.NUM_WORKERS", 0)]
-    cfg = load_recipe(recipe, [*keys, ("DATALOADER.REPEAT_THRESHOLD", 0.5)])
+    cfg = load_recipe(recipe, [*KEYS, ("DATALOADER.REPEAT_THRESHOLD", 0.5)])
     records = _records(recipe, root)
     everything = list(records)
     kept = training_records(records, cfg)
@@ -126,7 +126,7 @@ def _never(*_: Any) -> Any:
 def test_looking_through_coco_builds_no_record(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coco_records, "_annotation", _never)
     for recipe in ("coco_c4_1x", "coco_keypoint", "coco_densepose", "lvis"):
-        cfg = load_recipe(recipe, [("INPUT.RANDOM_FLIP", "none")])
+        cfg = load_recipe(recipe, KEYS)
         training_batches(training_records(_records(recipe, root), cfg), cfg, {}, 0)
 
 
@@ -142,7 +142,7 @@ def test_looking_through_cityscapes_decodes_and_cuts_no_more_than_it_must(
     monkeypatch.setattr(cityscapes, "visible_instances", _never)
     monkeypatch.setattr(cityscapes, "instances", _never)
     datasets = [load_dataset(name, root) for name in SUITES["cityscapes_instance"]]
-    cfg = load_recipe("cityscapes_instance", [("INPUT.RANDOM_FLIP", "none")])
+    cfg = load_recipe("cityscapes_instance", KEYS)
     records = joined([dataset.records for dataset in datasets])
     for _ in range(2):
         training_batches(training_records(records, cfg), cfg, {}, 0)
