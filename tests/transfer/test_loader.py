@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from transfer.batches import batches
 from transfer.config import load_recipe
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import make_synthetic
@@ -38,6 +39,21 @@ def test_workers_resuming_and_processes_change_nothing(devkit: Path, grouped: bo
     assert [_facts(a) + _facts(b) for a, b in zip(*halves, strict=True)] == wanted
     late = [training_batches(records, plain, {}, 5, rank=r, world_size=2, start=4) for r in range(2)]
     assert _facts(next(late[0])) + _facts(next(late[1])) == wanted[4]
+
+
+def test_aspect_groups_are_those_of_the_processes(devkit: Path) -> None:
+    records = load_dataset("voc_2012_trainval", devkit).records
+    wide = [r["width"] > r["height"] for r in records]
+    assert {False, True} == set(wide)
+    cfg = load_recipe("voc_c4", [*OVERRIDES, ("DATALOADER.NUM_WORKERS", 0)])
+    for parts in (1, 2, 4):
+        order = list(islice(batches(len(records), 4, 7, wide, parts=parts), 20))
+        wanted = [[records[n % len(records)]["image_id"] for _, n in batch] for batch in order]
+        processes = [training_batches(records, cfg, {}, 7, rank=r, world_size=parts) for r in range(parts)]
+        made = [[s.image_id for data in processes for s in next(data)] for _ in range(20)]
+        assert made == wanted
+        micro = training_batches(records, cfg, {}, 7, micro_steps=parts)
+        assert [[s.image_id for _ in range(parts) for s in next(micro)] for _ in range(20)] == wanted
 
 
 def test_test_images_come_in_their_order(devkit: Path) -> None:

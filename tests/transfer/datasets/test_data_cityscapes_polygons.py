@@ -111,6 +111,10 @@ def test_whether_an_object_is_seen_is_found_from_the_top(tmp_path, monkeypatch):
         assert has_visible_object(path) == wanted
         answers.add(wanted)
     assert answers == {False, True}
+    hidden = [("car", city_scenes.box(5, 5, 9, 9)), ("sky", city_scenes.box(0, 0, WIDTH, HEIGHT))]
+    only_a_group = write(tmp_path / "a.json", [*hidden, ("persongroup", city_scenes.box(5, 5, 9, 9))])
+    assert [a["iscrowd"] for a in visible_instances(only_a_group, WIDTH, HEIGHT)] == [1]
+    assert not has_visible_object(only_a_group)
     assert not has_visible_object(write(tmp_path / "a.json", [("road", city_scenes.box(0, 0, 9, 9))]))
 
 

@@ -55,6 +55,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for a in document["annotations"]:
             if a["image_id"] in ids[1::5] and "iscrowd" in a:
                 a["iscrowd"] = 1
+            if "keypoints" in a and a["image_id"] in ids[3::5]:  # labelled, but not seen
+                a["keypoints"] = [min(v, 1) if i % 3 == 2 else v for i, v in enumerate(a["keypoints"])]
             if a["image_id"] in ids[2::5]:
                 if "keypoints" in a:
                     a.update(keypoints=[0] * 51, num_keypoints=0)
