@@ -4,11 +4,11 @@ import json
 import tempfile
 from pathlib import Path
 
-import city_scenes
+import city_polygons
 import pytest
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        path = city_scenes.write(Path(folder) / "a.json", city_scenes.SCENE)
-        found = city_scenes.facts(city_scenes.detectron2s(path, patch))
-    city_scenes.GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+        path = city_polygons.write(Path(folder) / "a.json", city_polygons.SCENE)
+        found = city_polygons.facts(city_polygons.detectron2s(path, patch))
+    city_polygons.GOLDEN.write_text(json.dumps(found, indent=1) + "\n")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
-import city_scenes
+import city_polygons
 import numpy as np
 import pytest
-from city_scenes import HEIGHT, SCENE, WIDTH, random_scene, write
+from city_polygons import HEIGHT, SCENE, WIDTH, random_scene, write
 
 from transfer.datasets import cityscapes_visible, load_dataset
 from transfer.datasets.cityscapes_labels import INSTANCES
@@ -30,7 +30,7 @@ def test_equal_to_detectron2s_own(tmp_path, monkeypatch):
     seen = crowds = parts = 0
     for path, width, height in paths:
         ours = visible_instances(path, width, height)
-        theirs = city_scenes.detectron2s(path, monkeypatch)
+        theirs = city_polygons.detectron2s(path, monkeypatch)
         assert len(ours) == len(theirs)
         for a, b in zip(ours, theirs, strict=True):
             assert a["segmentation"] == b["segmentation"], "to the last bit"
@@ -45,8 +45,8 @@ def test_equal_to_detectron2s_own(tmp_path, monkeypatch):
 
 
 def test_the_stored_numbers_of_detectron2_are_met(tmp_path):
-    found = city_scenes.facts(visible_instances(write(tmp_path / "a.json", SCENE), WIDTH, HEIGHT))
-    wanted = json.loads(city_scenes.GOLDEN.read_text())
+    found = city_polygons.facts(visible_instances(write(tmp_path / "a.json", SCENE), WIDTH, HEIGHT))
+    wanted = json.loads(city_polygons.GOLDEN.read_text())
     for a, b in zip(found, wanted, strict=True):
         assert (a["category_id"], a["iscrowd"]) == (b["category_id"], b["iscrowd"])
         np.testing.assert_allclose(a["bbox"], b["bbox"], atol=2e-6)
@@ -91,7 +91,7 @@ def test_every_point_belongs_to_the_topmost_outline(tmp_path):
         judged = [n for n, (label, _) in enumerate(things) if label.removesuffix("group") in INSTANCES]
         wanted = [n for n in judged[::-1] if (top == n).sum() > 4]
         ours = visible_instances(write(tmp_path / "a.json", things), WIDTH, HEIGHT)
-        ours = [a for a in ours if sum(map(city_scenes.area, a["segmentation"])) > 1]
+        ours = [a for a in ours if sum(map(city_polygons.area, a["segmentation"])) > 1]
         for a, n in zip(ours, wanted, strict=True):
             drawn = np.any([_inside(points, np.reshape(p, (-1, 2))) for p in a["segmentation"]], axis=0)
             assert (drawn[top == n]).all()
@@ -105,17 +105,17 @@ def test_whether_an_object_is_seen_is_found_from_the_top(tmp_path, monkeypatch):
     for seed in range(40):
         things = random_scene(seed, 4)
         if seed % 4 == 0:
-            things.append(("sky", city_scenes.box(0, 0, WIDTH, HEIGHT)))  # hides everything
+            things.append(("sky", city_polygons.box(0, 0, WIDTH, HEIGHT)))  # hides everything
         path = write(tmp_path / "a.json", things)
         wanted = any(not a["iscrowd"] for a in visible_instances(path, WIDTH, HEIGHT))
         assert has_visible_object(path) == wanted
         answers.add(wanted)
     assert answers == {False, True}
-    hidden = [("car", city_scenes.box(5, 5, 9, 9)), ("sky", city_scenes.box(0, 0, WIDTH, HEIGHT))]
-    only_a_group = write(tmp_path / "a.json", [*hidden, ("persongroup", city_scenes.box(5, 5, 9, 9))])
+    hidden = [("car", city_polygons.box(5, 5, 9, 9)), ("sky", city_polygons.box(0, 0, WIDTH, HEIGHT))]
+    only_a_group = write(tmp_path / "a.json", [*hidden, ("persongroup", city_polygons.box(5, 5, 9, 9))])
     assert [a["iscrowd"] for a in visible_instances(only_a_group, WIDTH, HEIGHT)] == [1]
     assert not has_visible_object(only_a_group)
-    assert not has_visible_object(write(tmp_path / "a.json", [("road", city_scenes.box(0, 0, 9, 9))]))
+    assert not has_visible_object(write(tmp_path / "a.json", [("road", city_polygons.box(0, 0, 9, 9))]))
 
 
 def test_polygons_that_cannot_be_used_are_named(tmp_path, monkeypatch):
