@@ -13,9 +13,9 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from boltons.fileutils import atomic_save
 
 from transfer.cache import cache_folder
 from transfer.datasets.base import Dataset
+from transfer.datasets.images import of_each
 from transfer.datasets.records import column
 from transfer.errors import DataError
 
-READERS = 16  # threads: hashing frees the interpreter, and a network disk has latency to hide
 KEEP_FROM = 64 << 20  # bytes read; less is read again as fast as it is looked up
 SHOW_FROM = 1 << 30  # bytes to read from which progress is shown
+AT_ONCE = 500  # files that a thread looks at before it reports
 SETTLED_S = 3.0
 Stamp = list[int]  # size, time of content, time of inode (ns), inode number
 Known = dict[str, tuple[Stamp, str]]  # file name -> its stamp and its SHA-256
@@ -41,31 +42,37 @@ def with_image_content(dataset: Dataset) -> Dataset:
     return replace(dataset, summary=dataset.summary | {"sha256": both, "images_sha256": images})
 
 
-def images_sha256(paths: Iterable[str]) -> str:
-    """SHA-256 over the SHA-256 of each file's bytes, in the given order.
+def images_sha256(paths: Sequence[str]) -> str:
+    """SHA-256 over the SHA-256 of each file's bytes, in the given order; the paths are absolute.
 
     DataError, naming the file, where one cannot be read. A cache that cannot be written costs a line on
     standard error.
     """
-    paths = [os.path.abspath(path) for path in paths]
     by_folder: dict[str, Known] = {folder: _load(folder) for folder in {os.path.dirname(p) for p in paths}}
     now = time.time()
-    with ThreadPoolExecutor(READERS) as pool:
-        stamps = dict(zip(paths, pool.map(_stamp, paths), strict=True))
-        digests: dict[str, str] = {}
-        for path, stamp in stamps.items():
-            folder, name = os.path.split(path)
-            known = by_folder[folder].get(name)
-            if known is not None and known[0] == stamp:
-                digests[path] = known[1]
-        new = [path for path in stamps if path not in digests]
-        digests.update(_hashed(new, sum(stamps[path][0] for path in new), pool))
-    if sum(stamps[path][0] for path in new) >= KEEP_FROM:
+    parts = [paths[i : i + AT_ONCE] for i in range(0, len(paths), AT_ONCE)]
+    looked = of_each(_stamps, parts, "look at images", quiet=True)
+    stamps = dict(zip(paths, chain.from_iterable(looked), strict=True))
+    digests: dict[str, str] = {}
+    for path, stamp in stamps.items():
+        folder, name = os.path.split(path)
+        known = by_folder[folder].get(name)
+        if known is not None and known[0] == stamp:
+            digests[path] = known[1]
+    new = [path for path in stamps if path not in digests]
+    size = sum(stamps[path][0] for path in new)
+    hashed = of_each(_sha256, new, f"hash images ({size / 1e9:.1f} GB, once)", quiet=size < SHOW_FROM)
+    digests.update(zip(new, hashed, strict=True))
+    if size >= KEEP_FROM:
         _keep({p: (stamps[p], digests[p]) for p in new if _settled(stamps[p], now)}, by_folder)
     whole = hashlib.sha256()
     for path in paths:
         whole.update(bytes.fromhex(digests[path]))
     return whole.hexdigest()
+
+
+def _stamps(paths: Sequence[str]) -> list[Stamp]:
+    return [_stamp(path) for path in paths]
 
 
 def _stamp(path: str) -> Stamp:
@@ -78,17 +85,6 @@ def _stamp(path: str) -> Stamp:
 
 def _settled(stamp: Stamp, now: float) -> bool:
     return max(stamp[1], stamp[2]) / 1e9 < now - SETTLED_S
-
-
-def _hashed(paths: list[str], size: int, pool: ThreadPoolExecutor) -> dict[str, str]:
-    from transfer.progress import progress
-
-    found = {}
-    with progress(f"hash images ({size / 1e9:.1f} GB, once)", len(paths), quiet=size < SHOW_FROM) as advance:
-        for path, digest in zip(paths, pool.map(_sha256, paths), strict=True):
-            found[path] = digest
-            advance("")
-    return found
 
 
 def _sha256(path: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 _EXIF_ORIENTATION, _TURNED_BY_90 = 0x0112, (5, 6, 7, 8)
-_READERS = 8
+_READERS = 16  # threads: files have latency to hide, and decoding and hashing free the interpreter
 _MANY = 500  # files that take longer than a glance
 _T = TypeVar("_T")
 _Result = TypeVar("_Result")
@@ -84,18 +84,22 @@ def image_columns(image_ids: Sequence[str], paths: Sequence[str], name: str) -> 
     return {}
 
 
-def of_each(function: Callable[[_T], _Result], items: Sequence[_T], what: str) -> list[_Result]:
-    """`function` of every item, in threads, which hide the latency of files; many of them show progress."""
+def of_each(
+    function: Callable[[_T], _Result], items: Sequence[_T], what: str, quiet: bool | None = None
+) -> list[_Result]:
+    """`function` of every item, in threads, which hide the latency of files; progress is shown for many."""
     from transfer.progress import progress
 
     found = []
-    with (
-        ThreadPoolExecutor(_READERS) as pool,
-        progress(what, len(items), quiet=len(items) < _MANY) as advance,
-    ):
-        for result in pool.map(function, items):
-            found.append(result)
-            advance("")
+    quiet = len(items) < _MANY if quiet is None else quiet
+    with ThreadPoolExecutor(_READERS) as pool, progress(what, len(items), quiet=quiet) as advance:
+        try:
+            for result in pool.map(function, items):
+                found.append(result)
+                advance("")
+        except BaseException:  # an error or Ctrl-C: without this all the others would be done first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return found
 
 

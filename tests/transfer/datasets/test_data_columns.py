@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -180,3 +181,19 @@ def test_slices_and_bare_records_stay_lazy() -> None:
     assert [(r["image_id"], r["annotations"]) for r in both] == [(i, []) for i in (1, 3, 5, 9)]
     np.testing.assert_array_equal(column(both, "has_object"), [False] * 4)
     np.testing.assert_array_equal(column(strided, "has_object"), [True] * 3)
+
+
+def test_an_error_ends_the_work_of_the_threads() -> None:
+    done: list[int] = []
+
+    def work(i: int) -> int:
+        if i == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+        done.append(i)
+        return i
+
+    with pytest.raises(KeyboardInterrupt):
+        images.of_each(work, range(5000), "work")
+    assert len(done) < 500
+    assert images.of_each(lambda i: i * i, range(5), "work") == [0, 1, 4, 9, 16]
