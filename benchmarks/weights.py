@@ -19,8 +19,8 @@ from boltons.fileutils import atomic_save
 from benchmarks.errors import UsageError
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
+from transfer.cache import cache_folder
 
-CACHE_VARIABLE = "MOCO_TRANSFER_CACHE"
 TIMEOUT_S = 30
 _CHUNK = 1 << 20
 
@@ -66,7 +66,7 @@ KNOWN = {
 
 def cache() -> Path:
     """The folder of known weights."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "moco-transfer")
+    return cache_folder()
 
 
 def cached(name: str) -> Path:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from torch.utils.data import DataLoader, Dataset
 from yacs.config import CfgNode
 
 from transfer.batches import Item, batches, repeat_factors, share
 from transfer.config import flatten
-from transfer.datasets.records import chosen
+from transfer.datasets.records import chosen, column, without_truth
 from transfer.densepose_sample import load_symmetry
 from transfer.errors import DataError
 from transfer.mapper import Sample, evaluation_sample, training_sample
@@ -57,31 +58,18 @@ def training_records(records: Sequence[Record], cfg: CfgNode) -> Sequence[Record
     """The records that training may draw, by Detectron2's rules: an object where the recipe filters empty
     images; labelled keypoints, those of crowds included, and DensePose labels where it trains such heads.
     """
-    needed: dict[str, Callable[[Record], bool]] = {}
+    needed: dict[str, np.ndarray] = {}  # what is needed, and which records have it
     if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
-        needed["an object"] = _has_object
+        needed["an object"] = column(records, "has_object")
     if cfg.MODEL.KEYPOINT_ON and (least := cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE):
-        needed[f"{least} labelled keypoints"] = lambda record: _labelled(record) >= least
+        needed[f"{least} labelled keypoints"] = column(records, "labelled_keypoints") >= least
     if cfg.MODEL.DENSEPOSE_ON:
-        needed["a person with DensePose labels"] = _has_surface
-    kept = [i for i, r in enumerate(records) if all(has(r) for has in needed.values())] if needed else None
+        needed["a person with DensePose labels"] = column(records, "has_surface")
+    kept = np.flatnonzero(np.logical_and.reduce(list(needed.values()))) if needed else None
     if not len(records if kept is None else kept):
         what = " and ".join(needed) or "an object"
         raise DataError(f"{', '.join(cfg.DATASETS.TRAIN)}: no image to train on, or none has {what}")
     return records if kept is None else chosen(records, kept)  # COCO's as Python objects are gigabytes
-
-
-def _has_object(record: Record) -> bool:
-    return any(not a.get("iscrowd", 0) for a in record["annotations"])
-
-
-def _labelled(record: Record) -> int:
-    """The number of keypoints with visibility 1 or 2."""
-    return sum(v > 0 for a in record["annotations"] for v in a.get("keypoints", ())[2::3])
-
-
-def _has_surface(record: Record) -> bool:
-    return any("dp_x" in a for a in record["annotations"])
 
 
 def training_batches(
@@ -102,12 +90,13 @@ def training_batches(
     size, parts = cfg.SOLVER.IMS_PER_BATCH, world_size * micro_steps
     if size % parts:
         raise DataError(f"SOLVER.IMS_PER_BATCH {size} is not a multiple of the {parts} processes; change one")
-    wide = [r["width"] > r["height"] for r in records] if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None
+    wide = None
+    if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+        wide = column(records, "width") > column(records, "height")
     factors = None
     if cfg.DATALOADER.SAMPLER_TRAIN == "RepeatFactorTrainingSampler":
-        categories = ((a["category_id"] for a in record["annotations"]) for record in records)
-        factors = repeat_factors(categories, cfg.DATALOADER.REPEAT_THRESHOLD)
-    order = itertools.islice(batches(len(records), size, seed, wide, factors), start, None)
+        factors = repeat_factors(column(records, "categories"), cfg.DATALOADER.REPEAT_THRESHOLD)
+    order = itertools.islice(batches(len(records), size, seed, wide, factors, parts), start, None)
     local = (share(batch, m * world_size + rank, parts) for batch in order for m in range(micro_steps))
     return iter(_loader(_Training(records, cfg, metadata, seed), cfg, batch_sampler=local))
 
@@ -115,8 +104,8 @@ def training_batches(
 def evaluation_batches(
     records: Sequence[Record], cfg: CfgNode, batch_size: int = 1
 ) -> Iterator[list[Sample]]:
-    """The records in their order at test size."""
-    return iter(_loader(_Test(records, cfg), cfg, batch_size=batch_size))
+    """The records in their order at test size, without truth, which a data set may have to decode."""
+    return iter(_loader(_Test(without_truth(records), cfg), cfg, batch_size=batch_size))
 
 
 def _loader(dataset: Dataset[Sample], cfg: CfgNode, **how: Any) -> DataLoader[Any]:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from yacs.config import CfgNode
 
+from transfer.datasets.images import open_rgb
 from transfer.densepose_sample import densepose_targets, load_symmetry
 from transfer.errors import DataError
 from transfer.geometry import View
@@ -127,11 +128,7 @@ def _only(values: Any, kept: np.ndarray) -> Any:
 def read_image(record: dict[str, Any]) -> Image.Image:
     """The RGB image, upright, of the size that its record states."""
     name = record["file_name"]
-    try:
-        with Image.open(name) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{name}: cannot be decoded ({error}); restore the file") from None
+    image = open_rgb(name)
     if (image.height, image.width) != (record["height"], record["width"]):
         raise DataError(
             f"{name}: the image is {image.width}x{image.height}, its annotation says "

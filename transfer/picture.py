@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from boltons.fileutils import atomic_save
-from PIL import Image
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.images import open_rgb
 from transfer.datasets.semantic import IGNORE, read_class_map, voc_palette
 from transfer.evaluation.prediction import Prediction
 
@@ -52,8 +52,7 @@ def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path
 
 
 def _draw(axis: Any, record: dict[str, Any], prediction: Prediction | None, classes: Sequence[str]) -> None:
-    with Image.open(record["file_name"]) as image:
-        axis.imshow(np.asarray(image.convert("RGB")))
+    axis.imshow(np.asarray(open_rgb(record["file_name"])))
     for annotation in record["annotations"]:
         _box(axis, annotation["bbox"], "white", "", dashed=True)
     if prediction is None:
@@ -64,8 +63,7 @@ def _draw(axis: Any, record: dict[str, Any], prediction: Prediction | None, clas
 
 
 def _draw_class_maps(axis: Any, record: dict[str, Any], prediction: Prediction | None, encoding: str) -> None:
-    with Image.open(record["file_name"]) as image:
-        pixels = np.asarray(image.convert("RGB"))
+    pixels = np.asarray(open_rgb(record["file_name"]))
     maps = [read_class_map(record["sem_seg_file_name"], encoding)]
     if prediction is not None and prediction.sem_seg is not None:
         maps.append(prediction.sem_seg)

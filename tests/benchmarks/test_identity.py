@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageOps
 
 from benchmarks import environment
 from benchmarks.errors import UsageError
@@ -100,6 +101,12 @@ def _reverse_images(q: Question) -> None:
     (q.root / "VOC2007/ImageSets/Main/trainval.txt").write_text("".join(lines[::-1]))
 
 
+def _turn_pixels(q: Question) -> None:
+    path = sorted(q.root.glob("VOC2007/JPEGImages/*.jpg"))[0]
+    with Image.open(path) as image:
+        ImageOps.mirror(image).save(path)
+
+
 Case = Callable[[Question], Any]
 SAME: dict[str, Case] = {
     "nothing": lambda q: None,
@@ -139,6 +146,7 @@ OTHER: dict[str, Case] = {
     "a corner of a box": _narrow_a_box,
     "an image less": _drop_image,
     "images in another order": _reverse_images,
+    "other pixels under the same name": _turn_pixels,
     "the suite's version": lambda q: q.describe(version=2),
     "the suite's name": lambda q: q.describe(name="other"),
     "the suite's recipe": lambda q: q.describe(recipe="voc07_c4"),

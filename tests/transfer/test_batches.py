@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from transfer.batches import batches, repeat_factors, share
+from transfer.batches import Item, batches, repeat_factors, share
 
 
 def test_every_epoch_shows_every_image_once_and_in_a_new_order() -> None:
@@ -39,6 +40,67 @@ def test_the_shares_of_the_processes_make_up_the_batch(world_size: int) -> None:
     parts = [share(batch, rank, world_size) for rank in range(world_size)]
     assert [item for part in parts for item in part] == batch
     assert {len(part) for part in parts} == {8 // world_size}
+
+
+def _grouped_stream(stream: Iterable[Item], wide: list[bool], size: int) -> Iterator[list[Item]]:
+    """One process of Detectron2, as its AspectRatioGroupedDataset works, in our words."""
+    waiting: dict[bool, list[Item]] = {False: [], True: []}
+    for item in stream:
+        kind = wide[item[1] % len(wide)]
+        waiting[kind].append(item)
+        if len(waiting[kind]) == size:
+            yield waiting[kind]
+            waiting[kind] = []
+
+
+def _of_detectron2(stream: Iterable[Item], wide: list[bool], size: int) -> Iterator[list[Item]]:
+    """The real class, on what a process of its sampler draws."""
+    from detectron2.data.common import AspectRatioGroupedDataset
+
+    dicts = ({"width": 1 + wide[i[1] % len(wide)], "height": 1, "item": i} for i in stream)
+    return ([d["item"] for d in group] for group in AspectRatioGroupedDataset(dicts, size))
+
+
+def _agrees_with(process: Callable[..., Iterator[list[Item]]]) -> None:
+    rng = np.random.default_rng(1)
+    for number, parts, size, factors in (
+        (37, 1, 4, None),
+        (37, 2, 3, None),
+        (30, 8, 2, None),  # 8 divides no epoch, and some parts are ahead of others
+        (11, 4, 1, None),
+        (25, 5, 4, rng.uniform(1, 3, 25)),
+    ):
+        wide = (rng.random(number) < 0.7).tolist()
+        steps = 60
+        ours = list(islice(batches(number, parts * size, 9, np.array(wide), factors, parts), steps))
+        order = [item for batch in islice(batches(number, 1, 9, factors=factors), 4000) for item in batch]
+        for part in range(parts):
+            theirs = list(islice(process(order[part::parts], wide, size), steps))
+            assert [share(batch, part, parts) for batch in ours] == theirs
+
+
+def test_every_part_is_grouped_as_a_process_of_detectron2_groups_its_own() -> None:
+    _agrees_with(_grouped_stream)
+
+
+@pytest.mark.detectron2
+def test_every_part_is_grouped_by_detectron2s_own_class() -> None:
+    pytest.importorskip("detectron2", reason="Detectron2 is not importable")
+    _agrees_with(_of_detectron2)
+
+
+def test_parts_of_a_batch_may_differ_in_orientation() -> None:
+    wide = [i % 2 == 0 for i in range(40)]
+    made = list(islice(batches(40, 16, 0, wide, parts=8), 100))
+    kinds = [{wide[i] for _, i in batch} for batch in made]
+    assert kinds.count({False, True}) > 90
+    assert made[60:] == list(islice(batches(40, 16, 0, wide, parts=8), 60, 100)), "skipping is resuming"
+
+
+@pytest.mark.parametrize("factors", [None, np.linspace(1, 2, 20)])
+def test_parts_change_nothing_without_grouping(factors: np.ndarray | None) -> None:
+    one, eight = (list(islice(batches(20, 8, 3, None, factors, p), 30)) for p in (1, 8))
+    assert one == eight
 
 
 # Category 0 is in all of 8 images, 1 in two, 2 in one; the last image has no object.

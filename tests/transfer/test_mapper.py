@@ -71,13 +71,104 @@ def test_unreadable_and_wrongly_sized_images_are_named(record: dict[str, Any], t
         evaluation_sample(record | {"file_name": str(broken)}, cfg)
 
 
+# Mode of the file -> what its pixel (r, g, b) = (200, 100, 50), half transparent, becomes.
+LUMINANCE = (200 * 19595 + 100 * 38470 + 50 * 7471 + 0x8000) >> 16  # Pillow's ITU-R 601-2, in whole numbers
+MODES = {
+    ("RGB", "PNG"): (200, 100, 50),
+    ("RGBA", "PNG"): (200, 100, 50),  # transparency is ignored, the colour stays
+    ("RGBA", "WEBP"): (200, 100, 50),
+    ("RGBA", "TIFF"): (200, 100, 50),
+    ("P", "PNG"): (200, 100, 50),
+    ("P", "GIF"): (200, 100, 50),
+    ("CMYK", "TIFF"): (200, 100, 50),
+    ("L", "PNG"): (LUMINANCE,) * 3,
+    ("LA", "PNG"): (LUMINANCE,) * 3,
+    ("1", "PNG"): (255,) * 3,
+}
+
+
+def _file_of(mode: str, kind: str, path: Path) -> None:
+    colour = Image.new("RGBA", (90, 60), (200, 100, 50, 128))
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    if mode == "1":
+        image = Image.new("1", (90, 60), 1)
+    elif mode == "P":
+        image = Image.new("P", (90, 60), 7)
+        image.putpalette([0] * 21 + [200, 100, 50] + [0] * 744)
+        options = {"transparency": 7}
+    elif mode == "CMYK":
+        image = colour.convert("RGB").convert("CMYK")
+    else:
+        image = colour.convert(mode)
+    image.save(path, format=kind, **options)
+
+
+@pytest.mark.parametrize(("mode", "kind"), MODES)
+def test_every_mode_of_eight_bits_gives_its_colours(
+    record: dict[str, Any], tmp_path: Path, mode: str, kind: str
+) -> None:
+    path = tmp_path / "image"
+    _file_of(mode, kind, path)
+    with Image.open(path) as image:
+        assert image.mode == mode
+    sample = evaluation_sample(
+        record | {"file_name": str(path)},
+        load_recipe("voc_c4", [("INPUT.FORMAT", "RGB"), ("INPUT.MIN_SIZE_TEST", 60)]),
+    )
+    assert sample.image.reshape(3, -1).unique(dim=1).flatten().tolist() == list(MODES[mode, kind])
+
+
+def test_colour_of_16_bits_is_refused_too(record: dict[str, Any], tmp_path: Path) -> None:
+    """Pillow keeps the high byte without a word: dark images from a camera of 12 bits."""
+    path = tmp_path / "deep.png"
+    cv2 = pytest.importorskip("cv2")
+    assert cv2.imwrite(str(path), np.full((60, 90, 3), 3000, np.uint16))
+    with pytest.raises(DataError, match="has 16 bits a channel"):
+        evaluation_sample(record | {"file_name": str(path)}, load_recipe("voc_c4"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "bits"),
+    [("I;16", "PNG", 16), ("I;16", "TIFF", 16), ("I;16B", "TIFF", 16), ("I", "TIFF", 32), ("F", "TIFF", 32)],
+)
+def test_deep_channels_are_refused_and_never_clipped(
+    record: dict[str, Any], tmp_path: Path, mode: str, kind: str, bits: int
+) -> None:
+    """Converted by Pillow, as in Detectron2, this image of 12 bits would be white."""
+    path = tmp_path / "deep"
+    Image.new(mode, (90, 60), 3000).save(path, format=kind)
+    with pytest.raises(
+        DataError, match=rf"deep: has {bits} bits a channel .*; expected 8: save 8-bit"
+    ) as caught:
+        evaluation_sample(record | {"file_name": str(path)}, load_recipe("voc_c4"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_decompression_bomb_is_named(
+    record: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow refuses twice as many
+    with pytest.raises(
+        DataError, match=r"a\.png: cannot be decoded \(Image size \(5400 pixels\) exceeds"
+    ) as caught:
+        evaluation_sample(record, load_recipe("voc_c4"))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.detectron2
-def test_equal_to_detectron2s_transforms(record: dict[str, Any]) -> None:
+def test_equal_to_detectron2s_transforms(record: dict[str, Any], tmp_path: Path) -> None:
     if importlib.util.find_spec("detectron2") is None:
         pytest.skip("Detectron2 is not importable")
     from detectron2.data import detection_utils
     from detectron2.data import transforms as T
 
+    for mode, kind in MODES:  # what is not refused is read as there
+        _file_of(mode, kind, path := tmp_path / "image")
+        ours = evaluation_sample(
+            record | {"file_name": str(path)}, load_recipe("voc_c4", [("INPUT.MIN_SIZE_TEST", 60)])
+        )
+        theirs = detection_utils.read_image(str(path), format="BGR")
+        np.testing.assert_array_equal(ours.image.numpy(), theirs.transpose(2, 0, 1))
     for format, size in [("RGB", 37), ("BGR", 800), ("BGR", 111)]:
         cfg = load_recipe("voc_c4", [("INPUT.FORMAT", format), ("INPUT.MIN_SIZE_TEST", size)])
         ours = evaluation_sample(record, cfg)

@@ -20,8 +20,8 @@ class Dataset:
         is
         [x0, y0, x1, y1] in 0-based pixels with bbox_mode 0 (XYXY_ABS).
     metadata: JSON types; always `evaluator` (which metric scores it) and the class names of its task.
-    summary: images, objects, sha256 of the annotation content and image list, odd (count of each
-        recoverable oddity).
+    summary: images, objects, sha256 of the annotation content and image list and, from `load_dataset`, of
+        the images' bytes (images_sha256 is of these alone), odd (count of each recoverable oddity).
     ground_truth: what the metric needs beyond the records, in the form of that metric; None where records
         suffice.
     where: for a user's own data the place that defines it; messages name it so.

@@ -2,44 +2,34 @@
 
 Needed are the images, and either the published PNGs (gtFine_instanceIds, gtFine_labelIds) or the polygons:
 what is missing is drawn from the polygons the way Cityscapes' own script draws it. Derived files
-(labelTrainIds) are not used. Instances are read when a record is asked for: a training split would
-otherwise take minutes and gigabytes.
+(labelTrainIds) are not used. Scored by are always the maps; trained on are the polygons where they are there,
+as in Detectron2, and the instance maps where they are not. Both are read when a record is asked for: a
+training split would otherwise take minutes and gigabytes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from transfer.datasets.base import XYXY, Dataset, Spec
-from transfer.datasets.cityscapes_labels import INSTANCES, NAMES, SEMANTIC
-from transfer.datasets.cityscapes_polygons import draw_polygons
+from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.cityscapes_frame import Frame, instance_map, instances, label_map, map_has_object
+from transfer.datasets.cityscapes_labels import INSTANCES, SEMANTIC
+from transfer.datasets.cityscapes_visible import has_visible_object, need_shapely, visible_instances
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
-from transfer.datasets.images import check_images
-from transfer.datasets.records import LazyRecords
-from transfer.datasets.semantic import IGNORE, check_masks, read_class_map
+from transfer.datasets.images import check_images, image_columns, image_size, of_each
+from transfer.datasets.records import Column, LazyRecords
+from transfer.datasets.semantic import IGNORE, check_masks
 from transfer.errors import DataError
 
 SPLITS = ("train", "val")
 _IMAGE = "_leftImg8bit.png"
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One annotated image; a path is empty where the file is not there."""
-
-    image_id: str  # <city>_<sequence>_<frame>
-    image: str
-    instance_ids: str
-    label_ids: str
-    polygons: str
 
 
 def _layout(split: str) -> tuple[str, ...]:
@@ -64,7 +54,11 @@ def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset:
         )
     digest = hashlib.sha256(b"\n".join(f.image_id.encode() for f in frames))
     for frame in frames:
-        digest.update(Path(_source(frame, semantic)).read_bytes())
+        for path in dict.fromkeys((frame.source(semantic), "" if semantic else frame.polygons)):
+            digest.update(Path(path).read_bytes() if path else b"")
+    outlined = sum(bool(frame.polygons) for frame in frames)
+    if outlined and split == "train" and not semantic:
+        need_shapely(name)
     metadata: dict[str, Any] = {
         "evaluator": "cityscapes_sem_seg" if semantic else "cityscapes_instance",
         "tasks": ["sem_seg"] if semantic else ["segm"],
@@ -77,12 +71,14 @@ def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset:
         "sem_seg_encoding": "cityscapes_ids",
         "data_root": str(root),
     }
-    records = LazyRecords(len(frames), partial(_numbered_record, frames, semantic))
+    how = [partial(f, frames, semantic) for f in (_record, _columns, _bare)]
+    records = LazyRecords(len(frames), *how)
     if findings.deep:
         _check(frames, semantic, findings)
     summary = {
         "images": len(frames),
         "objects": None,  # not known before all masks are read
+        **({} if semantic else {"outlined_images": outlined}),  # trained on polygons; the others on maps
         "sha256": digest.hexdigest(),
         "odd": dict(findings.odd),
     }
@@ -109,7 +105,7 @@ def _frames(images: Path, truth: Path, semantic: bool, findings: Findings) -> li
                 for end in ("instanceIds.png", "labelIds.png", "polygons.json")
             ]
             frame = Frame(image_id, str(city / file), *paths)
-            if _source(frame, semantic):
+            if frame.source(semantic):
                 frames.append(frame)
             else:
                 wanted = "labelIds.png" if semantic else "instanceIds.png"
@@ -124,20 +120,16 @@ def _frames(images: Path, truth: Path, semantic: bool, findings: Findings) -> li
     return frames
 
 
-def _source(frame: Frame, semantic: bool) -> str:
-    """The file that the annotation is read from; the polygons are drawn only where the PNG is not there."""
-    return (frame.label_ids if semantic else frame.instance_ids) or frame.polygons
+def _record(frames: list[Frame], semantic: bool, i: int) -> dict[str, Any]:
+    record = _bare(frames, semantic, i)
+    if not semantic:
+        record["annotations"] = _annotations(frames[i], record["width"], record["height"])
+    return record
 
 
-def _numbered_record(frames: list[Frame], semantic: bool, i: int) -> dict[str, Any]:
-    return _record(frames[i], semantic)
-
-
-def _record(frame: Frame, semantic: bool) -> dict[str, Any]:
-    from PIL import Image
-
-    with Image.open(frame.image) as image:
-        width, height = image.size
+def _bare(frames: list[Frame], semantic: bool, i: int) -> dict[str, Any]:
+    frame = frames[i]
+    width, height = image_size(frame.image)
     record: dict[str, Any] = {
         "file_name": frame.image,
         "image_id": frame.image_id,
@@ -146,79 +138,45 @@ def _record(frame: Frame, semantic: bool) -> dict[str, Any]:
         "annotations": [],
     }
     if semantic:
-        record["sem_seg_file_name"] = _source(frame, True)
-    else:
-        record["annotations"] = instances(instance_map(frame))
+        record["sem_seg_file_name"] = frame.source(True)
     return record
 
 
-def instance_map(frame: Frame) -> np.ndarray:
-    """(H, W) int32: 1000 * label id + number for an instance, the label id for everything else and for
-    groups.
-    """
-    from PIL import Image
-
-    if frame.instance_ids:
-        try:
-            with Image.open(frame.instance_ids) as image:
-                return np.array(image).astype(np.int32)
-        except (OSError, SyntaxError, ValueError) as e:
-            raise DataError(f"{frame.instance_ids}: cannot be read as a mask ({e})") from None
-    return draw_polygons(frame.polygons, numbered=True)
+def _annotations(frame: Frame, width: int, height: int) -> list[dict[str, Any]]:
+    if frame.polygons:
+        return visible_instances(frame.polygons, width, height)
+    return instances(instance_map(frame))
 
 
-def label_map(frame: Frame) -> np.ndarray:
-    """(H, W) uint8 training classes, 255 where nothing is judged."""
-    return read_class_map(_source(frame, True), "cityscapes_ids")
+def _columns(frames: list[Frame], semantic: bool, name: str) -> dict[str, Column]:
+    """Without the polygons every instance map has to be decoded to say whether an object is in it."""
+    if name == "has_object" and not semantic:
+        return {name: np.array(of_each(_has_object, frames, "objects of images"), bool)}
+    return image_columns([f.image_id for f in frames], [f.image for f in frames], name)
 
 
-def instances(ids: np.ndarray) -> list[dict[str, Any]]:
-    """Annotations of the judged classes in an instance map, masks as run lengths; groups are crowds."""
-    from pycocotools import mask
-    from scipy.ndimage import find_objects
-
-    values = np.flatnonzero(np.bincount(ids.ravel()))
-    numbers = np.zeros(values[-1] + 1, np.int32)
-    numbers[values] = np.arange(1, len(values) + 1)
-    found = []
-    for value, box in zip(values, find_objects(numbers[ids]), strict=True):
-        label = int(value // 1000 if value >= 1000 else value)
-        if label >= len(NAMES) or NAMES[label] not in INSTANCES:
-            continue
-        rows, columns = box
-        where = np.zeros(ids.shape, np.uint8, order="F")  # as run lengths go
-        where[box] = ids[box] == value
-        found.append(
-            {
-                "bbox": [float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)],
-                "bbox_mode": XYXY,
-                "category_id": INSTANCES.index(NAMES[label]),
-                "iscrowd": int(value < 1000),
-                "difficult": 0,
-                "segmentation": mask.encode(where),
-            }
-        )
-    return found
+def _has_object(frame: Frame) -> bool:
+    return has_visible_object(frame.polygons) if frame.polygons else map_has_object(instance_map(frame))
 
 
 def _check(frames: list[Frame], semantic: bool, findings: Findings) -> None:
     records = []
-    for frame in frames:
+    for i, frame in enumerate(frames):
         try:
-            record = _record(frame, semantic)
+            record = _record(frames, semantic, i)
             records.append(record)
             shape = (label_map(frame) if semantic else instance_map(frame)).shape
         except (DataError, OSError, SyntaxError) as e:
             says = str(e).split(": ", 1)[-1]
             findings.error(
-                "bad-mask", os.path.basename(_source(frame, semantic)), frame.image_id, "file", None, says
+                "bad-mask", os.path.basename(frame.source(semantic)), frame.image_id, "file", None, says
             )
             continue
         if shape != (record["height"], record["width"]):
             says = f"the image is {record['width']}x{record['height']}"
             value = f"{shape[1]}x{shape[0]}"
             findings.error(
-                "mask-size", os.path.basename(_source(frame, semantic)), frame.image_id, "size", value, says
+                "mask-size", os.path.basename(frame.source(semantic)), frame.image_id, "size", value, says
             )
     if semantic:
         pairs = [(f.image_id, f.image, f.label_ids) for f in frames if f.label_ids]

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from transfer.datasets.base import XYXY, Dataset, Spec
+from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.coco_explain import explain
 from transfer.datasets.coco_images import Images, read_categories, read_images
+from transfer.datasets.coco_records import make_records
 from transfer.datasets.coco_rules import check_table
 from transfer.datasets.coco_table import Collector, Table
 from transfer.datasets.densepose_rules import check_densepose
@@ -27,8 +25,6 @@ from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
 from transfer.datasets.json_chunks import BOM, read_chunked
 from transfer.datasets.keypoints import FLIP_MAP, NAMES, SIGMAS
-from transfer.datasets.records import LazyRecords
-from transfer.datasets.rle import compressed
 
 
 @dataclass
@@ -131,65 +127,6 @@ def read_files(
         "odd": dict(findings.odd),
     }
     return Dataset(name, records, metadata, summary, CocoTruth(table, images, categories))
-
-
-def make_records(
-    table: Table, images: Images, categories: list[dict[str, Any]], fit: np.ndarray, folder: Path
-) -> LazyRecords:
-    """Lazy dataset dicts of the annotations where fit (N,) holds."""
-    usable = np.flatnonzero(fit)
-    image_of = images.index_of(table.rows["image_id"][usable])
-    by_image = usable[np.argsort(image_of, kind="stable")]
-    starts = np.searchsorted(np.sort(image_of), np.arange(len(images.names) + 1))
-    classes = {c["id"]: i for i, c in enumerate(categories)}
-
-    make = partial(_record, table, images, classes, folder, by_image, starts)
-    return LazyRecords(len(images.names), make)
-
-
-def _record(
-    table: Table,
-    images: Images,
-    classes: dict[int, int],
-    folder: Path,
-    by_image: np.ndarray,
-    starts: np.ndarray,
-    i: int,
-) -> dict[str, Any]:
-    """The record of image i, whose annotations are rows by_image[starts[i] : starts[i + 1]] of the table."""
-    members = by_image[starts[i] : starts[i + 1]].tolist()
-    record = {
-        "file_name": str(folder / images.names[i]),
-        "image_id": int(images.ids[i]),
-        "height": int(images.height[i]),
-        "width": int(images.width[i]),
-        "annotations": [_annotation(table, n, classes) for n in members],
-    }
-    record.update({key: values[i] for key, values in images.extra.items() if values[i]})
-    return record
-
-
-def _annotation(table: Table, n: int, classes: dict[int, int]) -> dict[str, Any]:
-    row = table.rows[n]
-    x, y, w, h = row["bbox"].tolist()
-    shape = table.segmentation(n)
-    out: dict[str, Any] = {
-        "bbox": [x, y, x + w, y + h],
-        "bbox_mode": XYXY,
-        "category_id": classes[int(row["category_id"])],
-        "iscrowd": int(row["iscrowd"]),
-        "difficult": 0,
-        "segmentation": compressed(shape)
-        if isinstance(shape, dict)
-        else [p for p in shape if len(p) >= 6 and len(p) % 2 == 0],
-    }
-    if table.keypoints is not None:
-        points = table.keypoints[n].copy()
-        points[0::3] += 0.5
-        points[1::3] += 0.5
-        out["keypoints"] = points.tolist()
-    out.update(table.densepose.get(n, {}))
-    return out
 
 
 def _file_name(entry: dict[str, Any]) -> str:

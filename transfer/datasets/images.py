@@ -1,16 +1,106 @@
-"""Checks that open the image files: is it an image, is it whole, has it the size that the annotation says."""
+"""Image files: their pixels as 8 bits of red, green and blue, their sizes, and the checks that open them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from transfer.datasets.findings import Findings
+from transfer.datasets.records import Column
+from transfer.errors import DataError
 
-_EXIF_ORIENTATION = 0x0112
-_READERS = 8
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+_EXIF_ORIENTATION, _TURNED_BY_90 = 0x0112, (5, 6, 7, 8)
+_READERS = 16  # threads: files have latency to hide, and decoding and hashing free the interpreter
+_MANY = 500  # files that take longer than a glance
+_T = TypeVar("_T")
+_Result = TypeVar("_Result")
+
+
+def open_rgb(path: str) -> Picture:
+    """The image as RGB, upright as its EXIF says; DataError, naming the file, where it cannot be had.
+
+    As in Detectron2, grey is repeated, palettes give their colours, transparency is ignored, CMYK is
+    converted without a profile. Channels of more than 8 bits are refused (there they are clipped to white):
+    which of their values are black and white is not in the file.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as opened:
+            deep = deep_channels(opened)
+            if deep:
+                raise DataError(f"{path}: {deep}")
+            return ImageOps.exif_transpose(opened).convert("RGB")
+    except DataError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        says = str(error).replace(path, "the file")
+        raise DataError(f"{path}: cannot be decoded ({says}); restore the file") from None
+
+
+def deep_channels(opened: Picture) -> str:
+    """What is wrong with the depth of an opened image and what to do; empty for 8 bits a channel or less.
+
+    To be asked before anything is decoded: Pillow forgets how the pixels were stored.
+    """
+    stored = " ".join(str(part[-1]) for part in getattr(opened, "tile", ()))  # Pillow's raw modes
+    bits = 16 if ";16" in f"{opened.mode} {stored}" else 32 if opened.mode in ("I", "F") else 8
+    if bits == 8:
+        return ""
+    return (
+        f"has {bits} bits a channel (mode {opened.mode}); expected 8: save 8-bit copies, with your choice of "
+        "the values that become black and white"
+    )
+
+
+def image_size(path: str) -> tuple[int, int]:
+    """(width, height) as stored, from the header; DataError, naming the file, where there is none."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            return opened.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        says = str(error).replace(path, "the file")
+        raise DataError(f"{path}: cannot be opened ({says}); restore the file") from None
+
+
+def image_columns(image_ids: Sequence[str], paths: Sequence[str], name: str) -> dict[str, Column]:
+    """Columns of records whose sizes stand in the headers of their images only."""
+    if name == "image_id":
+        return {name: np.array(image_ids, object)}
+    if name == "file_name":
+        return {name: np.array(paths, object)}
+    if name in ("width", "height"):
+        sizes = np.array(of_each(image_size, paths, "sizes of images"), np.int64).reshape(-1, 2)
+        return {"width": sizes[:, 0], "height": sizes[:, 1]}
+    return {}
+
+
+def of_each(
+    function: Callable[[_T], _Result], items: Sequence[_T], what: str, quiet: bool | None = None
+) -> list[_Result]:
+    """`function` of every item, in threads, which hide the latency of files; progress is shown for many."""
+    from transfer.progress import progress
+
+    found = []
+    quiet = len(items) < _MANY if quiet is None else quiet
+    with ThreadPoolExecutor(_READERS) as pool, progress(what, len(items), quiet=quiet) as advance:
+        try:
+            for result in pool.map(function, items):
+                found.append(result)
+                advance("")
+        except BaseException:  # an error or Ctrl-C: without this all the others would be done first
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
 
 
 def check_images(records: Sequence[dict[str, Any]], findings: Findings) -> None:
@@ -28,10 +118,13 @@ def _probe(path: str) -> dict[str, Any]:
 
     try:
         with Image.open(path) as image:
+            deep = deep_channels(image)  # before EXIF is asked for, which may decode the pixels
+            orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
             probe = {
-                "size": image.size,
+                "size": image.size[::-1] if orientation in _TURNED_BY_90 else image.size,  # upright
                 "mode": image.mode,
-                "orientation": image.getexif().get(_EXIF_ORIENTATION, 1),
+                "deep": deep,
+                "orientation": orientation,
                 "frames": getattr(image, "n_frames", 1),
             }
             image.load()
@@ -50,16 +143,19 @@ def _judge(record: dict[str, Any], probe: dict[str, Any], findings: Findings) ->
     if "broken" in probe:
         findings.error("bad-image", file, image, "file", None, f"cannot be decoded ({probe['broken']})")
         return
-    size = (record["width"], record["height"])
+    size, orientation = (record["width"], record["height"]), probe["orientation"]
     if probe["size"] != size:
         turned = " (turned by 90 degrees: EXIF orientation?)" if probe["size"] == size[::-1] else ""
         width, height = probe["size"]
         says = f"the annotation says {size[0]}x{size[1]}, the file is {width}x{height}{turned}"
         findings.error("wrong-size", file, image, "size", f"{size[0]}x{size[1]}", says)
-    if probe["orientation"] not in (0, 1):
-        says = "EXIF asks for a rotation; boxes are taken to fit the pixels as stored"
-        findings.oddity("exif-rotation", file, image, "orientation", probe["orientation"], says)
-    if probe["mode"] != "RGB":
-        findings.oddity("not-rgb", file, image, "mode", probe["mode"], "is converted to RGB when read")
+    if probe["deep"]:
+        findings.error("deep-image", file, image, "file", None, probe["deep"])
+    elif probe["mode"] != "RGB":
+        says = "is converted to RGB when read, without its transparency if it has any"
+        findings.oddity("not-rgb", file, image, "mode", probe["mode"], says)
+    if orientation not in (0, 1):
+        says = "EXIF asks for a rotation, which is done when read: do the boxes fit the upright image?"
+        findings.oddity("exif-rotation", file, image, "orientation", orientation, says)
     if probe["frames"] > 1:
         findings.oddity("animated", file, image, "frames", probe["frames"], "only the first frame is read")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from transfer.datasets.base import Dataset, Spec
-from transfer.datasets.coco import CocoTruth, make_records
+from transfer.datasets.coco import CocoTruth
 from transfer.datasets.coco_explain import explain
 from transfer.datasets.coco_images import Images, read_categories, read_images
+from transfer.datasets.coco_records import make_records
 from transfer.datasets.coco_rules import STRAY, check_table
 from transfer.datasets.coco_table import Collector, Table
 from transfer.datasets.files import need

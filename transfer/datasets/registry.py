@@ -10,6 +10,7 @@ from pathlib import Path
 from transfer.datasets import cityscapes, coco, lvis, semantic, voc
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.findings import Findings
+from transfer.datasets.image_identity import with_image_content
 from transfer.datasets.own import OwnDataset, read_own, stop_on_error
 from transfer.datasets.waiting import waiting
 from transfer.errors import DataError
@@ -37,7 +38,7 @@ def describe_layout(name: str) -> str:
 
 
 def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset:
-    """Reads and checks one data set; `own` are the user's, by name.
+    """Reads and checks one data set, and hashes its images; `own` are the user's, by name.
 
     Raises DataError for an unknown name (nearest names offered), missing folders (what is expected where)
     and any annotation that breaks a rule (file, record, field, value, rule).
@@ -51,7 +52,7 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
             dataset = read_dataset(name, root, findings, own or ())
             command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"
             findings.stop_on_error(f"data set {name}", command)
-    return dataset
+    return with_image_content(dataset)
 
 
 def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset:

@@ -22,8 +22,8 @@ from transfer.datasets.cityscapes_labels import TRAIN_ID_OF
 from transfer.datasets.cityscapes_polygons import draw_polygons
 from transfer.datasets.files import listing, need
 from transfer.datasets.findings import Findings
-from transfer.datasets.images import check_images
-from transfer.datasets.records import LazyRecords
+from transfer.datasets.images import check_images, image_columns, image_size
+from transfer.datasets.records import Column, LazyRecords
 from transfer.datasets.voc import CLASSES
 from transfer.errors import DataError
 
@@ -47,7 +47,7 @@ def read_class_map(path: str | os.PathLike[str], encoding: str = "index") -> np.
             if image.mode not in ("P", "L", "I", "I;16", "1"):
                 raise DataError(f"{path}: mode {image.mode}; expected a one-channel mask (palette or grey)")
             pixels = np.array(image)  # the indices, also of a palette image
-    except (OSError, SyntaxError, ValueError) as e:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         if isinstance(e, DataError):
             raise
         raise DataError(f"{path}: cannot be read as a mask ({e})") from None
@@ -139,7 +139,7 @@ def _semantic_dataset(
         digest.update(Path(mask).read_bytes())
 
     make = partial(_record, pairs)
-    records = LazyRecords(len(pairs), make)
+    records = LazyRecords(len(pairs), make, partial(_columns, pairs))
     if findings.deep:
         check_masks(pairs, len(classes), encoding, findings)
         check_images([make(i) for i in range(len(pairs)) if _opens(pairs[i][1], findings)], findings)
@@ -162,11 +162,8 @@ def _semantic_dataset(
 
 
 def _record(pairs: Sequence[tuple[str, str, str]], i: int) -> dict[str, Any]:
-    from PIL import Image
-
     image_id, image, mask = pairs[i]
-    with Image.open(image) as opened:
-        width, height = opened.size
+    width, height = image_size(image)
     return {
         "file_name": image,
         "sem_seg_file_name": mask,
@@ -177,24 +174,24 @@ def _record(pairs: Sequence[tuple[str, str, str]], i: int) -> dict[str, Any]:
     }
 
 
-def _opens(path: str, findings: Findings) -> bool:
-    from PIL import Image
+def _columns(pairs: Sequence[tuple[str, str, str]], name: str) -> dict[str, Column]:
+    return image_columns([image_id for image_id, _, _ in pairs], [image for _, image, _ in pairs], name)
 
+
+def _opens(path: str, findings: Findings) -> bool:
     try:
-        with Image.open(path):
-            return True
-    except (OSError, SyntaxError, ValueError) as e:
-        says = f"cannot be opened ({str(e).replace(path, 'file')})"
+        image_size(path)
+    except DataError as e:
+        says = str(e).removeprefix(f"{path}: ")
         findings.error("bad-image", os.path.basename(path), "image", "file", None, says)
         return False
+    return True
 
 
 def check_masks(
     pairs: Sequence[tuple[str, str, str]], num_classes: int, encoding: str, findings: Findings
 ) -> None:
     """Opens every mask: one channel, the size of its image, only known classes, not everything ignored."""
-    from PIL import Image
-
     for image_id, image, mask in pairs:
         file = os.path.basename(mask)
         try:
@@ -203,9 +200,8 @@ def check_masks(
             findings.error("bad-mask", file, image_id, "mask", None, str(e).split(": ", 1)[-1])
             continue
         try:
-            with Image.open(image) as opened:
-                size = opened.size
-        except (OSError, SyntaxError, ValueError):
+            size = image_size(image)
+        except DataError:
             size = classes.shape[::-1]  # reported as an image
         if size != classes.shape[::-1]:
             says = f"the image is {size[0]}x{size[1]}"

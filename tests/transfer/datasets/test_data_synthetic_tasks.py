@@ -11,6 +11,7 @@ from pycocotools import mask as rle
 
 from transfer.datasets import dataset_names, load_dataset
 from transfer.datasets.cityscapes import instance_map, label_map
+from transfer.datasets.cityscapes import instances as map_instances
 from transfer.datasets.figure import draw_figure
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import read_dataset
@@ -126,8 +127,16 @@ def test_cityscapes_has_all_classes_and_ignored_regions(root):
         instances |= {a["category_id"] for a in record["annotations"]}
         groups += sum(a["iscrowd"] for a in record["annotations"])
         classes |= set(np.unique(label_map(frame)).tolist())
+        size = (record["height"], record["width"])
+        drawn = {(a["category_id"], a["iscrowd"]): 0.0 for a in record["annotations"]}
         for a in record["annotations"]:
-            assert rle.decode(a["segmentation"]).shape == (record["height"], record["width"])
+            drawn[a["category_id"], a["iscrowd"]] += rle.area(
+                rle.merge(rle.frPyObjects(a["segmentation"], *size))
+            )
+        for a in map_instances(instance_map(frame)):  # the same objects, drawn
+            assert rle.decode(a["segmentation"]).shape == size
+            drawn[a["category_id"], a["iscrowd"]] -= rle.area(a["segmentation"])
+        assert all(abs(pixels) < 0.1 * size[0] * size[1] for pixels in drawn.values()), drawn
     assert instances == set(range(8))
     assert classes == {*range(19), 255}
     assert groups > 0

@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from transfer.datasets import Dataset, load_dataset
-from transfer.datasets.cityscapes import label_map
+from transfer.datasets.cityscapes import instance_map, instances, label_map
 from transfer.datasets.semantic import read_class_map
 from transfer.datasets.synthetic import make_synthetic
 from transfer.evaluation import Prediction
@@ -36,12 +36,20 @@ def load(task: str, root: Path, seed: int = 0) -> Dataset:
     return load_dataset(VAL[task], root)
 
 
+def scored_records(dataset: Dataset):
+    """The records with the truth that is scored by: Cityscapes has other truth for training, polygons."""
+    if dataset.metadata["evaluator"] != "cityscapes_instance":
+        return dataset.records
+    frames = zip(dataset.records, dataset.ground_truth, strict=True)
+    return [record | {"annotations": instances(instance_map(frame))} for record, frame in frames]
+
+
 def fingerprint(dataset: Dataset) -> str:
     """Hash of the annotations. Another Pillow may draw a pixel differently: then stored numbers do not
     apply.
     """
     digest = hashlib.sha256()
-    for i, r in enumerate(dataset.records):
+    for i, r in enumerate(scored_records(dataset)):
         digest.update(repr((r["image_id"], r["annotations"])).encode())
         if "sem_seg_file_name" in r:
             frame = dataset.ground_truth[i] if dataset.ground_truth else None
@@ -59,7 +67,7 @@ def truth(dataset: Dataset) -> list[Prediction]:
             m = (label_map(frame) if frame else read_class_map(r["sem_seg_file_name"])).astype(np.int64)
             maps.append(Prediction(r["image_id"], sem_seg=np.where(m == 255, 0, m)))
         return maps
-    return [_truth(r, tasks) for r in dataset.records]
+    return [_truth(r, tasks) for r in scored_records(dataset)]
 
 
 def _truth(record, tasks) -> Prediction:

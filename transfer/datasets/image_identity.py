@@ -1,0 +1,134 @@
+"""The content of a data set's images as one hash: every byte is read once, then files vouch for themselves.
+
+A file that was hashed is not read again while its size, its times (of content and of inode) and its inode
+stay. What was found is kept in the user's cache, one small file for each folder of images. What was written
+in the last seconds is not kept: clocks of file systems are coarse, and it may be written once more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from boltons.fileutils import atomic_save
+
+from transfer.cache import cache_folder
+from transfer.datasets.base import Dataset
+from transfer.datasets.images import of_each
+from transfer.datasets.records import column
+from transfer.errors import DataError
+
+KEEP_FROM = 64 << 20  # bytes read; less is read again as fast as it is looked up
+SHOW_FROM = 1 << 30  # bytes to read from which progress is shown
+AT_ONCE = 500  # files that a thread looks at before it reports
+SETTLED_S = 3.0
+Stamp = list[int]  # size, time of content, time of inode (ns), inode number
+Known = dict[str, tuple[Stamp, str]]  # file name -> its stamp and its SHA-256
+
+
+def with_image_content(dataset: Dataset) -> Dataset:
+    """The data set whose `sha256` covers the bytes of its images too; `images_sha256` is theirs alone."""
+    images = images_sha256(column(dataset.records, "file_name").tolist())
+    both = hashlib.sha256(f"{dataset.summary['sha256']} {images}".encode()).hexdigest()
+    return replace(dataset, summary=dataset.summary | {"sha256": both, "images_sha256": images})
+
+
+def images_sha256(paths: Sequence[str]) -> str:
+    """SHA-256 over the SHA-256 of each file's bytes, in the given order; the paths are absolute.
+
+    DataError, naming the file, where one cannot be read. A cache that cannot be written costs a line on
+    standard error.
+    """
+    by_folder: dict[str, Known] = {folder: _load(folder) for folder in {os.path.dirname(p) for p in paths}}
+    now = time.time()
+    parts = [paths[i : i + AT_ONCE] for i in range(0, len(paths), AT_ONCE)]
+    looked = of_each(_stamps, parts, "look at images", quiet=True)
+    stamps = dict(zip(paths, chain.from_iterable(looked), strict=True))
+    digests: dict[str, str] = {}
+    for path, stamp in stamps.items():
+        folder, name = os.path.split(path)
+        known = by_folder[folder].get(name)
+        if known is not None and known[0] == stamp:
+            digests[path] = known[1]
+    new = [path for path in stamps if path not in digests]
+    size = sum(stamps[path][0] for path in new)
+    hashed = of_each(_sha256, new, f"hash images ({size / 1e9:.1f} GB, once)", quiet=size < SHOW_FROM)
+    digests.update(zip(new, hashed, strict=True))
+    if size >= KEEP_FROM:
+        _keep({p: (stamps[p], digests[p]) for p in new if _settled(stamps[p], now)}, by_folder)
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(bytes.fromhex(digests[path]))
+    return whole.hexdigest()
+
+
+def _stamps(paths: Sequence[str]) -> list[Stamp]:
+    return [_stamp(path) for path in paths]
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        found = os.stat(path)
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read ({e.strerror}); restore the file") from None
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _settled(stamp: Stamp, now: float) -> bool:
+    return max(stamp[1], stamp[2]) / 1e9 < now - SETTLED_S
+
+
+def _sha256(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as e:
+        raise DataError(f"{path}: cannot be read ({e.strerror}); restore the file") from None
+
+
+def _file(folder: str) -> Path:
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:20]
+    return cache_folder() / "images" / f"{name}.json"
+
+
+def _load(folder: str) -> Known:
+    """What is known of a folder's files; nothing where the cache is absent or is not one."""
+    try:
+        content: Any = json.loads(_file(folder).read_bytes())
+        if content["folder"] != folder:
+            return {}
+        return {
+            name: (list(map(int, stamp)), _digest(sha)) for name, (stamp, sha) in content["files"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError):  # the last: no home
+        return {}
+
+
+def _digest(text: str) -> str:
+    if len(bytes.fromhex(text)) != hashlib.sha256().digest_size:
+        raise ValueError
+    return text
+
+
+def _keep(new: dict[str, tuple[Stamp, str]], known: dict[str, Known]) -> None:
+    more: dict[str, Known] = defaultdict(dict)
+    for path, found in new.items():
+        folder, name = os.path.split(path)
+        more[folder][name] = found
+    for folder, files in more.items():
+        try:
+            kept = _file(folder)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_save(str(kept), text_mode=True, overwrite_part=True) as file:
+                file.write(json.dumps({"folder": folder, "files": known[folder] | files}))
+        except (OSError, RuntimeError) as e:
+            print(f"hashes of images are not kept ({e}): all are read again next time", file=sys.stderr)
+            return
