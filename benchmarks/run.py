@@ -15,7 +15,8 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks.arguments import data_root, parser, split_overrides
 from benchmarks.errors import UsageError
 from converters.errors import CheckpointError
-from results.record import RecordError
+from results.errors import RecordError
+from transfer.command import command
 from transfer.errors import TransferError
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
         return _benchmark(args, overrides, team)
     except (UsageError, TransferError, CheckpointError, RecordError) as error:
         print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        raise  # nobody reads the output any more: `command` ends it
     except OSError as error:
         print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
     return 2
@@ -175,4 +178,4 @@ def _make_data(suites: list[Suite], request: Request) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -11,6 +11,8 @@ import argparse
 import sys
 from typing import Any
 
+from converters.command import command
+
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -96,4 +98,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pretrain.cli import reported
+from pretrain.command import command
 from pretrain.errors import PretrainError
 
 if TYPE_CHECKING:
@@ -156,4 +157,4 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

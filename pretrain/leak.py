@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.cli import default_workers, positive, reported
+from pretrain.command import command
 from pretrain.errors import PretrainError
 from pretrain.memory import keep_freed_memory
 
@@ -146,4 +147,4 @@ def shown(steps: Iterable, total: int) -> Iterable:
 
 if __name__ == "__main__":
     keep_freed_memory()
-    sys.exit(main())
+    sys.exit(command(main))

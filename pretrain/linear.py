@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pretrain.cli import add_watching, default_workers, positive, reported
+from pretrain.command import command
 from pretrain.errors import PretrainError
 from pretrain.memory import keep_freed_memory
 
@@ -140,4 +141,4 @@ def top1(
 
 if __name__ == "__main__":
     keep_freed_memory()
-    sys.exit(main())
+    sys.exit(command(main))

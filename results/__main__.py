@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results.record import RecordError
+from results.command import command
+from results.errors import RecordError
 
 if TYPE_CHECKING:
     from results.layout import Table
@@ -28,11 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.disable()
     try:
         return int(COMMANDS[args.command](args) or 0)
+    except BrokenPipeError:
+        raise  # `command` ends it
     except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -185,4 +186,4 @@ def _print(tables: list[Table], format: str, output: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from results.errors import RecordError
+
 SCHEMA = 1
 STATUSES = ("finished", "failed", "running", "interrupted")
 IDENTITY = (
@@ -73,10 +75,6 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ID = re.compile(r"[0-9a-f]{16}")
-
-
-class RecordError(ValueError):
-    """A record that cannot be trusted, in one line: which one, what is wrong, what was expected."""
 
 
 def record_id(identity: dict[str, Any]) -> str:

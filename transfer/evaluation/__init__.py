@@ -1,6 +1,26 @@
-"""Metrics of every task on plain predictions; no engine and no torch in here."""
+"""Metrics of every task on plain predictions; no engine and no torch in here.
 
-from transfer.evaluation.evaluate import evaluate, evaluate_per_class, read_predictions, write_predictions
-from transfer.evaluation.prediction import Prediction
+The names below are imported when they are asked for: `python -m transfer.evaluation` passes through this file
+and must say in one line that numpy is missing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transfer.evaluation.evaluate import evaluate, evaluate_per_class, read_predictions, write_predictions
+    from transfer.evaluation.prediction import Prediction
 
 __all__ = ["Prediction", "evaluate", "evaluate_per_class", "read_predictions", "write_predictions"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    module = importlib.import_module("transfer.evaluation.evaluate")
+    # All at once, for the import has set `evaluate` to the module of that name.
+    globals().update({public: getattr(module, public) for public in __all__})
+    return globals()[name]
