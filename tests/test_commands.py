@@ -104,13 +104,17 @@ def test_the_doctor_names_all_that_is_missing(bare: Path, tmp_path: Path) -> Non
     assert f"PROBLEM  not installed: {', '.join(guard.REQUIRED)}\n" in done.stdout
 
 
-@pytest.mark.parametrize("words", [*(f"{name} --help" for name in COMMANDS), *PRINTING])
-def test_a_closed_pipe_ends_it_quietly(words: str, tmp_path: Path) -> None:
-    """As `| head -1` does, and sooner."""
+@pytest.mark.parametrize(("words", "unbuffered"), [
+    *((f"{name} --help", "") for name in COMMANDS),
+    *((words, "") for words in PRINTING),
+    *((words, "1") for words in PRINTING),
+])  # fmt: skip
+def test_a_closed_pipe_ends_it_quietly(words: str, unbuffered: str, tmp_path: Path) -> None:
+    """As `| head -1` does, and sooner: at the first word where nothing is buffered, at the end elsewhere."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = start(words, tmp_path, stdout=writer)
+        done = start(words, tmp_path, stdout=writer, PYTHONUNBUFFERED=unbuffered)
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (guard.CLOSED, "")
