@@ -15,8 +15,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks.arguments import data_root, parser, split_overrides
 from benchmarks.errors import UsageError
 from converters.errors import CheckpointError
-from results.errors import RecordError
-from transfer.command import command
+from results.record import RecordError
 from transfer.errors import TransferError
 
 if TYPE_CHECKING:
@@ -46,10 +45,10 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
             show_list()
             return 0
         return _benchmark(args, overrides, team)
-    except (UsageError, TransferError, CheckpointError, RecordError) as error:
-        print(f"error: {error}", file=sys.stderr)
     except BrokenPipeError:
         raise  # nobody reads the output any more: `command` ends it
+    except (UsageError, TransferError, CheckpointError, RecordError) as error:
+        print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
     return 2
@@ -178,4 +177,6 @@ def _make_data(suites: list[Suite], request: Request) -> None:
 
 
 if __name__ == "__main__":
+    from transfer.command import command
+
     sys.exit(command(main))

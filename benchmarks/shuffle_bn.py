@@ -21,7 +21,6 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 
 from benchmarks import child
 from results.significance import Summary, summarize, welch_p
-from transfer.command import command
 
 RUNS = {"with shuffling": [], "without shuffling": ["--no-shuffle-bn"]}
 LEAK = "leak.json"
@@ -166,4 +165,6 @@ def mean_curve(
 
 
 if __name__ == "__main__":
+    from transfer.command import command
+
     sys.exit(command(main))

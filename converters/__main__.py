@@ -11,8 +11,6 @@ import argparse
 import sys
 from typing import Any
 
-from converters.command import command
-
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -98,4 +96,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    from converters.command import command
+
     sys.exit(command(main))

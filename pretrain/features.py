@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pretrain.cli import reported
-from pretrain.command import command
 from pretrain.errors import PretrainError
 
 if TYPE_CHECKING:
@@ -157,4 +156,6 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
 
 
 if __name__ == "__main__":
+    from pretrain.command import command
+
     sys.exit(command(main))

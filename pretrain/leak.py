@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.cli import default_workers, positive, reported
-from pretrain.command import command
 from pretrain.errors import PretrainError
 from pretrain.memory import keep_freed_memory
 
@@ -146,5 +145,7 @@ def shown(steps: Iterable, total: int) -> Iterable:
 
 
 if __name__ == "__main__":
+    from pretrain.command import command
+
     keep_freed_memory()
     sys.exit(command(main))

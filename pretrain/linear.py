@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pretrain.cli import add_watching, default_workers, positive, reported
-from pretrain.command import command
 from pretrain.errors import PretrainError
 from pretrain.memory import keep_freed_memory
 
@@ -140,5 +139,7 @@ def top1(
 
 
 if __name__ == "__main__":
+    from pretrain.command import command
+
     keep_freed_memory()
     sys.exit(command(main))

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from results.command import command
-from results.errors import RecordError
+from results.record import RecordError
 
 if TYPE_CHECKING:
     from results.layout import Table
@@ -186,4 +185,6 @@ def _print(tables: list[Table], format: str, output: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    from results.command import command
+
     sys.exit(command(main))

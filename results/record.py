@@ -14,10 +14,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
-from results.errors import RecordError
-
 SCHEMA = 1
 STATUSES = ("finished", "failed", "running", "interrupted")
 IDENTITY = (
@@ -77,6 +73,10 @@ _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
+class RecordError(ValueError):
+    """A record that cannot be trusted, in one line: which one, what is wrong, what was expected."""
+
+
 def record_id(identity: dict[str, Any]) -> str:
     """The 16 hex digits that name a cell: SHA-256 over the identity's canonical JSON (sorted keys, no
     spaces).
@@ -127,6 +127,8 @@ def normalize(record: dict[str, Any]) -> dict[str, Any]:
 
 def read_record(text: bytes | str, label: str) -> dict[str, Any]:
     """A stored record, brought to the current schema and checked; `label` (a file name) opens every error."""
+    import orjson  # not above: `RecordError` has a name before anything is installed
+
     try:
         record = orjson.loads(text)  # four times as fast as json: a directory may hold 10,000 records
     except ValueError as error:

@@ -14,8 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transfer.command import command
-
 # suite -> the data set that it is tested on, as in the paper
 TEST_SETS = {
     "voc_c4": "voc_2007_test",
@@ -85,4 +83,6 @@ def _without_nan(tree: Any) -> Any:
 
 
 if __name__ == "__main__":
+    from transfer.command import command
+
     sys.exit(command(main))
