@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from transfer.evaluation.prediction import Prediction
 
 __all__ = ["Prediction", "evaluate", "evaluate_per_class", "read_predictions", "write_predictions"]
+_ELSEWHERE = {"Prediction": "prediction"}  # the others are in `evaluate`
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    from importlib import import_module
 
-    module = importlib.import_module("transfer.evaluation.evaluate")
+    homes = {public: import_module(f"{__name__}.{_ELSEWHERE.get(public, 'evaluate')}") for public in __all__}
     # All at once, for the import has set `evaluate` to the module of that name.
-    globals().update({public: getattr(module, public) for public in __all__})
+    globals().update({public: getattr(home, public) for public, home in homes.items()})
     return globals()[name]
