@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transfer.command import REQUIRED
+
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
-MODULES = ("numpy", "PIL", "pandas", "orjson", "yaml", "yacs", "rich", "boltons", "safetensors", "matplotlib",
-           "scipy", "simplejpeg", "cv2", "braceexpand")  # fmt: skip
 TORCH = (2, 10)  # older ones have holes in the safe way of loading
 TOGETHER = "install torch and torchvision together, from one index: pip install --upgrade torch torchvision"
 
@@ -35,7 +35,7 @@ def python() -> Iterator[Finding]:
     version = platform.python_version()
     old = sys.version_info < (3, 10)
     yield Finding(PROBLEM if old else OK, f"Python {version}", "install Python 3.10 or newer" if old else "")
-    missing = [name for name in MODULES if importlib.util.find_spec(name) is None]
+    missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
     if missing:
         yield Finding(PROBLEM, f"not installed: {', '.join(missing)}", "pip install -e . in the checkout")
 
@@ -199,7 +199,8 @@ def machine(output: Path) -> Iterator[Finding]:
         few = memory < 4
         fix = "close something; a miniature takes 1 to 2 GB, a full recipe's data set up to 2 GB more"
         yield Finding(NOTE if few else OK, f"memory: {memory:.0f} GB available", fix if few else "")
-    yield Finding(OK, f"{len(os.sched_getaffinity(0))} CPU cores")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding(OK, f"{cores} CPU cores")
 
 
 def _memory_gb() -> float | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import checks
+from benchmarks import checks, child
 from benchmarks.arguments import data_root
 from benchmarks.checks import OK, PROBLEM, Finding
 from benchmarks.errors import UsageError
+from transfer.command import command
 from transfer.errors import TransferError
+
+IMPORTS_OF_A_CELL = "import benchmarks.cell; print(benchmarks.cell.__file__)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,13 +41,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _all(args: argparse.Namespace) -> Iterator[Finding]:
     root = data_root(args.data_root, synthetic=False, output=args.output)
     yield from checks.python()
+    yield from checks.metrics()  # where nothing is installed, `command` ends it here
     yield from checks.torch()
     yield from checks.detectron2()
-    yield from checks.metrics()
+    yield from cell_process()
     yield from checks.data(root, args.suite or ["paper"], needed=args.suite is not None)
     yield from checks.weights()
     yield from checks.machine(args.output)
     yield from checks.slurm()
+
+
+def cell_process() -> Iterator[Finding]:
+    """Starts a process as a cell's is started, and lets it import what a cell imports: a path that is wrong
+    for children alone shows nowhere else.
+    """
+    called = [sys.executable, "-c", IMPORTS_OF_A_CELL]
+    ended = subprocess.run(called, env=child.environment(), capture_output=True, text=True)
+    found, wanted = ended.stdout.strip(), Path(__file__).with_name("cell.py")
+    if ended.returncode == 0 and Path(found).resolve() == wanted.resolve():
+        yield Finding(OK, "a cell's process starts, and imports this copy")
+        return
+    lines = ended.stderr.strip().splitlines() or [f"ended with exit code {ended.returncode}"]
+    says = f"it would run {found} instead of {wanted}" if ended.returncode == 0 else lines[-1]
+    how = "look for what shadows the standard library or our packages, here and in PYTHONPATH"
+    yield Finding(PROBLEM, f"a cell's process does not start: {says}", how)
 
 
 def _print(finding: Finding) -> None:
@@ -53,4 +74,4 @@ def _print(finding: Finding) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

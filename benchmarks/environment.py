@@ -69,6 +69,8 @@ def cpu_name() -> str:
 
 def _commit() -> str | None:
     root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None  # an installed copy; a repository around it is not ours
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 from collections import Counter
@@ -16,13 +15,13 @@ from typing import Any
 
 from boltons.fileutils import atomic_save
 
+from benchmarks import child
 from benchmarks.inits import slug, store
 from benchmarks.plan import Cell, Request
 from results.store import find_record, save_record
 from transfer.causes import cause, forget
 from transfer.config import flatten
 
-ROOT = Path(__file__).resolve().parents[1]
 LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
 BUSY = 75  # another process has the cell
@@ -92,8 +91,7 @@ def cell_directory(cell: Cell, output: Path) -> Path:
 
 def environment_of_cell(extra: dict[str, str]) -> dict[str, str]:
     """A child finds our packages wherever it is started, and says where it crashed."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONFAULTHANDLER": "1", **extra}
+    return child.environment({"PYTHONFAULTHANDLER": "1", **extra})
 
 
 def finished(job: Job) -> bool:

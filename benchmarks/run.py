@@ -45,6 +45,8 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
             show_list()
             return 0
         return _benchmark(args, overrides, team)
+    except BrokenPipeError:
+        raise  # nobody reads the output any more: `command` ends it
     except (UsageError, TransferError, CheckpointError, RecordError) as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
@@ -176,4 +178,6 @@ def _make_data(suites: list[Suite], request: Request) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from transfer.command import command
+
+    sys.exit(command(main))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +22,6 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks import child
 from results.significance import Summary, summarize, welch_p
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = {"with shuffling": [], "without shuffling": ["--no-shuffle-bn"]}
 LEAK = "leak.json"
 END = 0.1  # the share of a run, at its end, over which accuracies are averaged
@@ -67,11 +65,10 @@ def main() -> int:
 
 def train_and_measure(folder: Path, data: str, processes: int, options: list) -> int:
     """One run and its leak; the first exit code that is not 0."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     train = [*launcher(processes), "-m", "pretrain", "--data", data, "--output", folder, "--knn-every", 1]
     leak = [sys.executable, "-m", "pretrain.leak", "--data", data, "--output", folder / LEAK]
-    for command in ([*train, *options], [*leak, "--pretrained", folder / "checkpoint_last.pth.tar"]):
-        code = child.run(list(map(str, command)), env={**os.environ, "PYTHONPATH": path})
+    for words in ([*train, *options], [*leak, "--pretrained", folder / "checkpoint_last.pth.tar"]):
+        code = child.run(list(map(str, words)), env=child.environment())
         if code:
             return code
     return 0
@@ -168,4 +165,6 @@ def mean_curve(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from transfer.command import command
+
+    sys.exit(command(main))

@@ -96,4 +96,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from converters.command import command
+
+    sys.exit(command(main))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from converters.command import command
 from converters.dialects import DIALECTS
 from converters.health import ACCEPTABLE
 from converters.publishers import SOURCES, UNKNOWN
@@ -92,5 +95,10 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> int:
     print(page(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command(main))

@@ -3,8 +3,9 @@
 import sys
 
 from pretrain.cli import main
+from pretrain.command import command
 from pretrain.memory import keep_freed_memory
 
 if __name__ == "__main__":
     keep_freed_memory()
-    sys.exit(main())
+    sys.exit(command(main))

@@ -156,4 +156,6 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from pretrain.command import command
+
+    sys.exit(command(main))

@@ -145,5 +145,7 @@ def shown(steps: Iterable, total: int) -> Iterable:
 
 
 if __name__ == "__main__":
+    from pretrain.command import command
+
     keep_freed_memory()
-    sys.exit(main())
+    sys.exit(command(main))

@@ -139,5 +139,7 @@ def top1(
 
 
 if __name__ == "__main__":
+    from pretrain.command import command
+
     keep_freed_memory()
-    sys.exit(main())
+    sys.exit(command(main))

@@ -28,11 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.disable()
     try:
         return int(COMMANDS[args.command](args) or 0)
+    except BrokenPipeError:
+        raise  # `command` ends it
     except (RecordError, OSError) as error:
         say(f"error: {error}", sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -218,4 +218,6 @@ def say(text: str, stream: TextIO | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from results.command import command
+
+    sys.exit(command(main))

@@ -14,8 +14,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 SCHEMA = 1
 STATUSES = ("finished", "failed", "running", "interrupted")
 IDENTITY = (
@@ -130,6 +128,8 @@ def normalize(record: dict[str, Any]) -> dict[str, Any]:
 
 def read_record(text: bytes | str, label: str) -> dict[str, Any]:
     """A stored record, brought to the current schema and checked; `label` (a file name) opens every error."""
+    import orjson  # not above: `RecordError` has a name before anything is installed
+
     try:
         record = orjson.loads(text)  # four times as fast as json: a directory may hold 10,000 records
     except ValueError as error:

@@ -24,7 +24,9 @@ from transfer.datasets.records import joined
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
-from transfer.evaluation import Prediction, evaluate, json_ready, write_predictions
+from transfer.evaluation.evaluate import evaluate, write_predictions
+from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.scores import json_ready
 from transfer.gather import cpu_group, gather, share
 from transfer.loader import Metadata, Record, evaluation_batches, training_batches, training_records
 from transfer.picture import save_samples

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import child
 from benchmarks.errors import UsageError
-from benchmarks.execute import ROOT, Job, environment_of_cell, exit_code, finished, read_job, settle
+from benchmarks.execute import Job, environment_of_cell, exit_code, finished, read_job, settle
 from benchmarks.launch.limits import minutes
 from benchmarks.launch.queue import add_processes, batches, in_queue, new_batch
 
@@ -199,7 +201,9 @@ def _sbatch(options: Options, name: str) -> dict[str, Any]:
         "signal_delay_s": delay,
         "array_parallelism": options.at_once or ARRAY,
         "stderr_to_stdout": True,
-        "setup": [f"export PYTHONPATH={ROOT}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        "setup": [
+            f"export PYTHONPATH={shlex.quote(path)}${{PYTHONPATH:+:$PYTHONPATH}}" for path in child.own_path()
+        ],
         "additional_parameters": {"requeue": True, **dict(options.extra)},
         "partition": options.partition,
         "account": options.account,
@@ -213,9 +217,9 @@ def _sbatch(options: Options, name: str) -> dict[str, Any]:
 def _on_path() -> Any:
     """A job of this machine must find our packages too when it is unpickled."""
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [before])])
+    os.environ.update(child.environment())
     try:
         yield
     finally:
-        os.environ.pop("PYTHONPATH")
+        os.environ.pop("PYTHONPATH", None)
         os.environ.update({} if before is None else {"PYTHONPATH": before})

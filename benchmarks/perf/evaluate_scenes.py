@@ -17,7 +17,7 @@ def scene(
     images: int, objects: int, detections: int, task: str, seed: int = 0, lvis: int = 0
 ) -> tuple[Any, list[Any]]:
     """A Dataset in COCO's form with ground truth, and predictions; `lvis`: as many classes, LVIS's lists."""
-    from transfer.datasets import Dataset
+    from transfer.datasets.base import Dataset
     from transfer.datasets.coco import CocoTruth
     from transfer.datasets.coco_images import Images
     from transfer.datasets.coco_table import Collector
@@ -94,7 +94,7 @@ def _predictions(
     boxes: np.ndarray,
     points: Any,
 ) -> list[Any]:
-    from transfer.evaluation import Prediction
+    from transfer.evaluation.prediction import Prediction
 
     order = np.argsort(owner, kind="stable")
     edges = np.searchsorted(owner[order], np.arange(1, images + 2))
@@ -126,10 +126,10 @@ def street_scene(images: int, masks: int, root: Path, seed: int = 0) -> tuple[An
     from PIL import Image, ImageDraw
     from pycocotools import mask
 
-    from transfer.datasets import Dataset
+    from transfer.datasets.base import Dataset
     from transfer.datasets.cityscapes import Frame
     from transfer.datasets.cityscapes_labels import ID_OF, INSTANCES
-    from transfer.evaluation import Prediction
+    from transfer.evaluation.prediction import Prediction
 
     rng = np.random.default_rng(seed)
     width, height, objects = 2048, 1024, 30

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import checks
 from benchmarks.checks import NOTE, OK, PROBLEM, Finding
-from benchmarks.doctor import main
+from benchmarks.doctor import cell_process, main
 
 
 def _broken(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:
@@ -59,6 +59,26 @@ def test_old_python_and_missing_packages(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (old.level, missing.level) == (PROBLEM, PROBLEM)
     assert "3.10" in old.fix
     assert missing.what == "not installed: orjson, cv2"
+
+
+def test_a_cell_that_would_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only a process of its own can tell: here torch is imported already."""
+    (tmp_path / "torch.py").write_text("raise ImportError('what lies here is no torch')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (finding,) = cell_process()
+    assert finding.level == PROBLEM
+    assert finding.what == "a cell's process does not start: ImportError: what lies here is no torch"
+    assert "PYTHONPATH" in finding.fix
+
+
+def test_a_cell_that_would_run_another_copy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    for name in ("__init__.py", "cell.py"):
+        (tmp_path / "benchmarks" / name).write_text("")
+    monkeypatch.chdir(tmp_path)  # where a child looks first
+    (finding,) = cell_process()
+    assert finding.level == PROBLEM
+    assert f"it would run {tmp_path}/benchmarks/cell.py instead of" in finding.what
 
 
 def test_torch_that_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pycocotools import mask as rle
 from scipy.io import savemat
 
 from transfer.config import load_recipe
-from transfer.datasets import load_dataset
+from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import make_synthetic
 from transfer.densepose_sample import Symmetry, densepose_targets, load_symmetry
 from transfer.errors import DataError

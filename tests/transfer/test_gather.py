@@ -18,11 +18,13 @@ from torch import nn
 import transfer.run
 from tests.transfer.fake_engine import FakeEngine
 from transfer.config import flatten, load_recipe
-from transfer.datasets import Dataset, load_dataset
+from transfer.datasets.base import Dataset
+from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import make_synthetic
 from transfer.distributed import World, launch
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, Scores
+from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.scores import Scores
 from transfer.gather import cpu_group, gather, share
 from transfer.mapper import Sample
 

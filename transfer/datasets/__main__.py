@@ -1,8 +1,18 @@
 """`python -m transfer.datasets`: see `check.main`."""
 
+from __future__ import annotations
+
 import sys
 
-from transfer.datasets.check import main
+from transfer.command import command
+
+
+def main() -> int:
+    """Imports the command only now: without numpy it cannot be."""
+    from transfer.datasets import check
+
+    return check.main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

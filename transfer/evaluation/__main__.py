@@ -46,8 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     from transfer.errors import DataError, TransferError
 
     try:
-        from transfer.datasets import load_dataset
-        from transfer.evaluation import evaluate, json_ready, read_predictions
+        from transfer.datasets.registry import load_dataset
+        from transfer.evaluation.evaluate import evaluate, read_predictions
+        from transfer.evaluation.scores import json_ready
 
         root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
         if not args.predictions.exists():
@@ -77,4 +78,6 @@ def _lines(tree: dict[str, Any], path: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from transfer.command import command
+
+    sys.exit(command(main))

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from city_polygons import HEIGHT, SCENE, WIDTH, random_scene, write
 
-from transfer.datasets import cityscapes_visible, load_dataset
+from transfer.datasets import cityscapes_visible
 from transfer.datasets.cityscapes_labels import INSTANCES
 from transfer.datasets.cityscapes_visible import has_visible_object, visible_instances
+from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import make_synthetic
 from transfer.errors import DataError
 

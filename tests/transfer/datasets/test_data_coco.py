@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 import transfer.datasets.json_chunks as json_chunks
-from transfer.datasets import load_dataset
 from transfer.datasets.findings import Findings
 from transfer.datasets.keypoints import FLIP_MAP, NAMES
-from transfer.datasets.registry import read_dataset
+from transfer.datasets.registry import load_dataset, read_dataset
 from transfer.errors import DataError
 
 SQUARE = [10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]

@@ -11,9 +11,8 @@ import pytest
 from data_kits import voc_xml, write_voc
 from test_data_coco import KINDS, good, write
 
-from transfer.datasets import load_dataset
 from transfer.datasets.findings import Findings
-from transfer.datasets.registry import read_dataset
+from transfer.datasets.registry import load_dataset, read_dataset
 from transfer.errors import DataError
 
 JUNK = [

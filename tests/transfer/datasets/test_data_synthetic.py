@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 import transfer.datasets.synthetic as synthetic
-from transfer.datasets import load_dataset
 from transfer.datasets.findings import Findings
-from transfer.datasets.registry import read_dataset
+from transfer.datasets.registry import load_dataset, read_dataset
 from transfer.datasets.synthetic import make_synthetic
 from transfer.errors import DataError
 

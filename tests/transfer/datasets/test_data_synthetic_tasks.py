@@ -9,12 +9,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as rle
 
-from transfer.datasets import dataset_names, load_dataset
 from transfer.datasets.cityscapes import instance_map, label_map
 from transfer.datasets.cityscapes import instances as map_instances
 from transfer.datasets.figure import draw_figure
 from transfer.datasets.findings import Findings
-from transfer.datasets.registry import read_dataset
+from transfer.datasets.registry import dataset_names, load_dataset, read_dataset
 from transfer.datasets.semantic import read_class_map
 from transfer.datasets.synthetic import make_synthetic
 from transfer.datasets.synthetic_mesh import make_mesh

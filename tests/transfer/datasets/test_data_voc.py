@@ -7,9 +7,8 @@ import re
 import pytest
 from data_kits import voc_xml, write_voc
 
-from transfer.datasets import dataset_names, describe_layout, load_dataset
 from transfer.datasets.findings import Findings
-from transfer.datasets.registry import read_dataset
+from transfer.datasets.registry import dataset_names, describe_layout, load_dataset, read_dataset
 from transfer.errors import DataError
 
 DOG = ("dog", 11, 21, 50, 60, 0)

@@ -9,7 +9,7 @@ import io
 import numpy as np
 
 from transfer.datasets.cityscapes_labels import SEMANTIC
-from transfer.evaluation import write_predictions
+from transfer.evaluation.evaluate import write_predictions
 from transfer.evaluation.private_modules import cityscapes as load_script
 from transfer.evaluation.sem_seg import confusion, scores_of
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from transfer.datasets import Dataset, load_dataset
+from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes_labels import HAVE_INSTANCES, ID_OF, INSTANCES, NAMES, SEMANTIC
-from transfer.evaluation import Prediction
+from transfer.datasets.registry import load_dataset
 from transfer.evaluation.masks import encode
+from transfer.evaluation.prediction import Prediction
 
 HEIGHT, WIDTH = 48, 80
 

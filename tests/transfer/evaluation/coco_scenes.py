@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from transfer.datasets import Dataset
+from transfer.datasets.base import Dataset
 from transfer.datasets.coco import CocoTruth
 from transfer.datasets.coco_images import Images
 from transfer.datasets.coco_table import Collector
 from transfer.datasets.keypoints import NAMES
-from transfer.evaluation import Prediction
+from transfer.evaluation.prediction import Prediction
 
 SIDE = 160
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as rle
 
-from transfer.datasets import Dataset, load_dataset
+from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes import instance_map, instances, label_map
+from transfer.datasets.registry import load_dataset
 from transfer.datasets.semantic import read_class_map
 from transfer.datasets.synthetic import make_synthetic
-from transfer.evaluation import Prediction
+from transfer.evaluation.prediction import Prediction
 
 SIZE = {"train_images": 2, "test_images": 10, "image_size": 128}
 VAL = {

@@ -8,8 +8,9 @@ import coco_scenes
 import numpy as np
 import pytest
 
-from transfer.evaluation import coco_files, write_predictions
+from transfer.evaluation import coco_files
 from transfer.evaluation.detections import detections
+from transfer.evaluation.evaluate import write_predictions
 from transfer.evaluation.masks import as_text
 
 TASKS = ("bbox", "segm")

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, evaluate, read_predictions, write_predictions
 from transfer.evaluation import folder as folders
+from transfer.evaluation.evaluate import evaluate, read_predictions, write_predictions
 from transfer.evaluation.masks import encode
+from transfer.evaluation.prediction import Prediction
 
 SCENES, CHUNKS = 40, 4
 ORACLES = {"segm": city_oracle.instances, "sem_seg": city_oracle.semantic}
@@ -37,8 +38,8 @@ def test_equals_the_script_over_files(tmp_path, task, chunk):
 @pytest.mark.parametrize("semantic", [False, True])
 def test_polygons_in_the_place_of_maps(tmp_path, semantic):
     """A frame with polygons only scores as the maps that are drawn from them."""
-    from transfer.datasets import load_dataset
     from transfer.datasets.cityscapes_polygons import draw_polygons
+    from transfer.datasets.registry import load_dataset
 
     dataset, predictions = city_scenes.make(tmp_path, 1, semantic)
     folder = tmp_path / "cityscapes/gtFine/val/town"

@@ -5,8 +5,8 @@ import json
 import pytest
 import synthetic_scenes as scenes
 
-from transfer.evaluation import evaluate, write_predictions
 from transfer.evaluation.__main__ import TEST_SETS, main
+from transfer.evaluation.evaluate import evaluate, write_predictions
 
 SUITES = {
     "voc_c4": "voc", "coco_fpn_1x": "coco", "coco_keypoint": "keypoints", "coco_densepose": "densepose",

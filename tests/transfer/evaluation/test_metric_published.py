@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from transfer.datasets import load_dataset
-from transfer.evaluation import read_predictions
+from transfer.datasets.registry import load_dataset
 from transfer.evaluation.coco import evaluate_coco
 from transfer.evaluation.coco_backends import BACKENDS
 from transfer.evaluation.detections import detections
+from transfer.evaluation.evaluate import read_predictions
 
 FOLDERS = [
     os.environ.get("COCO_FAKE100", ""),

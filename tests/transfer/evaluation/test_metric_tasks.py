@@ -14,8 +14,9 @@ import pytest
 import synthetic_scenes as scenes
 
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, evaluate, read_predictions, write_predictions
 from transfer.evaluation.coco import evaluate_coco
+from transfer.evaluation.evaluate import evaluate, read_predictions, write_predictions
+from transfer.evaluation.prediction import Prediction
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "tasks.json").read_text())
 TASKS = list(scenes.VAL)
@@ -170,7 +171,7 @@ def test_numpy_and_the_libraries_of_others_stay_as_they_are(root):
         "import sys, numpy as np; had = hasattr(np, 'in1d'), hasattr(np, 'float')\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path; import logging, synthetic_scenes as s\n"
-        "from transfer.evaluation import evaluate\n"
+        "from transfer.evaluation.evaluate import evaluate\n"
         "for task in ('lvis_v0.5', 'cityscapes_instance', 'cityscapes_semantic'):\n"
         f"    d = s.load(task, Path({str(root)!r})); evaluate(d, s.truth(d))\n"
         "assert (hasattr(np, 'in1d'), hasattr(np, 'float')) == had\n"
@@ -205,7 +206,7 @@ def test_boxes_alone_are_scored_as_boxes_alone(root):
 
 
 def test_real_coco_sample_is_perfect_against_itself(shared_data, tmp_path):
-    from transfer.datasets import load_dataset
+    from transfer.datasets.registry import load_dataset
 
     (tmp_path / "coco").symlink_to(shared_data / "coco_mini")
     for name in ("coco_2017_val", "coco_2017_train", "keypoints_coco_2017_val", "keypoints_coco_2017_train"):

@@ -10,9 +10,10 @@ import voc_oracle
 from data_kits import write_voc
 from voc_scenes import make_scene
 
-from transfer.datasets import load_dataset
+from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, evaluate, read_predictions, write_predictions
+from transfer.evaluation.evaluate import evaluate, read_predictions, write_predictions
+from transfer.evaluation.prediction import Prediction
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "voc.json").read_text())
 

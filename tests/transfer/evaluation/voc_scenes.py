@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from data_kits import write_voc
 
-from transfer.datasets import Dataset, load_dataset
+from transfer.datasets.base import Dataset
+from transfer.datasets.registry import load_dataset
 from transfer.datasets.voc import CLASSES
-from transfer.evaluation import Prediction
+from transfer.evaluation.prediction import Prediction
 
 
 def make_scene(

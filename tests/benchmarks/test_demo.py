@@ -1,0 +1,105 @@
+"""The demo: commands that our parsers take, in the folder where it is started, and little left on disk.
+
+What the steps do is tested with their packages; here they only leave their files.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import child, demo
+from benchmarks.arguments import parser, split_overrides
+from converters.__main__ import _parser
+from pretrain.cli import build_parser
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The words of the steps that were run; the demo is started in `tmp_path`."""
+    run: list[list[str]] = []
+
+    def pretend(command: list[str], env: dict[str, str], **options: Any) -> int:
+        assert options == {}, "the steps run where the demo is started"
+        assert env["PYTHONWARNINGS"] == "ignore"
+        run.append(command[1:])
+        output = tmp_path / "runs" / "demo"
+        if "pretrain" in command:
+            (output / "pretrain").mkdir()
+            last = output / "pretrain" / "checkpoint_last.pth.tar"
+            last.write_bytes(bytes(3_000_000))
+            last.with_name("checkpoint_00000090.pth.tar").hardlink_to(last)
+            (output / "pretrain" / "log.jsonl").write_text("{}\n")
+        if "converters" in command:
+            (output / "moco_demo.pkl").write_bytes(bytes(2_000_000))
+        return 0
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(child, "run", pretend)
+    monkeypatch.setattr(demo, "_make_images", lambda root: root.mkdir(parents=True, exist_ok=True))
+    return run
+
+
+def test_the_commands_are_ours_and_fit_together(steps: list[list[str]], tmp_path: Path) -> None:
+    assert demo.main([]) == 0
+    pretrain, convert, benchmark = steps
+    assert (pretrain[:2], convert[:2]) == (["-m", "pretrain"], ["-m", "converters"])
+    trained = build_parser().parse_args(pretrain[2:])
+    assert (trained.output, trained.max_iters, trained.keep) == (Path("runs/demo/pretrain"), 90, 1)
+    converted = _parser().parse_args(convert[2:])
+    assert Path(converted.input).parent == trained.output
+    assert benchmark[:2] == ["-m", "benchmarks.run"]
+    options, overrides = split_overrides(benchmark[2:])
+    args = parser().parse_args(options)
+    assert args.init == ["random", f"moco (demo)={converted.output}"]
+    assert (args.suite, args.smoke, args.data, overrides) == (["voc_c4"], True, "synthetic", [])
+    assert Path(trained.data).is_relative_to(args.output / "synthetic")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_what_it_leaves_is_small_and_named(
+    steps: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert demo.main([]) == 0
+    output = tmp_path / "runs" / "demo"
+    assert [path.name for path in (output / "pretrain").iterdir()] == ["log.jsonl"]
+    printed = capsys.readouterr().out
+    assert printed.endswith(f"all of it lies in {output}: 2 MB\n")
+    for words in steps:
+        assert f"$ python {shlex.join(words)}\n" in printed
+    assert demo.main([]) == 0
+    assert [words[1] for words in steps] == ["pretrain", "converters", "benchmarks.run", "benchmarks.run"]
+
+
+def test_a_step_that_fails_ends_it(steps: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "run", lambda command, env: steps.append(command) or 130)
+    assert demo.main([]) == 130
+    assert len(steps) == 1
+
+
+def test_few_iterations_have_a_folder_of_their_own(steps: list[list[str]], tmp_path: Path) -> None:
+    (tmp_path / "runs" / "demo").mkdir(parents=True)  # where the fixture writes
+    assert demo.main(["--iterations", "2"]) == 0
+    assert build_parser().parse_args(steps[0][2:]).max_iters == 2
+    options, overrides = split_overrides(steps[-1][2:])
+    assert parser().parse_args(options).output == Path("runs/demo-2")
+    assert overrides == [("SOLVER.MAX_ITER", "2"), ("SOLVER.STEPS", "[]")]
+
+
+@pytest.mark.parametrize("words", ["--help", "--iterations 0", "--iterations x", "more"])
+def test_help_and_wrong_use_write_nothing(words: str, steps: list[list[str]], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        demo.main(words.split())
+    assert stop.value.code == (0 if words == "--help" else 2)
+    assert (steps, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_a_file_of_two_names_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(4_000_000))
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "d").write_bytes(bytes(1_000_000))
+    assert demo.megabytes(tmp_path) == 5

@@ -1,0 +1,49 @@
+"""What the README says of the demo is what the demo does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.suite import load_suite
+from results.__main__ import main
+from results.store import save_record
+from tests.conftest import ROOT
+from tests.results.conftest import build_record
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# As benchmarks/plan.py says it of a miniature on generated images.
+BECAUSE = ("smoke: miniature sizes and schedule", "synthetic data")
+
+
+def test_the_table_is_what_the_demo_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Our two rows have the README's numbers; columns, published rows and notes are made here."""
+    rows = re.findall(r"^\| (.+?) \([a-z ]+\) +\|(.+)$", README, re.MULTILINE)
+    assert [label for label, _ in rows] == ["random", "moco (demo)"]
+    metrics = load_suite("voc_c4").metrics
+    names = [metric.removeprefix("bbox/") for metric in metrics]
+    for label, cells in rows:
+        numbers = map(float, re.findall(r"\d+\.\d", cells))
+        scores: dict[str, float | None] = dict(zip(names, numbers, strict=False))
+        save_record(build_record(label, metrics={"bbox": scores}, because=BECAUSE), tmp_path)
+    assert main(["table", str(tmp_path), "--metrics", *metrics, "--format", "md"]) == 0
+    printed = capsys.readouterr().out.split("\n", 1)[1].strip()
+    assert printed in README, (
+        f"paste runs/demo/table.md of a run of the demo; with the README's numbers:\n{printed}"
+    )
+
+
+def test_one_number_of_minutes() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    minutes = [re.findall(r"about (\d+) minutes on 2", text) for text in (README, makefile)]
+    assert len(minutes[0]) == 1
+    assert minutes[0] == minutes[1]
+
+
+def test_installing_comes_before_the_first_command_that_needs_it() -> None:
+    installs = README.index("pip install -e .")
+    assert README.index("source .venv/bin/activate") > installs
+    for command in ("python -m benchmarks.doctor", "python -m converters", "make demo"):
+        assert README.index(command) > installs
