@@ -112,8 +112,9 @@ def test_decode_is_pils(mode: str, kind: str) -> None:
     assert np.abs(got - expected).max() <= (4 if mode == "CMYK" else 0)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
-@pytest.mark.parametrize("order", ["<u2", ">u2"])
+@pytest.mark.parametrize(
+    ("kind", "order"), [("PNG", "<u2"), ("TIFF", "<u2"), ("TIFF", ">u2"), ("PPM", "<u2")]
+)
 def test_sixteen_bits_are_scaled_not_clipped(kind: str, order: str) -> None:
     """Values keep their place between black and white; a plain conversion makes nearly all of them white."""
     values = np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64)
