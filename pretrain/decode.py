@@ -14,7 +14,6 @@ import numpy as np
 from pretrain.errors import PretrainError
 from pretrain.sources import ImageSet
 
-
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's names of one unsigned 16-bit channel
 
 
@@ -39,7 +38,7 @@ def decode(data: bytes) -> np.ndarray:
                     return _grey(np.asarray(image))
                 if image.mode in ("I", "F"):
                     raise ValueError(
-                        f"pixels of mode {image.mode} have no known range; save the image with 8 bits a channel"
+                        f"pixels of mode {image.mode} have no known range; save it with 8 bits a channel"
                     )
                 return np.asarray(image.convert("RGB"))
         except (

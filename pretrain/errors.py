@@ -48,6 +48,8 @@ def line_of(error: BaseException, memory_advice: str) -> str | None:
     ):
         detail = " ".join(text.split("If reserved but")[0].split())[:200] or "the machine refused more"
         return f"out of memory ({detail.rstrip('. ')}); {memory_advice}"
+    if "does not have a deterministic implementation" in text:
+        return f"{text.split(', but')[0]}; run without --deterministic"
     if isinstance(error, OSError) and error.errno in (28, 122):  # ENOSPC, EDQUOT
         return f"{error.filename or 'output'}: {error.strerror}; free some space and run the command again"
     return None

@@ -26,8 +26,9 @@ def files_below(root: str, endings: tuple[str, ...]) -> Walk:
 
     Folders and files that lie there under their own name come first, so that no link takes the name, and with
     it the class, of the real thing. A link to a folder is then followed in the order of the names, unless the
-    folder was met before or holds the root; so the walk ends whatever the links are. A link to a file counts unless its file is
-    counted. Hard links are files of their own. Raises PretrainError for a folder that cannot be read.
+    folder was met before or holds the root; so the walk ends whatever the links are. A link to a file counts
+    unless its file is counted. Hard links are files of their own. Raises PretrainError for a folder that
+    cannot be read.
     """
     walk = Walk()
     seen_folders = {_identity(str(parent)) for parent in Path(os.path.realpath(root)).parents}

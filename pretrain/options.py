@@ -92,5 +92,3 @@ def real(least: float, most: float = math.inf, *, above: bool = False) -> Callab
 def seed(text: str) -> int:
     """The seed of a run: what the counter-based generator and torch both take as it is."""
     return whole(0, 2**63 - 1)(text)
-
-

@@ -91,7 +91,7 @@ def find_images(data: str | Path, subset: str | None = "train", minimum: int = 2
 
 
 def _from_folder(root: Path) -> list[Image]:
-    """Every image below `root`, once; the label is the first folder below it, as in torchvision's ImageFolder.
+    """Every image below `root` once; its label is the first folder below it, as in torchvision's ImageFolder.
 
     Links are followed; those that lead back to what is counted are left out, and a warning says so.
     """

@@ -170,4 +170,4 @@ def test_the_estimate_of_a_run_of_days_counts_them(
     reporter = progress.Reporter(tmp_path, first=0, total=2001, batch_size=1)
     reporter.step(1, {"loss": 1.0})
     reporter.close()
-    assert "ETA 2 days, 7:33:20" in capsys.readouterr().out
+    assert "ETA 2d 7h" in capsys.readouterr().out
