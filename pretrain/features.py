@@ -101,7 +101,8 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     if head not in stored:
         raise PretrainError(f"{path}: holds no {prefix}{head}; expected a MoCo checkpoint")
     dim = len(stored[head])
-    encoder = make_encoder_factory(arch, dim=dim, small_images=stored["conv1.weight"].shape[-1] == 3)()
+    small = contents["identity"].get("small_images", stored["conv1.weight"].shape[-1] == 3)
+    encoder = make_encoder_factory(arch, dim=dim, small_images=bool(small))()
     if mlp:
         add_mlp_head(encoder)
     try:

@@ -7,6 +7,7 @@ that does not end by itself is seen. Prints one JSON line a run: what failed, wh
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import random
@@ -79,11 +80,25 @@ def child(rank: int, size: int, port: int, arguments: list[str], log: Path, trou
     os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     os.environ["TORCHELASTIC_ERROR_FILE"] = str(log.with_suffix(f".{rank}.json"))
     failing(trouble[0], rank, *trouble[1:])
+    faulthandler.dump_traceback_later(LIMIT_S - 5)  # where one hangs is seen in the log
     code = 70
     try:
         code = main(arguments)
     finally:
         os._exit(code)
+
+
+def store_server() -> tuple[int, int]:
+    """Forks the process that holds the store; its id and port. A fork must not inherit the store's threads."""
+    reading, writing = os.pipe()
+    if process := os.fork():
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            return process, int(pipe.readline())
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    os.write(writing, f"{store.port}\n".encode())
+    while True:
+        time.sleep(60)
 
 
 def run(data: str, output: Path, size: int, rng: random.Random) -> dict[str, Any]:
@@ -96,10 +111,10 @@ def run(data: str, output: Path, size: int, rng: random.Random) -> dict[str, Any
     trouble = (place, victim, rng.randint(1, after))
     options = "--arch resnet_miniature --batch-size 8 --moco-k 32 --image-size 32 -p 1 --precision fp32 -j 1"
     more = f"--bn-groups {size} --max-iters 500 --save-iters 3 --knn-every 1 --device cpu --output {output}"
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    server, port = store_server()
     log = output.with_suffix(".out")
     arguments = ["--data", data, *options.split(), *more.split()]
-    waiting = {child(r, size, store.port, arguments, log, trouble): r for r in range(size)}
+    waiting = {child(r, size, port, arguments, log, trouble): r for r in range(size)}
     codes: dict[int, int] = {}
     deadline, ends = time.monotonic() + LIMIT_S, []
     while waiting and time.monotonic() < deadline:
@@ -112,6 +127,8 @@ def run(data: str, output: Path, size: int, rng: random.Random) -> dict[str, Any
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         codes[rank] = -99
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)
     return {
         "place": place,
         "victim": 0 if place in ("knn", "saving") else victim,
