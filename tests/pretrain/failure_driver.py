@@ -89,7 +89,7 @@ def child(rank: int, size: int, port: int, arguments: list[str], log: Path, trou
 
 
 def store_server() -> tuple[int, int]:
-    """Forks the process that holds the store; its id and port. A fork must not inherit the store's threads."""
+    """Forks the process that holds the store; its id and port. Forks must not inherit the store's threads."""
     reading, writing = os.pipe()
     if process := os.fork():
         os.close(writing)
