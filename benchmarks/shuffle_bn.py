@@ -65,7 +65,9 @@ def main() -> int:
 
 def train_and_measure(folder: Path, data: str, processes: int, options: list) -> int:
     """One run and its leak; the first exit code that is not 0."""
-    train = [*launcher(processes), "-m", "pretrain", "--data", data, "--output", folder, "--knn-every", 1]
+    train = [*launcher(processes), "-m", "pretrain", "--data", data, "--output", folder]
+    if not any(str(option).startswith("--knn-every") for option in options):
+        train += ["--knn-every", 1]
     leak = [sys.executable, "-m", "pretrain.leak", "--data", data, "--output", folder / LEAK]
     for words in ([*train, *options], [*leak, "--pretrained", folder / "checkpoint_last.pth.tar"]):
         code = child.run(list(map(str, words)), env=child.environment())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -87,7 +88,11 @@ def damage(path: Path) -> str | None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Reads one checkpoint, ours or the official code's, without running anything in it."""
+    """Reads one checkpoint, ours or the official code's, without running anything in it.
+
+    Entries that official files lack are there afterwards, empty: `identity`, `totals`, `scaler`. Raises
+    PretrainError where the file is no checkpoint.
+    """
     import torch
 
     if not path.is_file():
@@ -95,13 +100,39 @@ def load(path: Path) -> dict[str, Any]:
     if zipfile.is_zipfile(path) and (reason := damage(path)):
         raise PretrainError(f"{path}: {reason}; use an earlier checkpoint")
     try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about what foreign files hold
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise PretrainError(f"{path}: not a checkpoint that can be read safely ({first_line})") from None
+        raise PretrainError(f"{path}: {_why_unreadable(str(error))}; nothing in it was run") from None
     if not isinstance(contents, dict) or not isinstance(contents.get("state_dict"), dict):
         raise PretrainError(f"{path}: expected a MoCo checkpoint with a 'state_dict'; this file has none")
+    _require_layout(contents, path)
     return contents
+
+
+def _why_unreadable(text: str) -> str:
+    """One line of ours for torch's paragraph about unsafe files, which advises to run them."""
+    wanted = re.search(r"GLOBAL (\S+) was not an allowed global|Unsupported class (\S+)", text)
+    if wanted:
+        return f"not a checkpoint that can be read safely: it asks for {wanted[1] or wanted[2]}"
+    return "not a checkpoint that can be read safely: damaged, or of another format"
+
+
+def _require_layout(contents: dict[str, Any], path: Path) -> None:
+    from torch import Tensor
+
+    for name in ("identity", "totals", "scaler"):
+        if not isinstance(contents.setdefault(name, {}), dict):
+            raise PretrainError(f"{path}: its entry {name!r} is no dict; expected a MoCo checkpoint")
+    for name in ("iteration", "epoch"):
+        if not isinstance(value := contents.get(name, 0), int) or value < 0:
+            raise PretrainError(
+                f"{path}: its entry {name!r} is {value!r:.40}; expected a number of at least 0"
+            )
+    for name, value in contents["state_dict"].items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise PretrainError(f"{path}: 'state_dict' holds {name!r:.40}, no named tensor")
 
 
 def newest(directory: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:

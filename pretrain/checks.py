@@ -24,6 +24,8 @@ IDENTITY = (
 def identity_of(args: argparse.Namespace, images: ImageSet, groups: int, recipe: str) -> dict[str, Any]:
     """Everything but the code that decides the numbers of a run, in JSON types."""
     options = {name: getattr(args, name) for name in IDENTITY}
+    if args.deterministic:  # else absent: files of runs without it stay as they were
+        options["deterministic"] = True
     return {
         **options,
         "augmentation": recipe,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pretrain.errors import PretrainError
+from pretrain.errors import complain, line_of, warn
+from pretrain.options import Parser, positive, real, seed, whole
+from pretrain.signals import Stopped, raising
+
+MOST_ITERATIONS = 99_999_999  # the names of checkpoints hold eight digits
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pretrain",
         description="MoCo pre-training of a ResNet on unlabelled images. The same command again resumes.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...",
-        allow_abbrev=False,
     )
     _add_data(parser.add_argument_group("data"))
     _add_method(parser.add_argument_group("method (names and defaults of the published code)"))
@@ -36,9 +38,11 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--image-size", type=positive, default=224, metavar="N")
     group.add_argument("-j", "--workers", type=positive, metavar="N", help="threads that prepare images")
-    group.add_argument("--cache-mb", type=int, default=1024, metavar="N", help="memory for decoded images")
     group.add_argument(
-        "--max-corrupt", type=float, default=0.01, metavar="SHARE", help="corrupt images that stop a run"
+        "--cache-mb", type=whole(0), default=1024, metavar="N", help="memory for decoded images"
+    )
+    group.add_argument(
+        "--max-corrupt", type=real(0, 1), default=0.01, metavar="SHARE", help="corrupt images that stop a run"
     )
     group.add_argument(
         "--augment-on",
@@ -60,12 +64,14 @@ def _add_method(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--moco-k", type=positive, default=65536, metavar="K", help="queue size: number of negatives"
     )
-    group.add_argument("--moco-m", type=float, default=0.999, metavar="M", help="momentum of the key encoder")
     group.add_argument(
-        "--moco-t", type=float, default=0.07, metavar="T", help="softmax temperature (v2: 0.2)"
+        "--moco-m", type=real(0, 1), default=0.999, metavar="M", help="momentum of the key encoder"
     )
     group.add_argument(
-        "--bank-m", type=float, default=0.5, metavar="M", help="momentum of memory bank entries"
+        "--moco-t", type=real(0, above=True), default=0.07, metavar="T", help="softmax temperature (v2: 0.2)"
+    )
+    group.add_argument(
+        "--bank-m", type=real(0, 1), default=0.5, metavar="M", help="momentum of memory bank entries"
     )
     group.add_argument("--mlp", action="store_true", help="MLP head (v2)")
     group.add_argument("--aug-plus", action="store_true", help="augmentation with blur (v2)")
@@ -88,24 +94,36 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     length = group.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=positive, metavar="N", help="default 200")
     length.add_argument(
-        "--max-iters", type=positive, metavar="N", help="length in iterations instead of epochs"
+        "--max-iters",
+        type=whole(1, MOST_ITERATIONS),
+        metavar="N",
+        help="length in iterations instead of epochs",
     )
     group.add_argument(
         "-b", "--batch-size", type=positive, default=256, metavar="N", help="of all processes together"
     )
-    group.add_argument("--lr", "--learning-rate", dest="lr", type=float, default=0.03)
+    group.add_argument("--lr", "--learning-rate", dest="lr", type=real(0), default=0.03)
     group.add_argument(
-        "--schedule", type=int, nargs="*", default=[120, 160], metavar="EPOCH", help="x0.1 at these epochs"
+        "--schedule",
+        type=whole(0),
+        nargs="*",
+        default=[120, 160],
+        metavar="EPOCH",
+        help="x0.1 at these epochs",
     )
     group.add_argument(
         "--lr-decay-every", type=positive, metavar="ITERS", help="decay by iterations (IG-1B: 62500)"
     )
     group.add_argument(
-        "--lr-decay", type=float, default=0.9, metavar="FACTOR", help="factor of --lr-decay-every"
+        "--lr-decay",
+        type=real(0, above=True),
+        default=0.9,
+        metavar="FACTOR",
+        help="factor of --lr-decay-every",
     )
-    group.add_argument("--momentum", type=float, default=0.9)
-    group.add_argument("--wd", "--weight-decay", dest="wd", type=float, default=1e-4)
-    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--momentum", type=real(0, 1), default=0.9)
+    group.add_argument("--wd", "--weight-decay", dest="wd", type=real(0), default=1e-4)
+    group.add_argument("--seed", type=seed, default=0)
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
@@ -114,6 +132,9 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    group.add_argument(
+        "--deterministic", action="store_true", help="equal bits from equal runs on a GPU too, but slower"
+    )
     group.add_argument("--compile", action="store_true", help="torch.compile the encoders")
     add_watching(group)
     group.add_argument("--save-iters", type=positive, metavar="N", help="save every N iterations as well")
@@ -130,17 +151,7 @@ def add_watching(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "-p", "--print-freq", type=positive, default=10, metavar="N", help="iterations between reports"
     )
-    group.add_argument("--save-minutes", type=float, default=10.0, metavar="N")
-
-
-def positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return value
+    group.add_argument("--save-minutes", type=real(0), default=10.0, metavar="N")
 
 
 def default_workers() -> int:
@@ -161,13 +172,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return reported(command)
 
 
-def reported(command: Callable[[], int]) -> int:
-    """The exit code of `command`; bad input is one line on stderr and 2."""
+def reported(command: Callable[[], int], memory_advice: str = "lower --batch-size or --image-size") -> int:
+    """The exit code of `command`: with one line, 2 for bad input and 128 + N where signal N ended it."""
     try:
-        return command()
-    except PretrainError as error:
-        reason = str(error)
-    except PermissionError as error:  # a locked folder does not even say whether it has a train/
-        reason = f"{error.filename}: {error.strerror}; check its permissions"
-    print(f"error: {reason}", file=sys.stderr)
+        with raising():
+            return command()
+    except Stopped as stop:
+        warn(str(stop))
+        return 128 + stop.number
+    except Exception as error:
+        line = line_of(error, memory_advice)
+        if line is None:
+            raise
+    complain(line)
     return 2

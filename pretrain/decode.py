@@ -14,11 +14,14 @@ import numpy as np
 from pretrain.errors import PretrainError
 from pretrain.sources import ImageSet
 
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's names of one unsigned 16-bit channel
+
 
 def decode(data: bytes) -> np.ndarray:
     """An encoded image to uint8 HxWx3 RGB. Raises OSError or ValueError where it is corrupt or no image.
 
-    EXIF orientation is not applied, as in the published pipeline.
+    EXIF orientation is not applied, as in the published pipeline. 16-bit grey values are divided by 257, so
+    that black and white stay what they are; 32-bit values have no known white and are refused.
     """
     if data[:2] == b"\xff\xd8":
         pixels = _decode_jpeg(data)
@@ -30,12 +33,27 @@ def decode(data: bytes) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            with Image.open(io.BytesIO(data)) as image:
+                if image.mode in SIXTEEN_BITS or (image.mode == "I" and image.format in ("PNG", "PPM")):
+                    return _grey(np.asarray(image))
+                if image.mode in ("I", "F"):
+                    raise ValueError(
+                        f"pixels of mode {image.mode} have no known range; save it with 8 bits a channel"
+                    )
+                return np.asarray(image.convert("RGB"))
         except (
             SyntaxError,
             Image.DecompressionBombError,
         ) as error:  # PIL reports some broken PNGs as SyntaxError
             raise ValueError(str(error)) from None
+
+
+def _grey(values: np.ndarray) -> np.ndarray:
+    """16-bit HxW to uint8 HxWx3, rounded. Pillow gives 16-bit PGM, and once gave PNG, as
+    32-bit integers.
+    """
+    scaled = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return np.repeat(scaled[:, :, None], 3, axis=2)
 
 
 def _decode_jpeg(data: bytes) -> np.ndarray | None:
@@ -97,10 +115,12 @@ class Pixels:
         with self._lock:
             self.corrupt[number] = " ".join(reason.split())
             if len(self.corrupt) > self._allowed:
-                names = ", ".join(self.images.images[i].name for i in sorted(self.corrupt)[:3])
+                first = sorted(self.corrupt)[:3]
+                named = ", ".join(f"{self.images.images[i].name} ({self.corrupt[i]})" for i in first)
                 raise PretrainError(
                     f"{len(self.corrupt)} of {len(self.images)} images cannot be decoded, more than the "
-                    f"{self._allowed} allowed: {names}, ...; repair them or raise --max-corrupt"
+                    f"{self._allowed} allowed: {named}{', ...' * (len(self.corrupt) > 3)}; repair them or "
+                    "raise --max-corrupt"
                 )
 
     def corrupt_names(self) -> dict[str, str]:

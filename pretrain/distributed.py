@@ -5,12 +5,17 @@ branches.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
 
 from pretrain.errors import PretrainError
+from pretrain.failure import Alarm
+
+PATIENCE = timedelta(hours=2)  # for process 0's kNN of many images; a failure ends all at once anyway
+_alarm: Alarm | None = None
 
 
 def is_distributed() -> bool:
@@ -25,8 +30,9 @@ def rank() -> int:
     return dist.get_rank() if is_distributed() else 0
 
 
-def start(device: str) -> torch.device:
-    """Joins the process group where torchrun started this process, and says which device it uses.
+def start(device: str, patient: bool = False) -> torch.device:
+    """Joins the process group where torchrun started this process, and says which device it uses. `patient`
+    processes wait for one another longer than torch's default.
 
     `device` is "auto", "cpu", "cuda" or "cuda:N". Raises PretrainError where CUDA is asked for and absent.
     """
@@ -46,8 +52,17 @@ def start(device: str) -> torch.device:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if several and not is_distributed():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        _join("nccl" if chosen.type == "cuda" else "gloo", PATIENCE if patient else None)
     return chosen
+
+
+def _join(backend: str, timeout: timedelta | None) -> None:
+    """The process group of torchrun's environment, through a store that we know too."""
+    global _alarm
+    store, place, size = next(dist.rendezvous("env://"))
+    group = dist.PrefixStore("group", store)
+    dist.init_process_group(backend, store=group, rank=place, world_size=size, timeout=timeout)
+    _alarm = Alarm(dist.PrefixStore("alarm", store))
 
 
 def start_alone(device: str, command: str) -> torch.device:
@@ -58,8 +73,21 @@ def start_alone(device: str, command: str) -> torch.device:
 
 
 def stop() -> None:
+    """Leaves the process group; only when all went well (see `failed`)."""
+    global _alarm
+    if _alarm is not None:
+        _alarm.off()
+        _alarm = None
     if is_distributed():
         dist.destroy_process_group()
+
+
+def failed(error: BaseException) -> None:
+    """Among several processes: tells the error and ends this one. Alone it returns, and the error goes its
+    way.
+    """
+    if _alarm is not None:
+        _alarm.fail(error)
 
 
 def my_slice(global_batch: int) -> slice:

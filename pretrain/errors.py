@@ -1,7 +1,55 @@
-"""The one error class of this package: bad input, told in one line."""
+"""The one error class of this package, and how text of foreign origin reaches a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
 
 
 class PretrainError(ValueError):
     """What was wrong, what was expected, what to do next, in one line; the command line prints it and exits
     2.
     """
+
+
+def printable(text: str) -> str:
+    """Escapes what a terminal would obey or hide: control, bidirectional and undecodable characters.
+
+    File names and checkpoints come from elsewhere; one of them could clear the screen or forge a line.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def warn(text: str) -> None:
+    """Prints one warning line; of several processes only the first does."""
+    if os.environ.get("RANK", "0") == "0":
+        print(f"warning: {printable(text)}", flush=True)
+
+
+def complain(text: str) -> None:
+    """Prints one error line on stderr, in one piece, so that lines of several processes do not mix."""
+    sys.stderr.write(f"error: {printable(text)}\n")
+    sys.stderr.flush()
+
+
+# What torch says where memory is short, besides its OutOfMemoryError: cuBLAS, cuDNN, the CPU allocator.
+_MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
+
+
+def line_of(error: BaseException, memory_advice: str) -> str | None:
+    """The one line that a user is told of an error that is not a fault of the program; None for the rest."""
+    if isinstance(error, PretrainError):
+        return str(error)
+    if isinstance(error, PermissionError):  # a locked folder does not even say whether it has a train/
+        return f"{error.filename}: {error.strerror}; check its permissions"
+    text = str(error)
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in text for words in _MEMORY)
+    ):
+        detail = " ".join(text.split("If reserved but")[0].split())[:200] or "the machine refused more"
+        return f"out of memory ({detail.rstrip('. ')}); {memory_advice}"
+    if "does not have a deterministic implementation" in text:
+        return f"{text.split(', but')[0]}; run without --deterministic"
+    if isinstance(error, OSError) and error.errno in (28, 122):  # ENOSPC, EDQUOT
+        return f"{error.filename or 'output'}: {error.strerror}; free some space and run the command again"
+    return None

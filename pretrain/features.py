@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pretrain.cli import reported
-from pretrain.errors import PretrainError
+from pretrain.cli import default_workers, reported
+from pretrain.errors import PretrainError, warn
+from pretrain.options import Parser, positive
+from pretrain.progress import shown
 
 if TYPE_CHECKING:
     import torch
@@ -60,8 +62,12 @@ def extract(
     device: torch.device,
     batch_size: int = 256,
     workers: int = 2,
+    done: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
-    """Features MxF (float32, CPU) of all images; `features_of` maps normalised images Nx3xSxS to NxF."""
+    """Features MxF (float32, CPU) of all images; `features_of` maps normalised images Nx3xSxS to NxF.
+
+    `done` is told after each batch how many images it had, and may raise to end the work.
+    """
     import torch
 
     from pretrain.augment_device import normalise
@@ -70,6 +76,7 @@ def extract(
     with torch.inference_mode():
         for images in image_batches(pixels, range(len(pixels.images)), image_size, batch_size, workers):
             parts.append(features_of(normalise(images.to(device))).float().cpu())
+            done(len(images))
     return torch.cat(parts)
 
 
@@ -90,8 +97,12 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
         raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a MoCo checkpoint")
     arch = str(contents.get("arch", "resnet50"))
     mlp = "fc.2.weight" in stored
-    dim = len(stored["fc.2.weight" if mlp else "fc.weight"])
-    encoder = make_encoder_factory(arch, dim=dim, small_images=stored["conv1.weight"].shape[-1] == 3)()
+    head = "fc.2.weight" if mlp else "fc.weight"
+    if head not in stored:
+        raise PretrainError(f"{path}: holds no {prefix}{head}; expected a MoCo checkpoint")
+    dim = len(stored[head])
+    small = contents["identity"].get("small_images", stored["conv1.weight"].shape[-1] == 3)
+    encoder = make_encoder_factory(arch, dim=dim, small_images=bool(small))()
     if mlp:
         add_mlp_head(encoder)
     try:
@@ -104,7 +115,7 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes features, labels and names of a data set as .npz; 0 when done, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="python -m pretrain.features", description=main.__doc__)
+    parser = Parser(prog="python -m pretrain.features", description=main.__doc__)
     parser.add_argument(
         "--data", required=True, help="folder, .txt list or .tar shards; no train/ is looked for"
     )
@@ -112,18 +123,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--pretrained", required=True, type=Path, metavar="FILE", help="checkpoint of pretrain"
     )
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.npz")
-    parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--key-encoder", action="store_true", help="of encoder_k instead of encoder_q")
-    parser.add_argument("--device", default="auto")
+    add_encoder_options(parser)
     args = parser.parse_args(arguments)
-    return reported(
-        lambda: export(
-            args.data, args.pretrained, args.output, args.image_size, args.key_encoder, args.device
-        )
-    )
+    return reported(lambda: export(args))
 
 
-def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool, device_name: str) -> int:
+def add_encoder_options(parser: Parser) -> None:
+    """What every command offers that runs a finished encoder over a folder."""
+    parser.add_argument("--image-size", type=positive, default=224, metavar="N")
+    parser.add_argument("-b", "--batch-size", type=positive, default=256, metavar="N")
+    parser.add_argument("-j", "--workers", type=positive, metavar="N", help="threads that prepare images")
+    parser.add_argument("--key-encoder", action="store_true", help="of encoder_k instead of encoder_q")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def export(args: argparse.Namespace) -> int:
     """File arrays: features float32 MxF (pooled, before the head), labels int64 M (-1: none), names M."""
     import numpy as np
     from boltons.fileutils import atomic_save
@@ -133,14 +147,23 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
     from pretrain.encoders import pooled_features
     from pretrain.sources import find_images
 
-    images = find_images(data, subset=None, minimum=1)
-    device = distributed.start_alone(device_name, "pretrain.features")
-    encoder, _ = load_encoder(pretrained, device, key)
+    images = find_images(args.data, subset=None, minimum=1)
+    device = distributed.start_alone(args.device, "pretrain.features")
+    encoder, _ = load_encoder(args.pretrained, device, args.key_encoder)
     pixels = Pixels(images)
-    features = extract(lambda x: pooled_features(encoder, x), pixels, image_size=image_size, device=device)
+    with shown(len(images), "features") as advance:
+        features = extract(
+            lambda x: pooled_features(encoder, x),
+            pixels,
+            image_size=args.image_size,
+            device=device,
+            batch_size=args.batch_size,
+            workers=args.workers or default_workers(),
+            done=advance,
+        )
     labels = np.array(images.labels() if images.classes else [-1] * len(images), np.int64)
     try:
-        with atomic_save(str(output), overwrite_part=True) as file:
+        with atomic_save(str(args.output), overwrite_part=True) as file:
             np.savez(
                 file,
                 features=features.numpy(),
@@ -148,10 +171,10 @@ def export(data: str, pretrained: Path, output: Path, image_size: int, key: bool
                 names=np.array([i.name for i in images.images]),
             )
     except OSError as error:
-        raise PretrainError(f"--output {output}: cannot be written ({error.strerror})") from None
+        raise PretrainError(f"--output {args.output}: cannot be written ({error.strerror})") from None
     for name, reason in pixels.corrupt_names().items():
-        print(f"warning: corrupt image replaced: {name} ({reason})")
-    print(f"{len(images)} images x {features.shape[1]} features: {output}")
+        warn(f"corrupt image replaced: {name} ({reason})")
+    print(f"{len(images)} images x {features.shape[1]} features: {args.output}")
     return 0
 
 

@@ -15,9 +15,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pretrain.cli import default_workers, positive, reported
+from pretrain.cli import default_workers, reported
 from pretrain.errors import PretrainError
 from pretrain.memory import keep_freed_memory
+from pretrain.options import Parser, positive
+from pretrain.progress import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,7 +31,7 @@ UNSEEN_EPOCH = 2**20  # its augmentations were not trained on
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Pretext accuracy of a checkpoint with and without shuffled keys; 0 when done, 2 on bad input."""
-    parser = argparse.ArgumentParser(prog="python -m pretrain.leak", description=main.__doc__)
+    parser = Parser(prog="python -m pretrain.leak", description=main.__doc__)
     parser.add_argument("--data", required=True, help="as of python -m pretrain")
     parser.add_argument(
         "--pretrained", required=True, type=Path, metavar="FILE", help="checkpoint of pretrain"
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", default="auto")
     parser.add_argument("-j", "--workers", type=positive, metavar="N")
     args = parser.parse_args(arguments)
-    return reported(lambda: measure(args))
+    return reported(lambda: measure(args), "take a GPU with more memory, or --device cpu")
 
 
 def measure(args: argparse.Namespace) -> int:
@@ -59,7 +61,7 @@ def measure(args: argparse.Namespace) -> int:
     from pretrain.train import autocast, choose_precision
 
     contents = checkpoint.load(args.pretrained)
-    identity = contents.get("identity", {})
+    identity = contents["identity"]
     if identity.get("mechanism") != "queue":
         found = identity.get("mechanism", "no record of its options")
         raise PretrainError(f"{args.pretrained}: expected a checkpoint of --mechanism queue, found {found}")
@@ -88,8 +90,8 @@ def measure(args: argparse.Namespace) -> int:
         frozen_model(contents, shuffle).to(device).to(memory_format=torch.channels_last)
         for shuffle in (False, True)
     ]
-    with autocast(device, choose_precision("auto", device)):
-        views = (batch.images(device, (), True) for batch in shown(stream, steps))
+    with autocast(device, choose_precision("auto", device)), shown(steps, "pretext task") as advance:
+        views = (advance(1) or batch.images(device, (), True) for batch in stream)
         own_groups, shuffled = pretext_accuracies(models, views, fill)
     print(f"pretext accuracy {own_groups:.2f} with keys in the groups of their queries")
     print(f"pretext accuracy {shuffled:.2f} with keys shuffled", flush=True)
@@ -100,6 +102,7 @@ def measure(args: argparse.Namespace) -> int:
 
 def frozen_model(contents: dict[str, Any], shuffle: bool) -> MoCo:
     """The checkpoint's model with its own BatchNorm groups; its key encoder stands still (m = 1)."""
+    from pretrain import state
     from pretrain.encoders import make_encoder_factory
     from pretrain.moco import MoCo
 
@@ -112,7 +115,8 @@ def frozen_model(contents: dict[str, Any], shuffle: bool) -> MoCo:
     )
     options = {"T": identity["moco_t"], "mlp": identity["mlp"], "shuffle": shuffle}
     model = MoCo(make_encoder, identity["moco_dim"], identity["moco_k"], m=1.0, **options)
-    model.load_state_dict({n.removeprefix("module."): v for n, v in contents["state_dict"].items()})
+    with state.fitting("--pretrained", "state_dict"):
+        model.load_state_dict({n.removeprefix("module."): v for n, v in contents["state_dict"].items()})
     return model
 
 
@@ -133,15 +137,6 @@ def pretext_accuracies(
                 logits, labels = model.train()(im_q, im_k, torch.arange(len(im_q)), rng)
                 right[i] += int((logits.argmax(1) == labels).sum()) if number >= fill else 0
     return [100 * correct / count for correct in right]
-
-
-def shown(steps: Iterable, total: int) -> Iterable:
-    """With a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(steps, "pretext task", total, console=console, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

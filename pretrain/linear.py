@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pretrain.cli import add_watching, default_workers, positive, reported
+from pretrain.cli import add_watching, default_workers, reported
 from pretrain.errors import PretrainError
 from pretrain.memory import keep_freed_memory
+from pretrain.options import Parser, positive, real, seed, whole
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m pretrain.linear",
         description="Linear evaluation of a checkpoint. The same command again resumes.",
     )
@@ -40,14 +41,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--pretrained",
     )
     parser.add_argument(
-        "--lr", type=float, nargs="+", default=[30.0], help="one or several; each is reported"
+        "--lr", type=real(0), nargs="+", default=[30.0], help="one or several; each is reported"
     )
     parser.add_argument("--epochs", type=positive, default=100)
-    parser.add_argument("--schedule", type=int, nargs="*", default=[60, 80], metavar="EPOCH")
+    parser.add_argument("--schedule", type=whole(0), nargs="*", default=[60, 80], metavar="EPOCH")
     parser.add_argument("-b", "--batch-size", type=positive, default=256)
     parser.add_argument("--image-size", type=positive, default=224)
     parser.add_argument("-j", "--workers", type=positive)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--device", default="auto")
     add_watching(parser)
     return parser
@@ -77,7 +78,7 @@ def evaluate(args: argparse.Namespace) -> int:
     output: Path = args.output or args.pretrained.parent / "linear.json"
     if not output.suffix:
         raise PretrainError(f"--output {output}: expected FILE.json, for checkpoints go to the folder FILE/")
-    train_set, test_set = labelled_pair(args.data)
+    train_set, test_set = labelled_pair(args.data, "give a folder that has them")
     if args.batch_size > len(train_set):
         raise PretrainError(
             f"--batch-size {args.batch_size}: expected 1 to {len(train_set)}, the number of training images"

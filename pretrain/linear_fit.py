@@ -94,11 +94,12 @@ def fit(
     )
     totals = Totals(device)
     first = 0
-    if found := find_checkpoint(directory, None, quiet=False):
+    if found := find_checkpoint(directory, None):
         source, stored = found
-        state.require_same_run(stored.get("identity", {}), identity, source)
+        state.require_same_run(stored["identity"], identity, source)
         state.unpack(stored, model, optimizer, source)
-        totals.load(stored.get("totals", {}))
+        with state.fitting(source, "running means"):
+            totals.load(stored["totals"])
         first = state.iteration_of(stored, per_epoch)
 
     def contents(done: int) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import PretrainError
+from pretrain.errors import PretrainError, printable
 
 LOG = "log.jsonl"
 SECONDS_BETWEEN_LINES = 5.0
@@ -31,6 +32,12 @@ def trim_log(directory: Path, iteration: int) -> None:
             continue
     with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
         file.writelines(kept)
+
+
+def is_logged(directory: Path, iteration: int, name: str) -> bool:
+    """Whether the log of a run holds this value of this iteration."""
+    records = map(json.loads, (directory / LOG).read_text().splitlines())
+    return any(record["iteration"] == iteration and name in record for record in records)
 
 
 class Reporter:
@@ -59,13 +66,15 @@ class Reporter:
         if tensorboard:
             self._writer = _tensorboard(directory)
         if sys.stderr.isatty():
-            self._bar = _bar(first, total)
+            self._bar = _bar()
+            self._bar.add_task("until the first report", total=total, completed=first)
+            self._bar.start()
 
     def say(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(text, highlight=False)
+            self._bar.console.print(printable(text), highlight=False, markup=False)
         elif not self._quiet:
-            print(text, flush=True)
+            print(printable(text), flush=True)
 
     def step(self, iteration: int, values: dict[str, float]) -> None:
         """Records values after `iteration` iterations. Speed is that since the last call."""
@@ -74,15 +83,24 @@ class Reporter:
         now = time.monotonic()
         speed = (iteration - self._done) / max(now - self._clock, 1e-9)
         self._clock, self._done = now, iteration
-        self.record(iteration, values, images_per_s=round(speed * self._batch_size, 1))
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        text = f"{shown}  {speed * self._batch_size:.1f} images/s"
+        images_per_s = speed * self._batch_size
+        self.record(iteration, values, images_per_s=round(images_per_s, 1))
+        text = summary(values, images_per_s, (self._total - iteration) / max(speed, 1e-9))
         if self._bar is not None:
             self._bar.update(0, completed=iteration, description=text)
         elif now - self._line > SECONDS_BETWEEN_LINES or iteration == self._total:
             self._line = now
-            left = timedelta(seconds=round((self._total - iteration) / max(speed, 1e-9)))
-            print(f"iteration {iteration}/{self._total}  {text}  ETA {left}", flush=True)
+            print(f"iteration {iteration}/{self._total} {text}", flush=True)
+
+    @contextmanager
+    def phase(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A work of `total` parts beside the iterations; gives what is told how many more are done. Its time
+        does not count in the speed of the run.
+        """
+        begin = time.monotonic()
+        with _shown(total, title, self._bar, self._quiet) as advance:
+            yield advance
+        self._clock += time.monotonic() - begin
 
     def say_knn(self, epoch: int, iteration: int, accuracy: float) -> None:
         self.record(iteration, {"knn": accuracy})
@@ -105,15 +123,65 @@ class Reporter:
             self._bar.stop()
 
 
-def _bar(first: int, total: int) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def summary(values: dict[str, float], images_per_s: float, seconds_left: float) -> str:
+    """What fits beside the count of iterations in 80 columns, the most important first."""
+    kinds = {"loss": ".4g", "acc1": ".1f", "acc5": ".1f", "lr": ".3g"}
+    shown = " ".join(f"{name} {value:{kinds.get(name, '.4g')}}" for name, value in values.items())
+    speed = f"{images_per_s:.0f}" if images_per_s > 99 else f"{images_per_s:.3g}"
+    return f"ETA {time_left(seconds_left)} {shown} {speed} img/s"
 
-    columns = (MofNCompleteColumn(), BarColumn(20), TimeRemainingColumn(), TextColumn("{task.description}"))
-    bar = Progress(*columns, console=Console(stderr=True))
-    bar.add_task("starting", total=total, completed=first)
-    bar.start()
-    return bar
+
+def time_left(seconds: float) -> str:
+    """7:33:20, or 2d 7h where it takes days."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours // 24}d {hours % 24}h" if hours > 23 else f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
+def shown(total: int, title: str) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress of a command with one work of `total` parts: a bar on a terminal, else a line now and then."""
+    return _shown(total, title, _bar() if sys.stderr.isatty() else None, False)
+
+
+@contextmanager
+def _shown(total: int, title: str, bar: Any, quiet: bool) -> Iterator[Callable[[int], None]]:
+    begin = line = time.monotonic()
+    done = 0
+    own = bar is not None and not bar.tasks
+    task = None if bar is None else bar.add_task(title, total=total)
+
+    def advance(count: int) -> None:
+        nonlocal done, line
+        done, now = done + count, time.monotonic()
+        left = (now - begin) / max(done, 1) * (total - done)
+        if bar is not None:
+            bar.update(task, completed=done, description=f"{title}, ETA {time_left(left)}")
+        elif not quiet and now - line > SECONDS_BETWEEN_LINES:
+            line = now
+            print(f"{title}: {done}/{total} ETA {time_left(left)}", file=sys.stderr, flush=True)
+
+    try:
+        if own:
+            bar.start()
+        yield advance
+    finally:
+        if bar is not None:
+            bar.remove_task(task)
+        if own:
+            bar.stop()
+
+
+def _bar() -> Any:
+    """Count and text in full, and of the bar what is left of the line."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    text = "{task.completed:.0f}/{task.total:.0f} {task.description}"
+    columns = (
+        TextColumn(text, markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(None, table_column=Column(ratio=1)),
+    )
+    return Progress(*columns, console=Console(stderr=True), expand=True)
 
 
 def _tensorboard(directory: Path) -> Any:

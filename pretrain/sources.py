@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pretrain.errors import PretrainError
+from pretrain.errors import PretrainError, warn
+from pretrain.folders import files_below
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -74,7 +75,7 @@ def find_images(data: str | Path, subset: str | None = "train", minimum: int = 2
     elif path.is_file() and path.suffix == ".txt":
         images = _from_list(path)
     elif path.is_dir():
-        shards = sorted(path.glob("*.tar"))
+        shards = _each_once(path, sorted(path.glob("*.tar")))
         images = _from_shards(shards) if shards else _from_folder(path)
     elif path.exists():
         raise PretrainError(f"{path}: expected a folder of images, a .txt list or .tar shards")
@@ -90,28 +91,23 @@ def find_images(data: str | Path, subset: str | None = "train", minimum: int = 2
 
 
 def _from_folder(root: Path) -> list[Image]:
-    """Every image below `root`; the label is the first folder below it, as in torchvision's ImageFolder."""
+    """Every image below `root` once; its label is the first folder below it, as in torchvision's ImageFolder.
 
-    def refuse(error: OSError) -> None:
-        raise PretrainError(
-            f"{error.filename}: folder cannot be read ({error.strerror}); check its permissions"
-        )
+    Links are followed; those that lead back to what is counted are left out, and a warning says so.
+    """
+    walk = files_below(str(root), EXTENSIONS)
+    _tell_left_out(root, walk.repeated, "lead to what is counted already")
+    _tell_left_out(root, walk.dangling, "lead nowhere")
+    return [
+        Image(name, os.path.join(root, name), label=name.split(os.sep)[0] if os.sep in name else None)
+        for name in sorted(walk.files)
+    ]
 
-    found = []
-    for folder, subfolders, names in os.walk(root, onerror=refuse, followlinks=True):
-        subfolders.sort()
-        relative = os.path.relpath(folder, root)
-        label = None if relative == "." else relative.split(os.sep)[0]
-        for name in names:
-            if name.lower().endswith(EXTENSIONS):
-                found.append(
-                    Image(
-                        os.path.normpath(os.path.join(relative, name)),
-                        os.path.join(folder, name),
-                        label=label,
-                    )
-                )
-    return sorted(found, key=lambda image: image.name)
+
+def _tell_left_out(where: Path, links: list[str], reason: str) -> None:
+    if links:
+        names = ", ".join(sorted(links)[:3]) + ", ..." * (len(links) > 3)
+        warn(f"{where}: {len(links)} link{'s' * (len(links) > 1)} left out, for they {reason}: {names}")
 
 
 def _from_list(path: Path) -> list[Image]:
@@ -157,6 +153,16 @@ def _expand(pattern: Path) -> list[Path]:
     return shards
 
 
+def _each_once(folder: Path, shards: list[Path]) -> list[Path]:
+    """A link to another shard of the folder does not count its images again; files come before links."""
+    real: dict[str, Path] = {}
+    for shard in sorted(shards, key=lambda shard: (shard.is_symlink(), shard)):
+        real.setdefault(os.path.realpath(shard), shard)
+    kept = sorted(real.values())
+    _tell_left_out(folder, [s.name for s in shards if s not in kept], "lead to what is counted already")
+    return kept
+
+
 def _from_shards(shards: list[Path]) -> list[Image]:
     """Images of tar archives; a member KEY.cls beside KEY.jpg is its label, as webdataset writes it."""
     found: list[Image] = []
@@ -170,13 +176,17 @@ def _from_shards(shards: list[Path]) -> list[Image]:
 
 def _members(shard: Path) -> Iterator[Image]:
     with tarfile.open(shard, "r:") as archive:  # "r:" refuses compression, which would rule out random access
-        members = [member for member in archive if member.isfile()]
+        entries = list(archive)
+    members = [member for member in entries if member.isfile()]
+    links = [m.name for m in entries if (m.issym() or m.islnk()) and m.name.lower().endswith(EXTENSIONS)]
+    _tell_left_out(shard, links, "hold no bytes of their own in the archive")
     labels = {}
     with open(shard, "rb") as file:
         for member in members:
             if member.name.endswith(".cls"):
                 file.seek(member.offset_data)
-                labels[member.name[: -len(".cls")]] = file.read(member.size).decode().strip()
+                text = file.read(member.size).decode(errors="replace")
+                labels[member.name[: -len(".cls")]] = text.strip()
     for member in members:
         if member.name.lower().endswith(EXTENSIONS):
             stem = os.path.splitext(member.name)[0]

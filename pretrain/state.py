@@ -4,6 +4,8 @@ resume needs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -66,10 +68,8 @@ def unpack(contents: dict[str, Any], model: nn.Module, optimizer: torch.optim.Op
     _require_equal(stored, model.state_dict(), source, str(contents.get("arch", "unknown")))
     if "optimizer" not in contents:
         raise PretrainError(f"{source}: holds no optimizer state, so training cannot go on from it")
-    try:
+    with fitting(source, "optimizer state"):
         optimizer.load_state_dict(contents["optimizer"])
-    except (ValueError, KeyError) as error:
-        raise PretrainError(f"{source}: its optimizer state does not fit this model ({error})") from None
     model.load_state_dict(stored)
     for (
         parameter,
@@ -78,6 +78,16 @@ def unpack(contents: dict[str, Any], model: nn.Module, optimizer: torch.optim.Op
         for name, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter).copy_(value)
+
+
+@contextmanager
+def fitting(source: str, what: str) -> Iterator[None]:
+    """Raises PretrainError where part of a file cannot be put in its place, whatever a foreign one holds."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PretrainError(f"{source}: its {what} does not fit this run ({reason})") from None
 
 
 def _require_equal(stored: dict[str, Tensor], wanted: dict[str, Tensor], source: str, arch: str) -> None:
@@ -101,6 +111,8 @@ def require_same_run(stored: dict[str, Any], wanted: dict[str, Any], source: str
     """Every option that moves the numbers must be the stored one; a file without a record of them is
     accepted.
     """
+    if stored:  # the one entry that is written only where it is True
+        stored, wanted = ({"deterministic": False, **options} for options in (stored, wanted))
     for name, value in wanted.items():
         if name in stored and stored[name] != value:
             raise PretrainError(

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 import torchvision  # noqa: F401  imported before the forks
+from pretrain_helpers import overriding
 from tiny import register_miniature
 
 import pretrain.run  # noqa: F401
@@ -46,7 +47,8 @@ def start(data: str, output: Path, *more: str) -> int:
     """Forks a training run; returns its process id."""
     options = "--arch resnet_miniature --moco-dim 16 --batch-size 8 --moco-k 32 --image-size 32"
     length = f"--precision fp32 --max-iters {ITERATIONS} -p 5 --save-iters 2 --knn-every 3 --mlp --cos"
-    arguments = ["--data", data, "--output", str(output), *options.split(), *length.split(), *more]
+    fixed = ["--data", data, "--output", str(output), *options.split(), *length.split()]
+    arguments = overriding(fixed, list(more))
     return forked(main, arguments, output.with_suffix(".out"))
 
 

@@ -17,6 +17,7 @@ from unittest import mock
 
 import torch
 from kill_driver import equal, forked, outcome, wait
+from pretrain_helpers import overriding
 
 import pretrain.linear_fit  # imported before the forks
 from pretrain.linear import main
@@ -49,7 +50,7 @@ def drive(data: str, pretrained: str, folder: Path) -> dict[str, Any]:
     fixed = ["--data", data, "--pretrained", pretrained, *OPTIONS.split()]
 
     def run(name: str, *more: str, number: int = 0) -> int:
-        arguments = [*fixed, "--output", str(folder / f"{name}.json"), *more]
+        arguments = overriding(fixed, ["--output", str(folder / f"{name}.json"), *more])
         command = (lambda given: interrupted(given, number)) if number else main
         return wait(forked(command, arguments, folder / f"{name}.out"))
 

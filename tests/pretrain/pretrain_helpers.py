@@ -26,6 +26,18 @@ def write_images(folder: Path, count: int, size: int = 40, classes: int = 2, see
     return folder
 
 
+def overriding(fixed: list[str], more: list[str]) -> list[str]:
+    """Both lists of options, without those of `fixed` that `more` gives too: a command takes each once."""
+    kept: list[str] = []
+    taking = True
+    for word in fixed:
+        if word.startswith("-"):
+            taking = word not in more
+        if taking:
+            kept.append(word)
+    return kept + more
+
+
 def pretrain(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess:
     """`python -m pretrain ...` as a user runs it."""
     return subprocess.run(

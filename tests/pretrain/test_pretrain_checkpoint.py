@@ -115,9 +115,44 @@ def test_no_code_is_run(tmp_path: Path) -> None:
 
     path = tmp_path / "evil.pth.tar"
     torch.save({"state_dict": {"w": Evil()}}, path)
-    with pytest.raises(PretrainError, match="read safely"):
+    with pytest.raises(PretrainError, match=r"read safely: it asks for \S+mkdir; nothing") as told:
         checkpoint.load(path)
     assert not (tmp_path / "ran").exists()
+    assert not {"\n", "\x1b"} & set(str(told.value))  # torch's own words are a paragraph in colours
+    assert "weights_only" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("state_dict", {"module.w": [1]}, "'state_dict' holds 'module.w', no named tensor"),
+        ("identity", [1], "'identity' is no dict"),
+        ("totals", {"loss": torch.zeros(3)}, "running means or loss scale does not fit"),
+        ("totals", {"other": torch.zeros(())}, "running means or loss scale does not fit"),
+        ("iteration", -1, "'iteration' is -1; expected a number of at least 0"),
+        ("epoch", "many", "'epoch' is 'many'"),
+        ("optimizer", {"state": 1, "param_groups": 2}, "optimizer state does not fit"),
+    ],
+)
+def test_hostile_contents_are_one_line(
+    trained: Path,
+    image_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    entry: str,
+    value: object,
+    message: str,
+) -> None:
+    """Everything in the file is data, but none of it is what a run puts there."""
+    read = torch.load(trained, weights_only=True)
+    torch.save({**read, entry: value}, tmp_path / "x.pth.tar")
+    options = ["--max-iters", "7", "--mlp", "--aug-plus", "--arch", "resnet18", *SIZES]
+    options += ["--data", str(image_folder), "--output", str(tmp_path / "out")]
+    assert cli.main([*options, "--resume", str(tmp_path / "x.pth.tar")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>404</html>", b"\x80\x02garbage", b"PK\x03\x04broken"])

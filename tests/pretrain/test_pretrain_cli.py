@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
-from pretrain_helpers import pretrain, write_images
+from pretrain_helpers import overriding, pretrain, write_images
 
-from pretrain import cli, features, linear
+from pretrain import cli, features, knn, linear
 from pretrain.checks import bn_groups
 from pretrain.encoders import make_encoder_factory, parse_arch, pooled_features
 from pretrain.errors import PretrainError
@@ -43,7 +44,7 @@ def refused(capsys: pytest.CaptureFixture, main, *arguments: str | Path) -> str:
         (["--bn-groups", "8"], "leaves one image a group"),
         (["--precision", "fp16"], "needs a GPU"),
         (["--resume", "nowhere.pth.tar"], "no such checkpoint file"),
-        (["--knn-every", "1"], "the kNN monitor needs class folders in train/"),
+        (["--knn-every", "1"], "needs class folders in train/"),
         (["--device", "cuda"], "no CUDA device"),
     ],
 )
@@ -55,7 +56,8 @@ def test_refused(
 
         if torch.cuda.is_available():
             pytest.skip("this machine has the CUDA device that the case wants absent")
-    error = refused(capsys, cli.main, "--data", image_folder, "--output", tmp_path / "out", *SMALL, *options)
+    fixed = ["--data", str(image_folder), "--output", str(tmp_path / "out"), *SMALL]
+    error = refused(capsys, cli.main, *overriding(fixed, options))
     assert message in error
     assert not list(tmp_path.rglob("*.pth.tar"))
 
@@ -119,16 +121,61 @@ def test_output_that_cannot_be_written(
     assert "cannot be written" in error
 
 
-def test_wrong_values_are_argparse_errors() -> None:
+def test_wrong_values_are_one_line(capsys: pytest.CaptureFixture) -> None:
     for options in (
-        ["--batch-size", "0"],
-        ["--max-iters", "x"],
-        ["--epochs", "1", "--max-iters", "1"],
-        ["--moco", "1"],
+        "--batch-size 0",
+        "--max-iters x",
+        "--epochs 1 --max-iters 1",
+        "--moco 1",
+        "--epochs -1",
+        "--lr inf",
+        "--lr nan",
+        "--lr -0.1",
+        "--workers -1",
+        "--seed 100000000000000000000",
+        "--seed -1",
+        "--moco-t 0",
+        "--moco-m 1.5",
+        "--momentum nan",
+        "--wd -1",
+        "--schedule 10 -20",
+        "--cache-mb -1",
+        "--max-corrupt 2",
+        "--save-minutes nan",
+        "--max-iters 100000000",
+        "--lr 0.1 --learning-rate 0.2",  # one option under two names
+        "--schedule 10 --schedule 20",
+        "--output p",
     ):
-        with pytest.raises(SystemExit) as error:
-            cli.build_parser().parse_args(["--data", "d", "--output", "o", *options])
-        assert error.value.code == 2
+        with pytest.raises(SystemExit) as stopped:
+            cli.build_parser().parse_args(["--data", "d", "--output", "o", *options.split()])
+        assert stopped.value.code == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: "), options
+        assert error.count("\n") == 1
+    parser = cli.build_parser()
+    for _ in range(2):  # nothing stays of an earlier reading
+        parser.parse_args(["--data", "d", "--output", "o", "--seed", str(2**63 - 1), "--mlp", "--mlp"])
+
+
+def test_more_iterations_than_file_names(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = ["--batch-size", "8", "--moco-k", "32", "--epochs", "33333334", "--output", tmp_path / "out"]
+    error = refused(capsys, cli.main, "--data", image_folder, *options)
+    assert "expected at most 99999999: lower --epochs" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_signal_before_there_is_anything_to_save(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line and the signal's exit code: here while the images are listed."""
+    monkeypatch.setattr("pretrain.run.find_images", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["--data", str(image_folder), "--output", str(tmp_path / "out"), *SMALL]) == 143
+    assert capsys.readouterr().out == "warning: stopped by SIGTERM; run the same command again\n"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_help_is_quick() -> None:
@@ -142,6 +189,9 @@ def test_help_is_quick() -> None:
 def test_other_mains(image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (tmp_path / "x.pth").write_bytes(b"junk")
     (tmp_path / "test").mkdir()
+    assert "needs class folders" in refused(
+        capsys, knn.main, "--data", image_folder, "--pretrained", tmp_path / "x.pth"
+    )
     assert "needs class folders" in refused(
         capsys, linear.main, "--data", image_folder, "--pretrained", tmp_path / "x.pth"
     )

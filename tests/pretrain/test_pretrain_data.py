@@ -112,6 +112,41 @@ def test_decode_is_pils(mode: str, kind: str) -> None:
     assert np.abs(got - expected).max() <= (4 if mode == "CMYK" else 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "order"), [("PNG", "<u2"), ("TIFF", "<u2"), ("TIFF", ">u2"), ("PPM", "<u2")]
+)
+def test_sixteen_bits_are_scaled_not_clipped(kind: str, order: str) -> None:
+    """Values keep their place between black and white; a plain conversion makes nearly all of them white."""
+    values = np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64)
+    file = io.BytesIO()
+    Image.fromarray(values.astype(order)).save(file, kind)
+    got = decode(file.getvalue())
+    assert got.dtype == np.uint8
+    assert got.shape == (*values.shape, 3)
+    expected = np.array([[round(int(value) / 257) for value in row] for row in values])
+    for channel in range(3):
+        assert np.array_equal(got[:, :, channel], expected)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_pixels_without_a_known_range_are_refused(tmp_path: Path, kind: type) -> None:
+    folder = write_images(tmp_path, 12)
+    for name in ("one", "two"):
+        Image.fromarray(np.full((9, 9), 70_000, kind)).save(folder / "c0" / f"{name}.tif")
+    with pytest.raises(PretrainError, match=r"c0/one\.tif \(pixels of mode [IF] have no known range"):
+        list(map(Pixels(find_images(folder)).__getitem__, range(14)))
+
+
+def test_a_bomb_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    folder = write_images(tmp_path, 2)
+    Image.new("L", (40, 40)).save(folder / "bomb.png")
+    pixels = Pixels(find_images(folder))
+    assert np.array_equal(pixels[0], pixels[1])
+    assert list(pixels.corrupt_names()) == ["bomb.png"]
+    assert "exceeds limit" in pixels.corrupt_names()["bomb.png"]
+
+
 def damaged(folder: Path, names: list[str]) -> Path:
     for number, name in enumerate(names):
         path = folder / name

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pretrain_helpers import ROOT, write_images
+from pretrain_helpers import ROOT, overriding, write_images
 from tiny import Miniature
 
 from pretrain import linear, linear_fit
@@ -49,8 +49,8 @@ def finished(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def command(root: Path, *more: str | Path) -> int:
-    fixed = ["--data", root / "data", "--pretrained", root / "trunk.pth.tar", *OPTIONS.split()]
-    return linear.main([str(argument) for argument in (*fixed, *more)])
+    fixed = ["--data", str(root / "data"), "--pretrained", str(root / "trunk.pth.tar"), *OPTIONS.split()]
+    return linear.main(overriding(fixed, list(map(str, more))))
 
 
 def fit(root: Path, heads: list, lr: list[float]) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 import math
+import os
+import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ import pytest
 import torch
 from tiny import register_miniature
 
-from pretrain import cli, features, progress
+from pretrain import cli, features, knn, progress
 from pretrain.augment_device import normalise
 from pretrain.decode import decode
 from pretrain.encoders import pooled_features
@@ -154,6 +159,132 @@ def test_feature_export(run: Path, tmp_path: Path, image_folder: Path) -> None:
     np.testing.assert_allclose(alone.detach()[0], row, rtol=1e-4, atol=1e-6)
 
 
+def test_knn_of_a_checkpoint_is_the_monitors(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The command gives the last value of the log; its options change what is measured."""
+    logged = [json.loads(line) for line in (run / "out" / "log.jsonl").read_text().splitlines()]
+    expected = [line["knn"] for line in logged if "knn" in line][-1]
+    fixed = ["--data", str(run / "data"), "--pretrained", str(run / "out" / "checkpoint_last.pth.tar")]
+    fixed += ["--image-size", "32", "--device", "cpu", "--output", str(tmp_path / "knn.json")]
+    assert knn.main(fixed) == 0
+    assert f"kNN top-1 {expected:.2f} (k 200, temperature 0.07): 24 images by 24" in capsys.readouterr().out
+    result = json.loads((tmp_path / "knn.json").read_text())
+    assert result["knn"] == expected
+    assert (result["train_images"], result["test_images"]) == (24, 24)
+    assert knn.main([*fixed, "-k", "1", "-b", "5"]) == 0
+    assert json.loads((tmp_path / "knn.json").read_text())["knn"] == 100  # each image is its own neighbour
+    assert knn.main([*fixed, "--key-encoder", "--temperature", "1"]) == 0
+    with pytest.raises(SystemExit):
+        knn.main([*fixed, "--temperature", "0"])
+
+
+@pytest.mark.parametrize(("extraction", "iteration"), [(1, 0), (3, 3)], ids=["untrained", "in mid-run"])
+def test_a_stop_during_knn_loses_nothing(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    extraction: int,
+    iteration: int,
+) -> None:
+    """SIGTERM breaks the measurement off and says so; in the end the log is that of a run left alone."""
+    more = ["--max-iters", "6", "--knn-every", "1", "--mlp", "-p", "2"]
+    command = ["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS, *more]
+    calls = []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == extraction:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return features.extract(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(knn, "extract", interrupted)
+        assert cli.main(command) == 143
+    said = capsys.readouterr().out
+    assert "is broken off; it is measured when the run goes on" in said
+    assert f"stopped {'at iteration 3 of 6' if iteration else 'before the first iteration'}" in said
+    assert (tmp_path / "checkpoint_last.pth.tar").exists() == bool(iteration)
+    assert cli.main(command) == 0
+    a, b = (
+        [{k: v for k, v in json.loads(line).items() if k != "images_per_s"} for line in text.splitlines()]
+        for text in ((folder / "log.jsonl").read_text() for folder in (tmp_path, run / "out"))
+    )
+    assert a == b
+
+
+def test_deterministic_runs_resume_to_the_bit_and_are_marked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    common = ["--data", str(run / "data"), *OPTIONS, "-p", "2", "--precision", "fp32"]
+    try:
+        for name, length in (("a", "6"), ("b", "3"), ("b", "6")):
+            more = ["--deterministic", "--output", str(tmp_path / name), "--max-iters", length]
+            assert cli.main([*common, *more]) == 0
+            assert torch.are_deterministic_algorithms_enabled()
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        torch.use_deterministic_algorithms(False)
+    a, b = (torch.load(tmp_path / x / "checkpoint_last.pth.tar", weights_only=True) for x in "ab")
+    assert a["identity"]["deterministic"] is True
+    assert all(torch.equal(a["state_dict"][name], b["state_dict"][name]) for name in b["state_dict"])
+    assert cli.main([*common, "--output", str(tmp_path / "b"), "--max-iters", "8"]) == 2
+    assert "was made with deterministic = True, now False" in capsys.readouterr().err
+    assert not torch.are_deterministic_algorithms_enabled()
+    plain = torch.load(run / "out" / "checkpoint_last.pth.tar", weights_only=True)
+    assert "deterministic" not in plain["identity"]  # files of other runs are what they were
+    more = ["--max-iters", "8", "--mlp", "--deterministic", "--output", str(run / "out")]
+    assert cli.main(["--data", str(run / "data"), *OPTIONS, *more]) == 2
+    torch.use_deterministic_algorithms(False)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_fits_eighty_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count, estimate and all values of a long run in full; what is beside the iterations as well."""
+    screen = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    reporter = progress.Reporter(tmp_path, first=0, total=1_250_000, batch_size=1024)
+    with reporter.phase("kNN of the untrained network", 50_000) as advance:
+        advance(256)
+        reporter._bar.refresh()
+    reporter._clock -= 2000  # seconds ago
+    reporter.step(3, {"loss": 11.0912345, "acc1": 100.0, "acc5": 100.0, "lr": 0.000123456})
+    reporter.say("[/bold] is no markup")
+    reporter.close()
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    lines = [line.rstrip() for line in re.split(r"[\r\n]+", shown)]
+    assert "[/bold] is no markup" in lines
+    assert not [line for line in lines if "..." in line or "\u2026" in line or len(line) > 80]
+    assert any(line.startswith("256/50000 kNN of the untrained network, ETA 0:0") for line in lines), lines
+    left = progress.time_left(2000 / 3 * 1_249_997)
+    expected = f"3/1250000 ETA {left[:4]}"
+    assert any(line.startswith(expected) for line in lines), lines
+    assert any(line.endswith("loss 11.09 acc1 100.0 acc5 100.0 lr 0.000123 1.54 img/s") for line in lines)
+
+
+def test_progress_of_a_command_without_a_terminal(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line now and then, with an estimate."""
+    clock = itertools.count(0.0, 4.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with progress.shown(40, "features") as advance:
+        for _ in range(4):
+            advance(10)
+    assert capsys.readouterr().err.splitlines() == [
+        "features: 20/40 ETA 0:00:08",
+        "features: 40/40 ETA 0:00:00",
+    ]
+
+
 def test_torn_and_future_log_lines_are_dropped(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"iteration": 2, "loss": 1}\n{"iteration": 4, "loss": 1}\n{"iterat')
     trim_log(tmp_path, 2)
@@ -170,4 +301,4 @@ def test_the_estimate_of_a_run_of_days_counts_them(
     reporter = progress.Reporter(tmp_path, first=0, total=2001, batch_size=1)
     reporter.step(1, {"loss": 1.0})
     reporter.close()
-    assert "ETA 2 days, 7:33:20" in capsys.readouterr().out
+    assert "ETA 2d 7h" in capsys.readouterr().out

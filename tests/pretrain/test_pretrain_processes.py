@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pretrain_helpers import ROOT
+from pretrain_helpers import ROOT, overriding
 from tiny import register_miniature
 
 from pretrain import cli
@@ -43,6 +43,18 @@ def two_processes(arguments: list[str]) -> subprocess.CompletedProcess:
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_torchrun_shows_the_cause(image_folder: Path, tmp_path: Path) -> None:
+    """A loss that is no number is told by one process, and is the root cause in torchrun's report."""
+    more = ["--data", str(image_folder), "--output", str(tmp_path / "out"), "--max-iters", "50"]
+    done = two_processes(overriding([*OPTIONS, *more], ["--lr", "1e38"]))
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1, done.stderr
+    assert "of 2: the loss became " in told[0]
+    assert "the loss became" in done.stderr.split("Root Cause")[1]
+    assert "Connection closed" not in done.stderr
 
 
 def losses(output: Path) -> list[float]:

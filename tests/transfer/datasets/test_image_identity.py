@@ -91,7 +91,7 @@ def test_a_users_own_data_set_covers_its_images(root: Path, tmp_path: Path) -> N
     shutil.copytree(root / "coco", tmp_path / "coco")
     definition = {"format": "coco", "json": "coco/annotations/instances_train2017.json",
                   "images": "coco/train2017"}  # fmt: skip
-    own = {"mine": make_own("mine", definition, tmp_path, "suite")}
+    own = {"mine": make_own("mine", definition, tmp_path / "suite.yaml")}
     before = load_dataset("mine", tmp_path, own)
     image = Path(before.records[0]["file_name"])
     image.write_bytes(image.read_bytes() + b"\0")
