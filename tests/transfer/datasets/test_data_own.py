@@ -196,7 +196,7 @@ def test_booleans_that_no_number_is_made_of_are_left_alone(kit):
 
     assert load(kit, change).summary["objects"] == len(good()["annotations"])
     (kit / "suite.yaml").write_text(SUITE.replace("images: photos}", "images: photos, tasks: [bbox]}"))
-    load(kit, lambda doc: doc["annotations"][0].update(segmentation=True, keypoints=[True]))
+    load(kit, lambda doc: doc["annotations"][0].update(segmentation=[[True]], keypoints=[True]))
 
 
 def test_a_folder_that_may_not_be_listed(kit, monkeypatch):
