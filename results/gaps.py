@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from results.charts import nice_range
 from results.escape import html_text
 from results.layout import signed
-from results.page import text_table
 from results.significance import Summary, t_quantile, welch_df, welch_p
 from results.table import find_baselines, find_reference
 from results.trials import Trials
@@ -59,7 +58,7 @@ def _half_interval(a: Summary, b: Summary) -> float | None:
 
 def verdict(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
     """The answer for every suite in its primary metric, as HTML; empty where nothing can be compared."""
-    lines: list[list[str]] = []
+    blocks: list[str] = []
     against: dict[str, None] = {}
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
@@ -68,25 +67,26 @@ def verdict(suites: Mapping[str, Sequence[Trials]], reference: str | None = None
             continue
         tested = [gap for gap in found if gap.p is not None]
         sure = [gap for gap in tested if gap.p is not None and gap.p < LEVEL]
-        groups = (
-            [gap for gap in sure if gap.value > 0],
-            [gap for gap in tested if gap not in sure],
-            [gap for gap in sure if gap.value <= 0],
-            [gap for gap in found if gap.p is None],
-        )
+        groups = {
+            '<b class="good">better</b>': [gap for gap in sure if gap.value > 0],
+            "<b>no difference shown</b>": [gap for gap in tested if gap not in sure],
+            '<b class="bad">worse</b>': [gap for gap in sure if gap.value <= 0],
+            "<b>not tested, too few trials</b>": [gap for gap in found if gap.p is None],
+        }
         against |= dict.fromkeys(gap.against for gap in found)
-        texts = [", ".join(f"{gap.label} {signed(gap.value)}" for gap in group) or "-" for group in groups]
-        lines.append([f"{suite} {primary}", *texts])
-    if not lines:
+        parts = [f"<strong>{html_text(f'{suite} {primary}')}</strong>"]
+        for words, group in groups.items():
+            if group:
+                parts.append(f"{words} {html_text(', '.join(f'{g.label} {signed(g.value)}' for g in group))}")
+        blocks.append(f"<p>{'<br>'.join(parts)}</p>")
+    if not blocks:
         return ""
-    heads = ["suite", "better", "no difference shown", "worse", "not tested (too few trials)"]
-    used = [i for i in range(len(heads)) if i == 0 or any(line[i] != "-" for line in lines)]
-    table = text_table([heads[i] for i in used], [[line[i] for i in used] for line in lines])
     note = (
-        f'<p class="notes">gaps in the primary metric to {html_text(", ".join(against))}; better and worse: '
-        "Welch's t-test over trials, p &lt; 0.05, not corrected for the number of comparisons</p>"
+        "gaps in the primary metric; better and worse: Welch's t-test over trials, p &lt; 0.05, not "
+        "corrected for the number of comparisons"
     )
-    return f"<h3>Better than {html_text(' or '.join(against))}?</h3>{table}{note}"
+    heading = f"<h3>Better than {html_text(' or '.join(against))}?</h3>"
+    return f'{heading}<div class="verdict">{"".join(blocks)}</div><p class="notes">{note}</p>'
 
 
 def gap_chart(found: Sequence[Gap]) -> str:

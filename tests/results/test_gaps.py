@@ -51,22 +51,15 @@ def test_gaps_and_intervals(rows: list[Trials]) -> None:
 
 
 def test_the_verdict(rows: list[Trials]) -> None:
-    text = re.sub("<[^>]+>", "|", verdict({"voc_c4": rows}))
-    assert "Better than supervised?" in text
-    for words in ("better +1.1", "alike +0.1", "worse -2.1, random -22.7", "once +6.8"):
-        assert f"|{words}|" in text
-    order = [
-        "|better|",
-        "no difference shown",
-        "|worse|",
-        "not tested",
-        "better +1.1",
-        "alike",
-        "worse -",
-        "once",
+    lines = re.sub("<[^>]+>", "", verdict({"voc_c4": rows}).replace("<br>", "\n").replace("</p>", "\n"))
+    assert lines.splitlines()[:5] == [
+        "Better than supervised?voc_c4 bbox/AP",
+        "better better +1.1",
+        "no difference shown alike +0.1",
+        "worse worse -2.1, random -22.7",
+        "not tested, too few trials once +6.8",
     ]
-    assert [text.index(word) for word in order] == sorted(text.index(word) for word in order)
-    assert "elsewhere" not in text
+    assert "elsewhere" not in lines
     assert verdict({"voc_c4": [row for row in rows if row.init != "supervised"]}) == ""
 
 
