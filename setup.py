@@ -49,6 +49,7 @@ setup(
         "pycocotools",
         "lvis",
         "cityscapesscripts",
+        "shapely>=2",  # cuts Cityscapes' polygons as Detectron2 does, which trains on what is seen of them
     ],
     extras_require={
         "dev": [

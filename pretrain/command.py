@@ -16,7 +16,7 @@ PYTHON = (3, 10)
 # The names under which the requirements of setup.py are imported.
 REQUIRED = ("torch", "torchvision", "numpy", "PIL", "pandas", "orjson", "yaml", "yacs", "rich", "boltons",
             "safetensors", "matplotlib", "scipy", "simplejpeg", "cv2", "braceexpand", "pycocotools", "lvis",
-            "cityscapesscripts")  # fmt: skip
+            "cityscapesscripts", "shapely")  # fmt: skip
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended: here, too, nobody reads our output
 
 

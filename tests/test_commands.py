@@ -197,14 +197,3 @@ def test_whatever_is_imported_is_required(package: str) -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             unknown = [name for name in names if name.partition(".")[0] not in known]
             assert not unknown, f"{path.relative_to(ROOT)} imports {unknown}"
-
-
-def test_evaluate_is_the_function() -> None:
-    """A module has the same name, and only the package itself may import it, for the import sets the name."""
-    from transfer import evaluation
-
-    assert callable(evaluation.evaluate)
-    for package in OURS:
-        for path in (ROOT / package).rglob("*.py"):
-            if path != Path(evaluation.__file__):
-                assert "transfer.evaluation.evaluate" not in path.read_text(encoding="utf-8"), path

@@ -20,7 +20,7 @@ import numpy as np
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes_frame import Frame, instance_map, instances, label_map, map_has_object
 from transfer.datasets.cityscapes_labels import INSTANCES, SEMANTIC
-from transfer.datasets.cityscapes_visible import has_visible_object, need_shapely, visible_instances
+from transfer.datasets.cityscapes_visible import has_visible_object, visible_instances
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images, image_columns, image_size, of_each
@@ -57,8 +57,6 @@ def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset:
         for path in dict.fromkeys((frame.source(semantic), "" if semantic else frame.polygons)):
             digest.update(Path(path).read_bytes() if path else b"")
     outlined = sum(bool(frame.polygons) for frame in frames)
-    if outlined and split == "train" and not semantic:
-        need_shapely(name)
     metadata: dict[str, Any] = {
         "evaluator": "cityscapes_sem_seg" if semantic else "cityscapes_instance",
         "tasks": ["sem_seg"] if semantic else ["segm"],

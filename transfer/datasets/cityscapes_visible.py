@@ -8,7 +8,6 @@ is fatter by that; what lies above is cut away; of what is left the outer rings 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ _HALF_PIXEL, _QUARTER_SEGMENTS = 0.5, 4
 def visible_instances(path: str, width: int, height: int) -> list[dict[str, Any]]:
     """Annotations of the judged classes that are seen, topmost first; groups are crowds.
 
-    DataError where shapely is not installed, for polygons of another image size than (width, height), and
-    for outlines of less than three points.
+    DataError for polygons of another image size than (width, height), and for outlines of less than three
+    points.
     """
     of = read_polygons(path)
     if of[:2] != (width, height):
@@ -41,15 +40,8 @@ def has_visible_object(path: str) -> bool:
     return any(not thing.group for thing, _ in _visible(things, path))
 
 
-def need_shapely(name: str) -> None:
-    """Stops a data set that trains on polygons where the library that cuts them is absent."""
-    if find_spec("shapely") is None:
-        raise DataError(f"{name}: training on Cityscapes' polygons needs shapely; pip install shapely")
-
-
 def _visible(things: list[Thing], path: str) -> Iterator[tuple[Thing, Any]]:
     """Each judged thing that is not wholly covered, with the rest of its outline as a shapely geometry."""
-    need_shapely(path)
     from shapely import Polygon
     from shapely.errors import ShapelyError
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import city_polygons
 import numpy as np
 import pytest
+import shapely
 from city_polygons import HEIGHT, SCENE, WIDTH, random_scene, write
 
-from transfer.datasets import cityscapes_visible
 from transfer.datasets.cityscapes_labels import INSTANCES
 from transfer.datasets.cityscapes_visible import has_visible_object, visible_instances
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import make_synthetic
 from transfer.errors import DataError
-
-shapely = pytest.importorskip("shapely", reason="shapely is not installed")
 
 
 @pytest.mark.detectron2
@@ -119,21 +116,13 @@ def test_whether_an_object_is_seen_is_found_from_the_top(tmp_path, monkeypatch):
     assert not has_visible_object(write(tmp_path / "a.json", [("road", city_polygons.box(0, 0, 9, 9))]))
 
 
-def test_polygons_that_cannot_be_used_are_named(tmp_path, monkeypatch):
+def test_polygons_that_cannot_be_used_are_named(tmp_path):
     path = write(tmp_path / "a.json", SCENE)
     with pytest.raises(DataError, match=r"a\.json: polygons of 128x64, the image is 64x64"):
         visible_instances(path, 64, 64)
     path = write(tmp_path / "b.json", [("car", [[1, 1], [2, 2]])])
     with pytest.raises(DataError, match=r"b\.json: the outline of a car cannot be used .*; mend it"):
         visible_instances(path, WIDTH, HEIGHT)
-    monkeypatch.setitem(sys.modules, "shapely", None)
-    monkeypatch.setattr(cityscapes_visible, "find_spec", lambda name: None)
-    make_synthetic(
-        ["cityscapes_fine_instance_seg_train"], tmp_path, train_images=2, test_images=1, image_size=64
-    )
-    with pytest.raises(DataError, match="needs shapely; pip install shapely") as caught:
-        load_dataset("cityscapes_fine_instance_seg_train", tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_maps_are_trained_on_only_where_there_are_no_polygons(tmp_path):

@@ -41,7 +41,6 @@ SUITES = {  # recipe -> its kind of data; where two names stand, they are joined
     "voc_semantic": ["voc_2012_sem_seg_train", "voc_2012_sem_seg_val"],
 }
 KEYS = [("INPUT.RANDOM_FLIP", "none"), ("DATALOADER.NUM_WORKERS", 0)]
-pytest.importorskip("shapely", reason="shapely is not installed")
 
 
 @pytest.fixture(scope="module")
