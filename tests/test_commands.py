@@ -199,6 +199,15 @@ def test_whatever_is_imported_is_required(package: str) -> None:
             assert not unknown, f"{path.relative_to(ROOT)} imports {unknown}"
 
 
+def test_no_command_does_without_the_guard() -> None:
+    """All that Python can start is one of those above; a cell is started by us alone, perf by developers."""
+    for package in OURS:
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            if '__name__ == "__main__"' in text and path.parent.name != "perf" and path.name != "cell.py":
+                assert "sys.exit(command(main))" in text, f"{path}: guard it, and add it to COMMANDS"
+
+
 def test_evaluate_is_the_function() -> None:
     """A module has the same name, and only the package itself may import it, for the import sets the name."""
     from transfer import evaluation
