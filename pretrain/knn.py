@@ -175,5 +175,7 @@ def measure(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    from pretrain.command import command
+
     keep_freed_memory()
-    sys.exit(main())
+    sys.exit(command(main))

@@ -30,6 +30,7 @@ COMMANDS = {
     "-m pretrain": "--data x --output y",
     "-m pretrain.linear": "--data x --pretrained y",
     "-m pretrain.features": "--data x --pretrained y --output z",
+    "-m pretrain.knn": "--data x --pretrained y",
     "-m pretrain.leak": "--data x --pretrained y",
     "-m results": "table",
     "-m transfer.datasets": "list",
@@ -197,3 +198,12 @@ def test_whatever_is_imported_is_required(package: str) -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             unknown = [name for name in names if name.partition(".")[0] not in known]
             assert not unknown, f"{path.relative_to(ROOT)} imports {unknown}"
+
+
+def test_no_command_does_without_the_guard() -> None:
+    """All that Python can start is one of those above; a cell is started by us alone, perf by developers."""
+    for package in OURS:
+        for path in (ROOT / package).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            if '__name__ == "__main__"' in text and path.parent.name != "perf" and path.name != "cell.py":
+                assert "sys.exit(command(main))" in text, f"{path}: guard it, and add it to COMMANDS"

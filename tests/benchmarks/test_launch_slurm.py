@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import child
 from benchmarks.arguments import parser
 from benchmarks.errors import UsageError
 from benchmarks.launch.limits import minutes
@@ -66,6 +67,21 @@ def _program(folder: Path, name: str, script: str) -> None:
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+@pytest.mark.parametrize(("needed", "before", "after"), [
+    (["/a checkout/of $HOME"], "", "/a checkout/of $HOME"),
+    (["/checkout"], "/theirs", "/checkout:/theirs"),
+    ([], "/theirs", "/theirs"),  # an installed copy is found without us
+])  # fmt: skip
+def test_a_job_finds_our_packages(
+    needed: list[str], before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines that sbatch's script begins with, in a real shell."""
+    monkeypatch.setattr(child, "own_path", lambda: needed)
+    script = "\n".join([*_sbatch(Options(), "name")["setup"], 'printf %s "$PYTHONPATH"'])
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": before}
+    assert subprocess.check_output(["bash", "-c", script], env=environment, text=True) == after
 
 
 def test_jobs_are_found_again_by_the_name_of_their_batch(
