@@ -113,9 +113,8 @@ def load(path: Path) -> dict[str, Any]:
 
 def _why_unreadable(text: str) -> str:
     """One line of ours for torch's paragraph about unsafe files, which advises to run them."""
-    wanted = re.search(r"GLOBAL (\S+) was not an allowed global|Unsupported class (\S+)", text)
-    if wanted:
-        return f"not a checkpoint that can be read safely: it asks for {wanted[1] or wanted[2]}"
+    if wanted := re.search(r"(?:GLOBAL|Unsupported class) ([^\s,;]+)", text):
+        return f"not a checkpoint that can be read safely: it asks for {wanted[1]:.80}"
     return "not a checkpoint that can be read safely: damaged, or of another format"
 
 
