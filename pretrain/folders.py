@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pretrain.errors import PretrainError
 
-Identity = tuple[int, int]  # st_dev and st_ino: the file itself, whatever its name
+if TYPE_CHECKING:
+    Identity = tuple[int, int]  # st_dev and st_ino: the file itself, whatever its name
 
 
 @dataclass

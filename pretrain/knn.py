@@ -60,7 +60,8 @@ def labelled_pair(data: str, advice: str = "give --knn-data") -> tuple[ImageSet,
     for images, folder in zip(pair, (root / "train", held_out), strict=True):
         if not images.classes:
             raise PretrainError(f"{folder}: needs one folder per class; found images without a class")
-    if unknown := set(pair[1].classes) - set(pair[0].classes):
+    unknown = set(pair[1].classes) - set(pair[0].classes)
+    if unknown:
         raise PretrainError(f"{held_out}: class {sorted(unknown)[0]!r} is not in {root / 'train'}")
     return pair
 
