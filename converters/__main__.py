@@ -11,6 +11,8 @@ import argparse
 import sys
 from typing import Any
 
+from converters.options import Once, Parser
+
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -40,25 +42,22 @@ def _run(args: argparse.Namespace) -> int:
     if args.inspect:
         from converters.report import inspect
 
-        print(inspect(args.inspect, args.source, args.encoder, _overrides(args)))
-        return 0
+        if args.input is not None:
+            raise CheckpointError(f"--inspect takes one file; {args.input} is one more")
+        text, convertible = inspect(args.inspect, args.source, args.encoder, _overrides(args))
+        print(text)
+        return 0 if convertible else 2
     if args.input is None or args.output is None:
         raise CheckpointError("INPUT and OUTPUT are needed (or --inspect INPUT, or --list); see --help")
     from converters.convert import open_checkpoint
     from converters.export import export
+    from converters.placing import check_place, choose_target
+    from converters.report import summary
 
+    target = choose_target(args.output, args.to)
+    check_place(args.input, args.output, args.force)
     backbone = open_checkpoint(args.input, args.source, args.encoder, **_overrides(args))
-    export(backbone, args.output, args.to)
-    facts = backbone.manifest
-    place = ":".join(part for part in (facts["container_path"], facts["prefix"]) if part) or "the top level"
-    print(f"{args.output}: all {facts['num_tensors']} tensors of a ResNet-{facts['depth']}")
-    print(f"source {facts['source']}, {facts['encoder']} encoder, from {place}")
-    print(
-        f"{facts['input_format']}, mean {facts['pixel_mean']}, std {facts['pixel_std']}, "
-        f"STRIDE_IN_1X1 {facts['stride_in_1x1']}"
-    )
-    for note in facts["notes"]:
-        print(note if note.startswith("warning: ") else f"note: {note}")
+    print(summary(export(backbone, args.output, target), args.output))
     return 0
 
 
@@ -76,15 +75,21 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     summary = (__doc__ or "").split("\n\n")[0].removeprefix("Command line: ")
-    parser = argparse.ArgumentParser(prog="python -m converters", description=summary)
+    parser = Parser(prog="python -m converters", description=summary)
+    parser.register("action", None, Once)
     parser.add_argument("input", nargs="?", help="checkpoint file or HuggingFace folder")
-    parser.add_argument("output", nargs="?", help="file to write, usually *.pkl")
+    parser.add_argument("output", nargs="?", help="file to write: *.pkl, *.pth, *.pt or *.safetensors")
     parser.add_argument("--inspect", metavar="INPUT", help="report what is in a file, write nothing")
     parser.add_argument("--list", action="store_true", help="show the known sources")
     parser.add_argument("--source", metavar="NAME", help="whose file it is, when the content cannot tell")
     parser.add_argument("--encoder", choices=("online", "ema"), help="default: the one the field evaluates")
     parser.add_argument("--prefix", help="which of several complete networks, as --inspect shows them")
-    parser.add_argument("--to", choices=("detectron2", "torchvision", "safetensors"), default="detectron2")
+    parser.add_argument(
+        "--to", choices=("detectron2", "torchvision", "safetensors"), help="default: as the suffix says"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite OUTPUT whatever it is, but never INPUT"
+    )
     parser.add_argument(
         "--pixel-mean", nargs=3, type=float, metavar="X", help="0..255, in the order of --format"
     )

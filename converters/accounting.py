@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from converters.architecture import BLOCKS, COUNTER, Architecture, blocks_per_stage, closest_architecture
 from converters.candidates import Candidate, TensorSet, strip_wrappers
 from converters.dialects import BY_NAME, roots
+from converters.printable import LONGEST_NAME, printable
 
 Shape = tuple[int, ...]
 WORTH_A_LOOK = 50  # below, it is a few norms of a head and not a network with something added
@@ -54,7 +55,11 @@ class Account:
             ("unexpected", self.unexpected),
             ("twice", self.twice),
         ]
-        told = [f"{len(names)} {what}: {', '.join(names[:3])}" for what, names in groups if names]
+        told = [
+            f"{len(names)} {what}: {', '.join(printable(name, LONGEST_NAME) for name in names[:3])}"
+            for what, names in groups
+            if names
+        ]
         return (
             f"{max(self.score, 0)} of {total} tensors of a ResNet-{self.architecture.depth} fit; "
             + "; ".join(told)

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,10 @@ from converters.file_bytes import Checked, FileBytes
 from converters.tensors import StoredTensor, fortran_strides
 from converters.torch_files import zip_entries
 
-MAX_HEADER = 1 << 26
+MAX_HEADER = 1 << 24
+MAX_TENSORS = 10_000  # a ResNet-152 with query, key and optimizer has 6,000
+MAX_NAME = 1_000
+ALONE = "save the backbone's state dict alone"
 MAX_NPY_HEADER = 10_000
 MAX_INFLATED = 1 << 30  # one array; the widest layer of a ResNet-152 x4 has 0.6 GB
 SAFETENSORS = {
@@ -34,13 +37,18 @@ SAFETENSORS = {
 NUMPY_KINDS = {"f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "u2", "u4", "u8", "b1"}
 
 
-def read_safetensors(file: FileBytes) -> dict[str, StoredTensor]:
-    """Name to tensor. The header must describe the file exactly: no gap, no overlap, nothing beyond the
-    end."""
+def read_safetensors(file: FileBytes) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
+    """Name to tensor, and the metadata. The header must describe the file exactly: no gap, no overlap,
+    nothing beyond the end.
+    """
     size = int.from_bytes(file.read(0, 8), "little")
-    if size > min(MAX_HEADER, file.size - 8):
+    if size > file.size - 8:
         raise CheckpointError(
             f"safetensors header of {size} bytes in a file of {file.size} (truncated or damaged)"
+        )
+    if size > MAX_HEADER:
+        raise CheckpointError(
+            f"safetensors header of {size:,} bytes; expected at most {MAX_HEADER:,}: {ALONE}"
         )
     try:
         header = json.loads(file.read(8, 8 + size))
@@ -48,7 +56,8 @@ def read_safetensors(file: FileBytes) -> dict[str, StoredTensor]:
         raise CheckpointError(f"safetensors header is not JSON: {error}") from None
     if type(header) is not dict:
         raise CheckpointError("safetensors header is not a table")
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", None)
+    _check_names(header)
     base, end = 8 + size, 0
     tensors: dict[str, StoredTensor] = {}
     for name, row in sorted(header.items(), key=lambda item: _span(item[0], item[1])):
@@ -67,7 +76,16 @@ def read_safetensors(file: FileBytes) -> dict[str, StoredTensor]:
             )
     if base + end != file.size:
         raise CheckpointError(f"safetensors file of {file.size} bytes; its header describes {base + end}")
-    return tensors
+    return tensors, metadata if type(metadata) is dict else {}
+
+
+def _check_names(names: Collection[str]) -> None:
+    """Names are looked at one by one: what a header of 16 MB can hold would take half a minute."""
+    if len(names) > MAX_TENSORS:
+        raise CheckpointError(f"{len(names):,} tensors; expected at most {MAX_TENSORS:,}: {ALONE}")
+    longest = max(map(len, names), default=0)
+    if longest > MAX_NAME:
+        raise CheckpointError(f"a tensor name of {longest:,} characters; expected at most {MAX_NAME:,}")
 
 
 def _span(name: str, row: Any) -> tuple[int, int]:
@@ -92,6 +110,7 @@ def read_npz(file: FileBytes) -> tuple[dict[str, StoredTensor], list[Checked]]:
     """
     with zipfile.ZipFile(file.path) as archive:
         infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    _check_names([info.filename for info in infos])
     stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
     entries = zip_entries(file) if stored else {}
     tensors: dict[str, StoredTensor] = {}

@@ -18,8 +18,10 @@ from boltons.fileutils import atomic_save
 
 from converters.architecture import COUNTER, expected_shapes
 from converters.backbone_file import write_pickle
+from converters.dialects import vocabulary
 from converters.errors import CheckpointError
-from converters.reading import Opened, open_file
+from converters.pickle_machine import LONG_DATA
+from converters.reading import Opened, describe, open_file
 from converters.tensors import StoredTensor
 
 __all__ = ["Backbone", "CheckpointError", "expected_shapes", "load_backbone", "save_backbone"]
@@ -46,6 +48,7 @@ MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
     "tool_version": str,
     "notes": list,
 }
+SHOWN_KEYS = ("source", "encoder", "dialect", "tool_version")  # go to terminals and reports as they are
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,13 @@ def prove(backbone: Backbone) -> None:
             raise CheckpointError(
                 f"backbone manifest: {key!r} is missing or not a {getattr(kind, '__name__', kind)}"
             )
+    long = [key for key, value in manifest.items() if len(_canonical(value)) > LONG_DATA and key != "notes"]
+    if long:  # a pickle's long texts are not read back as text
+        raise CheckpointError(f"backbone manifest: {long[0]} is longer than {LONG_DATA} bytes")
+    if not all(type(text) is str and text.isprintable() for text in _shown(manifest)):
+        raise CheckpointError(
+            f"backbone manifest: {', '.join(SHOWN_KEYS)} and notes must be text without control characters"
+        )
     if manifest["input_format"] not in ("RGB", "BGR"):
         raise CheckpointError(
             f"backbone manifest: input_format {manifest['input_format']!r}; expected RGB or BGR"
@@ -119,6 +129,10 @@ def prove(backbone: Backbone) -> None:
         )
 
 
+def _shown(manifest: dict[str, Any]) -> list[Any]:
+    return [*(manifest[key] for key in SHOWN_KEYS), *manifest["notes"]]
+
+
 def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> None:
     """Writes atomically; same backbone, same bytes. CheckpointError if incomplete or the place is not
     writable.
@@ -129,7 +143,7 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> None:
         "__author__": AUTHOR,
         "matching_heuristics": True,
         MANIFEST: backbone.manifest,
-        DIGEST: _digest(backbone),
+        DIGEST: file_digest(backbone),
         "model": {name: np.asarray(backbone.weights[name], order="C") for name in sorted(backbone.weights)},
     }
     if not target.parent.is_dir():
@@ -153,13 +167,21 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
 
 
 def is_backbone_file(opened: Opened) -> bool:
-    return type(opened.root) is dict and MANIFEST in opened.root
+    """Whether this package wrote it, as a pickle, in torchvision's form or as safetensors."""
+    return MANIFEST in opened.metadata or (type(opened.root) is dict and MANIFEST in opened.root)
+
+
+def holds_backbone(path: str | os.PathLike[str]) -> bool:
+    """As `is_backbone_file`, for any path; nothing of the file is run and no weights are read."""
+    try:
+        return is_backbone_file(describe(path))
+    except CheckpointError:
+        return False
 
 
 def read_backbone(opened: Opened) -> Backbone:
     """As `load_backbone`, for a file that is open already."""
-    root = opened.root
-    stored, manifest = root.get("model"), root.get(MANIFEST)
+    stored, manifest, stated = _contents(opened)
     if type(stored) is not dict or type(manifest) is not dict:
         raise CheckpointError(f"{opened.path}: damaged backbone file: weights or manifest are no table")
     if any(type(tensor) is not StoredTensor for tensor in stored.values()):
@@ -167,10 +189,10 @@ def read_backbone(opened: Opened) -> Backbone:
     try:
         backbone = Backbone({name: tensor.array() for name, tensor in stored.items()}, manifest)
         prove(backbone)
-        digest = _digest(backbone)
+        digest = file_digest(backbone)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{opened.path}: {error}") from None
-    if root.get(DIGEST) != digest:
+    if stated != digest:
         raise CheckpointError(
             f"{opened.path}: damaged or edited: its contents do not fit their SHA-256; convert again"
         )
@@ -178,7 +200,25 @@ def read_backbone(opened: Opened) -> Backbone:
     return backbone
 
 
-def _digest(backbone: Backbone) -> str:
+def _contents(opened: Opened) -> tuple[Any, Any, Any]:
+    """(weights by our names, manifest, digest) as the file has them, not yet checked."""
+    facts = opened.metadata
+    if MANIFEST not in facts:
+        return opened.root.get("model"), opened.root.get(MANIFEST), opened.root.get(DIGEST)
+    try:
+        manifest = json.loads(facts[MANIFEST])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{opened.path}: damaged backbone file: its manifest is not JSON: {error}"
+        ) from None
+    names, stored = vocabulary("torchvision"), opened.root
+    if type(stored) is dict:
+        stored = {names.get(name, name): tensor for name, tensor in stored.items()}
+    return stored, manifest, facts.get(DIGEST)
+
+
+def file_digest(backbone: Backbone) -> str:
+    """What a file carries to prove itself: SHA-256 over the weights and the whole manifest."""
     return hashlib.sha256(
         f"{backbone.content_sha256()} ".encode() + _canonical(backbone.manifest)
     ).hexdigest()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from converters.dialects import DIALECTS, Dialect, words
+from converters.dialects import DIALECTS, Dialect, longest_word, words
 from converters.errors import CheckpointError
 from converters.pickle_objects import Inert
 from converters.tensors import StoredTensor
@@ -196,7 +196,9 @@ def _readings(name: str) -> Iterator[tuple[Dialect, str, str, str]]:
             if dialect.separator == separator:
                 for old, new in dialect.renamed:
                     spelled = spelled.replace(f"/{old}/", f"/{new}/")
-        known, seen, start = words(separator), set(), 0
+        known, seen = words(separator), set()
+        ends = spelled.rsplit(separator, longest_word(separator))  # what is longer can be no word
+        start = len(ends[0]) + 1 if len(ends) > longest_word(separator) else 0
         while start >= 0:
             for dialect, ours in known.get(spelled[start:], ()):
                 if dialect.name not in seen:

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters.accounting import Account, account
-from converters.candidates import TensorSet, find_candidates, strip_wrappers, tensor_sets
+from converters.candidates import Candidate, TensorSet, find_candidates, strip_wrappers, tensor_sets
 from converters.errors import CheckpointError
+from converters.foreign import code_warning, is_harmless
 from converters.overrides import Overrides
+from converters.printable import LONGEST_NAME, listed, printable
 from converters.publishers import BY_NAME, SOURCES, UNKNOWN
 from converters.reading import Opened
 from converters.refusals import Evidence, reason
 from converters.sources import EMA, ONLINE, SINGLE, Layout, Place, Source, matching_layout, role_of
 from converters.tensors import contiguous_strides
+
+MOST_CANDIDATES = 100  # a file can hold one name of each of 10,000 networks
 
 
 @dataclass(frozen=True)
@@ -46,21 +50,29 @@ def find(opened: Opened, accept: Sequence[str] = ()) -> Found:
     top_keys = tuple(str(key) for key in opened.root) if type(opened.root) is dict else ()
     accounts: list[Account] = []
     complete: list[tuple[Account, Place]] = []
-    for tensors in sets:
-        names = frozenset(map(strip_wrappers, tensors.tensors))
-        for candidate in find_candidates(tensors):
-            entry = account(candidate, tensors)
-            accounts.append(entry)
-            if entry.complete or (entry.fused and "fused-bn" in accept):
-                place = Place(
-                    candidate.path, candidate.prefix, candidate.dialect, names, top_keys, _is_permuted(entry)
-                )
-                if not any(_same_bytes(entry, known) for known, _ in complete):
-                    complete.append((entry, place))
+    for candidate, tensors in _fullest(sets):
+        entry = account(candidate, tensors)
+        accounts.append(entry)
+        if entry.complete or (entry.fused and "fused-bn" in accept):
+            names = frozenset(map(strip_wrappers, tensors.tensors))
+            place = Place(
+                candidate.path, candidate.prefix, candidate.dialect, names, top_keys, _is_permuted(entry)
+            )
+            if not any(_same_bytes(entry, known) for known, _ in complete):
+                complete.append((entry, place))
     return Found(sets, tuple(accounts), tuple(complete), top_keys)
 
 
-def choose(opened: Opened, source: str | None, encoder: str | None, wishes: Overrides) -> Choice:
+def _fullest(sets: Sequence[TensorSet]) -> list[tuple[Candidate, TensorSet]]:
+    """The candidates with the most tensors, in the order of the file."""
+    pairs = [(candidate, tensors) for tensors in sets for candidate in find_candidates(tensors)]
+    best = sorted(range(len(pairs)), key=lambda index: -len(pairs[index][0].tensors))[:MOST_CANDIDATES]
+    return [pairs[index] for index in sorted(best)]
+
+
+def choose(
+    opened: Opened, found: Found, source: str | None, encoder: str | None, wishes: Overrides
+) -> Choice:
     """The network to convert. CheckpointError when there is none, or more than one and nothing decides."""
     if source is not None and source not in BY_NAME:
         raise CheckpointError(
@@ -68,7 +80,6 @@ def choose(opened: Opened, source: str | None, encoder: str | None, wishes: Over
         )
     if encoder not in (None, ONLINE, EMA):
         raise CheckpointError(f"encoder {encoder!r}; expected online or ema")
-    found = find(opened, wishes.accept)
     if not found.complete:
         shapes = {strip_wrappers(n): t.shape or () for s in found.sets for n, t in s.tensors.items()}
         best = max(found.accounts, key=lambda a: a.score, default=None)
@@ -86,7 +97,7 @@ def choose(opened: Opened, source: str | None, encoder: str | None, wishes: Over
     if encoder == EMA:
         fitting = [entry for entry, role in roles if role == EMA]
     if not fitting:
-        held = ", ".join(f"{entry.candidate.place or 'the top level'} ({role})" for entry, role in roles)
+        held = listed([f"{entry.candidate.place or 'the top level'} ({role})" for entry, role in roles])
         raise CheckpointError(
             f"the {wanted} encoder of {row.title} is missing; the file holds {held}; to take that one say "
             f"--encoder {roles[0][1] if roles[0][1] != SINGLE else ONLINE}"
@@ -102,11 +113,14 @@ def choose(opened: Opened, source: str | None, encoder: str | None, wishes: Over
     others = [entry for entry, other in roles if {other, role} == {ONLINE, EMA}]
     notes = [row.warning] if row.warning else []
     if others:
-        notes.append(f"the file holds two encoders; taken: {role} ({chosen.candidate.place})")
-    if opened.foreign:
-        rest = f" and {len(opened.foreign) - 8} more" if len(opened.foreign) > 8 else ""
-        names = ", ".join(opened.foreign[:8])
-        notes.append(f"objects read as data, nothing imported or called: {names}{rest}")
+        notes.append(
+            f"the file holds two encoders; taken: {role} ({printable(chosen.candidate.place, LONGEST_NAME)})"
+        )
+    harmless = [name for name in opened.foreign if is_harmless(name)]
+    if harmless:
+        notes.append(f"objects read as data, nothing imported or called: {listed(harmless)}")
+    if warning := code_warning(opened.foreign):
+        notes.append(warning)
     stride, more = _stride(row, opened)
     return Choice(chosen, row, role, stride, (*notes, *more), others[0] if others else None)
 
@@ -165,7 +179,7 @@ def _wanted(entry: Account, prefix: str | None) -> bool:
 
 
 def _listing(found: Found) -> str:
-    return ", ".join(entry.candidate.place or "the top level" for entry, _ in found.complete)
+    return listed([entry.candidate.place or "the top level" for entry, _ in found.complete])
 
 
 def _is_permuted(entry: Account) -> bool:

@@ -13,12 +13,15 @@ import numpy as np
 from converters.accounting import Account
 from converters.architecture import COUNTER
 from converters.backbone import Backbone, is_backbone_file, prove, read_backbone
-from converters.choosing import Choice, choose
+from converters.choosing import Choice, choose, find
 from converters.dialects import BY_NAME as DIALECTS
 from converters.errors import CheckpointError
+from converters.foreign import code_warning
 from converters.health import check_health
 from converters.overrides import Overrides, apply_overrides
+from converters.printable import LONGEST_NAME, printable
 from converters.reading import open_file
+from converters.tensors import StoredTensor
 
 TOOL_VERSION = "1"
 VERIFY_FIRST = 16 << 20  # bytes; larger files are verified while they are converted
@@ -46,7 +49,7 @@ def open_checkpoint(
     if opened.verification.size <= VERIFY_FIRST:
         opened.verification.result()
     try:
-        choice = choose(opened, source, encoder, wishes)
+        choice = choose(opened, find(opened, wishes.accept), source, encoder, wishes)
         weights, notes = read_weights(choice.account)
         other = choice.other.candidate if choice.other else None
         health = check_health(weights, choice.account.candidate, other, wishes.accept)
@@ -56,7 +59,8 @@ def open_checkpoint(
     except CheckpointError as error:
         # Damage explains a strange content better than the strange content does.
         opened.verification.result()
-        raise CheckpointError(f"{opened.path}: {error}") from None
+        warning = code_warning(opened.foreign)
+        raise CheckpointError(f"{opened.path}: {error}{warning and f'; {warning}'}") from None
     backbone = apply_overrides(Backbone(weights, manifest), wishes)
     prove(backbone)
     return backbone
@@ -73,7 +77,7 @@ def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
         if stored is None:  # counters, or the statistics of accepted fused norms: account() said so
             weights[name] = _default(name, shape)
             continue
-        array = stored.array()
+        array = _read(candidate.names[name], stored)
         if channels_last and array.ndim == 4 and ".norm." not in name:
             array = array.transpose(3, 2, 0, 1)
         if name.endswith(COUNTER):
@@ -95,6 +99,13 @@ def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
     if types != {"f4"}:
         notes.append(f"weights were stored as {', '.join(sorted(types))} and widened or rounded to float32")
     return weights, notes
+
+
+def _read(name: str, stored: StoredTensor) -> np.ndarray:
+    try:
+        return stored.array()
+    except CheckpointError as error:
+        raise CheckpointError(f"{printable(name, LONGEST_NAME)}: {error}") from None
 
 
 def _default(name: str, shape: tuple[int, ...]) -> np.ndarray:

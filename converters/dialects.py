@@ -211,6 +211,12 @@ def words(separator: str) -> dict[str, tuple[tuple[Dialect, str], ...]]:
 
 
 @cache
+def longest_word(separator: str) -> int:
+    """The most segments that a name of any dialect has."""
+    return 1 + max(word.count(separator) for word in words(separator))
+
+
+@cache
 def roots(name: str) -> frozenset[str]:
     """The first segments of a dialect's names: what starts with one lies inside the network."""
     return frozenset(word.replace("/", ".").split(".")[0] for word in vocabulary(name))

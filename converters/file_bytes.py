@@ -57,8 +57,9 @@ class Checked:
 
 
 class Verification:
-    """Reads the whole file once in a second thread while the first one converts; `result()` waits and
-    judges."""
+    """Reads the whole file once, from `begin()` on in a second thread while the first one converts;
+    `result()` waits and judges.
+    """
 
     def __init__(self, file: FileBytes, stretches: Sequence[Checked] = ()) -> None:
         self._file = file
@@ -67,12 +68,19 @@ class Verification:
         self._error: Exception | None = None
         self._damaged: list[str] = []
         self._sha256 = hashlib.sha256()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Starts the pass over the file, once."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
 
     def result(self) -> str:
         """The file's SHA-256 in hex. CheckpointError names the parts whose CRC does not fit."""
-        self._thread.join()
+        self.begin()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise CheckpointError(f"{self._file.path.name} cannot be read: {self._error}")
         if self._damaged:

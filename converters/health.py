@@ -22,13 +22,17 @@ ACCEPTABLE = {
 }
 # Strength varies by 6 % over the filters of a fresh stem (147 normal numbers each), by 50 % when trained.
 FRESH_SPREAD = 0.08
+LEARNED = (".weight", ".bias")
+LARGE = 1e6  # trained kernels and norms stay below a thousand; a network's statistics may be larger
+ABSURD = 1e15  # sums of its squares come near float32's end: such a network gives NaN for any image
 
 
 def check_health(
     weights: Weights, chosen: Candidate, other: Candidate | None, accept: Sequence[str]
 ) -> list[str]:
     """Notes for the manifest. Raises CheckpointError for what is neither harmless nor accepted."""
-    for finding in (not_finite(weights), bad_variance(weights)):
+    peaks = {name: _peak(array) for name, array in weights.items() if array.dtype.kind == "f"}
+    for finding in (not_finite(peaks), beyond(peaks, ABSURD), bad_variance(weights)):
         if finding:
             raise CheckpointError(finding)
     notes = []
@@ -37,19 +41,34 @@ def check_health(
         raise CheckpointError(f"{finding}; if that is intended, add --accept untrained")
     if finding:
         notes.append(f"accepted by the user: {finding}")
-    warnings = (untouched(weights), dead_channels(weights), fresh_stem(weights), uncounted(weights))
+    large = beyond({name: peak for name, peak in peaks.items() if name.endswith(LEARNED)}, LARGE)
+    warnings = (large, untouched(weights), dead_channels(weights), fresh_stem(weights), uncounted(weights))
     notes += [f"warning: {warning}" for warning in warnings if warning]
     if other is not None and equal_encoders(chosen, other):
         notes.append("warning: both encoders hold the same values: an untrained average, or one saved twice")
     return notes
 
 
-def not_finite(weights: Weights) -> str:
-    # The sum is finite exactly when all summands are, unless it overflows: then each is looked at.
-    floats = {name: array for name, array in weights.items() if array.dtype.kind == "f"}
-    suspects = [name for name, array in floats.items() if not np.isfinite(array.sum(dtype="f8"))]
-    bad = [name for name in suspects if not np.isfinite(weights[name]).all()]
+def _peak(array: np.ndarray) -> float:
+    """The largest absolute value; NaN or infinite exactly when one of the values is."""
+    top, bottom = float(array.max()), float(array.min())
+    return max(top, -bottom) if top == top else top
+
+
+def not_finite(peaks: Mapping[str, float]) -> str:
+    bad = [name for name, peak in peaks.items() if not np.isfinite(peak)]
     return f"{len(bad)} tensors hold NaN or infinite values: {', '.join(bad[:3])}" if bad else ""
+
+
+def beyond(peaks: Mapping[str, float], limit: float) -> str:
+    bad = [name for name, peak in peaks.items() if peak > limit]
+    if not bad:
+        return ""
+    worst = max(bad, key=lambda name: peaks[name])
+    return (
+        f"{len(bad)} tensors hold values beyond {limit:.0e} (up to {peaks[worst]:.0e} in {worst}): a damaged "
+        "file or a diverged training"
+    )
 
 
 def bad_variance(weights: Weights) -> str:

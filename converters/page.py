@@ -18,7 +18,40 @@ This page is made from the tables in `converters/` by `python -m converters.page
 
 `python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
 Detectron2. It takes exactly one complete ResNet with all its tensors, or refuses with the reason. Reading
-runs no code of the file. `--inspect INPUT` shows what is inside, `--list` the names below.
+runs no code of the file. `--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be
+converted, `--list` shows the names below.
+
+A pickle that names anything but tensors and plain data gets the warning "this file tries to run code
+elsewhere", with the names: do not load it with another program. Configurations such as `argparse.Namespace`
+are a note. Unprintable characters of names are shown escaped.
+
+## What is written
+
+The suffix of OUTPUT says the form, `--to` says it for any other suffix, and the two must not contradict.
+
+| `--to` | Suffix | Content | Read by |
+| --- | --- | --- | --- |
+| `detectron2` | `.pkl` | a pickle of arrays under Detectron2's names, and the manifest | Detectron2 |
+| `torchvision` | `.pth`, `.pt` | a bare state dict under torchvision's names, without `fc` | torch.load |
+| `safetensors` | `.safetensors` | the same names, without `fc` | safetensors |
+
+The last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
+misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`.
+
+The benchmark takes all three as `--init`, with the facts of the manifest (source, pixels, channel order,
+strides) and proof that the weights are those that were written. In torch's archive the manifest is a member
+of its own, `moco_transfer.json`, which torch passes over; in safetensors it is the header's metadata. There
+is no second file to lose. A file that another program saves anew has no manifest any more: it is read as
+torchvision's, with ImageNet's pixels.
+
+torchvision and timm take RGB images and have their strides in the 3x3 convolutions. A network for BGR is
+therefore flipped for them: the input channels of its first convolution, the means and the deviations change
+places, exactly, and a note says so. It computes the same, but is another init to the benchmark than the
+unflipped `.pkl`. A network with strides in its 1x1 convolutions (`msra`) is refused in these two forms.
+
+The input is never overwritten, under any of its names. An existing output is overwritten without `--force`
+only if it is a backbone that this tool wrote, and not if the input is one as well. Files appear whole or not
+at all.
 """
 SOURCES_INTRODUCTION = """## Sources
 

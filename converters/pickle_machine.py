@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from converters.errors import CheckpointError
+from converters.foreign import code_warning, is_harmless
 from converters.pickle_names import build, call
 from converters.pickle_objects import Inert, Name, Text, checked_key
 from converters.pickle_opcodes import ACTIONS, STOP
@@ -30,7 +31,7 @@ def read_pickle(
     data: memoryview, start: int = 0, persistent: Persistent | None = None
 ) -> tuple[Any, int, set[str]]:
     """The object, the position after STOP, and the dotted names outside the closed table that the pickle
-    used.
+    built, or only named where they are no harmless data types.
 
     Raises CheckpointError with the byte position for anything malformed, unsupported or above a limit.
     """
@@ -38,7 +39,7 @@ def read_pickle(
     try:
         value = machine.run()
     except CheckpointError as error:
-        raise CheckpointError(f"pickle refused at byte {machine.here}: {error}") from None
+        raise CheckpointError(f"pickle refused at byte {machine.here}: {error}{_seen(machine)}") from None
     except (
         IndexError,
         KeyError,
@@ -48,8 +49,13 @@ def read_pickle(
         OverflowError,
         struct.error,
     ) as error:
-        raise CheckpointError(f"malformed pickle at byte {machine.here}: {error}") from None
+        raise CheckpointError(f"malformed pickle at byte {machine.here}: {error}{_seen(machine)}") from None
     return value, machine.position, machine.foreign
+
+
+def _seen(machine: Machine) -> str:
+    warning = code_warning(machine.foreign)
+    return f"; {warning}" if warning else ""
 
 
 class Machine:
@@ -150,7 +156,10 @@ class Machine:
     def named(self, module: Any, name: Any) -> Name:
         if type(module) is not str or type(name) is not str:
             raise CheckpointError("a global whose name is not text")
-        return Name(module, name)
+        named = Name(module, name)
+        if not is_harmless(named.dotted):
+            self.foreign.add(named.dotted)
+        return named
 
     def call(self, function: Any, args: Any) -> Any:
         if type(args) is not tuple:

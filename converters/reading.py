@@ -13,7 +13,8 @@ from converters.array_files import read_npz, read_safetensors
 from converters.errors import CheckpointError
 from converters.file_bytes import Checked, FileBytes, Verification
 from converters.pickle_machine import read_pickle
-from converters.torch_files import LEGACY_MAGIC, read_torch_legacy, read_torch_zip
+from converters.remote import how_to_get
+from converters.torch_files import LEGACY_MAGIC, about_tar, read_torch_legacy, read_torch_zip
 
 LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
 HEAD = 512
@@ -32,6 +33,7 @@ NO_CHECKPOINT = (  # first bytes in lower case -> what the file is and what to d
         b"\x89hdf\r\n\x1a\n",
         "an HDF5 (Keras) file; load it in TensorFlow and save the arrays with numpy.savez",
     ),
+    (b"\x93numpy", "one numpy array (.npy) without names; save all weights by name with numpy.savez"),
     (b"{", "a JSON text, not the weights"),
 )
 FOLDERS = (  # (a file name that such a folder holds, as a glob) -> what it is and what to do
@@ -55,6 +57,7 @@ FOLDERS = (  # (a file name that such a folder holds, as a glob) -> what it is a
         "PyTorch port first",
     ),
 )
+CONFIG = "config.json"
 HUGGINGFACE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -70,18 +73,26 @@ class Opened:
     verification: Verification
     foreign: tuple[str, ...] = ()  # names outside the closed table; none was imported or called
     config: dict[str, Any] = field(default_factory=dict)  # config.json beside HuggingFace weights
+    metadata: dict[str, Any] = field(default_factory=dict)  # safetensors', or the one that we add to torch's
 
 
 def open_file(path: str | os.PathLike[str]) -> Opened:
     """The file's object with every tensor described. Raises CheckpointError with the reason for anything
     else.
     """
+    opened = describe(path)
+    opened.verification.begin()
+    return opened
+
+
+def describe(path: str | os.PathLike[str]) -> Opened:
+    """As `open_file`, but the checksums are only taken when `verification.result()` is asked."""
     given = Path(path)
     config: dict[str, Any] = {}
     if given.is_dir():
         given, config = _inside_folder(given)
     if not given.exists():
-        raise CheckpointError(f"{given}: no such file")
+        raise CheckpointError(f"{os.fspath(path)}: {how_to_get(os.fspath(path)) or 'no such file'}")
     if not given.is_file():
         raise CheckpointError(f"{given}: not a regular file")
     try:
@@ -89,39 +100,56 @@ def open_file(path: str | os.PathLike[str]) -> Opened:
     except OSError as error:
         raise CheckpointError(f"{given}: cannot be read ({error.strerror})") from None
     try:
-        container, root, foreign, checks = _read(file)
+        found = _read(file)
     except CheckpointError as error:
         raise CheckpointError(f"{given}: {error}") from None
-    return Opened(given, container, root, Verification(file, checks), tuple(sorted(foreign)), config)
+    verification, foreign = Verification(file, found.checks), tuple(sorted(found.foreign))
+    return Opened(given, found.container, found.root, verification, foreign, config, found.metadata)
 
 
-def _read(file: FileBytes) -> tuple[str, Any, set[str], list[Checked]]:
+def input_files(path: str | os.PathLike[str]) -> list[Path]:
+    """The files that `open_file` would read for this path."""
+    given = Path(path)
+    if not given.is_dir():
+        return [given]
+    return [given / name for name in (*HUGGINGFACE_WEIGHTS, CONFIG) if (given / name).exists()]
+
+
+@dataclass(frozen=True)
+class _Contents:
+    container: str
+    root: Any
+    foreign: set[str] = field(default_factory=set)
+    checks: list[Checked] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def _read(file: FileBytes) -> _Contents:
     if file.size == 0:
         raise CheckpointError("the file is empty")
     head = file.read(0, min(HEAD, file.size))
     # Before the texts: the length in front of the header may look like any letter.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < file.size:
-        return "safetensors", read_safetensors(file), set(), []
+        tensors, metadata = read_safetensors(file)
+        return _Contents("safetensors", tensors, metadata=metadata)
     start = head.lstrip()[:64].lower()
     for signature, meaning in NO_CHECKPOINT:
         if start.startswith(signature):
             raise CheckpointError(meaning)
     if head[257:262] == b"ustar":
-        raise CheckpointError("a tar archive (torch before 0.2 or a packed folder); unpack it first")
+        raise CheckpointError(about_tar(file))
     if head.startswith(b"PK"):
         names = zip_names(file)
         if any(name.endswith(".npy") for name in names) and not any(
             name.endswith("data.pkl") for name in names
         ):
             arrays, checks = read_npz(file)
-            return "npz", arrays, set(), checks
+            return _Contents("npz", arrays, checks=checks)
         if any(name.endswith("/constants.pkl") for name in names):
             raise CheckpointError("a TorchScript archive, which is a program; save its state_dict() instead")
-        root, foreign, checks = read_torch_zip(file)
-        return "torch zip", root, foreign, checks
+        return _Contents("torch zip", *read_torch_zip(file))
     if head.startswith(LEGACY_START):
-        root, foreign = read_torch_legacy(file, file.view())
-        return "torch legacy", root, foreign, []
+        return _Contents("torch legacy", *read_torch_legacy(file, file.view()))
     # Protocols 0 and 1 have no magic: what is left is a pickle if it reads as one.
     try:
         root, end, foreign = read_pickle(file.view())
@@ -131,7 +159,7 @@ def _read(file: FileBytes) -> tuple[str, Any, set[str], list[Checked]]:
         raise CheckpointError(f"no known checkpoint format (first bytes {head[:8].hex()}); {error}") from None
     if end != file.size:
         raise CheckpointError(f"a pickle that ends at byte {end} of {file.size}; what follows is unknown")
-    return "pickle", root, foreign, []
+    return _Contents("pickle", root, foreign)
 
 
 def zip_names(file: FileBytes) -> list[str]:
@@ -148,7 +176,7 @@ def _inside_folder(folder: Path) -> tuple[Path, dict[str, Any]]:
     """A HuggingFace folder's weights file and config; any other folder is refused by name."""
     for name in HUGGINGFACE_WEIGHTS:
         if (folder / name).is_file():
-            settings = folder / "config.json"
+            settings = folder / CONFIG
             if not settings.is_file():
                 raise CheckpointError(
                     f"{folder}: has {name} but no config.json, which says where the strides are"

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters.accounting import Account
-from converters.backbone import is_backbone_file, read_backbone
+from converters.backbone import Backbone, is_backbone_file, read_backbone
 from converters.choosing import Found, choose, find
 from converters.convert import read_weights
 from converters.errors import CheckpointError
+from converters.foreign import code_warning, is_harmless
 from converters.health import check_health
 from converters.overrides import Overrides
+from converters.printable import LONGEST_NAME, listed, printable
 from converters.publishers import SOURCES
 from converters.reading import Opened, open_file
 
+REFUSED = "refused"
+MOST = 12  # names in a line
 MANIFEST_LINES = (
     ("source", "source"),
     ("encoder", "encoder"),
@@ -37,8 +41,9 @@ MANIFEST_LINES = (
 
 def inspect(
     path: str | os.PathLike[str], source: str | None, encoder: str | None, overrides: Mapping[str, Any]
-) -> str:
-    """A report for people: container, networks found, what would be taken and dropped, health.
+) -> tuple[str, bool]:
+    """A report for people: container, networks found, what would be taken and dropped, health; and whether
+    the file can be converted.
 
     Raises CheckpointError only where nothing can be said, such as a damaged file.
     """
@@ -49,55 +54,71 @@ def inspect(
         manifest = read_backbone(opened).manifest
         lines.append(_line("kind", "converted backbone, complete and undamaged"))
         lines += [_line(label, _shown(manifest[key])) for key, label in MANIFEST_LINES]
-        return "\n".join(lines + [_line("note", note) for note in manifest["notes"]])
+        return "\n".join(lines + [_line("note", note) for note in manifest["notes"]]), True
     sha256 = opened.verification.result()  # before anything is believed
     lines.append(_line("sha256", sha256))
     found = find(opened, wishes.accept)
     lines.append(
         _line("tensors", f"{sum(len(s.tensors) for s in found.sets)} in {len(found.sets)} dictionaries")
     )
-    if opened.foreign:
-        lines.append(_line("inert objects", ", ".join(opened.foreign)))
+    harmless = [name for name in opened.foreign if is_harmless(name)]
+    if harmless:
+        lines.append(_line("inert objects", listed(harmless, MOST)))
+    if warning := code_warning(opened.foreign):
+        lines.append(warning)
     for entry in _closest(found):
         lines.append(_line("network", _network(entry)))
-    return "\n".join(lines + _verdict(opened, found, source, encoder, wishes))
+    verdict = _verdict(opened, found, source, encoder, wishes)
+    return "\n".join(lines + verdict), not verdict[-1].startswith(REFUSED)
 
 
 def _verdict(
     opened: Opened, found: Found, source: str | None, encoder: str | None, wishes: Overrides
 ) -> list[str]:
     try:
-        choice = choose(opened, source, encoder, wishes)
+        choice = choose(opened, found, source, encoder, wishes)
     except CheckpointError as error:
-        return [_line("refused", str(error))]
+        return [_line(REFUSED, str(error))]
     chosen = choice.account
     lines = [
         _line("source", f"{choice.row.name} ({choice.row.title})"),
-        _line("taken", f"{choice.role} encoder at {chosen.candidate.place or 'the top level'}"),
+        _line("taken", f"{choice.role} encoder at {_place(chosen)}"),
         _line(
             "pixels",
             f"{choice.row.pixels.input_format} mean {list(choice.row.pixels.mean)}"
             f" std {list(choice.row.pixels.std)}",
         ),
         _line("stride in 1x1", _shown(choice.stride_in_1x1)),
-        *(_line("note", note) for note in choice.notes),
+        *(_line("note", note) for note in choice.notes if note != code_warning(opened.foreign)),  # told above
     ]
     taken = set(chosen.candidate.names.values())
     here = next(s for s in found.sets if s.path == chosen.candidate.path)
     left = sorted({_group(name, chosen.candidate.raw_prefix) for name in here.tensors if name not in taken})
     elsewhere = [s.path or "the top level" for s in found.sets if s.path != here.path]
-    lines.append(_line("dropped", ", ".join(left) if left else "nothing beside it"))
+    lines.append(_line("dropped", listed(left, MOST) if left else "nothing beside it"))
     if elsewhere:
-        lines.append(
-            _line("not looked at", f"{len(elsewhere)} other dictionaries: {', '.join(elsewhere[:4])}")
-        )
+        lines.append(_line("not looked at", f"{len(elsewhere)} other dictionaries: {listed(elsewhere, 4)}"))
     try:
         weights, notes = read_weights(chosen)
         other = choice.other.candidate if choice.other else None
         notes += check_health(weights, chosen.candidate, other, wishes.accept)
     except CheckpointError as error:
-        return [*lines, _line("refused", str(error))]
+        return [*lines, _line(REFUSED, str(error))]
     return [*lines, *(_line("health", note) for note in notes or ["no findings"])]
+
+
+def summary(backbone: Backbone, path: str | os.PathLike[str]) -> str:
+    """What was written to `path`, for people: whose weights, which pixels and strides, and the notes."""
+    facts = backbone.manifest
+    place = ":".join(part for part in (facts["container_path"], facts["prefix"]) if part) or "the top level"
+    lines = [
+        f"{os.fspath(path)}: all {facts['num_tensors']} tensors of a ResNet-{facts['depth']}",
+        f"source {facts['source']}, {facts['encoder']} encoder, from {printable(place, LONGEST_NAME)}",
+        f"{facts['input_format']}, mean {facts['pixel_mean']}, std {facts['pixel_std']}, "
+        f"STRIDE_IN_1X1 {facts['stride_in_1x1']}",
+        *(note if note.startswith("warning: ") else f"note: {note}" for note in facts["notes"]),
+    ]
+    return "\n".join(map(printable, lines))
 
 
 def list_sources() -> str:
@@ -117,7 +138,7 @@ def _closest(found: Found) -> list[Account]:
 
 
 def _network(entry: Account) -> str:
-    place = f"{entry.candidate.place or 'the top level'} [{entry.candidate.dialect}]"
+    place = f"{_place(entry)} [{entry.candidate.dialect}]"
     if not entry.complete:
         return f"{place} incomplete: {entry.difference()}"
     a = entry.architecture
@@ -125,6 +146,10 @@ def _network(entry: Account) -> str:
         f"{place} complete: ResNet-{a.depth}, groups {a.groups}, width {a.width_per_group}, "
         f"stem {a.stem_out_channels}, res2 {a.res2_out_channels}"
     )
+
+
+def _place(entry: Account) -> str:
+    return printable(entry.candidate.place or "the top level", LONGEST_NAME)
 
 
 def _group(name: str, prefix: str) -> str:
@@ -135,7 +160,7 @@ def _group(name: str, prefix: str) -> str:
 
 
 def _line(label: str, value: str) -> str:
-    return f"{label + ':':16} {value}"
+    return f"{label + ':':16} {printable(value)}"
 
 
 def _shown(value: Any) -> str:

@@ -42,13 +42,14 @@ class StoredTensor:
     contents.
     """
 
-    __slots__ = ("dtype", "key", "offset", "read", "shape", "strides", "swap")
+    __slots__ = ("dtype", "key", "offset", "read", "shape", "stored_bytes", "strides", "swap")
 
     def __init__(self) -> None:
         self.shape: tuple[int, ...] | None = None  # None: not filled yet
         self.dtype = ""
         self.strides: tuple[int, ...] = ()
         self.offset = 0
+        self.stored_bytes = 0
         self.swap = False
         self.read: Callable[[int, int], Any] | None = None
         self.key: Any = None  # equal keys mean the same bytes: shared storages are recognised without reading
@@ -66,7 +67,8 @@ class StoredTensor:
         key: Any = None,
     ) -> StoredTensor:
         """Checks that every element lies inside the storage, which torch itself does not promise for hostile
-        files."""
+        files. An expanded tensor (stride 0) may show more than is stored: it is described, not read.
+        """
         numbers = (*shape, *(strides or ()), offset)
         if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in numbers):
             raise CheckpointError(f"tensor with impossible shape, stride or offset {numbers[:9]}")
@@ -77,13 +79,12 @@ class StoredTensor:
         item = item_size(dtype)
         count = math.prod(shape)
         last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) if count else 0
-        # A stride of 0 can blow up a small storage; no checkpoint of a convolution or norm needs that.
-        if count * item > storage_bytes or (count and (last + 1) * item > storage_bytes):
+        if count and (last + 1) * item > storage_bytes:
             raise CheckpointError(
                 f"tensor of shape {shape} reaches outside its storage of {storage_bytes} bytes"
             )
         self.shape, self.dtype, self.strides, self.offset = shape, dtype, strides, offset
-        self.read, self.swap, self.key = read, swap, key
+        self.read, self.swap, self.key, self.stored_bytes = read, swap, key, storage_bytes
         return self
 
     def array(self) -> np.ndarray:
@@ -94,6 +95,12 @@ class StoredTensor:
         if count == 0:
             return np.zeros(self.shape, dtype="f4" if self.dtype == "bf2" else self.dtype)
         span = 1 + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        # It could blow a byte up to any size, and no trained convolution or norm is one.
+        if count * item > self.stored_bytes:
+            raise CheckpointError(
+                f"an expanded tensor of shape {self.shape} and strides {self.strides} with only "
+                f"{self.stored_bytes} stored bytes; save the weights with .clone()"
+            )
         raw = self.read(self.offset * item, (self.offset + span) * item)
         flat = np.frombuffer(raw, dtype="u2" if self.dtype == "bf2" else self.dtype, count=span)
         view = np.lib.stride_tricks.as_strided(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 import zipfile
 from typing import Any
 
@@ -15,6 +17,9 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 MAX_PICKLE_BYTES = 1 << 28
 MAX_ENTRIES = 200_000
 LOCAL_HEADER = 30
+METADATA = "moco_transfer.json"  # a member that torch.load passes over: the manifest of a backbone of ours
+MAX_METADATA = 1 << 20
+LEGACY_TAR = {"sys_info", "pickle", "storages", "tensors"}
 OTHER_ITEMS = {
     "ComplexFloatStorage": 8,
     "ComplexDoubleStorage": 16,
@@ -24,9 +29,10 @@ OTHER_ITEMS = {
 }
 
 
-def read_torch_zip(file: FileBytes) -> tuple[Any, set[str], list[Checked]]:
-    """The pickled object with described tensors, the foreign names, and the parts to check against their
-    CRC."""
+def read_torch_zip(file: FileBytes) -> tuple[Any, set[str], list[Checked], dict[str, Any]]:
+    """The pickled object with described tensors, the foreign names, the parts to check against their CRC, and
+    our metadata if there are any.
+    """
     entries = zip_entries(file)
     pickles = [name for name in entries if name.endswith("/data.pkl") or name == "data.pkl"]
     if len(pickles) != 1:
@@ -56,7 +62,19 @@ def read_torch_zip(file: FileBytes) -> tuple[Any, set[str], list[Checked]]:
 
     view = memoryview(file.read(data.start, data.start + data.size))
     value, _, foreign = read_pickle(view, persistent=persistent)
-    return value, foreign, list(entries.values())
+    return value, foreign, list(entries.values()), _metadata(file, entries.get(root + METADATA))
+
+
+def _metadata(file: FileBytes, member: Checked | None) -> dict[str, Any]:
+    if member is None:
+        return {}
+    if member.size > MAX_METADATA:
+        raise CheckpointError(f"{METADATA} of {member.size} bytes; expected at most {MAX_METADATA}")
+    try:
+        found = json.loads(file.read(member.start, member.start + member.size))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{METADATA} in the archive is not JSON: {error}") from None
+    return found if type(found) is dict else {}
 
 
 def zip_entries(file: FileBytes) -> dict[str, Checked]:
@@ -120,8 +138,9 @@ def read_torch_legacy(file: FileBytes, view: memoryview) -> tuple[Any, set[str]]
     magic, position, _ = read_pickle(view)
     if magic != LEGACY_MAGIC:
         raise CheckpointError("not torch's legacy format")
-    protocol, position, _ = read_pickle(view, position)
-    system, position, _ = read_pickle(view, position)
+    protocol, position, foreign = read_pickle(view, position)
+    system, position, more = read_pickle(view, position)
+    foreign |= more
     swap = type(system) is dict and system.get("little_endian") is False
     places: dict[str, tuple[int, int]] = {}
     wanted: dict[str, tuple[int, int]] = {}  # bytes per element, elements
@@ -144,8 +163,10 @@ def read_torch_legacy(file: FileBytes, view: memoryview) -> tuple[Any, set[str]]
 
         return Storage(dtype, ("legacy", key, base), count * item, read, swap)
 
-    value, position, foreign = read_pickle(view, position, persistent)
-    keys, position, _ = read_pickle(view, position)
+    value, position, more = read_pickle(view, position, persistent)
+    foreign |= more
+    keys, position, more = read_pickle(view, position)
+    foreign |= more
     if type(keys) is not list or sorted(map(str, keys)) != sorted(wanted):
         raise CheckpointError("the list of storages does not fit the object")
     for key in keys:
@@ -161,6 +182,22 @@ def read_torch_legacy(file: FileBytes, view: memoryview) -> tuple[Any, set[str]]
     if protocol != 1001:
         raise CheckpointError(f"torch legacy protocol {protocol}; expected 1001")
     return value, foreign
+
+
+def about_tar(file: FileBytes) -> str:
+    """Why a tar archive cannot be read: torch's format before 0.2, which only torch reads, or a folder."""
+    try:
+        with tarfile.open(file.path, "r:") as archive:
+            names = {member.name for member in (archive.next() for _ in range(len(LEGACY_TAR))) if member}
+    except (tarfile.TarError, OSError, ValueError) as error:
+        return f"a damaged tar archive ({error}); fetch or copy the file again"
+    if not {"pickle", "storages"} <= names:
+        return "a tar archive of files; unpack it first (tar -xf) and convert the checkpoint in it"
+    code = "import sys, torch; torch.save(torch.load(sys.argv[1], weights_only=False), sys.argv[2])"
+    return (
+        "torch's tar format from before version 0.2; if you trust the file (this runs its code), save it "
+        f'anew and convert that: python -c "{code}" OLD NEW.pth'
+    )
 
 
 def _part_of_storage(identity: tuple, count: int) -> tuple[int, int]:

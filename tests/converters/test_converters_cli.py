@@ -51,12 +51,6 @@ def test_options_reach_the_manifest(moco: Path, tmp_path: Path) -> None:
     assert (facts["pixel_mean"], facts["pixel_std"]) == ([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
 
 
-@pytest.mark.parametrize("target", ["torchvision", "safetensors", "detectron2"])
-def test_targets(target: str, moco: Path, tmp_path: Path) -> None:
-    assert main([str(moco), str(tmp_path / "out"), "--to", target]) == 0
-    assert main(["--inspect", str(tmp_path / "out")]) == 0
-
-
 def test_inspect(moco: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--inspect", str(moco)]) == 0
     told = capsys.readouterr().out
@@ -78,7 +72,7 @@ def test_inspect_tells_why_a_file_is_refused(
     tiny: Weights, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del (changed := dict(tiny))["layer2.0.conv1.weight"]
-    assert main(["--inspect", str(write(tmp_path / "a.safetensors", changed))]) == 0
+    assert main(["--inspect", str(write(tmp_path / "a.safetensors", changed))]) == 2
     told = capsys.readouterr().out
     assert "refused:" in told
     assert "1 missing: res3.0.conv1.weight" in told
@@ -90,6 +84,7 @@ def test_inspect_tells_why_a_file_is_refused(
         (["nothing.pth", "out.pkl"], "no such file"),
         ([], "INPUT and OUTPUT are needed"),
         (["--inspect", "."], "is a folder"),
+        (["--inspect", "a.pth", "b.pth"], "takes one file; b.pth is one more"),
     ],
 )
 def test_errors_are_one_line_and_code_2(
@@ -104,6 +99,41 @@ def test_errors_are_one_line_and_code_2(
     assert message in told.err
     assert told.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--to", "detectron2"],
+        ["--source", "moco"],
+        ["--encoder", "ema"],
+        ["--prefix", "a"],
+        ["--format", "BGR"],
+        ["--stride-in-1x1", "true"],
+        ["--pixel-mean", "1", "2", "3"],
+        ["--pixel-std", "1", "2", "3"],
+        ["--inspect", "a.pth"],
+    ],
+    ids=lambda option: option[0],
+)
+def test_an_option_given_twice_is_refused(
+    option: list[str], moco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(moco), str(tmp_path / "out.pkl"), *option, *option])
+    assert stop.value.code == 2
+    assert f"argument {option[0]}: given twice" in capsys.readouterr().err
+    assert not (tmp_path / "out.pkl").exists()
+
+
+def test_checks_to_accept_add_up(tiny: Weights, tmp_path: Path) -> None:
+    still = {n: np.ones_like(a) if n.endswith("running_var") else np.zeros_like(a) for n, a in tiny.items()
+             if n.startswith("layer4") and "running" in n}  # fmt: skip
+    path = write(tmp_path / "a.safetensors", tiny | still)
+    assert main([str(path), str(tmp_path / "out.pkl")]) == 2
+    for checks in (["untrained", "fused-bn"], ["fused-bn", "untrained"]):
+        options = [part for check in checks for part in ("--accept", check)]
+        assert main([str(path), str(tmp_path / "out.pkl"), *options]) == 0
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:

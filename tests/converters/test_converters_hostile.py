@@ -87,7 +87,7 @@ def test_calls_are_inert(call: str, container: str, watch: Watch, tmp_path: Path
             open_checkpoint(path)  # read inertly there is nothing to convert
         assert not events, (module, name)
         assert time.perf_counter() - start < 1
-        assert "\n" not in str(refusal.value)
+        assert str(refusal.value).isprintable()
     assert set(sys.modules) == modules
     assert not Path(MARKER).exists()
     assert not (tmp_path / MARKER).exists()
@@ -116,7 +116,10 @@ def test_weights_beside_a_payload_are_still_read_and_the_payload_is_reported(
     with watch.over(path) as events:
         backbone = open_checkpoint(path)
     assert not events
-    assert any("posix.system" in note and "nothing imported" in note for note in backbone.manifest["notes"])
+    assert (
+        "warning: this file tries to run code elsewhere: posix.system; nothing was run here"
+        in (backbone.manifest["notes"])
+    )
     assert not (tmp_path / MARKER).exists()
 
 
@@ -133,7 +136,6 @@ LIES = {
     "offset outside the storage": "reaches outside its storage",
     "negative offset": "impossible shape",
     "negative stride": "impossible shape",
-    "broadcast of one element": "reaches outside its storage",
     "more strides than sizes": "2 strides",
     "storage larger than the file": "announces 1099511627776 elements",
     "storage of negative size": "malformed key or size",

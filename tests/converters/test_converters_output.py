@@ -10,14 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from checkpoint_nets import Weights, to_detectron2
-from safetensors.numpy import load_file
+from checkpoint_nets import Weights
 from safetensors_bytes import write
 
 from converters.backbone import Backbone, CheckpointError, expected_shapes, load_backbone, save_backbone
 from converters.convert import open_checkpoint
-from converters.export import export
 
 
 @pytest.fixture(scope="module")
@@ -148,23 +145,6 @@ def test_an_old_file_survives_a_failed_write(
         save_backbone(backbone, path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["b.pkl"]
-
-
-def test_export_to_torchvision_and_back(tiny: Weights, backbone: Backbone, tmp_path: Path) -> None:
-    export(backbone, tmp_path / "tv.pth", "torchvision")
-    state = torch.load(tmp_path / "tv.pth", weights_only=True)["state_dict"]
-    assert {name: tuple(value.shape) for name, value in state.items()} == {
-        n: a.shape for n, a in tiny.items()
-    }
-    again = open_checkpoint(tmp_path / "tv.pth")
-    assert all(np.array_equal(array, backbone.weights[name]) for name, array in again.weights.items())
-
-
-def test_export_to_safetensors(tiny: Weights, backbone: Backbone, tmp_path: Path) -> None:
-    export(backbone, tmp_path / "b.safetensors", "safetensors")
-    arrays = load_file(tmp_path / "b.safetensors")
-    assert set(arrays) == set(map(to_detectron2, tiny))
-    assert open_checkpoint(tmp_path / "b.safetensors").manifest["dialect"] == "detectron2"
 
 
 def test_contract_of_expected_shapes() -> None:

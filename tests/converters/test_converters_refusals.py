@@ -112,6 +112,7 @@ TEXTS = {
     b"\x1f\x8b\x08\x00rest": "gzip",
     b"BZh9rest": "bzip2",
     b"\x89HDF\r\n\x1a\nrest": "HDF5",
+    b"\x93NUMPY\x01\x00v\x00": "one numpy array",
     b"": "empty",
     b"\x00" * 5000: "no known checkpoint format",
     b"PK\x03\x04 and no more": "damaged or truncated zip",
