@@ -59,16 +59,18 @@ def load_recipe(
     name: str | Path,
     overrides: Iterable[tuple[str, Any]] = (),
     changes: tuple[Mapping[str, Any], str] = ({}, ""),
+    smoke: tuple[Mapping[str, Any], str] = ({}, ""),
 ) -> CfgNode:
-    """The resolved recipe: defaults, then the `_BASE_` chain, `changes` and the overrides in their order.
+    """The resolved recipe: defaults, the `_BASE_` chain, `changes`, `smoke` and the overrides in their order.
 
-    `name` is one of ours ("voc_c4") or a path of a user's YAML; `changes` are a suite's own keys and the
-    file that they stand in. Raises TransferError with file and key.
+    `name` is one of ours ("voc_c4") or a path of a user's YAML. `changes` are a suite's own keys and where
+    they stand, `smoke` those of its miniature. Raises TransferError with file and key.
     """
     path = _path(name)
     cfg = _defaults()
     said: dict[str, str] = {}  # key -> who set it last
-    for layer, source in [*((layer, file.name) for layer, file in _layers(path)), changes]:
+    layers = [(layer, file.name) for layer, file in _layers(path)]
+    for layer, source in [*layers, changes, smoke]:
         for key, value in _flat_layer(layer, source).items():
             _set(cfg, key, value, source)
             said[key] = source
@@ -214,6 +216,8 @@ def _set(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     try:
+        if value in (None, "None"):  # to yacs it is of every type
+            raise ValueError
         cfg.merge_from_list([key, value])
     except (ValueError, AssertionError):
         raise TransferError(
