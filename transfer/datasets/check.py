@@ -4,7 +4,6 @@ too.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from transfer.arguments import Parser
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import dataset_names, describe_layout, read_dataset
 from transfer.errors import TransferError
@@ -70,9 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     """`python -m transfer.datasets {check,list,synthetic}`; 0 fine, 1 errors found in the data, 2 wrong
     use.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m transfer.datasets", description="Data sets: check, list, generate."
-    )
+    parser = Parser(prog="python -m transfer.datasets", description="Data sets: check, list, generate.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
         "check", help="read a whole data set, open its images, report every broken rule"
