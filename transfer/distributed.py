@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from transfer.errors import DataError, Interrupted, TransferError
+from transfer.errors import DataError, DiskError, Interrupted, TransferError
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _spawned(
 
 # What a process raises on purpose: the launcher raises the like. All else is a RuntimeError with its trace.
 _RAISED: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (TransferError, DataError, FloatingPointError, Interrupted)
+    kind.__name__: kind for kind in (TransferError, DataError, DiskError, FloatingPointError, Interrupted)
 }
 
 
