@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.errors import UsageError
+from transfer.arguments import Parser
 
 DESCRIPTION = "Does a backbone transfer better than supervised ImageNet? Suites x inits x trials; tables."
 EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke"
@@ -17,6 +19,9 @@ POLICIES = {
     "retry-failed": "and run failed cells again",
     "rerun": "run finished and failed cells again, from the start",
 }
+TRIALS = 1000  # per row, at most
+SEEDS = 2**32  # what numpy and torch take on every machine
+MOST = 4096  # processes, cells at once, CPUs
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
@@ -32,11 +37,17 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str
     return options, list(zip(rest[::2], rest[1::2], strict=True))
 
 
+def last_of_each(overrides: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
+    """The overrides that count, the last of each key as with Detectron2, and a line for each repeated key."""
+    last = dict(overrides)
+    repeated = [key for key, count in Counter(key for key, _ in overrides).items() if count > 1]
+    notes = [f"override: {key} is given more than once; the last counts, {last[key]}" for key in repeated]
+    return list(last.items()), notes
+
+
 def parser() -> argparse.ArgumentParser:
     """All options."""
-    p = argparse.ArgumentParser(
-        "benchmarks/run.py", description=DESCRIPTION, epilog=EPILOGUE, allow_abbrev=False
-    )
+    p = Parser("benchmarks/run.py", description=DESCRIPTION, epilog=EPILOGUE)
     p.add_argument(
         "--suite", nargs="+", metavar="NAME|FILE", help="what to run (see --list), or your own suite.yaml"
     )
@@ -48,9 +59,9 @@ def parser() -> argparse.ArgumentParser:
         "@list.txt holds one a line",
     )
     p.add_argument(
-        "--trials", type=_positive, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
+        "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
     )
-    p.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the first trial (0)")
+    p.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the first trial (0)")
     p.add_argument(
         "--engine", default="auto", metavar="auto|detectron2|torchvision", help="what trains (auto)"
     )
@@ -103,6 +114,9 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+_CLUSTER = ("partition", "account", "time", "cpus_per_cell", "sbatch", "cluster")
+
+
 def _slurm(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--partition", metavar="NAME", help="default: the cluster's")
     group.add_argument("--account", metavar="NAME", help="default: yours")
@@ -120,6 +134,21 @@ def _slurm(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def check_together(args: argparse.Namespace) -> None:
+    """Refuses a cluster's options that cannot be meant, and those that would be for no cluster."""
+    from benchmarks.launch.slurm import Options
+
+    if args.launcher == "slurm":
+        Options.of(args)
+        return
+    defaults = parser().parse_args([])
+    for name in _CLUSTER:
+        if getattr(args, name) != getattr(defaults, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for a cluster; add --launcher slurm, or leave it"
+            )
+
+
 def data_root(given: Path | None, synthetic: bool, output: Path) -> Path:
     """Where the data sets are; generated ones lie with the results unless a root is given."""
     if given is not None:
@@ -130,14 +159,19 @@ def data_root(given: Path | None, synthetic: bool, output: Path) -> Path:
 
 
 def _positive(text: str) -> int:
-    return _integer(text, 1)
+    return _integer(text, 1, MOST)
 
 
-def _natural(text: str) -> int:
-    return _integer(text, 0)
+def _trials(text: str) -> int:
+    return _integer(text, 1, TRIALS)
 
 
-def _integer(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text!r}")
+def _seed(text: str) -> int:
+    return _integer(text, 0, SEEDS - 1)
+
+
+def _integer(text: str, least: int, most: int) -> int:
+    plain = text.isascii() and text.isdecimal() and len(text) < 20
+    if not plain or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, got {text!r:.60}")
     return int(text)

@@ -21,25 +21,29 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.environment import environment
-from benchmarks.execute import BUSY, ERRORS
+from benchmarks.execute import BUSY, ELSEWHERE, ERRORS, GOES_ON
 from converters.backbone import CheckpointError, load_backbone
+from results.record import RecordError, flat_metrics
 from results.store import find_record, save_record
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import OwnDataset
 from transfer.datasets.registry import load_dataset
 from transfer.deterministic import ask_for_deterministic, refusal_named
+from transfer.disk import is_full, writing
 from transfer.distributed import World, launch, leave, member, pick_device
 from transfer.errors import Interrupted, TransferError
 from transfer.memory import keep_freed_memory
+from transfer.outcome import FILE as METRICS
+from transfer.outcome import forget_metrics, kept_metrics
 from transfer.run import Job, run
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def main(path: str) -> int:
-    """Exit code: 0 finished, 1 failed, 2 bad input, 75 another process has it, 143 stopped by a signal with
-    its state saved.
+    """Exit code: 0 finished, 1 failed, 2 bad input, 74 the disk or what comes after the numbers failed, 75
+    another process has it, 76 another process finished it, 143 stopped by a signal with its state saved.
     """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     place = member()
@@ -48,30 +52,54 @@ def main(path: str) -> int:
     record, output = content["record"], Path(content["output"])
     lock = Path(path).with_name("lock").open("w")
     if not _acquire(lock):
-        print(f"{record['suite']}, {record['init']}: another process has this cell", file=sys.stderr)
-        return BUSY
+        return BUSY  # said by who started this: the log is that of the process that has the cell
     before = find_record(output, record["suite"], record["id"])
     if before and before["status"] == "finished" and before.get("finished_at") != content["replaces"]:
-        print(f"{record['suite']}, {record['init']}: finished meanwhile by another process", file=sys.stderr)
-        return 0
+        return ELSEWHERE
     threading.Thread(target=_stop_with_parent, args=[os.getppid()], daemon=True).start()
+    directory = Path(content["directory"])
     try:
         if content["from_start"] and before and before["status"] in ("finished", "failed"):
-            remove_checkpoints(Path(content["directory"]))
-        save_record(record, output)  # it says `running`
+            remove_checkpoints(directory)
+            forget_metrics(directory)
+        with writing(output):
+            save_record(record, output)  # it says `running`
         outcome = _run(content)
+        with writing(output):
+            save_record(record | outcome, output)
     except Interrupted as stop:
         save_record(record | {"status": "interrupted"}, output)
         print(f"stopped: {stop}; the same command goes on from there", file=sys.stderr)
         return 143
     except Exception as error:  # whatever it was, the record must tell
-        print(f"error: {record['suite']}, {record['init']}: {_line(error)}", file=sys.stderr)
-        with contextlib.suppress(OSError):  # a full disk stays full; the line above has said it
-            save_record(record | {"status": "failed", "error": _told(error)}, output)
-        return 2 if isinstance(error, TransferError | CheckpointError | OSError) else 1
-    save_record(record | outcome, output)
-    remove_checkpoints(Path(content["directory"]))  # only now is nothing lost by it
+        return _give_up(error, record, output, directory)
+    remove_checkpoints(directory)  # only now is nothing lost by it
+    forget_metrics(directory)
     return 0
+
+
+def _give_up(error: Exception, record: dict[str, Any], output: Path, directory: Path) -> int:
+    """Says and records why a cell ended, with the numbers where it has some already.
+
+    A cell with numbers, or one that only lacks room, is not failed but interrupted: the same command goes on,
+    from the last checkpoint.
+    """
+    metrics = kept_metrics(directory)
+    goes_on = metrics is not None or is_full(error)
+    line, told = _line(error), _told(error)
+    if metrics is not None:
+        numbers = flat_metrics({"metrics": metrics})
+        says = ", ".join(f"{n} {'undefined' if v is None else f'{v:.2f}'}" for n, v in numbers.items())
+        kept = f"; its numbers are kept in {directory / METRICS} ({says}); the same command goes on without "
+        line, told = f"{line}{kept}training", f"{told}{kept}training"
+    print(f"error: {record['suite']}, {record['init']}, seed {record['seed']}: {line}", file=sys.stderr)
+    status = "interrupted" if goes_on else "failed"
+    # a full disk stays full; the line above has said it
+    with contextlib.suppress(OSError, RecordError):
+        save_record(record | {"status": status, "error": told, "metrics": metrics or {}}, output)
+    if goes_on:
+        return GOES_ON
+    return 2 if isinstance(error, TransferError | CheckpointError | OSError) else 1
 
 
 def _follow(content: dict[str, Any]) -> int:
@@ -164,7 +192,7 @@ def _line(error: BaseException) -> str:
 
 
 def _told(error: BaseException) -> str:
-    if isinstance(error, TransferError | CheckpointError):
+    if isinstance(error, TransferError | CheckpointError | RecordError):
         return str(error)
     return f"{_line(error)}\n{''.join(traceback.format_exception(error))}"
 

@@ -24,8 +24,10 @@ from transfer.config import flatten
 
 LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
+GOES_ON = 74  # no room on the disk, or the numbers are there and something behind them failed
 BUSY = 75  # another process has the cell
 ERRORS = "errors"  # folder of a cell where the processes of torchrun tell each other what went wrong
+ELSEWHERE = 76  # another process has finished the cell meanwhile
 # Signals by which a process is ended from outside, through no fault of its own: the cell can go on.
 _FROM_OUTSIDE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -108,7 +110,11 @@ def settle(job: Job, code: int | None) -> str:
     code of a process that nobody saw ending.
     """
     if code == BUSY:
+        print(f"{job.title}: another process has this cell", file=sys.stderr)
         return "busy"
+    if code == ELSEWHERE:
+        print(f"{job.title}: finished meanwhile by another process", file=sys.stderr)
+        return "finished"
     record = find_record(job.output, job.suite, job.id)
     if record is None:
         record = json.loads(job.path.read_text(encoding="utf-8"))["record"] | {"status": "new"}
@@ -130,7 +136,8 @@ def _unsaid(code: int | None) -> tuple[str, str]:
     if code is None:
         return "interrupted", "its job ended without a word (node failure, memory or time limit?)"
     if code >= 0:
-        return ("interrupted", "stopped") if code in STOPPED else ("failed", f"ended with exit code {code}")
+        stopped = code in (*STOPPED, GOES_ON)
+        return ("interrupted", "stopped") if stopped else ("failed", f"ended with exit code {code}")
     number = signal.Signals(-code)
     hint = " (out of memory? lower SOLVER.IMS_PER_BATCH)" if number == signal.SIGKILL else ""
     status = "interrupted" if number in _FROM_OUTSIDE else "failed"
@@ -144,11 +151,12 @@ def exit_code(outcomes: Iterable[str], stopped: bool) -> int:
         print("stopped; the same command goes on", file=sys.stderr)
         return STOPPED[0]
     for what, hint in (
-        ("interrupted", "the same command goes on with them"),
-        ("busy", "another process has them; the same command looks again"),
+        ("interrupted", "the same command goes on"),
+        ("busy", "another process runs what is busy; the same command looks again"),
     ):
         if counts[what]:
-            print(f"{counts[what]} of the cells are {what}; {hint}", file=sys.stderr)
+            are = "cell is" if counts[what] == 1 else "cells are"
+            print(f"{counts[what]} {are} {what}; {hint}", file=sys.stderr)
     if counts["refused"]:
         return 2
     return 1 if counts.keys() - {"finished"} else 0

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from boltons.strutils import cardinalize
+
 from benchmarks.plan import Cell, Request
 from results.store import find_record, load_records
 
@@ -31,10 +33,11 @@ def outlook(
     states = Counter(known[cell.id] for cell in cells)
     parts = [f"{states[what]} {what}" for what in ("finished", "failed") if states[what]]
     parts.append(f"{len(todo)} to do")
-    print(f"plan: {len(cells)} cells: {', '.join(parts)}", file=sys.stderr)
+    print(f"plan: {len(cells)} {cardinalize('cell', len(cells))}: {', '.join(parts)}", file=sys.stderr)
     stopped = sum(known[cell.id] in ("interrupted", "running") for cell in todo)
     if stopped:
-        print(f"  {stopped} were begun before and go on", file=sys.stderr)
+        words = "was begun before and goes on" if stopped == 1 else "were begun before and go on"
+        print(f"  {stopped} {words}", file=sys.stderr)
     if states["failed"] and not any(known[cell.id] == "failed" for cell in todo):
         print("  failed cells stay as they are; --retry-failed runs them again", file=sys.stderr)
     for old, new in sorted(_renamed(cells, known, request)):
@@ -72,7 +75,7 @@ def hours(
             lines.append(f"{suite}: {_text(sum(known) / len(known))} a cell in earlier records")
     if not lines:
         return ["estimated time: unknown, no earlier record of these recipes, this engine and hardware"]
-    rest = f", and {unknown} cells of unknown length" if unknown else ""
+    rest = f", and {unknown} {cardinalize('cell', unknown)} of unknown length" if unknown else ""
     wall = f", {_text(total / at_once)} with {at_once} at once" if at_once and at_once > 1 else ""
     return [f"estimated time: {_text(total)} of work{wall}{rest}", *lines]
 

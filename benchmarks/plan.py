@@ -10,52 +10,32 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from benchmarks.arguments import SEEDS
 from benchmarks.environment import engine_version
 from benchmarks.errors import UsageError
+from benchmarks.foresight import foresee
 from benchmarks.inits import Init
-from benchmarks.own_data import check_tasks, check_trainable, own_datasets
-from benchmarks.suite import Suite, miniature
+from benchmarks.own_data import check_trainable, own_datasets
+from benchmarks.recipe import Request, resolve, resolve_named, said_by_user, scaling_of
+from benchmarks.suite import Suite
 from results.record import record_id
 from results.store import find_record
-from transfer.config import (
-    NEUTRAL_KEYS,
-    RANDOM_MANIFEST,
-    apply_manifest,
-    flatten,
-    keys_of_user,
-    load_recipe,
-    recipe_sha256,
-)
+from transfer.config import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatten, recipe_sha256
 from transfer.datasets.base import Dataset
 from transfer.datasets.findings import shorten
 from transfer.datasets.own import OwnDataset
 from transfer.datasets.registry import load_dataset
-from transfer.errors import DataError, TransferError
+from transfer.errors import DataError
 from transfer.rules import architecture
-from transfer.scaling import Scaling, apply_scaling, plan_scaling
+from transfer.scaling import Scaling
+
+__all__ = ["Cell", "Request", "make_cells", "own_datasets", "resolve", "scaling_of", "seeds", "status"]
 
 # What is recognised -> the metadata that names the classes, and the key that counts them.
 _CLASSES = {
     "detection": ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES"),
     "FCN": ("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
 }
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked on the command line, beyond suites and inits."""
-
-    trials: int | None  # None: the suite's own number (one for a miniature)
-    seed: int
-    engine: str
-    smoke: bool
-    synthetic: bool
-    data_root: Path
-    num_processes: int
-    overrides: list[tuple[str, str]]
-    output: Path
-    accumulate: bool = False  # keep the recipe's batch by micro-steps, where processes are fewer
-    deterministic: bool = False  # ask torch for algorithms that repeat themselves on a GPU
 
 
 @dataclass(frozen=True)
@@ -80,33 +60,6 @@ class Cell:
         return record_id(self.identity)
 
 
-def resolve(suite: Suite, request: Request, label: str = "") -> CfgNode:
-    """The recipe of the row `label` after `--smoke`, overrides and scaling, before any backbone's facts."""
-    recipe = suite.variants.get(label, suite.recipe)
-    scaling = scaling_of(suite, request, label)
-    return apply_scaling(_unscaled(suite, request, recipe), scaling, said_by_user(suite, request))
-
-
-def scaling_of(suite: Suite, request: Request, label: str = "") -> Scaling:
-    """How the recipe of the row `label` meets the number of processes."""
-    flat = flatten(_unscaled(suite, request, suite.variants.get(label, suite.recipe)))
-    return plan_scaling(flat, request.num_processes, said_by_user(suite, request), request.accumulate)
-
-
-def said_by_user(suite: Suite, request: Request) -> set[str]:
-    """The keys that the user set: on the command line, in a suite or in a recipe of his own."""
-    overridden = (key for key, _ in request.overrides)
-    return {*overridden, *flatten(suite.changes), *keys_of_user(suite.recipe)}
-
-
-def _unscaled(suite: Suite, request: Request, recipe: str) -> CfgNode:
-    changes = (suite.changes, f"{suite.where}: recipe")
-    if not request.smoke:
-        return load_recipe(recipe, request.overrides, changes)
-    kind = architecture(flatten(load_recipe(recipe, (), changes)))
-    return load_recipe(recipe, [*miniature(suite, kind).items(), *request.overrides], changes)
-
-
 def _variant(suite: Suite, label: str, suites_own: CfgNode) -> dict[str, str] | None:
     """For a row with a recipe of its own: its name, and the recipe that it stands beside in the table.
 
@@ -119,17 +72,15 @@ def _variant(suite: Suite, label: str, suites_own: CfgNode) -> dict[str, str] | 
 
 
 def seeds(suite: Suite, request: Request) -> list[int]:
-    """One seed per trial."""
+    """One seed per trial; UsageError where they pass the last one."""
     trials = request.trials or (1 if request.smoke else suite.trials)
+    if request.seed + trials > SEEDS:
+        raise UsageError(f"--seed {request.seed}: with {trials} trials seeds pass {SEEDS - 1}; begin lower")
     return [request.seed + trial for trial in range(trials)]
 
 
 def read_data(cfg: CfgNode, root: Path, own: dict[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
     """Training sets and the test set of a recipe, checked."""
-    if len(cfg.DATASETS.TEST) != 1:
-        raise TransferError(f"DATASETS.TEST is {list(cfg.DATASETS.TEST)}; expected exactly one data set")
-    for dataset in own.values():
-        check_tasks(flatten(cfg), dataset)
     training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
     check_trainable(training)
     return training, load_dataset(cfg.DATASETS.TEST[0], root, own)
@@ -170,38 +121,58 @@ def adapts(suite: Suite, request: Request, own: Mapping[str, OwnDataset]) -> boo
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:
     """The suite's cells in the order in which they run: all inits of a trial before the next trial."""
-    cfg = suites_own = resolve(suite, request)
+    foresee(suite, request)
+    cfg = resolve(suite, request)
     own = own_datasets(suite, cfg)
     training, test = read_data(cfg, request.data_root, own)
-    overridden = [key for key, _ in request.overrides]
     adapt = adapts(suite, request, own)
-    suites_own = fit_classes(suites_own, [*training, test], adapt)
-    cells = []
-    for trial, seed in enumerate(seeds(suite, request)):
-        for init in inits:
-            manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
-            cfg = fit_classes(resolve(suite, request, init.label), [*training, test], adapt)
-            complete = apply_manifest(cfg, manifest, overridden)
-            scaling = scaling_of(suite, request, init.label)
-            identity = {
-                "suite": suite.name,
-                "suite_version": suite.version,
-                "recipe_sha256": recipe_sha256(complete),
-                "backbone_sha256": init.identity(flatten(complete)),
-                "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
-                "engine": request.engine,
-                "engine_version": engine_version(request.engine),
-                "processes": request.num_processes,
-                "seed": seed,
-                **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
-                **({"deterministic": True} if request.deterministic else {}),
-            }
-            variant = _variant(suite, init.label, apply_manifest(suites_own, manifest, overridden))
-            reasons = why_not_comparable(request, scaling)
-            facts = (training, test, own, identity, reasons, scaling, variant)
-            cells.append(Cell(suite, init, trial, seed, complete, *facts))
+    fitted: dict[str, tuple[CfgNode, Scaling]] = {}
+    for recipe in dict.fromkeys([suite.recipe, *(suite.variants.get(i.label, suite.recipe) for i in inits)]):
+        resolved, scaling = resolve_named(suite, request, recipe)
+        fitted[recipe] = (fit_classes(resolved, [*training, test], adapt), scaling)
+    numbered = list(enumerate(seeds(suite, request)))
+    rows = [_row(suite, init, request, fitted, training, test, own, numbered) for init in inits]
+    cells = [cell for of_a_trial in zip(*rows, strict=True) for cell in of_a_trial]
     _refuse_twins(cells)
     return cells
+
+
+def _row(
+    suite: Suite,
+    init: Init,
+    request: Request,
+    fitted: Mapping[str, tuple[CfgNode, Scaling]],
+    training: list[Dataset],
+    test: Dataset,
+    own: dict[str, OwnDataset],
+    numbered: Sequence[tuple[int, int]],
+) -> list[Cell]:
+    """The cells of an init, by (trial, seed): they differ in nothing but the seed."""
+    manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
+    overridden = [key for key, _ in request.overrides]
+    cfg, scaling = fitted[suite.variants.get(init.label, suite.recipe)]
+    complete = apply_manifest(cfg, manifest, overridden)
+    identity = {
+        "suite": suite.name,
+        "suite_version": suite.version,
+        "recipe_sha256": recipe_sha256(complete),
+        "backbone_sha256": init.identity(flatten(complete)),
+        "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
+        "engine": request.engine,
+        "engine_version": engine_version(request.engine),
+        "processes": request.num_processes,
+        **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
+        **({"deterministic": True} if request.deterministic else {}),
+    }
+    variant = _variant(suite, init.label, apply_manifest(fitted[suite.recipe][0], manifest, overridden))
+    reasons = why_not_comparable(request, scaling)
+    return [
+        Cell(
+            *(suite, init, trial, seed, complete, training, test, own),
+            *(identity | {"seed": seed}, reasons, scaling, variant),
+        )
+        for trial, seed in numbered
+    ]
 
 
 def _refuse_twins(cells: Sequence[Cell]) -> None:

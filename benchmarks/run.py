@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.arguments import data_root, parser, split_overrides
-from benchmarks.errors import UsageError
+from benchmarks.arguments import check_together, data_root, last_of_each, parser, split_overrides
+from benchmarks.errors import UsageError, one_line
 from converters.errors import CheckpointError
 from results.record import RecordError
+from transfer.disk import disk_line, writing
 from transfer.errors import TransferError
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
     except BrokenPipeError:
         raise  # nobody reads the output any more: `command` ends it
     except (UsageError, TransferError, CheckpointError, RecordError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {one_line(disk_line(error, 'output'))}", file=sys.stderr)
     return 2
 
 
@@ -79,12 +80,15 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if not args.suite or not args.init:
         raise UsageError("--suite and --init are needed; --list shows the suites, --help an example")
 
+    from benchmarks.foresight import foresee
     from benchmarks.inits import open_inits
-    from benchmarks.plan import Request, make_cells
+    from benchmarks.plan import Request, make_cells, seeds
     from benchmarks.show import show_plan
     from benchmarks.suite import load_suites
     from transfer.engines.choose import choose_engine
 
+    check_together(args)
+    overrides, notes = last_of_each(overrides)
     suites = load_suites(args.suite)
     engine, why = choose_engine(args.engine)
     print(why, file=sys.stderr)
@@ -102,6 +106,11 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
         accumulate=args.accumulate,
         deterministic=args.deterministic,
     )
+    for suite in suites:
+        seeds(suite, request)
+        notes += foresee(suite, request)
+    for note in notes:
+        print(note, file=sys.stderr)
     inits = open_inits(args.init)
     if args.dry_run:
         show_plan(suites, inits, request)
@@ -128,16 +137,18 @@ def _run(cells: list[Cell], request: Request, args: argparse.Namespace, team: Te
     todo = to_do(cells, known, args.policy)
 
     def jobs() -> list[Job]:
-        return [prepare(cell, request, args.device, args.policy == "rerun") for cell in todo]
+        with writing(request.output):
+            return [prepare(cell, request, args.device, args.policy == "rerun") for cell in todo]
 
     if team:
         from benchmarks.torchrun import run_team
 
         code = run_team(jobs(), team)
     elif args.launcher == "slurm":
-        from benchmarks.launch.slurm import Options, run_slurm
+        from benchmarks.launch.slurm import Options, check_cluster, run_slurm
 
         options = Options.of(args)
+        check_cluster(options)
         outlook(cells, known, todo, request, None, args.jobs)
         code = run_slurm(jobs(), options, request.output)
     else:
@@ -146,22 +157,19 @@ def _run(cells: list[Cell], request: Request, args: argparse.Namespace, team: Te
         slots = slots_of(args.device, request.num_processes, args.jobs)
         outlook(cells, known, todo, request, hardware(args.device, args.num_gpus), len(slots))
         code = run_local(jobs(), slots)
-    write_tables(cells, request.output)
+    write_tables(cells, request)
     failed = not todo and "failed" in known.values()
     return 1 if failed and code == 0 else code
 
 
 def _check_machine(args: argparse.Namespace) -> None:
     """Refuses an unwritable output and devices that do not exist, before anything is made."""
-    output: Path = args.output
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--output {output}: cannot be made ({error.strerror}); choose another folder"
-        ) from None
-    if not os.access(output, os.W_OK | os.X_OK):
-        raise UsageError(f"--output {output}: not writable; choose another folder")
+    output: Path = args.output.absolute()
+    there = next(path for path in [output, *output.parents] if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"--output {args.output}: {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {args.output}: {there} is not writable; choose another folder")
     if args.launcher == "local":  # a cluster's devices are not those of the machine where it is asked
         from transfer.distributed import pick_device
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from boltons.strutils import cardinalize
+
 from benchmarks.inits import NAMES, Init
-from benchmarks.plan import Request, make_cells, resolve, scaling_of, seeds, status, why_not_comparable
+from benchmarks.plan import Cell, Request, make_cells, resolve, scaling_of, seeds, status, why_not_comparable
 from benchmarks.suite import GROUPS, Suite, load_suite, suite_names
 from transfer.config import RANDOM_MANIFEST, apply_manifest, flatten
-from transfer.datasets.registry import describe_layout
+from transfer.datasets.base import Dataset
+from transfer.datasets.registry import dataset_names, describe_layout
 from transfer.errors import DataError
 from transfer.parameters import count_parameters
 
@@ -30,44 +34,119 @@ def show_list() -> None:
     """Suites and named inits."""
     print("suites:")
     for suite in map(load_suite, suite_names()):
-        print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {suite.trials} trials")
+        trials = f"{suite.trials} {cardinalize('trial', suite.trials)}"
+        print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {trials}")
     for group, names in GROUPS.items():
         print(f"  {group:<22} all of: {', '.join(names)}")
     print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(NAMES)}")
 
 
 def show_plan(suites: Sequence[Suite], inits: Sequence[Init], request: Request) -> None:
-    """The resolved recipe and the cells of every suite, with what would be skipped and what is missing."""
+    """Every suite's cells, with what would be skipped and what is missing; then every resolved recipe.
+
+    A recipe is printed once, for inits that differ from the first only what differs.
+    """
+    states: Counter[str] = Counter()
+    recipes = []
     for suite in suites:
         print(f"suite {suite.name} (version {suite.version}): {suite.reference}")
-        overridden = [key for key, _ in request.overrides]
-        for init in inits:
-            manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
-            cfg = resolve(suite, request, init.label)
-            flat = flatten(apply_manifest(cfg, manifest, overridden))
-            print(f"recipe {suite.variants.get(init.label, suite.recipe)} for {init.label}:")
-            for key, value in flat.items():
+        cells = _cells(suite, inits, request, states)
+        groups = _groups(suite, inits, request, cells[0].training if cells else None)
+        for number, (labels, (facts, flat)) in enumerate(groups):
+            rows = f"for {', '.join(labels)}: " if len(groups) > 1 else ""
+            lines = facts if number == 0 else [line for line in facts if line not in groups[0][1][0]]
+            for line in lines:
+                print(f"{rows}{line}")
+            recipes.append((suite, labels, flat, groups[0][1][1] if number else {}, groups[0][0]))
+    total = sum(states.values())
+    print(f"plan: {total} {cardinalize('cell', total)}: {', '.join(f'{n} {s}' for s, n in states.items())}")
+    for suite, labels, flat, first, like in recipes:
+        name = suite.variants.get(labels[0], suite.recipe)
+        but = f", as for {', '.join(like)} but for" if first else ""
+        print(f"recipe {name} of suite {suite.name} for {', '.join(labels)}{but}:")
+        for key, value in flat.items():
+            if key not in first or first[key] != value:
                 print(f"  {key}: {value}")
-            print(_amount(flat))
-            print(_parameters(flat))
-            scaling = scaling_of(suite, request, init.label)
-            if scaling.line:
-                print(scaling.line)
-            for reason in why_not_comparable(request, scaling):
-                print(f"not comparable: {reason}")
+
+
+def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counter[str]) -> list[Cell]:
+    """Prints the cells and counts their states.
+
+    With the data at hand their identities are known, and so is what exists of them; else there are none.
+    """
+    try:
+        cells = make_cells(suite, inits, request)
+    except DataError as error:
+        if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
+            raise
+        for seed in seeds(suite, request):
+            for init in inits:
+                print(f"cell {suite.name}, {init.label}, seed {seed}: its identity needs the data")
+                states["without their data"] += 1
+        print(f"data missing or unusable: {error}")
         datasets = resolve(suite, request).DATASETS
-        _show_cells(suite, inits, request, [*datasets.TRAIN, *datasets.TEST])
+        for name in dict.fromkeys([*datasets.TRAIN, *datasets.TEST]):
+            for line in describe_layout(name).splitlines() if name in dataset_names() else ():
+                print(f"  {name} is expected at {request.data_root}/{line}")
+        return []
+    for cell in cells:
+        known = status(cell, request.output)
+        what = "would be skipped" if known in ("finished", "failed") else "would run"
+        print(f"cell {cell.id} {suite.name}, {cell.init.label}, seed {cell.seed}: {known}, {what}")
+        states[known] += 1
+    return cells
 
 
-def _amount(flat: Mapping[str, Any]) -> str:
+_Facts = tuple[list[str], dict[str, Any]]  # lines on a recipe, and the flat recipe
+
+
+def _groups(
+    suite: Suite, inits: Sequence[Init], request: Request, training: Sequence[Dataset] | None
+) -> list[tuple[list[str], _Facts]]:
+    """(labels, facts) of the inits that have one recipe; the first group is that of the first init."""
+    groups: list[tuple[list[str], _Facts]] = []
+    overridden = [key for key, _ in request.overrides]
+    for init in inits:
+        manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
+        flat = flatten(apply_manifest(resolve(suite, request, init.label), manifest, overridden))
+        scaling = scaling_of(suite, request, init.label)
+        lines = [_amount(flat, training), _parameters(flat)]
+        lines += [scaling.line] if scaling.line else []
+        lines += [f"not comparable: {reason}" for reason in why_not_comparable(request, scaling)]
+        for labels, facts in groups:
+            if facts == (lines, flat):
+                labels.append(init.label)
+                break
+        else:
+            groups.append(([init.label], (lines, flat)))
+    return groups
+
+
+def _amount(flat: Mapping[str, Any], training: Sequence[Dataset] | None) -> str:
     """Iterations, images and, where the sizes of the data sets are known, epochs."""
     iterations = flat["SOLVER.MAX_ITER"]
     images = iterations * flat["SOLVER.IMS_PER_BATCH"]
-    sizes = [TRAINING_IMAGES.get(name) for name in flat["DATASETS.TRAIN"]]
-    known = [size for size in sizes if size is not None]
+    if training is None:
+        sizes = [TRAINING_IMAGES.get(name) for name in flat["DATASETS.TRAIN"]]
+    else:
+        sizes = [_drawn(dataset, flat) for dataset in training]
+    known = [size for size in sizes if size]
     complete = len(known) == len(sizes) and flat["DATALOADER.SAMPLER_TRAIN"] == "TrainingSampler"
     epochs = f", {images / sum(known):.1f} epochs of {sum(known)} images" if complete else ""
     return f"iterations {iterations}, images seen {images} per cell{epochs}"
+
+
+def _drawn(dataset: Dataset, flat: Mapping[str, Any]) -> int | None:
+    """How many images training draws from: of COCO's, those with an object that is no crowd.
+
+    Where keypoints or surfaces decide, the number is known of the public sets only.
+    """
+    table = getattr(dataset.ground_truth, "table", None)
+    if table is None or not flat["DATALOADER.FILTER_EMPTY_ANNOTATIONS"]:
+        return int(dataset.summary["images"])
+    if flat["MODEL.KEYPOINT_ON"] or flat["MODEL.DENSEPOSE_ON"]:
+        return TRAINING_IMAGES.get(dataset.name)
+    return len(set(table.rows["image_id"][table.rows["iscrowd"] == 0].tolist()))
 
 
 def _parameters(flat: Mapping[str, Any]) -> str:
@@ -75,23 +154,3 @@ def _parameters(flat: Mapping[str, Any]) -> str:
     parts = ", ".join(f"{part} {c.all / 1e6:.2f}M" for part, c in counts.items())
     everything, trained = (sum(getattr(c, f) for c in counts.values()) for f in ("all", "trainable"))
     return f"parameters {everything / 1e6:.2f}M, trainable {trained / 1e6:.2f}M: {parts}"
-
-
-def _show_cells(suite: Suite, inits: Sequence[Init], request: Request, datasets: Sequence[str]) -> None:
-    """With the data at hand the cells' identities are known, and so is what exists of them."""
-    try:
-        cells = make_cells(suite, inits, request)
-    except DataError as error:
-        if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
-            raise
-        print(f"data missing or unusable: {error}")
-        for name in datasets:
-            print(f"  {name} is expected at {request.data_root}/{describe_layout(name)}")
-        for seed in seeds(suite, request):
-            for init in inits:
-                print(f"cell {suite.name}, {init.label}, seed {seed}: its identity needs the data")
-        return
-    for cell in cells:
-        known = status(cell, request.output)
-        what = "would be skipped" if known in ("finished", "failed") else "would run"
-        print(f"cell {cell.id} {suite.name}, {cell.init.label}, seed {cell.seed}: {known}, {what}")

@@ -10,7 +10,6 @@ more, on the part of each process, as published. Finished runs are not repeated,
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 
 from benchmarks import child
 from results.significance import Summary, summarize, welch_p
+from transfer.arguments import Parser
 
 RUNS = {"with shuffling": [], "without shuffling": ["--no-shuffle-bn"]}
 LEAK = "leak.json"
@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0], allow_abbrev=False)
+    parser = Parser(description=__doc__.split("\n\n", 1)[0])
     parser.add_argument("--data", required=True, help="class folders in train/ and in val/ or test/")
     parser.add_argument("--output", required=True, type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from benchmarks.arguments import TRIALS
 from benchmarks.errors import UsageError
+from transfer.plain_yaml import YamlError, parse_yaml, read_text
 
 SUITES = Path(__file__).parent / "suites"
 SMOKE = SUITES / "smoke"  # miniatures that several suites share
@@ -35,7 +35,8 @@ DEFAULTED: dict[str, tuple[type, ...]] = {
 }
 OPTIONAL: dict[str, tuple[type, ...]] = {"datasets": (dict,), "variants": (dict,)}
 FIELDS = REQUIRED | DEFAULTED | OPTIONAL
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it becomes a folder
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # it becomes a folder
+MOST = {"version": 10**9, "trials": TRIALS}
 _METRIC = re.compile(r"[a-z_]+/[A-Za-z0-9_]+")
 _MINIATURE = {"C4": "c4", "DC5": "c4", "FPN": "fpn", "FCN": "fcn"}
 
@@ -123,7 +124,7 @@ def read_suite(path: Path) -> Suite:
         changes=changes,
         datasets=content.get("datasets", {}),
         file=path,
-        variants=content.get("variants", {}),
+        variants=_variants(content.get("variants", {}), path),
     )
 
 
@@ -137,19 +138,13 @@ _WORDS = {str: "text", int: "whole number", list: "list", dict: "mapping"}
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_text(path))
     except FileNotFoundError:
         raise UsageError(f"--suite {path}: no such file") from None
     except OSError as error:
         raise UsageError(f"--suite {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"suite {path}: not UTF-8 text") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        raise UsageError(
-            f"suite {path}:{line} no YAML ({getattr(error, 'problem', None) or error})"
-        ) from None
+    except YamlError as error:
+        raise UsageError(f"suite {path}: {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"suite {path}: expected lines like `name: ...`, got {type(content).__name__}")
     return content
@@ -157,14 +152,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _check_values(content: Mapping[str, Any], path: Path) -> None:
     if not _NAME.fullmatch(content["name"]):
-        raise UsageError(f"suite {path}: name is {content['name']!r}; letters, digits, _ . - only")
-    for name in ("version", "trials"):
-        if content.get(name, 1) < 1:
-            raise UsageError(f"suite {path}: {name} is {content[name]}; expected 1 or more")
+        name = content["name"]
+        raise UsageError(f"suite {path}: name is {name!r:.120}; letters, digits, _ . - only, up to 100")
+    for name, most in MOST.items():
+        if not 1 <= content.get(name, 1) <= most:
+            raise UsageError(f"suite {path}: {name} is {content[name]}; expected 1 to {most}")
     metrics = content.get("metrics", [content["primary"]])
     for metric in [content["primary"], *metrics]:
         if not isinstance(metric, str) or not _METRIC.fullmatch(metric):
             raise UsageError(f"suite {path}: {metric!r} is no metric; expected one like bbox/AP or segm/AP50")
+        if metrics.count(metric) > 1:
+            raise UsageError(f"suite {path}: metrics has {metric} twice; keep one")
     if content["primary"] not in metrics:
         raise UsageError(f"suite {path}: primary {content['primary']} is not among the metrics")
 
@@ -177,9 +175,20 @@ def _recipe(recipe: str | dict[str, Any], path: Path) -> tuple[str, dict[str, An
         raise UsageError(
             f"suite {path}: recipe has no _BASE_; expected one of ours, as in _BASE_: coco_fpn_1x"
         )
-    if base.endswith((".yaml", ".yml")):
-        base = str(path.parent / Path(base).expanduser())
-    return base, changes
+    return _beside(base, path), changes
+
+
+def _variants(variants: dict[str, Any], path: Path) -> dict[str, str]:
+    """Label of an init -> the name or path of its recipe."""
+    for label, recipe in variants.items():
+        if not isinstance(label, str) or not isinstance(recipe, str):
+            raise UsageError(f"suite {path}: variants: {label!r} is {recipe!r}; expected label: recipe")
+    return {label: _beside(recipe, path) for label, recipe in variants.items()}
+
+
+def _beside(recipe: str, path: Path) -> str:
+    """A recipe's name as it is; its path from that of the suite's file."""
+    return str(path.parent / Path(recipe).expanduser()) if recipe.endswith((".yaml", ".yml")) else recipe
 
 
 def _smoke(own: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -188,14 +197,14 @@ def _smoke(own: dict[str, Any], path: Path) -> dict[str, Any]:
     base = own.pop("_BASE_", None)
     if base is None:
         return own
-    if not (SMOKE / f"{base}.yaml").is_file():
+    if base not in [file.stem for file in SMOKE.glob("*.yaml")]:
         known = ", ".join(sorted(f.stem for f in SMOKE.glob("*.yaml")))
         raise UsageError(f"suite {path}: smoke _BASE_ {base!r} does not exist; ours are {known}")
     return _shared(base) | own
 
 
 def _shared(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((SMOKE / f"{name}.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = parse_yaml(read_text(SMOKE / f"{name}.yaml"))
     return content
 
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from boltons.fileutils import atomic_save
 
-from benchmarks.plan import Cell
+from benchmarks.execute import open_record
+from benchmarks.plan import Cell, Request
 from results.markdown import md
 from results.store import load_records
 from results.table import build_suite_table
 from results.terminal import term, terminal_width
 from results.trials import group_trials
+from transfer.disk import writing
 
 
-def write_tables(cells: Sequence[Cell], output: Path) -> None:
-    """Prints one table per suite with all records of the directory, and writes table.md."""
-    groups = group_trials(load_records(output))
+def write_tables(cells: Sequence[Cell], request: Request) -> None:
+    """Prints one table per suite with all records of the directory, and writes table.md.
+
+    Cells of the plan that have no record yet are shown as missing.
+    """
+    output = request.output
+    records = load_records(output)
+    begun = {record["id"] for record in records}
+    planned = [open_record(cell, request, None) for cell in cells if cell.id not in begun]
+    groups = group_trials([*records, *(record | {"status": "missing"} for record in planned)])
     suites = {cell.suite.name: cell.suite for cell in cells}
     tables = [build_suite_table(groups.get(name, []), name, suite.metrics) for name, suite in suites.items()]
     print(term(tables, terminal_width()))
     path = output / "table.md"
-    with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
+    output.mkdir(parents=True, exist_ok=True)
+    with writing(path), atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
         file.write(md(tables))
     print(f"records: {output / 'records'}  table: {path}  logs and pictures: {output / 'cells'}")

@@ -14,12 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from transfer.errors import DataError, Interrupted, TransferError
+from transfer.errors import DataError, DiskError, Interrupted, TransferError
 
 # What a process raises on purpose: the reader raises the like. All else is a RuntimeError with its trace.
-_RAISED: dict[str, type[Exception]] = {
-    kind.__name__: kind for kind in (TransferError, DataError, FloatingPointError, Interrupted, OSError)
-}
+_KINDS = (TransferError, DataError, DiskError, FloatingPointError, Interrupted, OSError)
+_RAISED: dict[str, type[Exception]] = {kind.__name__: kind for kind in _KINDS}
 
 
 def tell(error: Exception, directory: Path, rank: int) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from boltons.fileutils import atomic_save
 
+from transfer.disk import writing
+
 log = logging.getLogger(__name__)
 
 INDEX = "checkpoints.json"
@@ -35,22 +37,24 @@ class Loaded:
 def save_checkpoint(directory: Path, iteration: int, content: dict[str, Any]) -> Path:
     """Stores `content` as the state after `iteration` iterations and forgets all but the newest two.
 
-    Raises OSError (a full disk, say) with the previous checkpoints intact.
+    Raises DiskError (a full disk, say) with the previous checkpoints intact.
     """
     directory.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(content, buffer)
     name = f"iter_{iteration:07d}.pth"
-    with atomic_save(str(directory / name), overwrite_part=True) as file:
+    path = directory / name
+    with writing(path, buffer.getbuffer().nbytes), atomic_save(str(path), overwrite_part=True) as file:
         file.write(buffer.getbuffer())
     entry = {"iteration": iteration, "file": name, "sha256": hashlib.sha256(buffer.getbuffer()).hexdigest()}
     entries = [entry, *(e for e in _entries(directory) if e["iteration"] != iteration)]
     entries.sort(key=lambda e: -e["iteration"])
-    with atomic_save(str(directory / INDEX), text_mode=True, overwrite_part=True) as file:
+    index = directory / INDEX
+    with writing(index), atomic_save(str(index), text_mode=True, overwrite_part=True) as file:
         json.dump(entries[:KEPT], file, indent=1)
     for old in entries[KEPT:]:
         (directory / old["file"]).unlink(missing_ok=True)
-    return directory / name
+    return path
 
 
 def load_checkpoint(directory: Path) -> Loaded | None:

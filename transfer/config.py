@@ -11,14 +11,14 @@ import difflib
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
 from transfer.errors import TransferError
+from transfer.plain_yaml import YamlError, parse_yaml, read_text
 from transfer.rules import check_values
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -59,37 +59,54 @@ def load_recipe(
     name: str | Path,
     overrides: Iterable[tuple[str, Any]] = (),
     changes: tuple[Mapping[str, Any], str] = ({}, ""),
+    smoke: tuple[Mapping[str, Any], str] = ({}, ""),
 ) -> CfgNode:
-    """The resolved recipe: defaults, then the `_BASE_` chain, `changes` and the overrides in their order.
+    """The resolved recipe: defaults, the `_BASE_` chain, `changes`, `smoke` and the overrides in their order.
 
-    `name` is one of ours ("voc_c4") or a path of a user's YAML; `changes` are a suite's own keys and the
-    file that they stand in. Raises TransferError with file and key.
+    `name` is one of ours ("voc_c4") or a path of a user's YAML. `changes` are a suite's own keys and where
+    they stand, `smoke` those of its miniature. Raises TransferError with file and key.
     """
     path = _path(name)
-    cfg = CfgNode(_read_yaml(RECIPES / "defaults.yaml"))
-    for layer, source in [*((layer, file.name) for layer, file in _layers(path)), changes]:
-        for key, value in flatten(layer).items():
+    cfg = _defaults()
+    said: dict[str, str] = {}  # key -> who set it last
+    layers = [(layer, file.name) for layer, file in _layers(path)]
+    for layer, source in [*layers, changes, smoke]:
+        for key, value in _flat_layer(layer, source).items():
             _set(cfg, key, value, source)
+            said[key] = source
     for key, value in overrides:
         _set(cfg, key, value, "override")
-    check_values(flatten(cfg), path.name)
+        said[key] = "override"
+    check_values(flatten(cfg), path.name, said)
     return cfg
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Nested mapping to {"SOLVER.BASE_LR": 0.02, ...}; tuples become lists, as JSON has them."""
-    flat: dict[str, Any] = {}
+    return dict(_pairs(tree))
+
+
+def _pairs(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
+            yield from _pairs(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+            yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
+
+
+def _flat_layer(layer: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """A file's keys, flat. A key may be written nested or with dots, but not both ways at once."""
+    flat: dict[str, Any] = {}
+    for key, value in _pairs(layer):
+        if key in flat:
+            raise TransferError(f"{source}: {key} is given twice, nested and with dots; keep one")
+        flat[key] = value
     return flat
 
 
 def unflatten(flat: Mapping[str, Any]) -> CfgNode:
     """The inverse of `flatten`; used to take a resolved recipe out of a record or a cell file."""
-    cfg = CfgNode(_read_yaml(RECIPES / "defaults.yaml"))
+    cfg = _defaults()
     for key, value in flat.items():
         _set(cfg, key, value, "resolved recipe")
     return cfg
@@ -155,28 +172,38 @@ def _base(path: Path, base: str) -> Path:
     return beside if beside.is_file() else RECIPES / f"{base.removesuffix('.yaml')}.yaml"
 
 
-@functools.lru_cache(maxsize=64)
-def _parsed(text: str) -> Any:
-    """A plan reads the same few files a hundred times, and YAML is slow to parse."""
-    return yaml.safe_load(text)
+# A plan reads the same few files a hundred times, and YAML is slow to parse.
+_parsed = functools.lru_cache(maxsize=64)(parse_yaml)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
+        content = copy.deepcopy(_parsed(read_text(path)))
     except FileNotFoundError:
         known = sorted(p.stem for p in RECIPES.glob("*.yaml") if p.stem != "defaults")
         raise TransferError(f"recipe {path} does not exist; ours are {', '.join(known)}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TransferError(f"recipe {path} cannot be read: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise TransferError(f"recipe {path} cannot be read: {error.strerror}") from None
+    except YamlError as error:
+        raise TransferError(f"recipe {path} cannot be read: {error}") from None
     if not isinstance(content, dict):
         raise TransferError(f"recipe {path}: expected KEY: value lines, got {type(content).__name__}")
     return content
 
 
+def _defaults() -> CfgNode:
+    return CfgNode(_read_yaml(RECIPES / "defaults.yaml"))
+
+
+@functools.lru_cache(maxsize=1)
+def _known() -> dict[str, Any]:
+    """Every key with its default; recipes change values, never keys."""
+    return flatten(_defaults())
+
+
 def _set(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     """Sets one dotted key by yacs' rules (literals from text, list for tuple, int for float)."""
-    known = flatten(cfg)
+    known = _known()
     if key not in known:
         near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
         hint = (
@@ -189,10 +216,12 @@ def _set(cfg: CfgNode, key: str, value: Any, source: str) -> None:
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     try:
+        if value in (None, "None"):  # to yacs it is of every type
+            raise ValueError
         cfg.merge_from_list([key, value])
     except (ValueError, AssertionError):
         raise TransferError(
-            f"{source}: {key} expects {expected.__name__} like {known[key]!r}, got {value!r}"
+            f"{source}: {key} expects {expected.__name__} like {flatten(cfg)[key]!r}, got {value!r:.100}"
         ) from None
 
 

@@ -11,3 +11,7 @@ class Interrupted(Exception):
 
 class DataError(TransferError):
     """A data set, an annotation or a prediction file is missing or wrong."""
+
+
+class DiskError(TransferError):
+    """A file could not be written; the work until then is kept, and goes on when there is room."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transfer.errors import TransferError
+from transfer.number_rules import check_numbers
 
 NORMS = ("BN", "SyncBN", "naiveSyncBN", "FrozenBN")
 
@@ -24,29 +25,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "SOLVER.AMP.DTYPE": ("bfloat16", "float16"),
     "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
 }
-POSITIVE = (
-    "MODEL.RPN.BATCH_SIZE_PER_IMAGE",
-    "MODEL.RPN.PRE_NMS_TOPK_TRAIN",
-    "MODEL.RPN.PRE_NMS_TOPK_TEST",
-    "MODEL.RPN.POST_NMS_TOPK_TRAIN",
-    "MODEL.RPN.POST_NMS_TOPK_TEST",
-    "MODEL.ROI_HEADS.NUM_CLASSES",
-    "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE",
-    "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION",
-    "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION",
-    "MODEL.ROI_KEYPOINT_HEAD.POOLER_RESOLUTION",
-    "MODEL.SEM_SEG_HEAD.NUM_CLASSES",
-    "INPUT.MIN_SIZE_TRAIN",
-    "INPUT.MAX_SIZE_TRAIN",
-    "INPUT.MAX_SIZE_TEST",
-    "SOLVER.IMS_PER_BATCH",
-    "SOLVER.CHECKPOINT_PERIOD",
-    "SOLVER.BASE_LR",
-    "TEST.DETECTIONS_PER_IMAGE",
-    "TEST.PRECISE_BN.NUM_ITER",
-)
-NOT_NEGATIVE = ("SOLVER.MAX_ITER", "INPUT.MIN_SIZE_TEST")  # test size 0: the original size
-
 # The keys that name an architecture, and what each of the four demands of the others.
 _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")
 _OFF: dict[str, tuple[Any, ...]] = {
@@ -125,29 +103,30 @@ def architecture(flat: Mapping[str, Any]) -> str:
     )
 
 
-def check_values(flat: Mapping[str, Any], source: str) -> None:
-    """Refuses values of the right type that no engine could obey, naming `source` and the key."""
+def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] | None = None) -> None:
+    """Refuses values of the right type that no engine could obey.
+
+    The line names the key and who set it: `said` holds key -> file or option, `source` stands for all others.
+    """
+
+    def where(key: str) -> str:
+        return (said or {}).get(key, source)
+
     try:
         kind = architecture(flat)
     except TransferError as error:
         raise TransferError(f"{source}: {error}") from None
+    check_numbers(flat, where)
     dense = _dense_head(flat) if flat["MODEL.DENSEPOSE_ON"] else {}
     for key, allowed in {**CHOICES, **ARCHITECTURES[kind], **dense}.items():
         if flat[key] not in allowed:
             expected = " or ".join(map(repr, allowed))
-            where = f" in a {kind} recipe" if key not in CHOICES else ""
-            raise TransferError(f"{source}: {key} is {flat[key]!r}; the engines honour {expected}{where}")
+            expected += f" in a {kind} recipe" if key not in CHOICES else ""
+            raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; the engines honour {expected}")
     if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
         raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
-    for key in POSITIVE:
-        values = flat[key] if isinstance(flat[key], list) else [flat[key]]
-        if not values or not all(isinstance(v, int | float) and v > 0 for v in values):
-            raise TransferError(f"{source}: {key} is {flat[key]!r}; expected numbers above 0")
     if kind == "FCN":
         _check_crops(flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"], source)
-    for key in NOT_NEGATIVE:
-        if flat[key] < 0:
-            raise TransferError(f"{source}: {key} is {flat[key]}; expected 0 or more")
 
 
 def _dense_head(flat: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:

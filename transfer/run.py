@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,14 +22,17 @@ from transfer import gates
 from transfer.config import unflatten
 from transfer.datasets.base import Dataset
 from transfer.datasets.records import joined
+from transfer.disk import disk_line, is_full, writing
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
+from transfer.errors import DiskError
 from transfer.evaluation.evaluate import evaluate, write_predictions
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import json_ready
 from transfer.gather import cpu_group, gather, share
 from transfer.loader import Metadata, Record, evaluation_batches, training_batches, training_records
+from transfer.outcome import keep_metrics
 from transfer.picture import save_samples
 from transfer.placement import Account, load_backbone_into, random_account
 from transfer.precise_bn import precise_bn
@@ -90,6 +94,16 @@ def run(
         "images_per_s": cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / max(durations["train"], 1e-9),
         "peak_memory_bytes": _peak_memory(world.device),
     }
+
+
+def _picture(test: Dataset, predictions: Sequence[Prediction], path: Path) -> None:
+    """A picture is no number: where it cannot be drawn, a line says so and the run finishes."""
+    try:
+        save_samples(test, predictions, path)
+    except Exception as error:
+        if is_full(error):
+            raise DiskError(disk_line(error, str(path))) from error
+        print(f"no picture: {path}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _load_init(
@@ -156,18 +170,21 @@ def _score(
     """The metrics, null where undefined; leaves predictions/, per_class.json and samples.png."""
     scores = evaluate(test, predictions)
     clock.lap("evaluate")
-    write_predictions(test, predictions, directory / "predictions")
-    with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
-        file.write(json.dumps(json_ready(scores.per_class), indent=1, allow_nan=False))
-    save_samples(test, predictions, directory / "samples.png")
     metrics: dict[str, dict[str, float | None]] = json_ready(scores.summary)
+    keep_metrics(directory, metrics)  # whatever fails from here on
+    with writing(directory):
+        write_predictions(test, predictions, directory / "predictions")
+        with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
+            file.write(json.dumps(json_ready(scores.per_class), indent=1, allow_nan=False))
+    _picture(test, predictions, directory / "samples.png")
     return metrics
 
 
 def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:
     """The tuned detector under Detectron2's names; Detectron2 and both our engines load it."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in engine.state(model).items()}
-    with atomic_save(str(path), overwrite_part=True) as file:
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    with writing(path, needed), atomic_save(str(path), overwrite_part=True) as file:
         torch.save({"model": state}, file)
 
 

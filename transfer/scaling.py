@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from boltons.strutils import cardinalize
 from yacs.config import CfgNode
 
 from transfer.errors import TransferError
@@ -59,10 +60,12 @@ def plan_scaling(
     said = set(overridden)
     own = [key for key in SCALED if key in said]
     if own and REFERENCE not in said:  # values of the user's own, and no word for how many GPUs they are
-        line = f"scaling: off, because {', '.join(own)} is set by you; batch {batch} on {processes} processes"
+        on = f"batch {batch} on {processes} {cardinalize('process', processes)}"
+        line = f"scaling: off, because you set {', '.join(own)}; {on}"
         return Scaling("off", reference, processes, 1, line, "")
     scaled = _batch(batch, reference, processes)
-    what = f"from {reference} to {processes} GPUs by the linear rule: batch {scaled} for the recipe's {batch}"
+    rule = f"by the linear rule: batch {scaled} for the recipe's {batch}"
+    what = f"from {reference} to {_gpus(processes)} {rule}"
     return Scaling("linear", reference, processes, 1, f"scaling: {what}", f"scaled {what}")
 
 
@@ -87,6 +90,10 @@ def apply_scaling(cfg: CfgNode, scaling: Scaling, overridden: Iterable[str] = ()
     return cfg
 
 
+def _gpus(count: int) -> str:
+    return f"{count} {'GPU' if count == 1 else 'GPUs'}"
+
+
 def _batch(batch: int, reference: int, processes: int) -> int:
     return round(batch * processes / reference)
 
@@ -98,12 +105,12 @@ def _accumulation(flat: Mapping[str, Any], reference: int, processes: int) -> Sc
         )
     if reference % processes:
         raise TransferError(
-            f"--accumulate: {processes} processes cannot share the work of {reference}; take a divisor of it"
+            f"--accumulate: {reference} processes' work cannot be shared by {processes}; take a divisor of it"
         )
     steps, images = reference // processes, flat["SOLVER.IMS_PER_BATCH"] // reference
     if steps == 1:
         return Scaling("none", reference, processes, 1, "", "")
-    said = f"{processes} GPUs for {reference}: {steps} micro-steps a step"
+    said = f"{_gpus(processes)} for {reference}: {steps} micro-steps a step"
     # With trained BN it is not the same step: the norms see fewer images at a time.
     seen = images * processes
     reason = f"accumulated, {said}, with BN statistics of {seen} images at a time" if _trains_bn(flat) else ""

@@ -23,7 +23,9 @@ def gpu_slots(visible: Sequence[str], gpus_per_cell: int, at_once: int | None) -
     """As many cells as the GPUs hold, each with GPUs of its own; `at_once` may ask for fewer."""
     places = len(visible) // gpus_per_cell
     if not places:
-        raise UsageError(f"--gpus-per-cell {gpus_per_cell}: {len(visible)} GPUs are visible; ask for fewer")
+        raise UsageError(
+            f"--gpus-per-cell {gpus_per_cell}: more than the {len(visible)} visible; ask for fewer"
+        )
     groups = [visible[i * gpus_per_cell : (i + 1) * gpus_per_cell] for i in range(places)]
     return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups[: at_once or places]]
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boltons.strutils import cardinalize
+
 from benchmarks import child
 from benchmarks.errors import UsageError
 from benchmarks.execute import Job, environment_of_cell, exit_code, finished, read_job, settle
@@ -102,7 +104,7 @@ def run_slurm(jobs: Sequence[Job], options: Options, output: Path) -> int:
 
     A call that is stopped or killed leaves the jobs alone; the same call watches them again.
     """
-    _check(options)
+    check_cluster(options)
     directory = output.absolute() / "slurm"
     queued = in_queue(directory, options.cluster)
     if queued is None:
@@ -110,7 +112,7 @@ def run_slurm(jobs: Sequence[Job], options: Options, output: Path) -> int:
     # the records behind the queue: whoever left the queue meanwhile has written its record before
     fresh = [job for job in jobs if str(job.path) not in queued and not finished(job)]
     if len(fresh) < len(jobs):
-        print(f"{len(jobs) - len(fresh)} of the cells are queued or running already", file=sys.stderr)
+        print(f"queued or running already: {len(jobs) - len(fresh)} of {len(jobs)}", file=sys.stderr)
     for start in range(0, len(fresh), ARRAY):
         submit(fresh[start : start + ARRAY], options, directory)
     try:
@@ -145,7 +147,8 @@ def submit(jobs: Sequence[Job], options: Options, directory: Path) -> None:
         raise UsageError(f"--launcher slurm: not submitted: {says[-1] if says else error}") from None
     if options.cluster == "local":
         add_processes(file, [int(job.job_id) for job in submitted])
-    print(f"submitted {len(jobs)} jobs as {name}; their logs are under {logs}", file=sys.stderr)
+    count = f"{len(jobs)} {cardinalize('job', len(jobs))}"
+    print(f"submitted {count} as {name}; logs are under {logs}", file=sys.stderr)
 
 
 def watch(jobs: Sequence[Job], look: Callable[[], dict[str, str] | None]) -> int:
@@ -180,7 +183,8 @@ def _line(jobs: Sequence[Job], outcomes: dict[Path, str], states: dict[str, str]
     return f"{len(outcomes)} of {len(jobs)} cells done" + "".join(f", {n} {s}" for s, n in counts.items())
 
 
-def _check(options: Options) -> None:
+def check_cluster(options: Options) -> None:
+    """Refuses what this machine cannot submit, before anything is written."""
     try:
         import submitit  # noqa: F401
     except ImportError:

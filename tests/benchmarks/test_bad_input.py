@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -79,15 +80,8 @@ def test_unknown_names_offer_the_nearest(refuse: Callable[..., None], devkit: Pa
     refuse(*BASE, *data, "--init", "randon", message="no such file, and not a name; did you mean random")
     refuse(*BASE, *data, "--init", "absent.pkl", message="absent.pkl: no such file")
     refuse(*BASE, *data, "--init", "a=random", "a=random", message="two rows are called 'a'")
-    refuse(
-        *BASE,
-        *data,
-        "--engine",
-        "mmdet",
-        "--init",
-        "random",
-        message="expected auto, detectron2 or torchvision",
-    )
+    other = ["--suite", "voc_c4", *data, "--init", "random", "--engine", "mmdet"]
+    refuse(*other, message="expected auto, detectron2 or torchvision")
 
 
 def test_what_is_needed_is_said(refuse: Callable[..., None]) -> None:
@@ -127,6 +121,44 @@ def test_overrides_must_not_contradict_the_weights(
     ]
     assert main([*options, "MODEL.RESNETS.WIDTH_PER_GROUP", "64"]) == 2
     assert "WIDTH_PER_GROUP = 64 contradicts the manifest of the weights, 4" in capsys.readouterr().err
+
+
+LABELS = ["a\nb", "\x1b[2J", "\x1b]0;title\x07", "a\0b", "\u202eevil", "\u200bempty", "\x9b31m", "\udcff"]
+
+
+@pytest.mark.parametrize("label", LABELS, ids=ascii)
+def test_labels_that_no_table_can_show(label: str, refuse: Callable[..., None], devkit: Path) -> None:
+    where = re.escape(f"the label {ascii(label)} has the character U+")
+    refuse(*BASE, "--data-root", devkit, "--init", f"{label}=random", message=where)
+    refuse(*BASE, "--data-root", devkit, "--init", f"{label}.pth", message=where)
+
+
+def test_labels_in_files_are_refused_too(refuse: Callable[..., None], devkit: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("random\n\x1b[2J=random\n")
+    options = [*BASE, "--data-root", devkit, "--init"]
+    refuse(*options, f"@{tmp_path}/list.txt", message=r"list.txt:2: --init: the label '\\x1b\[2J' has")
+    refuse(*options, " =random", message="the label '' has 0 characters; expected 1 to 100")
+    refuse(*options, "l" * 101 + "=random", message="has 101 characters; expected 1 to 100")
+
+
+def test_all_that_is_missing_is_said_at_once_and_nothing_is_fetched(
+    refuse: Callable[..., None], devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    monkeypatch.setattr("benchmarks.inits.cached", lambda name: fetched.append(name) or tmp_path / "none")
+    options = [*BASE, "--data-root", devkit, "--init", "supervised"]
+    refuse(*options, "a=gone.pth", "b=lost.pth", message="a=gone.pth: no such file.*b=lost.pth: no such file")
+    (tmp_path / "empty.pth").write_bytes(b"")
+    refuse(*options, tmp_path / "empty.pth", message="empty.pth: .*empty")
+    refuse(*options, "hf://someone/net", message="an address is not fetched: download it first")
+    refuse(*options, "x" * 5000, message="has 5000 characters")
+    assert fetched == []
+
+
+def test_a_refused_command_leaves_no_folder(refuse: Callable[..., None], tmp_path: Path) -> None:
+    refuse(*BASE, "--init", "random", "--data-root", tmp_path / "none", message="is not a directory")
+    refuse(*BASE, "--init", "gone.pth", "--data-root", tmp_path, message="no such file")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_data_says_where_it_is_expected(refuse: Callable[..., None], tmp_path: Path) -> None:
@@ -193,7 +225,9 @@ def test_an_output_that_cannot_be_made(
     devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    for output in (tmp_path / "file", tmp_path / "file" / "inside"):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    closed = [] if os.access(tmp_path / "closed", os.W_OK) else [tmp_path / "closed" / "inside"]  # root may
+    for output in (tmp_path / "file", tmp_path / "file" / "inside", *closed):
         code = main([*BASE, "--data-root", str(devkit), "--init", "random", "--output", str(output)])
         assert code == 2
         assert "choose another folder" in capsys.readouterr().err
@@ -207,9 +241,14 @@ def test_a_full_disk_while_saving_ends_the_cell_and_keeps_what_was_saved(
     options = [*BASE, "--init", "random", "--data-root", str(devkit), "--output", str(tmp_path)]
     command = [*options, *TINY_KEYS, *NARROW_KEYS]
     done = benchmark(*command, limit_file_size=200_000)
-    assert done.returncode == 2, done.stderr
-    assert re.search("error: .*File too large", done.stderr)
+    assert done.returncode == 1, done.stderr
+    assert re.search(
+        r"error: voc_c4, random, seed 0: .*iter_0000002.pth: File too large \(\d\.\d MB are needed, .* MB "
+        r"are free\); make room, and the same command goes on",
+        done.stderr,
+    )
+    assert "1 cell is interrupted; the same command goes on" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("cells/voc_c4/*/iter_*.pth"))
-    assert "failed" in next(tmp_path.glob("records/voc_c4/*.json")).read_text()
-    assert benchmark(*options, "--retry-failed", *TINY_KEYS, *NARROW_KEYS).returncode == 0
+    assert "interrupted" in next(tmp_path.glob("records/voc_c4/*.json")).read_text()
+    assert benchmark(*command).returncode == 0

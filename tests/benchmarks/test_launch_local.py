@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.execute import BUSY, settle
+from benchmarks.execute import BUSY, ELSEWHERE, GOES_ON, settle
 from benchmarks.launch.local import cpu_slots, gpu_slots, run_local, visible_gpus
 from results.store import find_record, save_record
 from tests.benchmarks.fake_cell import FakeJob, fake_job
@@ -45,18 +45,39 @@ def test_cells_are_packed_onto_the_gpus_and_never_share_one(tmp_path: Path) -> N
 
 
 def test_each_end_of_a_cell_is_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ends = ["finished", "failed", "SIGKILL", "SIGABRT", 3, 0, BUSY]
+    ends = ["finished", "failed", "SIGKILL", "SIGABRT", 3, 0, GOES_ON, BUSY]
     jobs = [fake_job(tmp_path, seed, end=end) for seed, end in enumerate(ends)]
     assert run_local(jobs, cpu_slots(3)) == 1
     states = [_record(job)["status"] for job in jobs]
-    assert states == ["finished", "failed", "interrupted", "failed", "failed", "failed", "running"]
+    assert states == [
+        "finished",
+        "failed",
+        "interrupted",
+        "failed",
+        "failed",
+        "failed",
+        "interrupted",
+        "running",
+    ]
     assert "killed by SIGKILL (out of memory?" in _record(jobs[2])["error"]
     assert "killed by SIGABRT; its output is in" in _record(jobs[3])["error"]
     assert "ended with exit code 3" in _record(jobs[4])["error"]
     printed = capsys.readouterr().err
-    assert "1 of the cells are interrupted; the same command goes on" in printed
-    assert "1 of the cells are busy" in printed
-    assert "7 of 7 cells done" in printed
+    assert "2 cells are interrupted; the same command goes on" in printed
+    assert "1 cell is busy; another process runs what is busy" in printed
+    assert "8 of 8 cells done" in printed
+
+
+def test_a_cell_that_another_command_finished_is_told_apart_from_its_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two commands share the log of a cell: what one has to say of itself does not belong there."""
+    jobs = [fake_job(tmp_path, 0, end=ELSEWHERE), fake_job(tmp_path, 1, end=BUSY)]
+    assert run_local(jobs, [{}]) == 1
+    printed = capsys.readouterr().err
+    assert "job 0: finished meanwhile by another process" in printed
+    assert "job 1: another process has this cell" in printed
+    assert [job.log.read_text() for job in jobs] == ["hello\n", "hello\n"]
 
 
 def test_bad_input_is_exit_code_two(tmp_path: Path) -> None:
@@ -131,7 +152,7 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpu_slots(["0", "1", "2"], 1, None) == [{"CUDA_VISIBLE_DEVICES": n} for n in "012"]
     assert gpu_slots(["0", "1", "2"], 1, 2) == [{"CUDA_VISIBLE_DEVICES": n} for n in "01"]
     assert gpu_slots(["0", "1", "2"], 2, None) == [{"CUDA_VISIBLE_DEVICES": "0,1"}]
-    with pytest.raises(UsageError, match="--gpus-per-cell 4: 3 GPUs are visible"):
+    with pytest.raises(UsageError, match="--gpus-per-cell 4: more than the 3 visible"):
         gpu_slots(["0", "1", "2"], 4, None)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)

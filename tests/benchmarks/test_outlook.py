@@ -14,7 +14,7 @@ import pytest
 from benchmarks import cell as process
 from benchmarks.environment import cpu_name
 from benchmarks.errors import UsageError
-from benchmarks.execute import BUSY, open_record, prepare
+from benchmarks.execute import BUSY, ELSEWHERE, open_record, prepare, settle
 from benchmarks.inits import Init, open_inits
 from benchmarks.outlook import hours, outlook, to_do
 from benchmarks.plan import Cell, Request, make_cells
@@ -92,7 +92,7 @@ def test_what_is_said_of_a_plan(
         "  random was finished under the name old name, which its row keeps",
     ]
     outlook(cells, known | {cells[1].id: "interrupted"}, cells[1:], request_of, None, 1)
-    assert "  1 were begun before and go on" in capsys.readouterr().err.splitlines()
+    assert "  1 was begun before and goes on" in capsys.readouterr().err.splitlines()
 
 
 def test_a_rerun_begins_from_the_start_and_an_interrupted_rerun_goes_on(
@@ -127,8 +127,10 @@ def test_a_cell_that_another_process_finished_is_left_alone(
     job = prepare(cells[0], request_of, "cpu")
     old = _finished(cells[0], request_of, 5)
     save_record(old, request_of.output)
-    assert process.main(str(job.path)) == 0
-    assert "finished meanwhile by another process" in capsys.readouterr().err
+    assert process.main(str(job.path)) == ELSEWHERE
+    assert capsys.readouterr().err == "", "the log is that of the process that has run it"
+    assert settle(job, ELSEWHERE) == "finished"
+    assert "random, seed 0: finished meanwhile by another process" in capsys.readouterr().err
     assert find_record(request_of.output, job.suite, job.id) == old
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.arguments import split_overrides
-from benchmarks.inits import Init, open_init
+from benchmarks.inits import Init, open_init, slug
 from benchmarks.plan import Cell, Request, make_cells, seeds
 from benchmarks.run import main
 from benchmarks.suite import GROUPS, load_suite, suite_names
@@ -124,9 +124,9 @@ def test_fewer_gpus_are_said_and_are_another_cell(devkit: Path) -> None:
     assert "micro_steps" not in scaled.identity
     assert len({c.id for c in (whole, scaled, accumulated)}) == 3
     (reason,) = scaled.not_comparable_because
-    assert reason.startswith("scaled from 8 to 1 GPUs")
+    assert reason.startswith("scaled from 8 to 1 GPU")
     (reason,) = accumulated.not_comparable_because
-    assert reason.startswith("accumulated, 1 GPUs for 8")
+    assert reason.startswith("accumulated, 1 GPU for 8")
     off = cell(overrides=[("SOLVER.REFERENCE_WORLD_SIZE", "0")])
     assert off.cfg.SOLVER.IMS_PER_BATCH == 16, "one large GPU may take the whole batch"
     assert off.not_comparable_because == []
@@ -155,6 +155,26 @@ def test_labels(narrow_backbone: Path) -> None:
     assert open_init("scratch=random").label == "scratch"
     assert open_init(str(narrow_backbone)).label == "narrow"
     assert open_init(f"my net={narrow_backbone}").label == "my net"
+
+
+def test_labels_of_every_script_are_folders_of_their_own() -> None:
+    slugs = {
+        label: slug(label)
+        for label in ("моко", "моко 2", "日本語", "e\u0301t\u00e9", "a b", "a/../b", "...", "!")
+    }
+    assert list(slugs.values()) == [
+        "моко",
+        "моко_2",
+        "日本語",
+        "\u00e9t\u00e9",
+        "a_b",
+        "a_.._b",
+        "...",
+        "init",
+    ]
+    assert slug("moco_v1-200.ep") == "moco_v1-200.ep", "folders of before stay where they are"
+    assert len(slug("語" * 100).encode()) == 198
+    assert len(slug("a" * 300)) == 200
 
 
 def test_overrides_are_split_from_the_options() -> None:

@@ -154,5 +154,5 @@ def test_a_second_call_runs_nothing(devkit: Path, whole: tuple[Path, float], ben
     before = model.stat().st_mtime_ns
     done = benchmark(*_arguments(devkit, path))
     assert done.returncode == 0
-    assert "plan: 1 cells: 1 finished, 0 to do" in done.stderr
+    assert "plan: 1 cell: 1 finished, 0 to do" in done.stderr
     assert model.stat().st_mtime_ns == before

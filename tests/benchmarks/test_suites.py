@@ -75,7 +75,7 @@ MISTAKES = {
     "typo": ("primary:", "primry:", r"primary is missing, primry is unknown \(did you mean primary\?\)"),
     "wrong type": ("name: my_cells", "name: [a]", r"name is \['a'\]; expected a text"),
     "name as path": ("name: my_cells", "name: a/b", "name is 'a/b'; letters, digits"),
-    "trials": ("primary: bbox/AP50", "primary: bbox/AP50\ntrials: 0", "trials is 0; expected 1 or more"),
+    "trials": ("primary: bbox/AP50", "primary: bbox/AP50\ntrials: 0", "trials is 0; expected 1 to 1000"),
     "text for number": (
         "primary: bbox/AP50",
         "primary: bbox/AP50\ntrials: five",
@@ -83,7 +83,7 @@ MISTAKES = {
     ),
     "no metric": ("bbox/AP50", "AP50", "'AP50' is no metric"),
     "not among": ("primary: bbox/AP50", "primary: bbox/AP50\nmetrics: [bbox/AP]", "is not among the metrics"),
-    "no yaml": ("recipe:", "recipe: {", "line \\d+: no YAML"),
+    "no yaml": ("recipe:", "recipe: {", "line 4: expected ',' or '}', but got ':'"),
     "no base": ("  _BASE_: coco_c4_1x\n", "", "recipe has no _BASE_"),
     "unknown base": ("coco_c4_1x", "coco_c9", "coco_c9.yaml does not exist; ours are"),
     "unknown key": ("MAX_ITER", "MAX_ITERS", "recipe: unknown key SOLVER.MAX_ITERS; did you mean"),

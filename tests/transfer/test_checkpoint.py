@@ -12,6 +12,7 @@ import torch
 
 from transfer import checkpoint
 from transfer.checkpoint import INDEX, load_checkpoint, remove_checkpoints, save_checkpoint
+from transfer.errors import DiskError
 
 
 def _content(value: float) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch:
 
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "atomic_save", Full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(DiskError, match="^x: No space left on device .* MB are free"):
             save_checkpoint(tmp_path, 2, _content(2))
     assert load_checkpoint(tmp_path).iteration == 1  # type: ignore[union-attr]
 

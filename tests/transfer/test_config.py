@@ -17,6 +17,7 @@ from transfer.config import (
     unflatten,
 )
 from transfer.errors import TransferError
+from transfer.number_rules import RULES
 from transfer.rules import ARCHITECTURES
 
 NAMES = sorted(p.stem for p in RECIPES.glob("*.yaml") if p.stem not in ("defaults", "c4_bn"))
@@ -60,15 +61,18 @@ def test_voc_c4_is_the_papers() -> None:
         (("SOLVER.MAX_ITERS", "3"), "unknown key SOLVER.MAX_ITERS; did you mean SOLVER.MAX_ITER"),
         (("SOLVER.MAX_ITER", "many"), "SOLVER.MAX_ITER expects int like 24000, got 'many'"),
         (("SOLVER.MAX_ITER", "1.5"), "expects int"),
-        (("SOLVER.MAX_ITER", "-1"), "expected 0 or more"),
+        (("SOLVER.MAX_ITER", "-1"), "override: SOLVER.MAX_ITER is -1; expected a whole number from 1 to"),
         (("SOLVER.BASE_LR", "fast"), "expects float"),
-        (("SOLVER.BASE_LR", "0"), "expected numbers above 0"),
+        (("SOLVER.BASE_LR", "0"), "expected a finite number above 0"),
         (("SOLVER", "3"), "unknown key SOLVER"),
         (("MODEL.MASK_ON", "1"), "expects bool"),
         (("MODEL.RESNETS.NORM", "GN"), "the engines honour 'BN'"),
-        (("INPUT.MIN_SIZE_TRAIN", "('a',)"), "expected numbers above 0"),
-        (("INPUT.MIN_SIZE_TRAIN", "[]"), "expected numbers above 0"),
+        (("INPUT.MIN_SIZE_TRAIN", "('a',)"), "expected a list of whole numbers above 0"),
+        (("INPUT.MIN_SIZE_TRAIN", "[]"), "expected a list of whole numbers above 0"),
         (("DATASETS.TRAIN", "voc"), "expects list"),
+        (("MODEL.MASK_ON", "None"), "MODEL.MASK_ON expects bool like False, got 'None'"),
+        (("SOLVER.STEPS", "[" * 3000), "expects list"),
+        (("SOLVER.STEPS", "\0"), "expects list"),
     ],
 )
 def test_bad_overrides_are_refused_in_one_line(override: tuple[str, str], message: str) -> None:
@@ -94,6 +98,11 @@ def test_user_recipe_files(tmp_path: Path) -> None:
         ("_BASE_: mine.yaml", "remove the cycle"),
         ("_BASE_: absent.yaml", "does not exist"),
         ("a: !!python/object/apply:os.system ['true']", "cannot be read"),
+        ("SOLVER.GAMMA: 0.1\n\nSOLVER.GAMMA: 0.2", "line 3: 'SOLVER.GAMMA' is given twice, first in line 1"),
+        ("_BASE_: voc_c4\nMODEL.MASK_ON:\n", "MODEL.MASK_ON expects bool like False, got None"),
+        ("SOLVER: {GAMMA: 0.1, GAMMA: 0.2}", "line 1: 'GAMMA' is given twice"),
+        ("SOLVER: {AMP.ENABLED: true, AMP: {ENABLED: false}}", "SOLVER.AMP.ENABLED is given twice, nested"),
+        ("_BASE_: voc_c4\nSOLVER: {BASE_LR: .inf}", "mine.yaml: SOLVER.BASE_LR is inf; expected a finite"),
     ]:
         path.write_text(content)
         with pytest.raises(TransferError, match=message):
@@ -121,7 +130,9 @@ def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
     for key, value in flatten(load_recipe("voc_c4")).items():
         if isinstance(value, bool) or not isinstance(value, int | float) or key in pinned:
             continue
-        changed = recipe_sha256(load_recipe("voc_c4", [(key, value + 1)]))
+        others = [value / 2.0] if isinstance(value, float) and value else [value + 1, value - 1, value + 2]
+        other = next(number for number in others if key not in RULES or RULES[key].holds(number))
+        changed = recipe_sha256(load_recipe("voc_c4", [(key, other)]))
         neutral = key in NEUTRAL_KEYS
         weights_own = key.startswith("MODEL.RESNETS.")
         assert (changed == base) == (neutral or weights_own), key

@@ -47,7 +47,7 @@ def test_a_user_who_sets_what_is_scaled_has_the_word(key: str) -> None:
     value = flatten(load_recipe("voc_c4"))[key]
     scaling = plan_scaling(flatten(load_recipe("voc_c4")), 2, [key])
     assert scaling.how == "off"
-    assert f"scaling: off, because {key} is set by you" in scaling.line
+    assert f"scaling: off, because you set {key}" in scaling.line
     assert (
         flatten(load_recipe("voc_c4"))[key] == value == flatten({"SOLVER": _scaled(2, [(key, value)])})[key]
     )
@@ -59,7 +59,7 @@ def test_a_user_who_sets_what_is_scaled_has_the_word(key: str) -> None:
 def test_what_a_reader_is_told() -> None:
     flat = flatten(load_recipe("voc_c4"))
     assert plan_scaling(flat, 1).reason == (
-        "scaled from 8 to 1 GPUs by the linear rule: batch 2 for the recipe's 16"
+        "scaled from 8 to 1 GPU by the linear rule: batch 2 for the recipe's 16"
     )
     accumulated = plan_scaling(flat, 2, accumulate=True)
     assert accumulated.micro_steps == 4
@@ -82,7 +82,7 @@ def test_what_cannot_be_is_refused() -> None:
     odd = flatten(load_recipe("voc_c4", [("SOLVER.IMS_PER_BATCH", 12)]))
     with pytest.raises(TransferError, match="IMS_PER_BATCH 12 is not a multiple"):
         plan_scaling(odd, 2)
-    with pytest.raises(TransferError, match="3 processes cannot share the work of 8"):
+    with pytest.raises(TransferError, match="8 processes' work cannot be shared by 3"):
         plan_scaling(flatten(load_recipe("voc_c4")), 3, accumulate=True)
     with pytest.raises(TransferError, match="no GPUs to stand in for"):
         plan_scaling(flatten(load_recipe("voc_c4", [(REFERENCE, 0)])), 1, accumulate=True)

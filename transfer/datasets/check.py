@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from transfer.arguments import Parser
 from transfer.datasets.findings import LISTED_PER_RULE, Findings
 from transfer.datasets.own import OwnDataset, read_own
 from transfer.datasets.own_file import read_own_datasets
@@ -71,10 +71,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m transfer.datasets", description="Data sets: check, list, generate."
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="python -m transfer.datasets", description="Data sets: check, list, generate.")
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
         "check", help="read a whole data set, open its images, report every broken rule"

@@ -9,6 +9,7 @@ from typing import Any
 from transfer.datasets.own import OwnDataset, block, make_own
 from transfer.datasets.registry import dataset_names
 from transfer.errors import DataError
+from transfer.plain_yaml import YamlError, parse_yaml, read_text
 
 
 def own_datasets(definitions: Mapping[Any, Any], suite: Path) -> dict[str, OwnDataset]:
@@ -39,17 +40,12 @@ def _texts(definitions: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(read_text(path))
     except OSError as error:
         raise DataError(f"--suite {path}: {error.strerror}; expected a suite file of yours") from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        why = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise DataError(f"suite {path}:{line} no YAML ({why})") from None
+    except YamlError as error:
+        raise DataError(f"suite {path}: {error}") from None
     if not isinstance(content, dict):
         raise DataError(f"suite {path}: expected lines like `name: ...`, got {type(content).__name__}")
     return content

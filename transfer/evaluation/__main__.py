@@ -6,12 +6,13 @@ SUITE is a suite of the benchmark (its test set is scored) or the name of a data
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from transfer.arguments import Parser
 
 # suite -> the data set that it is tested on, as in the paper
 TEST_SETS = {
@@ -34,7 +35,7 @@ TEST_SETS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Prints task, metric and percent, one a line (or JSON); 2 and one line of error for wrong input."""
-    parser = argparse.ArgumentParser(prog="python -m transfer.evaluation", description=__doc__.split("\n")[0])
+    parser = Parser(prog="python -m transfer.evaluation", description=__doc__.split("\n")[0])
     parser.add_argument("suite", help=f"one of {', '.join(TEST_SETS)}, or a data set name")
     parser.add_argument(
         "predictions", type=Path, help="folder (or JSON file) in the benchmark's submission format"

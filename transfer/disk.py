@@ -1,0 +1,41 @@
+"""A disk that takes no more: which file, how much it needs, how much is free, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from transfer.errors import DiskError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def writing(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Turns an OSError of the block into a DiskError that names `path` and the `needed` bytes."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(disk_line(error, str(path), needed)) from error
+
+
+def disk_line(error: Any, path: str, needed: int | None = None) -> str:
+    """What the disk said, with the path that the error may lack; of a full one how much is free."""
+    where = str(error.filename or path)
+    says = f"{where}: {error.strerror or error}"
+    if error.errno not in _FULL:
+        return says
+    need = [f"{needed / 1e6:.1f} MB are needed"] if needed else []
+    there = next(p for p in [Path(path).absolute(), *Path(path).absolute().parents] if p.exists())
+    with suppress(OSError):
+        need.append(f"{shutil.disk_usage(there).free / 1e6:.1f} MB are free")
+    return f"{says} ({', '.join(need)}); make room, and the same command goes on"
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it is the disk that stopped, and nothing of ours."""
+    return isinstance(error, DiskError) or (isinstance(error, OSError) and error.errno in _FULL)

@@ -1,0 +1,65 @@
+"""What a run will be scored by, known before it begins: evaluators of data sets, and the metrics of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from transfer.datasets import cityscapes, coco, lvis, semantic, voc
+from transfer.datasets.own import OwnDataset
+from transfer.datasets.registry import describe_layout
+from transfer.rules import architecture
+
+_VOC = ("AP", "AP50", "AP75")
+_COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+_PEOPLE = ("AP", "AP50", "AP75", "APm", "APl")
+_LVIS = (*_COCO, "APr", "APc", "APf")
+# evaluator -> what it scores -> the names of its numbers, as `evaluate` returns them
+NAMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "voc": {"bbox": _VOC},
+    "coco": {"bbox": _COCO, "segm": _COCO, "keypoints": _PEOPLE},
+    "densepose": {"bbox": _COCO, **{f"densepose_{part}": _PEOPLE for part in ("gps", "gpsm", "segm")}},
+    "lvis": {"bbox": _LVIS, "segm": _LVIS},
+    "cityscapes_instance": {"segm": ("AP", "AP50")},
+    "cityscapes_sem_seg": {"sem_seg": ("mIoU", "iIoU", "IoU_sup", "iIoU_sup")},
+    "voc_sem_seg": {"sem_seg": ("mIoU", "fwIoU", "mACC", "pACC")},
+}
+# annotation of a data set -> the key of a recipe that has a head for it
+HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose": "MODEL.DENSEPOSE_ON"}
+
+
+def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[str, ...]]:
+    """(evaluator, annotated tasks) of a data set, as its metadata will have them; no file is read.
+
+    `own` are the user's data sets. DataError for a name that nobody knows, with the nearest ones.
+    """
+    if name in own:
+        return "coco", own[name].tasks
+    if name in coco.SOURCES:
+        tasks = coco.SOURCES[name].tasks
+        return "densepose" if "densepose" in tasks else "coco", tasks
+    describe_layout(name)  # an unknown name ends here
+    for module, evaluator, tasks in (
+        (voc, "voc", ("bbox",)),
+        (lvis, "lvis", ("bbox", "segm")),
+        (semantic, "voc_sem_seg", ("sem_seg",)),
+    ):
+        if any(spec.name == name for spec in module.SPECS):
+            return evaluator, tasks
+    assert any(spec.name == name for spec in cityscapes.SPECS)
+    if "sem_seg" in name:
+        return "cityscapes_sem_seg", ("sem_seg",)
+    return "cityscapes_instance", ("segm",)
+
+
+def metrics_of(evaluator: str, tasks: Collection[str], flat: Mapping[str, Any]) -> list[str]:
+    """The metrics that a flat recipe yields, as in "bbox/AP": what is annotated, and predicted by a head."""
+    predicted = {"sem_seg"} if architecture(flat) == "FCN" else {"bbox"}
+    predicted |= {part for part, key in HEADS.items() if flat[key]}
+    found = predicted.intersection(tasks)
+    return [
+        f"{task}/{name}"
+        for task, names in NAMES[evaluator].items()
+        if task in found or ("densepose" in found and task.startswith("densepose_"))
+        for name in names
+    ]
