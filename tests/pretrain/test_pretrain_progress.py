@@ -35,11 +35,12 @@ def test_progress_fits_eighty_columns(tmp_path: Path, monkeypatch: pytest.Monkey
     lines = [line.rstrip() for line in re.split(r"[\r\n]+", shown)]
     assert "[/bold] is no markup" in lines
     assert not [line for line in lines if "..." in line or "\u2026" in line or len(line) > 80]
-    assert any(line.startswith("256/50000 kNN of the untrained network, ETA 0:0") for line in lines), lines
+    assert any(line.startswith("256/50000 kNN of the untrained network, ETA ") for line in lines), lines
     left = progress.time_left(2000 / 3 * 1_249_997)
     expected = f"3/1250000 ETA {left[:4]}"
     assert any(line.startswith(expected) for line in lines), lines
-    assert any(line.endswith("loss 11.09 acc1 100.0 acc5 100.0 lr 0.000123 1.54 img/s") for line in lines)
+    text = "loss 11.09 acc1 100.0 acc5 100.0 lr 0.000123 1.54 img/s"
+    assert any(text in line for line in lines), lines
 
 
 def test_progress_of_a_command_without_a_terminal(
