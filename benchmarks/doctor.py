@@ -12,6 +12,7 @@ from benchmarks import checks, child
 from benchmarks.arguments import data_root
 from benchmarks.checks import OK, PROBLEM, Finding
 from benchmarks.errors import UsageError
+from transfer.arguments import Parser
 from transfer.command import command
 from transfer.errors import TransferError
 
@@ -20,7 +21,7 @@ IMPORTS_OF_A_CELL = "import benchmarks.cell; print(benchmarks.cell.__file__)"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 ready, 1 something that is needed is broken, 2 wrong use."""
-    parser = argparse.ArgumentParser("python -m benchmarks.doctor", description=__doc__)
+    parser = Parser("python -m benchmarks.doctor", description=__doc__)
     parser.add_argument("--suite", nargs="+", metavar="NAME|FILE", help="their data must be there")
     parser.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where results will be kept (runs)")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from results.options import Parser
 from results.record import RecordError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    parser = argparse.ArgumentParser(prog="python -m results", description=__doc__)
+    parser = Parser(prog="python -m results", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
     table = commands.add_parser("table", help="one table per suite, our rows beside the published ones")

@@ -148,3 +148,12 @@ def test_no_name_on_the_disk_reaches_the_terminal_raw(
 def test_merge_prints_its_account(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["merge", str(tmp_path / "all"), str(runs)]) == 0
     assert capsys.readouterr().out == f"{runs}: 6 records, 6 new, 0 replaced\n"
+
+
+def test_a_repeated_option_adds_or_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = cli.build_parser().parse_args(["table", "runs", "--suite", "a", "--suite", "b", "c"])
+    assert args.suite == ["a", "b", "c"]
+    with pytest.raises(SystemExit) as ended:
+        cli.build_parser().parse_args(["table", "runs", "--reference", "a", "--reference", "b"])
+    assert ended.value.code == 2
+    assert "--reference: given twice; it takes one value" in capsys.readouterr().err
