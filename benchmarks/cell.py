@@ -28,11 +28,13 @@ from results.store import find_record, save_record
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import OwnDataset
+from transfer.datasets.records import joined
 from transfer.datasets.registry import load_dataset
 from transfer.deterministic import ask_for_deterministic, refusal_named
 from transfer.disk import is_full, writing
 from transfer.distributed import World, launch, leave, member, pick_device
 from transfer.errors import Interrupted, TransferError
+from transfer.loader import look_through
 from transfer.memory import keep_freed_memory
 from transfer.outcome import FILE as METRICS
 from transfer.outcome import forget_metrics, kept_metrics
@@ -163,6 +165,8 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
         micro_steps=record["scaling"]["micro_steps"],
         deterministic=record["identity"].get("deterministic", False),
     )
+    if content["num_processes"] > 1 and place is None:
+        look_through(joined([dataset.records for dataset in training]), cfg)
     arguments = (job, backbone, training, test)
     errors = Path(content["directory"]) / ERRORS
     outcome = launch(_run_job, content["num_processes"], device, *arguments, errors=errors)

@@ -90,15 +90,29 @@ def training_batches(
     size, parts = cfg.SOLVER.IMS_PER_BATCH, world_size * micro_steps
     if size % parts:
         raise DataError(f"SOLVER.IMS_PER_BATCH {size} is not a multiple of the {parts} processes; change one")
-    wide = None
-    if cfg.DATALOADER.ASPECT_RATIO_GROUPING:
-        wide = column(records, "width") > column(records, "height")
-    factors = None
-    if cfg.DATALOADER.SAMPLER_TRAIN == "RepeatFactorTrainingSampler":
-        factors = repeat_factors(column(records, "categories"), cfg.DATALOADER.REPEAT_THRESHOLD)
+    wide, factors = _wide(records, cfg), _factors(records, cfg)
     order = itertools.islice(batches(len(records), size, seed, wide, factors, parts), start, None)
     local = (share(batch, m * world_size + rank, parts) for batch in order for m in range(micro_steps))
     return iter(_loader(_Training(records, cfg, metadata, seed), cfg, batch_sampler=local))
+
+
+def _wide(records: Sequence[Record], cfg: CfgNode) -> np.ndarray | None:
+    if not cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+        return None
+    return column(records, "width") > column(records, "height")
+
+
+def _factors(records: Sequence[Record], cfg: CfgNode) -> np.ndarray | None:
+    if cfg.DATALOADER.SAMPLER_TRAIN != "RepeatFactorTrainingSampler":
+        return None
+    return repeat_factors(column(records, "categories"), cfg.DATALOADER.REPEAT_THRESHOLD)
+
+
+def look_through(records: Sequence[Record], cfg: CfgNode) -> None:
+    """Asks of every record what training will ask, once for all processes that then receive the records."""
+    left = training_records(records, cfg)
+    _wide(left, cfg)
+    _factors(left, cfg)
 
 
 def evaluation_batches(

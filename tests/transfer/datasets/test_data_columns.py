@@ -27,7 +27,7 @@ from transfer.datasets.records import (
 )
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import make_synthetic
-from transfer.loader import training_batches, training_records
+from transfer.loader import look_through, training_batches, training_records
 
 SIZE = {"train_images": 24, "test_images": 12, "image_size": 64}
 SUITES = {  # recipe -> its kind of data; where two names stand, they are joined
@@ -196,3 +196,22 @@ def test_an_error_ends_the_work_of_the_threads() -> None:
         images.of_each(work, range(5000), "work")
     assert len(done) < 500
     assert images.of_each(lambda i: i * i, range(5), "work") == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize("recipe", SUITES)
+def test_what_was_looked_through_travels_with_the_records(
+    root: Path, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of several processes receives the data sets pickled, and must not look through them again."""
+    cfg = load_recipe(recipe, KEYS)
+    parts = [load_dataset(name, root).records for name in SUITES[recipe]]
+    look_through(joined(parts), cfg)
+    received = pickle.loads(pickle.dumps(parts))
+
+    def again(name: str) -> None:
+        raise AssertionError(f"{name} is asked of the files again")
+
+    for part in received:
+        if isinstance(part, LazyRecords):  # VOC's are there already
+            monkeypatch.setattr(part, "_columns", again)
+    look_through(joined(received), cfg)
