@@ -1,5 +1,7 @@
 """What a user can get wrong on the command line, and how it is said."""
 
+from __future__ import annotations
+
 
 class UsageError(ValueError):
     """One clear line: what, got, expected, next step."""

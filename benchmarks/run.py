@@ -106,6 +106,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
         accumulate=args.accumulate,
         deterministic=args.deterministic,
     )
+    if not args.dry_run:
+        _check_machine(args)
     for suite in suites:
         seeds(suite, request)
         notes += foresee(suite, request)
@@ -115,7 +117,6 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if args.dry_run:
         show_plan(suites, inits, request)
         return 0
-    _check_machine(args)
     if synthetic:
         _make_data(suites, request)
     cells = [cell for suite in suites for cell in make_cells(suite, inits, request)]

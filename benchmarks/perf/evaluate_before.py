@@ -21,8 +21,8 @@ from transfer.datasets.cityscapes_labels import ID_OF, INSTANCES
 from transfer.evaluation import private_modules as libraries
 from transfer.evaluation.coco_backends import BACKENDS
 from transfer.evaluation.detections import detections, tasks_of
-from transfer.evaluation.lvis import NAMES
 from transfer.evaluation.masks import as_text, decode
+from transfer.evaluation.names import LVIS as NAMES
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import PerClass, Scores, Summary, classes_of, percent
 

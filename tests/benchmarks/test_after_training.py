@@ -23,7 +23,7 @@ from transfer import run as transfer_run
 from transfer.errors import DataError, DiskError
 from transfer.outcome import FILE, keep_metrics
 
-METRICS = {"bbox": {"AP": 12.345, "AP50": 30.0, "AP75": float("nan")}}
+METRICS = {"bbox": {"AP": 12.345, "AP50": 30.0, "AP75": None}}
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ MISTAKES = {
     "masks": (
         "MASK_ON: false",
         "MASK_ON: true",
-        "cells_train: MODEL.MASK_ON is true, but its tasks are bbox; set",
+        "cells_train: tasks: MODEL.MASK_ON is true, but its tasks are bbox; set",
     ),
     "an FCN": (
         "coco_c4_1x\n  MODEL.MASK_ON: false",
@@ -86,7 +86,7 @@ MISTAKES = {
     "a row's own heads": (
         "primary: bbox/AP50",
         "primary: bbox/AP50\nvariants: {moco: coco_keypoint}",
-        "cells_train: MODEL.KEYPOINT_ON is true, but its tasks are bbox; set",
+        "cells_train: tasks: MODEL.KEYPOINT_ON is true, but its tasks are bbox; set",
     ),
     "variants": (
         "primary: bbox/AP50",

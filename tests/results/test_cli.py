@@ -70,7 +70,10 @@ def test_the_default_directory_is_runs(runs: Path) -> None:
     assert run("paper", "--table", "2", cwd=runs.parent / "elsewhere").returncode == 0
 
 
-def test_formats_and_files(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_and_files(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # xdist sets it, and then a pipe is folded as well
     assert list(FORMATS) == list(cli.FORMATS)
     for name in cli.FORMATS:
         output = tmp_path / f"out.{name}"

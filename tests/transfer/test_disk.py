@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import pickle
 import resource
 import signal
@@ -64,7 +63,7 @@ def test_a_checkpoint_that_does_not_fit_names_itself(tmp_path: Path) -> None:
 
 def test_metrics_are_kept_until_they_are_forgotten(tmp_path: Path) -> None:
     assert kept_metrics(tmp_path) is None
-    keep_metrics(tmp_path, {"bbox": {"AP": 12.5, "APs": math.nan}})
+    keep_metrics(tmp_path, {"bbox": {"AP": 12.5, "APs": None}})
     assert kept_metrics(tmp_path) == {"bbox": {"AP": 12.5, "APs": None}}
     (tmp_path / FILE).write_text('{"bbox": {"A')
     assert kept_metrics(tmp_path) is None, "half a file is none"

@@ -12,6 +12,7 @@ import torch
 from benchmarks import cell
 from tests.conftest import ROOT
 from transfer.distributed import World
+from transfer.run import Job
 
 PROGRAM = """
 import resource, sys, numpy
@@ -44,6 +45,7 @@ def test_blocks_of_128_mib_are_mapped_once() -> None:
 def test_a_cell_on_a_cpu_keeps_its_memory(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(cell, "keep_freed_memory", lambda: calls.append("kept"))
-    monkeypatch.setattr(cell, "run", lambda world: {"on": world.device.type})
-    assert cell._run_job(World(0, 1, torch.device(device))) == {"on": device}
+    monkeypatch.setattr(cell, "run", lambda world, job: {"on": world.device.type})
+    job = Job({}, "torchvision", 0, "random", "nowhere")
+    assert cell._run_job(World(0, 1, torch.device(device)), job) == {"on": device}
     assert calls == (["kept"] if device == "cpu" else [])

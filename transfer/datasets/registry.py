@@ -32,9 +32,12 @@ def dataset_names() -> list[str]:
     return list(SPECS)
 
 
-def describe_layout(name: str) -> str:
-    """The files and folders that a data set is read from, relative to the data root, one per line."""
-    return "\n".join(_spec(name).layout)
+def describe_layout(name: str, others: Iterable[str] = ()) -> str:
+    """The files and folders that a data set is read from, relative to the data root, one per line.
+
+    DataError for an unknown name, with the nearest ones, among them `others`.
+    """
+    return "\n".join(_spec(name, others).layout)
 
 
 def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset:

@@ -12,14 +12,9 @@ from collections.abc import Sequence
 from transfer.datasets.base import Dataset
 from transfer.evaluation.coco_backends import BACKENDS, available
 from transfer.evaluation.detections import detections, tasks_of
+from transfer.evaluation.names import NAMES
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores, classes_of, percent
-
-_NAMES = {
-    "bbox": ("AP", "AP50", "AP75", "APs", "APm", "APl"),
-    "segm": ("AP", "AP50", "AP75", "APs", "APm", "APl"),
-    "keypoints": ("AP", "AP50", "AP75", "APm", "APl"),
-}
 
 
 def evaluate_coco(dataset: Dataset, predictions: Sequence[Prediction], backend: str | None = None) -> Scores:
@@ -29,7 +24,7 @@ def evaluate_coco(dataset: Dataset, predictions: Sequence[Prediction], backend: 
     scores = Scores({}, {})
     for task in tasks_of(dataset, predictions):
         stats, precision = run(dataset.ground_truth, found, task)
-        named = zip(_NAMES[task], stats, strict=False)
+        named = zip(NAMES["coco"][task], stats, strict=False)
         scores.summary[task] = {name: percent(value) for name, value in named}
         everything = precision[:, :, :, 0, -1]  # all sizes, most detections
         scores.per_class[task] = classes_of(everything, dataset.metadata["thing_classes"])

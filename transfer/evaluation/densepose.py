@@ -25,10 +25,10 @@ from transfer.evaluation.coco_backends import truth_document
 from transfer.evaluation.densepose_similarity import similarities
 from transfer.evaluation.detections import detections, tasks_of
 from transfer.evaluation.geodesics import load_surface
+from transfer.evaluation.names import PEOPLE
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores, percent
 
-NAMES = ("AP", "AP50", "AP75", "APm", "APl")
 _NEAR = 0.8  # a detection on an unlabelled person, by its box
 
 
@@ -39,7 +39,7 @@ def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> S
     scores = evaluate_coco(_boxes_only(dataset), predictions)
     if "densepose" in tasks_of(dataset, predictions):
         for name, stats in _runs(dataset, predictions).items():
-            named = zip(NAMES, stats, strict=False)
+            named = zip(PEOPLE, stats, strict=False)
             scores.summary[f"densepose_{name}"] = {key: percent(v) for key, v in named}
     return scores
 

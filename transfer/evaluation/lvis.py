@@ -13,10 +13,10 @@ from transfer.evaluation.coco_backends import available
 from transfer.evaluation.detections import Detections, detections, tasks_of
 from transfer.evaluation.lvis_backends import BACKENDS
 from transfer.evaluation.masks import areas
+from transfer.evaluation.names import LVIS
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores, classes_of, mean_percent
 
-NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf")
 MAX_DETECTIONS = 300
 
 
@@ -63,4 +63,4 @@ def summary(precision: np.ndarray, frequencies: np.ndarray) -> dict[str, float]:
     tables = [everything, everything[:1], everything[5:6]]
     tables += [precision[:, :, :, size] for size in (1, 2, 3)]
     tables += [everything[:, :, frequencies == group] for group in "rcf"]
-    return {name: mean_percent(table) for name, table in zip(NAMES, tables, strict=True)}
+    return {name: mean_percent(table) for name, table in zip(LVIS, tables, strict=True)}

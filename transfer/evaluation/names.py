@@ -12,14 +12,14 @@ from transfer.rules import architecture
 
 _VOC = ("AP", "AP50", "AP75")
 _COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-_PEOPLE = ("AP", "AP50", "AP75", "APm", "APl")
-_LVIS = (*_COCO, "APr", "APc", "APf")
+PEOPLE = ("AP", "AP50", "AP75", "APm", "APl")
+LVIS = (*_COCO, "APr", "APc", "APf")
 # evaluator -> what it scores -> the names of its numbers, as `evaluate` returns them
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "voc": {"bbox": _VOC},
-    "coco": {"bbox": _COCO, "segm": _COCO, "keypoints": _PEOPLE},
-    "densepose": {"bbox": _COCO, **{f"densepose_{part}": _PEOPLE for part in ("gps", "gpsm", "segm")}},
-    "lvis": {"bbox": _LVIS, "segm": _LVIS},
+    "coco": {"bbox": _COCO, "segm": _COCO, "keypoints": PEOPLE},
+    "densepose": {"bbox": _COCO, **{f"densepose_{part}": PEOPLE for part in ("gps", "gpsm", "segm")}},
+    "lvis": {"bbox": LVIS, "segm": LVIS},
     "cityscapes_instance": {"segm": ("AP", "AP50")},
     "cityscapes_sem_seg": {"sem_seg": ("mIoU", "iIoU", "IoU_sup", "iIoU_sup")},
     "voc_sem_seg": {"sem_seg": ("mIoU", "fwIoU", "mACC", "pACC")},
@@ -38,7 +38,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
     if name in coco.SOURCES:
         tasks = coco.SOURCES[name].tasks
         return "densepose" if "densepose" in tasks else "coco", tasks
-    describe_layout(name)  # an unknown name ends here
+    describe_layout(name, own)  # an unknown name ends here
     for module, evaluator, tasks in (
         (voc, "voc", ("bbox",)),
         (lvis, "lvis", ("bbox", "segm")),

@@ -102,7 +102,7 @@ def test_a_list_without_end_is_cut_and_says_so(kit, capsys, monkeypatch):
     (["check", "--suite", "absent.yaml"], "--suite absent.yaml: No such file or directory; expected a suite"),
     (["check", "--suite", "photos"], "--suite photos: Is a directory"),
     (["check", "--suite", "cats.json"], "suite cats.json: it defines no data sets of its own"),
-    (["check", "--suite", "photos/3.jpg"], "suite photos/3.jpg: no YAML"),
+    (["check", "--suite", "photos/3.jpg"], "suite photos/3.jpg: line 1: not UTF-8"),
     (["check", "dogs", "--suite", "suite.yaml"], "unknown data set 'dogs'; "),
     (["check", "cat", "--suite", "suite.yaml"], "unknown data set 'cat'; did you mean cats, "),
 ])  # fmt: skip
@@ -117,10 +117,10 @@ def test_wrong_use_is_one_line(kit, capsys, arguments, says):
 TEXTS = {
     "no mapping": ("just text", "expected lines like `name: ...`, got str"),
     "a list": ("datasets: [a]", r"it defines no data sets of its own \(`datasets` is \['a'\]\)"),
-    "broken": ("datasets: {a: {", "line 1: no YAML"),
+    "broken": ("datasets: {a: {", "line 1: expected the node content"),
     "public name": ("datasets: {voc_2007_test: {}}", "voc_2007_test is the name of a public data set"),
     "escape": ('datasets: {"a\\e[2J": {}}', r"the name 'a\\x1b\[2J' is empty or not printable"),
-    "nested": ("datasets: " + "[" * 5000, "no YAML"),
+    "nested": ("datasets: " + "[" * 5000, "more than 32 deep"),
 }
 
 

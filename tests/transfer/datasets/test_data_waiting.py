@@ -57,6 +57,7 @@ def test_loading_is_watched(tmp_path, monkeypatch):
     monkeypatch.setattr(
         registry, "read_dataset", lambda name, *_: seen.append(watched(f"reading {name}")) or 1
     )
+    monkeypatch.setattr(registry, "with_image_content", lambda dataset: dataset)
     assert registry.load_dataset("voc_2007_test", tmp_path) == 1
     assert seen == [True]
 

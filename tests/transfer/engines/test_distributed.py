@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from tests.transfer.engines import scenario
 from transfer.distributed import World, launch
-from transfer.engines.torchvision.norm import NaiveSyncBatchNorm2d, SyncBatchNorm2d, norm_layer
+from transfer.engines.torchvision.build import build_model
+from transfer.engines.torchvision.norm import NaiveSyncBatchNorm2d, SyncBatchNorm2d, take_fused
+from transfer.engines.torchvision.solver import build_solver
 
 
 def _input() -> torch.Tensor:
@@ -18,6 +21,8 @@ def _input() -> torch.Tensor:
 def _work(world: World, weighted: bool, parts: list[int]) -> dict[str, list[float]]:
     """Forward, backward and running statistics of this process's part of the batch."""
     norm = (SyncBatchNorm2d if weighted else NaiveSyncBatchNorm2d)(3).to(world.device)
+    if world.device.type == "cuda":
+        take_fused(norm)
     x = _input().split(parts)[world.rank].to(world.device).detach().requires_grad_()
     out = norm(x)
     (out * out.detach().cos()).sum().backward()
@@ -79,34 +84,21 @@ def test_no_variance_is_below_zero_or_lost_beside_the_mean() -> None:
 
 
 def test_a_gpu_takes_torchs_fused_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watched on a fake CUDA tensor: the recipe's SyncBN goes to torch, the naive kind to ours."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
-    class Taken(Exception):
-        pass
-
-    def fused(*_: object) -> None:
-        raise Taken
-
-    monkeypatch.setattr(nn.SyncBatchNorm, "forward", fused)
-    monkeypatch.setattr(dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
-    monkeypatch.setattr(dist, "get_rank", lambda: 0)
-    monkeypatch.setattr(dist, "all_reduce", lambda _: None)
-    with FakeTensorMode():
-        for device in ("cuda", "cpu"):
-            with torch.device(device):
-                fused_one, naive, x = (
-                    norm_layer("SyncBN")(3),
-                    norm_layer("naiveSyncBN")(3),
-                    torch.zeros(2, 3, 4, 5),
-                )
-            naive(x)
-            if device == "cpu":
-                fused_one(x)
-                continue
-            with pytest.raises(Taken):
-                fused_one(x)
+    """Of a model for a GPU that stays on this CPU; the naive kind is ours everywhere, and decays nowhere."""
+    monkeypatch.setattr(nn.Module, "to", lambda module, *_, **__: module)
+    for norm, kind in (("SyncBN", nn.SyncBatchNorm), ("naiveSyncBN", NaiveSyncBatchNorm2d)):
+        cfg = scenario.config("coco_fpn", **scenario.NARROW)
+        cfg.MODEL.RESNETS.NORM = cfg.MODEL.FPN.NORM = norm
+        model = build_model(cfg, torch.device("cuda"))
+        norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+        assert len(norms) > 50
+        assert {type(module) for module in norms} == {kind}
+        assert model.state_dict().keys() == build_model(cfg, torch.device("cpu")).state_dict().keys()
+        optimizer, _ = build_solver(cfg, model)
+        decaying = {
+            id(p) for group in optimizer.param_groups if group["weight_decay"] for p in group["params"]
+        }
+        assert not decaying & {id(p) for module in norms for p in module.parameters()}
 
 
 @pytest.mark.gpu

@@ -11,8 +11,9 @@ import pytest
 
 from transfer.evaluation.coco_backends import available
 from transfer.evaluation.detections import detections
-from transfer.evaluation.lvis import NAMES, evaluate_lvis, judged
+from transfer.evaluation.lvis import evaluate_lvis, judged
 from transfer.evaluation.lvis_backends import BACKENDS
+from transfer.evaluation.names import LVIS as NAMES
 
 SCENES, CHUNKS = 600, 10  # each for boxes and for masks
 MANY = 30  # one scene in so many has more than 300 detections an image

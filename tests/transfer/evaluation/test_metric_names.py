@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from transfer.config import flatten, load_recipe
-from transfer.datasets import load_dataset
 from transfer.datasets.own import OwnDataset
-from transfer.datasets.registry import dataset_names
+from transfer.datasets.registry import dataset_names, load_dataset
 from transfer.datasets.synthetic import make_synthetic
 from transfer.errors import DataError
-from transfer.evaluation import Prediction, evaluate
 from transfer.evaluation.__main__ import TEST_SETS
+from transfer.evaluation.evaluate import evaluate
 from transfer.evaluation.names import NAMES, evaluator_of, metrics_of
+from transfer.evaluation.prediction import Prediction
 
 NAMED = sorted({*TEST_SETS.values(), "keypoints_coco_2014_val", "voc_2012_val"})
 
@@ -43,7 +43,7 @@ def test_names_are_those_that_an_evaluation_returns(name: str, root: Path) -> No
     dataset = load_dataset(name, root)
     evaluator, tasks = evaluator_of(name, {})
     assert (evaluator, list(tasks)) == (dataset.metadata["evaluator"], dataset.metadata["tasks"])
-    found = evaluate(dataset, _nothing_found(dataset))
+    found = evaluate(dataset, _nothing_found(dataset)).summary
     expected = {task: NAMES[evaluator][task] for task in found}
     assert {task: tuple(values) for task, values in found.items()} == expected
     everything = set(NAMES[evaluator]) - ({"segm", "keypoints"} if evaluator == "coco" else set())

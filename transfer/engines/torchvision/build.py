@@ -13,7 +13,7 @@ from transfer.engines.torchvision.densepose import densepose_head
 from transfer.engines.torchvision.detector import GeneralizedRCNN
 from transfer.engines.torchvision.keypoints import KeypointHead
 from transfer.engines.torchvision.masks import MaskHead
-from transfer.engines.torchvision.norm import norm_layer
+from transfer.engines.torchvision.norm import norm_layer, take_fused
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.pooler import Pooler
 from transfer.engines.torchvision.resnet import make_stage
@@ -29,6 +29,8 @@ def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
     normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
     build = build_segmentor if architecture(flatten(cfg)) == "FCN" else _detector
     model = build(cfg, backbone, normalizer)
+    if device.type == "cuda":
+        take_fused(model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -68,16 +68,19 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
         return super().forward(x) if _alone(self) else _normalised(self, x, weighted=False)
 
 
-class SyncBatchNorm2d(nn.SyncBatchNorm):
-    """The joined batch's statistics with the unbiased running variance: torch's fused layer on a GPU.
-
-    On CPU tensors, which torch's own refuses, the same is computed here.
-    """
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """The joined batch's statistics, as torch's SyncBatchNorm has them, which refuses to run on CPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if _alone(self):
-            return _BatchNorm.forward(self, x)
-        return super().forward(x) if x.is_cuda else _normalised(self, x, weighted=True)
+        return super().forward(x) if _alone(self) else _normalised(self, x, weighted=True)
+
+
+def take_fused(model: nn.Module) -> None:
+    """Makes every SyncBatchNorm2d of a model for a GPU torch's fused layer; names and weights stay."""
+    for module in model.modules():
+        if type(module) is SyncBatchNorm2d:
+            module.__class__ = nn.SyncBatchNorm  # type: ignore[assignment]
+            module.process_group = None  # type: ignore[assignment]  # all processes
 
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {

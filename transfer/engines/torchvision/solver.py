@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm  # SyncBatchNorm is no BatchNorm2d
+from torch.nn.modules.batchnorm import _BatchNorm  # torch's SyncBatchNorm is no BatchNorm2d
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from yacs.config import CfgNode
 
