@@ -25,6 +25,7 @@ from benchmarks.execute import BUSY, ELSEWHERE, ERRORS, GOES_ON
 from converters.backbone import CheckpointError, load_backbone
 from results.record import RecordError, flat_metrics
 from results.store import find_record, save_record
+from transfer.causes import tell
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
 from transfer.datasets.own import OwnDataset
@@ -112,6 +113,7 @@ def _follow(content: dict[str, Any]) -> int:
     except Interrupted:
         return 143
     except Exception as error:
+        tell(error, Path(content["directory"]) / ERRORS, int(os.environ["RANK"]))  # before the meeting, too
         print(f"error: process {os.environ['RANK']}: {_line(error)}", file=sys.stderr)
         return 1
     return 0

@@ -21,6 +21,7 @@ from benchmarks.plan import Cell, Request
 from results.store import find_record, save_record
 from transfer.causes import cause, forget
 from transfer.config import flatten
+from transfer.errors import DiskError, Interrupted, TransferError
 
 LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
@@ -122,11 +123,15 @@ def settle(job: Job, code: int | None) -> str:
     if status == "finished" and not finished(job):
         return "interrupted"  # it was to be replaced, and was not
     if status in ("new", "running"):
-        first = cause(job.path.with_name(ERRORS))  # of a neighbour, for which this process waited in vain
-        status, error = _unsaid(code) if first is None else ("failed", str(first).strip().splitlines()[-1])
+        status, error = _unsaid(code)
+        told = cause(job.path.with_name(ERRORS))  # by a neighbour, for which this process waited in vain
+        if told is not None:
+            code = 2 if isinstance(told, TransferError) else 1
+            status = "interrupted" if isinstance(told, Interrupted | DiskError) else "failed"
+            error = str(told).strip().splitlines()[-1]
         with contextlib.suppress(OSError):  # a full disk stays full; the line below says it
-            told = f"{error}; its output is in {job.log}"
-            save_record(record | {"status": status, "error": told}, job.output)
+            says = f"{error}; its output is in {job.log}"
+            save_record(record | {"status": status, "error": says}, job.output)
         print(f"error: {job.title}: {error}", file=sys.stderr)
     return "refused" if status == "failed" and code == 2 else status
 

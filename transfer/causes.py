@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from transfer.disk import disk_line, is_full
 from transfer.errors import DataError, DiskError, Interrupted, TransferError
 
 # What a process raises on purpose: the reader raises the like. All else is a RuntimeError with its trace.
@@ -23,11 +24,14 @@ _RAISED: dict[str, type[Exception]] = {kind.__name__: kind for kind in _KINDS}
 
 def tell(error: Exception, directory: Path, rank: int) -> None:
     """Writes the error of process `rank` into `directory`, whole or not at all; a full disk stays full."""
+    text = str(error)
+    if is_full(error) and not isinstance(error, DiskError):
+        error, text = DiskError(), disk_line(error, str(directory))
     told = {
         "type": _kind(error),
-        "text": str(error),
+        "text": text,
         "trace": "".join(traceback.format_exception(error)),
-        "echo": _is_echo(error),
+        "echo": is_echo(error),
         "time_ns": time.time_ns(),
     }
     with suppress(OSError):
@@ -37,21 +41,29 @@ def tell(error: Exception, directory: Path, rank: int) -> None:
         os.replace(unfinished, directory / f"{rank}.json")
 
 
-def cause(directory: Path) -> Exception | None:
-    """The error that came first among those told in `directory`; None where nobody told any.
+def cause(directory: Path, patience_s: float = 0, echoes: bool = False) -> Exception | None:
+    """The error that came first among those told in `directory`, waiting up to `patience_s` for one.
 
-    A lost connection never comes first, whatever the clocks of several machines say.
+    None where nobody told any but lost connections, which come first in no case; with `echoes` the first of
+    those then.
     """
-    told: list[dict[str, Any]] = []
-    for path in directory.glob("*.json"):
-        with suppress(OSError, ValueError):
-            told.append(json.loads(path.read_text(encoding="utf-8")))
+    deadline = time.monotonic() + patience_s
+    while not (told := _told(directory, echoes)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     if not told:
         return None
     first = min(told, key=lambda entry: (entry["echo"], entry["time_ns"]))
     if first["type"] in _RAISED:
         return _RAISED[first["type"]](first["text"])
     return RuntimeError(first["trace"].rstrip())  # it ends with kind and text
+
+
+def _told(directory: Path, echoes: bool) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for path in directory.glob("*.json"):
+        with suppress(OSError, ValueError):
+            told.append(json.loads(path.read_text(encoding="utf-8")))
+    return [entry for entry in told if echoes or not entry["echo"]]
 
 
 def forget(directory: Path) -> None:
@@ -67,8 +79,8 @@ def _kind(error: Exception) -> str:
     )
 
 
-def _is_echo(error: Exception) -> bool:
-    """Whether the error may come from a neighbour that has gone; gloo and NCCL raise these."""
+def is_echo(error: Exception) -> bool:
+    """Whether the error may only come from a neighbour that has gone; gloo and NCCL raise these."""
     import torch.distributed as dist
 
     text = str(error)

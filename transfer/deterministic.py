@@ -18,7 +18,7 @@ SWITCH = "--deterministic"
 
 
 def ask_for_deterministic() -> None:
-    """Asks torch for deterministic algorithms in this process and its children; before CUDA is first used."""
+    """Asks torch for deterministic algorithms in this process, before CUDA is first used."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs a fixed workspace
     import torch
 

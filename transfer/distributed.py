@@ -19,10 +19,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from transfer.causes import cause, tell
+from transfer.causes import cause, is_echo, tell
 from transfer.errors import Interrupted, TransferError
 
 GRACE_S = 3.0  # between the end of one process by an error and the end of those that still wait for it
+PATIENCE_S = 2.0  # in which the cause may come from another machine, behind its echo
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def launch(
 
     With one process nothing is spawned and no process group exists. A process that torchrun started (see
     `member`) runs the function itself and returns its own value. The error that came first in any process is
-    raised here, the others' lost connections are not. Processes of torchrun tell it in the folder `errors`,
-    which all of them share; such a process must end by `leave`.
+    raised here, the others' lost connections are not; Interrupted where a signal ended one without a word.
+    Processes of torchrun tell their errors in the folder `errors`, which all of them share; such a process
+    must end by `leave`.
     """
     place = member()
     if place is not None and num_processes > 1:
@@ -87,7 +89,9 @@ def launch(
                 while not context.join(grace_period=GRACE_S):
                     pass
             except (mp.ProcessRaisedException, mp.ProcessExitedException):
-                raise (cause(Path(directory) / "errors") or _untold(forwarded)) from None
+                codes = [process.exitcode or 0 for process in context.processes]
+                told = Path(directory) / "errors"
+                raise (cause(told) or _untold(forwarded, codes, told)) from None
         return json.loads((Path(directory) / "answer.json").read_text(encoding="utf-8"))
 
 
@@ -123,12 +127,17 @@ def _as_member(
     try:
         with _group(place.rank, place.local_rank, place.size, place.local_size, device, method) as world:
             return function(world, *arguments)
+    except KeyboardInterrupt:
+        raise Interrupted("signal SIGINT outside of training") from None
     except Exception as error:
         if errors is None:
             raise
         tell(error, errors, place.rank)
-        first = cause(errors)
-        raise error if first is None or str(first) == str(error) else first from None
+        if not is_echo(error):
+            raise
+        said = str(error).strip().splitlines()[-1:]
+        lost = Interrupted(f"another process was killed (out of memory?), stopped or cut off {said}")
+        raise (cause(errors, PATIENCE_S) or lost) from None
 
 
 def leave(code: int) -> NoReturn:
@@ -176,6 +185,7 @@ def _spawned(
             if rank == 0:
                 (directory / "answer.json").write_text(json.dumps(result), encoding="utf-8")
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one must not end this process with 0
         tell(Interrupted("signal SIGINT outside of training"), directory / "errors", rank)
         leave(1)
     except Exception as error:
@@ -183,11 +193,16 @@ def _spawned(
         leave(1)
 
 
-def _untold(forwarded: Sequence[int]) -> Exception:
-    """The error of processes that ended without telling one."""
+def _untold(forwarded: Sequence[int], codes: Sequence[int], told: Path) -> Exception:
+    """The error of processes that ended with these exit codes and told none, but for lost connections."""
     if forwarded:
         return Interrupted(f"signal {signal.Signals(forwarded[0]).name} outside of training")
-    return RuntimeError("a process of the run was killed (out of memory?); see the lines above")
+    # SIGTERM is what the launcher sends to those that the first one left behind.
+    killed = sorted({signal.Signals(-code) for code in codes if code < 0 and code != -signal.SIGTERM})
+    if signal.SIGKILL in killed:
+        return Interrupted("a process of the run was killed (out of memory?)")
+    by = f"a process of the run was killed by {killed[0].name}" if killed else "the processes lost each other"
+    return cause(told, echoes=True) or RuntimeError(f"{by}; see the lines above")
 
 
 @contextmanager

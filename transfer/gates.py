@@ -27,7 +27,7 @@ ADVICE = "lower SOLVER.BASE_LR"
 
 @dataclass(frozen=True)
 class Step:
-    """What one step came to, equal on all ranks: losses are means over the processes, all else sums."""
+    """What one step came to, equal on all ranks: losses and total are means over processes, the rest sums."""
 
     losses: dict[str, float]
     total: float

@@ -25,10 +25,10 @@ def cpu_group(world: World) -> Any:
 
 
 def gather(mine: list[T], total: int, world: World, group: Any) -> list[T] | None:
-    """All `total` items in their order on the main process, None on the others; empties `mine` there.
+    """All `total` items in their order on the main process, None on the others.
 
-    Process r holds the items r, r + size, r + 2 * size, ... One item of each process travels at a time, so
-    that no more than `size` of them exist twice.
+    Process r holds the items r, r + size, r + 2 * size, ... One item of each process travels at a time and
+    leaves `mine`, so that no more than `size` of them exist twice. One process keeps what it has.
     """
     if world.size == 1:
         return mine

@@ -83,7 +83,8 @@ def training_batches(
     world_size: int = 1,
     micro_steps: int = 1,
 ) -> Iterator[list[Sample]]:
-    """Endless local batches from iteration `start` on; the order is a function of the seed alone.
+    """Endless local batches from iteration `start` on; the order is a function of the seed and of
+    the number of parts that a batch has: processes times micro-steps.
 
     With `micro_steps` an iteration has so many of them: those of the processes that this one stands in for.
     """

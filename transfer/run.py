@@ -58,10 +58,11 @@ class Job:
 def run(
     world: World, job: Job, backbone: Backbone | None, training: Sequence[Dataset], test: Dataset
 ) -> dict[str, Any]:
-    """Runs the job in this process of `world`; every process returns the same JSON-ready outcome.
+    """Runs the job in this process of `world`; every process returns a JSON-ready outcome.
 
-    Keys: metrics, account, durations_s, images_per_s, peak_memory_bytes. In the job's directory it leaves
-    log.jsonl, model_final.pth (Detectron2's names), predictions/, per_class.json and samples.png.
+    Keys: metrics and account, the same everywhere; durations_s, images_per_s and peak_memory_bytes of its
+    own. In the job's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
+    per_class.json and samples.png.
     """
     cfg = unflatten(job.recipe)
     engine = load_engine(job.engine)

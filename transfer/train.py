@@ -29,11 +29,13 @@ from yacs.config import CfgNode
 
 from transfer import gates
 from transfer.checkpoint import load_checkpoint, save_checkpoint
+from transfer.disk import writing
 from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.errors import Interrupted
 from transfer.loader import Metadata, Record, training_batches
 from transfer.mapper import Sample
+from transfer.outcome import forget_metrics
 from transfer.precision import Precision
 from transfer.progress import progress
 
@@ -65,6 +67,8 @@ def train(
     optimizer, scheduler = engine.solver(cfg, model)
     precision = Precision(cfg, world.device)
     start, spent_s = _resume(engine, model, optimizer, scheduler, precision, directory)
+    if world.main and start < cfg.SOLVER.MAX_ITER:
+        forget_metrics(directory)  # of a training whose checkpoints are gone
     began = time.monotonic() - spent_s  # the time of a run is that of all its parts
     log = _Log(directory / "log.jsonl", start) if world.main else None
     model.train()
@@ -193,5 +197,5 @@ class _Log:
         self.path = path
 
     def write(self, entry: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")

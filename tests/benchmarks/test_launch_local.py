@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.execute import BUSY, ELSEWHERE, GOES_ON, settle
+from benchmarks.execute import BUSY, ELSEWHERE, ERRORS, GOES_ON, settle
 from benchmarks.launch.local import cpu_slots, gpu_slots, run_local, visible_gpus
 from results.store import find_record, save_record
 from tests.benchmarks.fake_cell import FakeJob, fake_job
 from tests.benchmarks.fake_process import finished
+from transfer.causes import tell
+from transfer.errors import DiskError, Interrupted, TransferError
 
 
 def _record(job: FakeJob) -> dict[str, Any]:
@@ -164,3 +166,28 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     assert visible_gpus() == ["3", "GPU-abc"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "outcome"),
+    [
+        (TransferError("iteration 3: out of GPU memory"), "failed", "refused"),
+        (KeyError("a bug"), "failed", "failed"),
+        (DiskError("/x: no space"), "interrupted", "interrupted"),
+        (Interrupted("signal SIGTERM"), "interrupted", "interrupted"),
+        (RuntimeError("Connection closed by peer"), "interrupted", "interrupted"),  # says nothing: -9 does
+    ],
+)
+def test_what_a_neighbour_told_is_what_the_record_says(
+    told: Exception, status: str, outcome: str, tmp_path: Path
+) -> None:
+    """Process 0 of a team was killed while it waited for process 1, which had told why it ended."""
+    job = fake_job(tmp_path, 0)
+    save_record(json.loads(job.path.read_text())["record"], tmp_path)
+    tell(told, job.path.with_name(ERRORS), 1)
+    assert settle(job, -9) == outcome
+    record = find_record(tmp_path, job.suite, job.id)
+    assert record is not None
+    assert record["status"] == status
+    if "Connection" not in str(told):
+        assert str(told) in str(record["error"])

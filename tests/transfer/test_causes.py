@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,13 +18,13 @@ import torch
 import torch.distributed as dist
 
 import transfer.run
-from tests.conftest import NARROW
+from tests.conftest import NARROW, ROOT
 from transfer import causes
 from transfer.config import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
 from transfer.datasets.registry import load_dataset
 from transfer.distributed import World, launch
 from transfer.engines.choose import load_engine
-from transfer.errors import DataError, Interrupted, TransferError
+from transfer.errors import DataError, DiskError, Interrupted, TransferError
 from transfer.run import Job, run
 
 CPU = torch.device("cpu")
@@ -122,16 +126,67 @@ def test_nobody_waits_for_a_process_that_failed_to_leave_its_group() -> None:
     assert time.monotonic() - began < 45, "it must end without the minute of the group's end"
 
 
+def _killed(world: World, number: int) -> None:
+    """Process 1 ends by a signal while the other waits for it."""
+    if world.rank == 1:
+        os.kill(os.getpid(), number)
+    dist.all_reduce(torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "told"),
+    [
+        (signal.SIGKILL, Interrupted, r"a process of the run was killed \(out of memory\?\)"),
+        (signal.SIGABRT, RuntimeError, "Connection|SIGABRT"),
+    ],
+)
+def test_a_killed_process_is_no_lost_connection(number: int, kind: type[Exception], told: str) -> None:
+    with pytest.raises(kind, match=told):
+        launch(_killed, 2, CPU, number)
+
+
+def _scoring(world: World, started: Path) -> None:
+    """Process 0 is busy, as with scoring; the other waits for what it will say."""
+    if world.rank == 0:
+        started.touch()
+        time.sleep(120)
+    dist.all_reduce(torch.ones(1))
+
+
+def test_a_stop_signal_outside_of_training_is_told_as_one(tmp_path: Path) -> None:
+    """Each process dies of it by itself, and the last may see that before it dies."""
+    code = (
+        "import sys; from pathlib import Path; import torch\n"
+        "from tests.transfer.test_causes import _scoring; from transfer.distributed import launch\n"
+        "from transfer.errors import Interrupted\n"
+        "if __name__ == '__main__':\n"
+        "    try: launch(_scoring, 2, torch.device('cpu'), Path(sys.argv[1]))\n"
+        "    except Interrupted as error: print(error)\n"
+    )
+    script, started = tmp_path / "stopped.py", tmp_path / "started"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, str(script), str(started)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while not started.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    child.send_signal(signal.SIGTERM)
+    assert child.communicate(timeout=60)[0] == "signal SIGTERM outside of training\n"
+
+
 def test_the_first_error_is_the_cause_and_an_echo_never_is(tmp_path: Path) -> None:
     assert causes.cause(tmp_path) is None
     lost = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:3000")
     causes.tell(lost, tmp_path, 0)
     causes.tell(dist.DistBackendError("NCCL error in: x"), tmp_path, 1)
-    assert "Connection closed" in str(causes.cause(tmp_path))
+    assert causes.cause(tmp_path) is None, "these have only lost their neighbour"
+    assert "Connection closed" in str(causes.cause(tmp_path, echoes=True))
     causes.tell(DataError("x.jpg: cannot be read"), tmp_path, 3)
     causes.tell(TransferError("later"), tmp_path, 2)
     assert type(causes.cause(tmp_path)) is DataError
-    assert str(causes.cause(tmp_path)) == "x.jpg: cannot be read"
+    assert str(causes.cause(tmp_path, echoes=True)) == "x.jpg: cannot be read"
     (tmp_path / "9.json").write_text('{"type": "half')
     assert str(causes.cause(tmp_path)) == "x.jpg: cannot be read", "a torn file is passed over"
     causes.forget(tmp_path)
@@ -139,15 +194,17 @@ def test_the_first_error_is_the_cause_and_an_echo_never_is(tmp_path: Path) -> No
 
 
 def test_every_kind_of_error_arrives_as_what_it_was(tmp_path: Path) -> None:
-    for number, (error, kind) in enumerate(
+    for number, (error, kind, text) in enumerate(
         [
-            (OSError(28, "No space left on device", "/x/y"), OSError),
-            (Interrupted("signal SIGTERM"), Interrupted),
-            (FloatingPointError("iteration 3: loss not finite"), FloatingPointError),
-            (KeyError("a bug"), RuntimeError),
+            (OSError(28, "No space left on device", "/x/y"), DiskError, "/x/y: No space left on device"),
+            (OSError(13, "Permission denied", "/x/y"), OSError, "Permission denied: '/x/y'"),
+            (DiskError("full"), DiskError, "full"),
+            (Interrupted("signal SIGTERM"), Interrupted, "signal SIGTERM"),
+            (FloatingPointError("iteration 3: loss not finite"), FloatingPointError, "iteration 3"),
+            (KeyError("a bug"), RuntimeError, "KeyError: 'a bug'"),
         ]
     ):
         causes.tell(error, tmp_path / str(number), 0)
         arrived = causes.cause(tmp_path / str(number))
         assert type(arrived) is kind
-        assert str(error) in str(arrived)
+        assert text in str(arrived)

@@ -20,6 +20,7 @@ from transfer.config import load_recipe
 from transfer.distributed import World, launch
 from transfer.errors import TransferError
 from transfer.mapper import Sample
+from transfer.outcome import keep_metrics, kept_metrics
 
 CPU = torch.device("cpu")
 
@@ -149,3 +150,14 @@ def test_what_counts_as_bad_input() -> None:
     ]:
         bad = dataclasses.replace(good, **{field: value})
         assert gates.bad_input([good, bad]) == f"{field} of image image0"
+
+
+def test_metrics_of_a_training_that_begins_again_are_forgotten(tmp_path: Path) -> None:
+    """Its checkpoints are gone: whatever stops it now, those numbers are not its own."""
+    keep_metrics(tmp_path, {"bbox": {"AP": 1.0}})
+    assert "iteration 3" in _train(World(0, 1, CPU), Fault("loss", 3), tmp_path)
+    assert kept_metrics(tmp_path) is None
+    assert _train(World(0, 1, CPU), None, tmp_path) == ""
+    keep_metrics(tmp_path, {"bbox": {"AP": 1.0}})
+    assert _train(World(0, 1, CPU), None, tmp_path) == "", "there is nothing left to train"
+    assert kept_metrics(tmp_path) == {"bbox": {"AP": 1.0}}

@@ -92,6 +92,7 @@ def of_each(
 
     found = []
     quiet = len(items) < _MANY if quiet is None else quiet
+    quiet = quiet or os.environ.get("RANK", "0") != "0"  # of torchrun's processes one speaks
     with ThreadPoolExecutor(_READERS) as pool, progress(what, len(items), quiet=quiet) as advance:
         try:
             for result in pool.map(function, items):
