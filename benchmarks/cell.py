@@ -28,8 +28,9 @@ from results.store import find_record, save_record
 from transfer.causes import tell
 from transfer.checkpoint import remove_checkpoints
 from transfer.config import unflatten
+from transfer.datasets.images import decode_each
 from transfer.datasets.own import OwnDataset
-from transfer.datasets.records import joined
+from transfer.datasets.records import column, joined
 from transfer.datasets.registry import load_dataset
 from transfer.deterministic import ask_for_deterministic, refusal_named
 from transfer.disk import is_full, writing
@@ -167,6 +168,8 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
         micro_steps=record["scaling"]["micro_steps"],
         deterministic=record["identity"].get("deterministic", False),
     )
+    if place is None or place.rank == 0:  # one that cannot be read would be found behind all training
+        decode_each(column(test.records, "file_name").tolist(), "open test images")
     if content["num_processes"] > 1 and place is None:
         look_through(joined([dataset.records for dataset in training]), cfg)
     arguments = (job, backbone, training, test)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.weights import KNOWN, cached
+from benchmarks.weights import KNOWN, at_hand, cached
 from converters.backbone import Backbone, save_backbone
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
@@ -32,6 +32,7 @@ class Init:
 
     label: str
     backbone: Backbone | None
+    absent: str = ""  # the name of known weights that a dry run does not fetch
 
     @functools.cached_property
     def weights_sha256(self) -> str:
@@ -67,8 +68,9 @@ def open_init(text: str) -> Init:
     return init
 
 
-def open_inits(texts: list[str], quiet: bool = False) -> list[Init]:
-    """All inits, those of @files too, in the order in which they were asked for.
+def open_inits(texts: list[str], quiet: bool = False, fetch: bool = True) -> list[Init]:
+    """All inits, those of @files too, in the order in which they were asked for; unless `fetch`, what is not
+    there stays `absent`.
 
     What can be known at once comes first: labels, then all files that are not there, then those that are no
     checkpoints. Only then is anything fetched.
@@ -79,7 +81,10 @@ def open_inits(texts: list[str], quiet: bool = False) -> list[Init]:
     opened: dict[int, Init] = {}
     for number, one in sorted(enumerate(wanted), key=lambda pair: pair[1].path in KNOWN):
         try:
-            opened[number] = Init(one.label, _open(one.path))
+            if not fetch and one.path in KNOWN and not at_hand(one.path):
+                opened[number] = Init(one.label, None, absent=one.path)
+            else:
+                opened[number] = Init(one.label, _open(one.path))
         except (UsageError, CheckpointError) as error:
             raise type(error)(f"{one.where}{error}") from None
     inits = [opened[number] for number in range(len(wanted))]
@@ -132,9 +137,14 @@ def _check_labels(wanted: Sequence[Wanted]) -> None:
                 f"{one.where}--init: the label {one.label!r:.60} has {len(one.label)} characters; expected 1 "
                 f"to {LABEL}; name the row, as in moco=PATH"
             )
+        if one.label == "random" and one.path != "random":
+            raise UsageError(
+                f"{one.where}--init {one.text}: the row `random` is that without weights; give another label"
+            )
     for label, count in Counter(one.label for one in wanted).items():
         if count > 1:
-            raise UsageError(f"--init: two rows are called {label!r}; name them, as in {label}2=PATH")
+            mend = "leave one of them out" if label in NAMES else f"name them, as in {label}2=PATH"
+            raise UsageError(f"--init: two rows are called {label!r}; {mend}")
 
 
 def _refuse_absent(absent: Sequence[Wanted]) -> None:

@@ -113,7 +113,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
         notes += foresee(suite, request)
     for note in notes:
         print(note, file=sys.stderr)
-    inits = open_inits(args.init)
+    inits = open_inits(args.init, fetch=not args.dry_run)
     if args.dry_run:
         show_plan(suites, inits, request)
         return 0

@@ -74,6 +74,12 @@ def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counte
 
     With the data at hand their identities are known, and so is what exists of them; else there are none.
     """
+    absent = [init for init in inits if init.absent]
+    for seed in seeds(suite, request) if absent else ():
+        for init in absent:
+            print(f"cell {suite.name}, {init.label}, seed {seed}: a run fetches {init.absent} first")
+            states["without their weights"] += 1
+    inits = [init for init in inits if not init.absent]
     try:
         cells = make_cells(suite, inits, request)
     except DataError as error:
@@ -83,7 +89,10 @@ def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counte
             for init in inits:
                 print(f"cell {suite.name}, {init.label}, seed {seed}: its identity needs the data")
                 states["without their data"] += 1
-        print(f"data missing or unusable: {error}")
+        says = str(error)
+        if says.startswith("data root "):  # the paths that it lists come below
+            says = f"{says.partition(';')[0]}; pass --data-root DIR or set DETECTRON2_DATASETS"
+        print(f"data missing or unusable: {says}")
         datasets = resolve(suite, request).DATASETS
         for name in dict.fromkeys([*datasets.TRAIN, *datasets.TEST]):
             for line in describe_layout(name).splitlines() if name in dataset_names() else ():
@@ -106,7 +115,7 @@ def _groups(
     """(labels, facts) of the inits that have one recipe; the first group is that of the first init."""
     groups: list[tuple[list[str], _Facts]] = []
     overridden = [key for key, _ in request.overrides]
-    for init in inits:
+    for init in [init for init in inits if not init.absent] or inits:
         manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
         flat = flatten(apply_manifest(resolve(suite, request, init.label), manifest, overridden))
         scaling = scaling_of(suite, request, init.label)

@@ -69,6 +69,11 @@ def cache() -> Path:
     return cache_folder()
 
 
+def at_hand(name: str) -> bool:
+    """Whether these weights are in the cache, so that nothing need be fetched."""
+    return (cache() / KNOWN[name].file).exists()
+
+
 def cached(name: str) -> Path:
     """The file of these weights, fetched if need be; UsageError says what to download and where to put it."""
     known = KNOWN[name]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.arguments import split_overrides
-from benchmarks.inits import Init, open_init, slug
+from benchmarks.errors import UsageError
+from benchmarks.inits import Init, open_init, open_inits, slug
 from benchmarks.plan import Cell, Request, make_cells, seeds
 from benchmarks.run import main
 from benchmarks.suite import GROUPS, load_suite, suite_names
@@ -245,3 +246,12 @@ def test_help_and_list_import_nothing_heavy(benchmark: Run) -> None:
         assert done.returncode == 0
         assert "voc_c4" in done.stdout
         assert time.monotonic() - began < 20, "a sanity bound; benchmarks/perf measures"
+
+
+def test_the_row_random_is_that_without_weights(narrow_backbone: Path) -> None:
+    """Gaps and reports know it by its name."""
+    with pytest.raises(UsageError, match="--init random=.*: the row `random` is that without weights"):
+        open_init(f"random={narrow_backbone}")
+    with pytest.raises(UsageError, match="two rows are called 'random'; leave one of them out"):
+        open_inits(["random", "random"])
+    assert open_init(f"supervised={narrow_backbone}").label == "supervised", "a reference of one's own"

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import weights
 from benchmarks.inits import Init
 from benchmarks.plan import Request
 from benchmarks.run import main
 from benchmarks.show import show_list, show_plan
 from benchmarks.suite import read_suite
 from tests.benchmarks.test_suites import own_data  # noqa: F401  # the user's folder
+from transfer.cache import VARIABLE
 from transfer.config import flatten, load_recipe
 
 BASE = ["--suite", "voc_c4", "--engine", "torchvision", "--num-gpus", "8", "--dry-run"]
@@ -109,3 +111,19 @@ def test_one_trial_is_one_trial(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "primary segm/AP, 1 trial\n" in printed
     assert "primary bbox/AP, 5 trials\n" in printed
+
+
+def test_a_dry_run_fetches_nothing(
+    devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(*_: object) -> None:
+        raise AssertionError("a dry run needs no network")
+
+    monkeypatch.setattr(weights, "_fetch", fetch)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    options = [*BASE, "--init", "supervised", "random", "--data-root", str(devkit), "--trials", "1"]
+    assert main([*options, *SMALL]) == 0
+    printed = capsys.readouterr().out
+    assert "cell voc_c4, supervised, seed 0: a run fetches supervised first\n" in printed
+    assert "voc_c4, random, seed 0: new, would run\n" in printed
+    assert "plan: 2 cells: 1 without their weights, 1 new\n" in printed

@@ -13,8 +13,9 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from boltons.fileutils import atomic_save
 
 from transfer.cache import cache_folder
 from transfer.datasets.base import Dataset
-from transfer.datasets.images import of_each
+from transfer.datasets.images import check_header, of_each
 from transfer.datasets.records import column
 from transfer.errors import DataError
 
@@ -31,22 +32,23 @@ KEEP_FROM = 64 << 20  # bytes read; less is read again as fast as it is looked u
 SHOW_FROM = 1 << 30  # bytes to read from which progress is shown
 AT_ONCE = 500  # files that a thread looks at before it reports
 SETTLED_S = 3.0
+Check = Callable[[bytes, str], None]  # of a file's bytes, by its path; raises DataError
 Stamp = list[int]  # size, time of content, time of inode (ns), inode number
 Known = dict[str, tuple[Stamp, str]]  # file name -> its stamp and its SHA-256
 
 
 def with_image_content(dataset: Dataset) -> Dataset:
     """The data set whose `sha256` covers the bytes of its images too; `images_sha256` is theirs alone."""
-    images = images_sha256(column(dataset.records, "file_name").tolist())
+    images = images_sha256(column(dataset.records, "file_name").tolist(), check_header)
     both = hashlib.sha256(f"{dataset.summary['sha256']} {images}".encode()).hexdigest()
     return replace(dataset, summary=dataset.summary | {"sha256": both, "images_sha256": images})
 
 
-def images_sha256(paths: Sequence[str]) -> str:
+def images_sha256(paths: Sequence[str], check: Check | None = None) -> str:
     """SHA-256 over the SHA-256 of each file's bytes, in the given order; the paths are absolute.
 
-    DataError, naming the file, where one cannot be read. A cache that cannot be written costs a line on
-    standard error.
+    DataError, naming the file, where one cannot be read or `check` refuses it when it is read. A cache that
+    cannot be written costs a line on standard error.
     """
     by_folder: dict[str, Known] = {folder: _load(folder) for folder in {os.path.dirname(p) for p in paths}}
     now = time.time()
@@ -61,7 +63,8 @@ def images_sha256(paths: Sequence[str]) -> str:
             digests[path] = known[1]
     new = [path for path in stamps if path not in digests]
     size = sum(stamps[path][0] for path in new)
-    hashed = of_each(_sha256, new, f"hash images ({size / 1e9:.1f} GB, once)", quiet=size < SHOW_FROM)
+    says = f"hash images ({size / 1e9:.1f} GB, once)"
+    hashed = of_each(partial(_sha256, check), new, says, quiet=size < SHOW_FROM)
     digests.update(zip(new, hashed, strict=True))
     if size >= KEEP_FROM:
         _keep({p: (stamps[p], digests[p]) for p in new if _settled(stamps[p], now)}, by_folder)
@@ -87,11 +90,14 @@ def _settled(stamp: Stamp, now: float) -> bool:
     return max(stamp[1], stamp[2]) / 1e9 < now - SETTLED_S
 
 
-def _sha256(path: str) -> str:
+def _sha256(check: Check | None, path: str) -> str:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        raw = Path(path).read_bytes()
     except OSError as e:
         raise DataError(f"{path}: cannot be read ({e.strerror}); restore the file") from None
+    if check:  # while the bytes are at hand: training would find it hours later
+        check(raw, path)
+    return hashlib.sha256(raw).hexdigest()
 
 
 def _file(folder: str) -> Path:

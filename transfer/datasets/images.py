@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,8 +43,35 @@ def open_rgb(path: str) -> Picture:
     except DataError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        says = str(error).replace(path, "the file")
-        raise DataError(f"{path}: cannot be decoded ({says}); restore the file") from None
+        raise _unusable(path, "decoded", error) from None
+
+
+def decode_each(paths: Sequence[str], what: str) -> None:
+    """Decodes every image once, in threads; DataError for the first that cannot be had."""
+
+    def decode(path: str) -> None:
+        open_rgb(path)
+
+    of_each(decode, paths, what)
+
+
+def check_header(raw: bytes, path: str) -> None:
+    """Raises DataError for the bytes of a file that is no image, is too large or has deep channels."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(raw)) as opened:
+            deep = deep_channels(opened)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unusable(path, "opened", error) from None
+    if deep:
+        raise DataError(f"{path}: {deep}")
+
+
+def _unusable(path: str, how: str, error: Exception) -> DataError:
+    says = re.sub(r"<_io.BytesIO object at \w+>", "the file", str(error).replace(path, "the file"))
+    mend = "scale it down" if type(error).__name__ == "DecompressionBombError" else "restore the file"
+    return DataError(f"{path}: cannot be {how} ({says}); {mend}")
 
 
 def deep_channels(opened: Picture) -> str:
@@ -68,8 +97,7 @@ def image_size(path: str) -> tuple[int, int]:
         with Image.open(path) as opened:
             return opened.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        says = str(error).replace(path, "the file")
-        raise DataError(f"{path}: cannot be opened ({says}); restore the file") from None
+        raise _unusable(path, "opened", error) from None
 
 
 def image_columns(image_ids: Sequence[str], paths: Sequence[str], name: str) -> dict[str, Column]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from transfer.datasets import image_identity
+from transfer.datasets import image_identity, images
 from transfer.datasets.image_identity import images_sha256
 from transfer.datasets.own import make_own
 from transfer.datasets.records import column
@@ -113,7 +114,7 @@ def _files(folder: Path, count: int = 20) -> list[str]:
 def _count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     real = image_identity._sha256
-    monkeypatch.setattr(image_identity, "_sha256", lambda path: read.append(path) or real(path))
+    monkeypatch.setattr(image_identity, "_sha256", lambda check, path: read.append(path) or real(check, path))
     return read
 
 
@@ -185,3 +186,34 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, cache: Path) -> N
     for name in ("loop.jpg", "folder.jpg", "none.jpg"):
         with pytest.raises(DataError, match=rf"{name}: cannot be read \(.*\); restore the file"):
             images_sha256([str(tmp_path / name)])
+
+
+def test_an_image_that_cannot_be_used_is_named_when_its_bytes_are_read(root: Path, tmp_path: Path) -> None:
+    """Not behind hours of training: those of the test set would be opened last."""
+    shutil.copytree(root / "coco", tmp_path / "coco")
+    definition = {"format": "coco", "json": "coco/annotations/instances_train2017.json",
+                  "images": "coco/train2017"}  # fmt: skip
+    own = {"mine": make_own("mine", definition, tmp_path / "suite.yaml")}
+    path = Path(load_dataset("mine", tmp_path, own).records[0]["file_name"])
+    for content, told in ((b"no image", "cannot be opened"), (_deep(), "has 16 bits a channel")):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=rf"{path.name}: {told}") as caught:
+            load_dataset("mine", tmp_path, own)
+        assert "BytesIO" not in str(caught.value)
+
+
+def _deep() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def test_an_image_that_breaks_off_is_found_by_decoding_it(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "coco" / "train2017", tmp_path / "images")
+    paths = sorted((tmp_path / "images").iterdir())
+    images.decode_each(list(map(str, paths)), "open")
+    paths[1].write_bytes(paths[1].read_bytes()[: paths[1].stat().st_size // 2])
+    with pytest.raises(
+        DataError, match=rf"{paths[1].name}: cannot be decoded .*truncated.*; restore the file"
+    ):
+        images.decode_each(list(map(str, paths)), "open")
