@@ -7,7 +7,6 @@ and the optimizer many times the backbone, are removed once the backbone is take
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import sys
@@ -18,8 +17,13 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks import child
+from benchmarks.errors import one_line
+from transfer.arguments import Parser
 from transfer.command import command
+from transfer.disk import disk_line, is_full
+from transfer.errors import TransferError
 
+# Each word of a command is filled in by itself, so that a folder's name may hold spaces and quotes.
 # VOC2012 has no test split, so pre-training sees no test image.
 PRETRAIN = """-m pretrain --data {output}/synthetic/VOC2012/JPEGImages --output {output}/pretrain
     --arch resnet50 --mlp --aug-plus --cos --moco-k 512 --moco-t 0.2 --moco-m 0.99 --image-size 64
@@ -32,8 +36,8 @@ ITERATIONS = 90  # of the pre-training; the miniature of the suite has a schedul
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code of the first step that fails, 0 if none does."""
-    parser = argparse.ArgumentParser(
+    """Exit code of the first step that fails, 0 if none does; 2 where nothing can be written."""
+    parser = Parser(
         "python -m benchmarks.demo", description="Pre-train, convert, fine-tune, table: in miniature."
     )
     parser.add_argument(
@@ -47,7 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"--iterations: expected at least 1, got {args.iterations}")
     name = "demo" if args.iterations is None else f"demo-{args.iterations}"
     output = args.output or Path("runs") / name
-    code = run_steps(output, args.iterations)
+    try:
+        code = run_steps(output, args.iterations)
+    except TransferError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        advice = "" if is_full(error) else "; choose another --output"
+        print(f"error: {one_line(disk_line(error, str(output)))}{advice}", file=sys.stderr)
+        return 2
     if code == 0:
         print("pictures:", *sorted(output.glob("cells/voc_c4/*/samples.png")))
         print(f"all of it lies in {output.absolute()}: {megabytes(output)} MB")
@@ -56,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_steps(output: Path, iterations: int | None) -> int:
     """Pre-trains and converts unless the backbone is there, then fine-tunes; the first exit code not 0."""
-    values = {"output": shlex.quote(str(output)), "iterations": str(iterations or ITERATIONS)}
+    values = {"output": str(output), "iterations": str(iterations or ITERATIONS)}
     _make_images(output / "synthetic")
     if not (output / "moco_demo.pkl").exists():
         code = _step("1/3", "pre-train a ResNet-50 with MoCo v2 on unlabelled images", PRETRAIN, values)
@@ -70,7 +82,7 @@ def run_steps(output: Path, iterations: int | None) -> int:
 
 
 def _step(number: str, what: str, template: str, values: dict[str, str]) -> int:
-    words = shlex.split(template.format(**values))
+    words = [word.format(**values) for word in shlex.split(template)]
     print(f"\n[{number}] {what}\n$ python {shlex.join(words)}", flush=True)
     # Warnings of the libraries about themselves would bury what a newcomer should see.
     quiet = child.environment({"PYTHONWARNINGS": "ignore"})

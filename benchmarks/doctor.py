@@ -41,8 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _all(args: argparse.Namespace) -> Iterator[Finding]:
     root = data_root(args.data_root, synthetic=False, output=args.output)
-    yield from checks.python()
-    yield from checks.metrics()  # where nothing is installed, `command` ends it here
+    needed = list(checks.python())
+    yield from needed
+    if any(finding.level == PROBLEM for finding in needed):
+        return  # whatever is asked next imports what is missing, and would only say so again
+    yield from checks.metrics()
     yield from checks.torch()
     yield from checks.detectron2()
     yield from cell_process()

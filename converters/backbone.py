@@ -8,13 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from boltons.fileutils import atomic_save
 
 from converters.architecture import COUNTER, expected_shapes
 from converters.backbone_file import write_pickle
@@ -23,6 +20,7 @@ from converters.errors import CheckpointError
 from converters.pickle_machine import LONG_DATA
 from converters.reading import Opened, describe, open_file
 from converters.tensors import StoredTensor
+from converters.writing import replacing
 
 __all__ = ["Backbone", "CheckpointError", "expected_shapes", "load_backbone", "save_backbone"]
 
@@ -138,7 +136,6 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> None:
     writable.
     """
     prove(backbone)
-    target = Path(path)
     content = {
         "__author__": AUTHOR,
         "matching_heuristics": True,
@@ -146,14 +143,8 @@ def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> None:
         DIGEST: file_digest(backbone),
         "model": {name: np.asarray(backbone.weights[name], order="C") for name in sorted(backbone.weights)},
     }
-    if not target.parent.is_dir():
-        raise CheckpointError(f"{target}: its folder does not exist; create it first")
-    try:
-        # A part name of its own: two runs may convert the same checkpoint to the same place at the same time.
-        with atomic_save(str(target), part_file=f".{target.name}.{uuid.uuid4().hex}.part") as file:
-            write_pickle(file.write, content)
-    except OSError as error:
-        raise CheckpointError(f"{target}: cannot be written ({error.strerror or error})") from None
+    with replacing(path, backbone.weights.values()) as file:
+        write_pickle(file.write, content)
 
 
 def load_backbone(path: str | os.PathLike[str]) -> Backbone:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import io
 import json
 import os
-import uuid
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from boltons.fileutils import atomic_save
 
 from converters.backbone import DIGEST, MANIFEST, Backbone, file_digest, prove, save_backbone
 from converters.dialects import inverse
 from converters.errors import CheckpointError
 from converters.torch_files import METADATA
+from converters.writing import replacing
 
 FLIPPED = "the first convolution's channels were flipped from BGR to RGB, exactly, for torchvision's reader"
 
@@ -69,7 +67,7 @@ def save_torchvision(backbone: Backbone, path: str | os.PathLike[str]) -> None:
         # A fixed time, so that the same backbone gives the same bytes.
         member = zipfile.ZipInfo(f"{folder}/{METADATA}", (1980, 1, 1, 0, 0, 0))
         members.writestr(member, json.dumps(_metadata(backbone)))
-    with _replacing(path) as file:
+    with replacing(path, backbone.weights.values()) as file:
         file.write(archive.getbuffer())
 
 
@@ -84,20 +82,13 @@ def save_safetensors(backbone: Backbone, path: str | os.PathLike[str]) -> None:
     header = {"__metadata__": {"format": "pt", **_metadata(backbone)}, **json.loads(raw[8:start])}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # as the format asks for, so that the tensors are aligned
-    with _replacing(path) as file:
+    with replacing(path, backbone.weights.values()) as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.write(memoryview(raw)[start:])
 
 
 def _metadata(backbone: Backbone) -> dict[str, str]:
     return {MANIFEST: json.dumps(backbone.manifest), DIGEST: file_digest(backbone)}
-
-
-def _replacing(path: str | os.PathLike[str]):  # type: ignore[no-untyped-def]
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise CheckpointError(f"{target}: its folder does not exist; create it first")
-    return atomic_save(str(target), part_file=f".{target.name}.{uuid.uuid4().hex}.part")
 
 
 WRITERS: dict[str, Callable[[Backbone, str | os.PathLike[str]], None]] = {
@@ -112,9 +103,6 @@ def export(backbone: Backbone, path: str | os.PathLike[str], target: str) -> Bac
 
     CheckpointError if the form cannot hold this network or the place is not writable.
     """
-    try:
-        written = backbone if target == "detectron2" else as_torchvision(backbone)
-        WRITERS[target](written, path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from None
+    written = backbone if target == "detectron2" else as_torchvision(backbone)
+    WRITERS[target](written, path)
     return written

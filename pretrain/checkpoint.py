@@ -19,6 +19,8 @@ from typing import Any
 from pretrain.errors import PretrainError
 
 LAST = "checkpoint_last.pth.tar"
+# What `converters` writes into each of its files, within the first bytes or as a member of the archive.
+_CONVERTED = b"moco_transfer_manifest", "/moco_transfer.json"
 _NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
 
 
@@ -95,8 +97,14 @@ def load(path: Path) -> dict[str, Any]:
     """
     import torch
 
+    if path.is_dir():
+        raise PretrainError(f"{path}: is a folder; expected a checkpoint file{_inside(path)}")
     if not path.is_file():
         raise PretrainError(f"{path}: no such checkpoint file")
+    if _is_converted(path):
+        raise PretrainError(
+            f"{path}: a converted backbone, no checkpoint of pre-training; expected a file such as {LAST}"
+        )
     if zipfile.is_zipfile(path) and (reason := damage(path)):
         raise PretrainError(f"{path}: {reason}; use an earlier checkpoint")
     try:
@@ -109,6 +117,26 @@ def load(path: Path) -> dict[str, Any]:
         raise PretrainError(f"{path}: expected a MoCo checkpoint with a 'state_dict'; this file has none")
     _require_layout(contents, path)
     return contents
+
+
+def _inside(directory: Path) -> str:
+    """Names the newest checkpoint of a folder, ours or the official code's; empty where it has none."""
+    last = directory / LAST
+    found = [last] if last.exists() else sorted(directory.glob("checkpoint_*.pth.tar"))
+    return f", such as {found[-1]}" if found else ", and found none in it"
+
+
+def _is_converted(path: Path) -> bool:
+    """Whether `converters` wrote the file, in any of its three forms; only looked at, never loaded."""
+    mark, member = _CONVERTED
+    try:
+        with open(path, "rb") as file:
+            if mark in file.read(1024):
+                return True
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(member) for name in archive.namelist())
+    except Exception:  # no archive, a damaged or a locked one: `load` says which
+        return False
 
 
 def _why_unreadable(text: str) -> str:

@@ -127,7 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pretrained", required=True, type=Path, metavar="FILE", help="checkpoint of pretrain"
     )
-    parser.add_argument("-k", type=positive, default=K, metavar="K", help="neighbours that vote")
+    parser.add_argument(
+        "-k",
+        type=positive,
+        metavar="K",
+        help=f"neighbours that vote; default {K}, or all labelled images where there are fewer",
+    )
     parser.add_argument(
         "--temperature",
         type=real(0.0125),  # below, exp(1 / T) leaves the range of float32
@@ -146,25 +151,28 @@ def measure(args: argparse.Namespace) -> int:
     from pretrain import distributed
 
     sets = labelled_pair(args.data, "give a folder that has them")
+    train, test = map(len, sets)
+    if args.k and args.k > train:
+        raise PretrainError(f"-k {args.k}: expected 1 to {train}, the number of labelled images")
+    k = args.k or min(K, train)
     device = distributed.start_alone(args.device, "pretrain.knn")
     encoder, arch = load_encoder(args.pretrained, device, args.key_encoder)
     workers = args.workers or default_workers()
     monitor = KnnMonitor(sets, args.image_size, device, workers, batch_size=args.batch_size)
     with shown(monitor.num_images, "kNN") as advance:
-        accuracy = monitor.accuracy(encoder, args.k, args.temperature, advance)
+        accuracy = monitor.accuracy(encoder, k, args.temperature, advance)
     for pixels in monitor.pixels:
         for name, reason in pixels.corrupt_names().items():
             warn(f"corrupt image replaced: {name} ({reason})")
-    train, test = map(len, sets)
     print(
-        f"kNN top-1 {accuracy:.2f} (k {args.k}, temperature {args.temperature:g}): "
+        f"kNN top-1 {accuracy:.2f} (k {k}, temperature {args.temperature:g}): "
         f"{test} images by {train} labelled ones",
         flush=True,
     )
     if args.output:
         result = {
             "knn": accuracy,
-            "k": args.k,
+            "k": k,
             "temperature": args.temperature,
             "arch": arch,
             "pretrained": str(args.pretrained),

@@ -79,12 +79,12 @@ def evaluate(args: argparse.Namespace) -> int:
     if not output.suffix:
         raise PretrainError(f"--output {output}: expected FILE.json, for checkpoints go to the folder FILE/")
     train_set, test_set = labelled_pair(args.data, "give a folder that has them")
+    device = distributed.start_alone(args.device, "pretrain.linear")
+    encoder, arch = load_encoder(args.pretrained, device)
     if args.batch_size > len(train_set):
         raise PretrainError(
             f"--batch-size {args.batch_size}: expected 1 to {len(train_set)}, the number of training images"
         )
-    device = distributed.start_alone(args.device, "pretrain.linear")
-    encoder, arch = load_encoder(args.pretrained, device)
     make_directory(output.with_suffix(""))
     torch.manual_seed(args.seed)
     heads = [new_head(feature_width(encoder), len(train_set.classes)).to(device) for _ in args.lr]

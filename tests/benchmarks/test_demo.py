@@ -89,12 +89,46 @@ def test_few_iterations_have_a_folder_of_their_own(steps: list[list[str]], tmp_p
     assert overrides == [("SOLVER.MAX_ITER", "2"), ("SOLVER.STEPS", "[]")]
 
 
+@pytest.mark.parametrize("name", ["my runs", "it's", 'a "b" {c}'])
+def test_a_folder_of_any_name(name: str, steps: list[list[str]], tmp_path: Path) -> None:
+    (tmp_path / "runs" / "demo").mkdir(parents=True)  # where the fixture writes
+    assert demo.main(["--output", name]) == 0
+    pretrain, convert, benchmark = steps
+    trained, converted = build_parser().parse_args(pretrain[2:]), _parser().parse_args(convert[2:])
+    assert (trained.data, trained.output) == (
+        f"{name}/synthetic/VOC2012/JPEGImages",
+        Path(name, "pretrain"),
+    )
+    assert (Path(converted.input).parent, converted.output) == (trained.output, f"{name}/moco_demo.pkl")
+    args = parser().parse_args(split_overrides(benchmark[2:])[0])
+    assert (args.init, args.output) == (["random", f"moco (demo)={name}/moco_demo.pkl"], Path(name))
+
+
+def test_a_place_that_takes_nothing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(child, "run", lambda *_, **__: pytest.fail("nothing is begun"))
+    (tmp_path / "file").write_text("")
+    mine = tmp_path / "mine" / "synthetic" / "VOC2007"  # a data set that was not generated
+    mine.mkdir(parents=True)
+    (mine / "own.txt").write_text("")
+    for place, says in (("/proc/x", "/proc/x: No such"), ("file", "file"), ("mine", f"{mine} exists")):
+        assert demo.main(["--output", str(tmp_path / place)]) == 2  # an absolute place replaces tmp_path
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert says in error
+        assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize("words", ["--help", "--iterations 0", "--iterations x", "more"])
-def test_help_and_wrong_use_write_nothing(words: str, steps: list[list[str]], tmp_path: Path) -> None:
+def test_help_and_wrong_use_write_nothing(
+    words: str, steps: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         demo.main(words.split())
     assert stop.value.code == (0 if words == "--help" else 2)
     assert (steps, list(tmp_path.iterdir())) == ([], [])
+    assert capsys.readouterr().err.count("\n") == (words != "--help")
 
 
 def test_a_file_of_two_names_counts_once(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import pickletools
+import re
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from safetensors_bytes import write
 
 from converters.backbone import Backbone, CheckpointError, expected_shapes, load_backbone, save_backbone
 from converters.convert import open_checkpoint
+from converters.export import export
+from converters.placing import SUFFIXES
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +145,26 @@ def test_an_old_file_survives_a_failed_write(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("converters.backbone.write_pickle", full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    with pytest.raises(CheckpointError, match=r"b\.pkl: No space left on device \(0\.\d MB are needed, "):
         save_backbone(backbone, path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["b.pkl"]
+
+
+@pytest.mark.parametrize("name", ["b.pkl", "b.pth", "b.safetensors"])
+def test_a_full_disk_is_told_with_the_room_it_needs(name: str, backbone: Backbone, tmp_path: Path) -> None:
+    """A limit on the size of files is what every machine has; EFBIG then, where a full disk says ENOSPC."""
+    size = sum(array.nbytes for array in backbone.weights.values()) / 1e6
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(CheckpointError) as told:
+            export(backbone, tmp_path / name, SUFFIXES[Path(name).suffix])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    start = re.escape(f"{tmp_path / name}: File too large ({size:.1f} MB are needed, ")
+    assert re.fullmatch(start + r"\d+\.\d MB are free\); make room, and .*", str(told.value))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_contract_of_expected_shapes() -> None:

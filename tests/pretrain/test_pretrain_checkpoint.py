@@ -17,6 +17,9 @@ import pytest
 import torch
 from tiny import tiny_resnet
 
+from converters.backbone import load_backbone
+from converters.export import export
+from converters.placing import SUFFIXES
 from pretrain import checkpoint, cli, state
 from pretrain.errors import PretrainError
 from pretrain.moco import MoCo
@@ -160,6 +163,36 @@ def test_files_that_are_none(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.pth").write_bytes(data)
     with pytest.raises(PretrainError, match="x.pth"):
         checkpoint.load(tmp_path / "x.pth")
+
+
+def test_a_folder_is_told_its_newest_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(PretrainError, match="is a folder; expected a checkpoint file, and found none in it"):
+        checkpoint.load(tmp_path)
+    for number in (9, 10):  # the official code's names
+        (tmp_path / f"checkpoint_{number:04d}.pth.tar").write_bytes(b"")
+    with pytest.raises(PretrainError, match=r"such as \S+/checkpoint_0010.pth.tar$"):
+        checkpoint.load(tmp_path)
+    checkpoint.save(contents(), tmp_path, 3, keep=1)
+    with pytest.raises(PretrainError, match=rf"such as {tmp_path}/checkpoint_last.pth.tar$"):
+        checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".pkl", ".pth", ".safetensors"])
+def test_a_converted_backbone_is_called_one(
+    suffix: str,
+    narrow_backbone: Path,
+    image_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """In every form that our converters write."""
+    path = tmp_path / f"a{suffix}"
+    export(load_backbone(narrow_backbone), path, SUFFIXES[suffix])
+    options = ["--data", str(image_folder), "--output", str(tmp_path / "out"), *SIZES]
+    assert cli.main([*options, "--max-iters", "1", "--resume", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path}: a converted backbone, no checkpoint of pre-training; expected")
+    assert error.count("\n") == 1
 
 
 @pytest.fixture(scope="module")

@@ -165,15 +165,18 @@ def test_knn_of_a_checkpoint_is_the_monitors(
     fixed = ["--data", str(run / "data"), "--pretrained", str(run / "out" / "checkpoint_last.pth.tar")]
     fixed += ["--image-size", "32", "--device", "cpu", "--output", str(tmp_path / "knn.json")]
     assert knn.main(fixed) == 0
-    assert f"kNN top-1 {expected:.2f} (k 200, temperature 0.07): 24 images by 24" in capsys.readouterr().out
+    assert f"kNN top-1 {expected:.2f} (k 24, temperature 0.07): 24 images by 24" in capsys.readouterr().out
     result = json.loads((tmp_path / "knn.json").read_text())
-    assert result["knn"] == expected
+    assert (result["knn"], result["k"]) == (expected, 24)  # of the default's 200
     assert (result["train_images"], result["test_images"]) == (24, 24)
     assert knn.main([*fixed, "-k", "1", "-b", "5"]) == 0
     assert json.loads((tmp_path / "knn.json").read_text())["knn"] == 100  # each image is its own neighbour
     assert knn.main([*fixed, "--key-encoder", "--temperature", "1"]) == 0
     with pytest.raises(SystemExit):
         knn.main([*fixed, "--temperature", "0"])
+    capsys.readouterr()
+    assert knn.main([*fixed, "-k", "25"]) == 2
+    assert capsys.readouterr().err == "error: -k 25: expected 1 to 24, the number of labelled images\n"
 
 
 @pytest.mark.parametrize(("extraction", "iteration"), [(1, 0), (3, 3)], ids=["untrained", "in mid-run"])

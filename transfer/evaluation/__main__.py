@@ -1,7 +1,7 @@
-"""Scores prediction files again, without an engine: `python -m transfer.evaluation SUITE PREDICTIONS
---data-root DIR`.
+"""Scores prediction files again, without an engine.
 
-SUITE is a suite of the benchmark (its test set is scored) or the name of a data set.
+`python -m transfer.evaluation SUITE PREDICTIONS --data-root DIR`: SUITE is a suite of the benchmark (its
+test set is scored) or the name of a data set.
 """
 
 from __future__ import annotations

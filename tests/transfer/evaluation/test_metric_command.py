@@ -44,6 +44,15 @@ def test_per_class_prints_every_class(root, tmp_path, capsys):
     assert "per_class/bbox/AP50/bus nan" in out
 
 
+def test_help_says_what_it_does_in_a_whole_sentence(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    description = " ".join(capsys.readouterr().out.split("\n\n")[1].split())
+    assert description.startswith("Scores prediction files")
+    assert description.endswith(".")
+    assert description.count("`") % 2 == 0
+
+
 def test_suites_are_those_of_the_design():
     assert len(TEST_SETS) == 14
 
