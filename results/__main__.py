@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # and frees nothing.
     gc.disable()
     try:
-        return int(COMMANDS[args.command](args) or 0)
+        code = int(COMMANDS[args.command](args) or 0)
+        _write("", sys.stdout, flush=True)  # a full disk is met here, and never halfway through a merge
+        return code
     except BrokenPipeError:
         raise  # `command` ends it
     except (RecordError, OSError) as error:
@@ -45,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _directory(table)
     _output(table)
     table.add_argument("--suite", nargs="+", help="only these suites")
-    table.add_argument("--metrics", nargs="+", help='only these, e.g. "bbox/AP bbox/AP50"')
+    table.add_argument("--metrics", nargs="+", help="only these, e.g. bbox/AP bbox/AP50")
     table.add_argument("--reference", help="init that gaps are taken to (default: supervised, else msra)")
     table.add_argument(
         "--no-published", action="store_true", help="our rows only, not held against any paper"
@@ -55,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     paper = commands.add_parser("paper", help="the tables of MoCo v1 and v2, with our rows where they exist")
     _directory(paper)
     _output(paper)
-    paper.add_argument("--table", nargs="+", help='e.g. "5", "A.1", "v2.1" (default: all)')
+    paper.add_argument("--table", nargs="+", help="only these, e.g. 5 A.1 v2.1 (default: all)")
     _doubt(paper)
 
     report = commands.add_parser("report", help="one self-contained HTML page")
@@ -101,14 +104,13 @@ def table_command(args: argparse.Namespace) -> None:
         known = ", ".join(groups)
         raise RecordError(f"no records of {', '.join(unknown)} in {args.directory}; there are {known}")
     papers = load_published()
-    tables = []
-    for suite in args.suite or groups:
-        if args.metrics:
-            check_metrics(args.metrics, suite, groups[suite], papers)
-        made = build_suite_table(
-            groups[suite], suite, args.metrics, not args.no_published, args.reference, papers
-        )
-        tables.append(made)
+    shown = {suite: groups[suite] for suite in args.suite or groups}
+    if args.metrics:
+        check_metrics(args.metrics, shown, papers)
+    tables = [
+        build_suite_table(rows, suite, args.metrics, not args.no_published, args.reference, papers)
+        for suite, rows in shown.items()
+    ]
     _print(tables, args.format, args.output)
 
 
@@ -144,8 +146,14 @@ def verify_command(args: argparse.Namespace) -> int:
         say(f"problem: {problem}")
     for note in found.notes:
         say(f"note: {note}")
-    print(f"{found.records} records, {found.journal_entries} journal entries, {len(found.problems)} problems")
+    records = _count(found.records, "record", "records")
+    entries = _count(found.journal_entries, "journal entry", "journal entries")
+    say(f"{records}, {entries}, {_count(len(found.problems), 'problem', 'problems')}")
     return 1 if found.problems else 0
+
+
+def _count(n: int, one: str, several: str) -> str:
+    return f"{n} {one if n == 1 else several}"
 
 
 def merge_command(args: argparse.Namespace) -> None:
@@ -198,12 +206,14 @@ def _print(tables: list[Table], format: str, output: Path | None) -> None:
     from results.formats import FORMATS, term
     from results.terminal import terminal_width
 
+    if output is None and sys.stdout is None:
+        raise RecordError("standard output is closed; name a file with -o")
     if output is None and format == "term":
         text = term(tables, terminal_width(), color=sys.stdout.isatty())
     else:
         text = FORMATS[format].write(tables)
     if output is None:
-        sys.stdout.write(text)
+        _write(text, sys.stdout)
         return
     from results.files import write_file
 
@@ -215,7 +225,21 @@ def say(text: str, stream: TextIO | None = None) -> None:
     """Prints one line; names and messages from files cannot steer the terminal."""
     from results.escape import plain
 
-    print(plain(text), file=stream or sys.stdout)
+    _write(plain(text) + "\n", stream or sys.stdout)
+
+
+def _write(text: str, stream: TextIO, flush: bool = False) -> None:
+    """Writes the text as it is; RecordError, not a bare error number, where standard output is full."""
+    try:
+        print(text, end="", file=stream, flush=flush)
+    except BrokenPipeError:
+        raise  # `command` ends it
+    except OSError as error:
+        if stream is not sys.stdout:
+            raise
+        # what is still held back would fail once more when the interpreter ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise RecordError(f"standard output: {error.strerror}") from None
 
 
 if __name__ == "__main__":

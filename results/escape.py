@@ -19,6 +19,10 @@ LATEX = {
     **{c: "\\" + c for c in "&%$#_{}"},
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
+    # As they are, LaTeX sets them as quotation marks. \textquotesingle needs textcomp and fonts that a small
+    # installation lacks; TeX's own typewriter font has both characters and is always there.
+    "`": "{\\usefont{OT1}{cmtt}{m}{n}\\char18}",
+    "'": "{\\usefont{OT1}{cmtt}{m}{n}\\char13}",
     "±": "$\\pm$",
     "<": "$<$",
     ">": "$>$",

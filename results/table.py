@@ -168,14 +168,24 @@ def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None
 
 def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Cell:
     """Mean, deviation and count over the finished trials, or the reason why there is no number."""
-    ours, states = trials.summary(metric), trials.states
-    total = sum(states.values())
+    ours = trials.summary(metric)
+    total = sum(trials.states.values())
     if ours is None:
-        return Cell(total=total, state="undefined" if states["finished"] else next(iter(states)))
+        return Cell(total=total, state=without_value(trials, metric))
     baseline = against.summary(metric) if against else None
     if baseline is None:
         return Cell(*ours, total)
     return Cell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
+
+
+def without_value(trials: Trials, metric: str) -> str:
+    """The word for a metric without any value: its trials have not finished, have it undefined, or have no
+    such metric.
+    """
+    if not trials.finished:
+        return next(iter(trials.states))
+    measured = any(metric in flat_metrics(record) for record in trials.finished)
+    return "undefined" if measured else "not measured"
 
 
 def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mapping[str, Cell]:
@@ -201,11 +211,15 @@ def published_cell(text: str, baseline: str | None) -> Cell:
 
 
 def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
-    """The papers' metrics for a suite; for a suite without published numbers, all but the per-class ones."""
+    """The papers' metrics for a suite; for a suite without published numbers, all but the per-class ones.
+
+    Where nothing has finished yet, the primary ones: a row without a column would be in no CSV.
+    """
     found = list(dict.fromkeys(papers))
     if not found:
         names = (name for trials in ours for record in trials.records for name in flat_metrics(record))
         found = [name for name in dict.fromkeys(names) if "-" not in name]  # Detectron2: "AP-person"
+    found = found or list(dict.fromkeys(record["primary"] for trials in ours for record in trials.records))
     tasks = list(dict.fromkeys(name.split("/")[0] for name in found))
 
     def rank(name: str) -> tuple[int, int]:
@@ -216,14 +230,19 @@ def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
 
 
 def check_metrics(
-    names: Sequence[str], suite: str, ours: Sequence[Trials], papers: Sequence[PublishedRow]
+    names: Sequence[str], suites: Mapping[str, Sequence[Trials]], papers: Sequence[PublishedRow]
 ) -> None:
-    """RecordError for a metric that neither our records nor the papers have in this suite."""
-    known = {name for row in published_for_suite(papers, suite) for name in row.values}
-    known |= {name for trials in ours for record in trials.records for name in flat_metrics(record)}
+    """RecordError for a metric that neither our records nor the papers have in any of the suites.
+
+    The primary metric counts before anything has finished.
+    """
+    known = {name for suite in suites for row in published_for_suite(papers, suite) for name in row.values}
+    records = [record for rows in suites.values() for trials in rows for record in trials.records]
+    known |= {name for record in records for name in (record["primary"], *flat_metrics(record))}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise RecordError(f"no metric {unknown[0]!r} in {suite}; there are {', '.join(sorted(known))}")
+        there = ", ".join(sorted(known))
+        raise RecordError(f"no metric {unknown[0]!r} in {', '.join(suites)}; there are {there}")
 
 
 def to_frame(table: Table) -> pandas.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -25,10 +27,11 @@ def runs(tmp_path: Path, make_record: Any) -> Path:
     return tmp_path / "runs"
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, cwd: Path | None = None, **more: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "results", *map(str, arguments)]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    return subprocess.run(command, text=True, cwd=cwd, env=environment, check=False, **streams)
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:
@@ -160,3 +163,67 @@ def test_a_repeated_option_adds_or_is_refused(tmp_path: Path, capsys: pytest.Cap
         cli.build_parser().parse_args(["table", "runs", "--reference", "a", "--reference", "b"])
     assert ended.value.code == 2
     assert "--reference: given twice; it takes one value" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "the following arguments are required: command; python -m results"),
+        (["--nope"], "the following arguments are required: command; python -m results"),
+        (
+            ["table", "x", "--nope", "\x1b\ny"],
+            "unrecognized arguments: --nope \\x1b y; python -m results table",
+        ),
+        (["table", "--suite"], "argument --suite: expected at least one argument; python -m results table"),
+        (["merge"], "the following arguments are required: destination, sources; python -m results merge"),
+    ],
+)
+def test_a_mistake_in_the_options_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ("", f"error: {line} --help shows what there is\n")
+
+
+def test_the_metrics_of_the_help_are_typed_as_they_stand_there(
+    runs: Path, capsys: pytest.CaptureFixture[str], make_record: Any
+) -> None:
+    for command, option in (("table", "--metrics"), ("paper", "--table")):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        shown = " ".join(capsys.readouterr().out.split())
+        example = re.findall(rf"{option} \S+ \[\S+ \.\.\.\] only these, e\.g\. (.*?)(?: \(| --)", shown)[0]
+        save_record(make_record(suite="another", status="failed"), runs)  # has no number of its own
+        assert cli.main([command, str(runs), option, *shlex.split(example)]) == 0
+        assert "moco" in capsys.readouterr().out
+
+
+def test_verify_counts_in_words_that_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make_record: Any
+) -> None:
+    path = save_record(make_record(), tmp_path)
+    assert cli.main(["verify", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "1 record, 1 journal entry, 0 problems\n"
+    save_record(make_record("other"), tmp_path)
+    path.unlink()
+    assert cli.main(["verify", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.endswith("\n1 record, 2 journal entries, 1 problem\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["table"], ["paper", "--format", "csv"], ["verify"]])
+def test_a_full_disk_behind_standard_output_is_named(runs: Path, arguments: list[str]) -> None:
+    """Less and more than what Python holds back before it writes."""
+    with open("/dev/full", "w") as full:
+        done = run(*arguments, cwd=runs.parent, stdout=full)
+    assert (done.returncode, done.stderr) == (2, "error: standard output: No space left on device\n")
+
+
+def test_a_closed_standard_output_is_named(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["table", str(runs)]) == 2
+    assert capsys.readouterr().err == "error: standard output is closed; name a file with -o\n"

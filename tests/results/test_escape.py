@@ -135,9 +135,9 @@ def test_latex_shows_the_label(label: str) -> None:
 
 
 def test_every_character_that_latex_reads_is_escaped() -> None:
-    assert latex_text("a_b&c%d$e#f{g}~h^i\\j<k>l|m±n\n") == (
+    assert latex_text("a_b&c%d$e#f{g}~h^i\\j<k>l|m±n\n`o'") == (
         r"a\_b\&c\%d\$e\#f\{g\}\textasciitilde{}h\textasciicircum{}i\textbackslash{}j$<$k$>$l$|$m$\pm$n"
-        r"\textbackslash{}n"
+        r"\textbackslash{}n{\usefont{OT1}{cmtt}{m}{n}\char18}o{\usefont{OT1}{cmtt}{m}{n}\char13}"
     )
 
 

@@ -21,7 +21,7 @@ from results.published import load_published
 from results.table import build_suite_table
 from results.trials import group_trials
 
-ODD = r"50% of_a\b & <i>|x|</i> #1 {$y$} ~^*"
+ODD = r"50% of_a\b & <i>|x|</i> #1 {$y$} ~^* it's `it`"
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import Any
 
 import pytest
 
+from results.formats import FORMATS
 from results.markdown import to_markdown
 from results.record import RecordError
-from results.table import build_suite_table, suite_table
+from results.table import build_suite_table, check_metrics, suite_table
 from results.trials import group_trials
 
 
@@ -73,6 +76,38 @@ def test_chosen_metrics_without_any_value_are_shown_as_missing(make_record: Any)
     """A suite names its metrics before anything has finished."""
     frame = suite_table([make_record(suite="mine", status="failed")], "mine", metrics=["segm/AP"])
     assert frame.loc["moco", "segm/AP"] == "failed"
+
+
+def test_the_primary_metric_is_the_column_before_anything_has_finished(make_record: Any) -> None:
+    records = [make_record(suite="mine", trial=trial, status="failed") for trial in (0, 2)]
+    table = build_suite_table(group_trials(records)["mine"], "mine")
+    assert table.columns == ["bbox/AP"]
+    (row,) = table.rows
+    assert (row.cells["bbox/AP"].text, row.status) == ("failed", "2 failed, 1 missing")
+    (line,) = csv.DictReader(io.StringIO(FORMATS["csv"].write([table])))
+    assert (line["row"], line["column"], line["value"]) == ("moco", "bbox/AP", "")
+    assert (line["state"], line["status"]) == ("failed", "2 failed, 1 missing")
+    for name in ("term", "md"):
+        head, body = [x for x in FORMATS[name].write([table]).splitlines() if "init" in x or "moco" in x]
+        assert "bbox/AP" in head
+        assert body.count("failed") == 2
+
+
+def test_a_metric_that_a_suite_does_not_have_is_not_called_undefined(make_record: Any) -> None:
+    frame = suite_table([make_record(suite="mine")], "mine", metrics=["bbox/AP", "segm/AP"])
+    assert list(frame.loc["moco", ["bbox/AP", "segm/AP"]]) == ["55.0 (1)", "not measured"]
+
+
+def test_a_metric_is_refused_only_where_no_suite_has_it(make_record: Any) -> None:
+    records = [make_record(suite="mine", metrics={"segm": {"AP": 1.0}})]
+    records += [make_record(suite="yours", status="failed")]
+    suites = group_trials(records)
+    check_metrics(["segm/AP", "bbox/AP"], suites, [])
+    check_metrics(["bbox/AP"], {"yours": suites["yours"]}, [])  # its primary one
+    with pytest.raises(RecordError, match=r"^no metric 'bbox/AP' in mine; there are segm/AP$"):
+        check_metrics(["segm/AP", "bbox/AP"], {"mine": suites["mine"]}, [])
+    with pytest.raises(RecordError, match=r"^no metric 'x' in mine, yours; there are bbox/AP, segm/AP$"):
+        check_metrics(["x"], suites, [])
 
 
 def test_smoke_rows_are_marked(make_record: Any) -> None:
