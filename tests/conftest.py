@@ -36,6 +36,14 @@ TINY_KEYS = [
     *("SOLVER.AMP.ENABLED", "False"),
 ]
 
+
+def blank_image(path: Path) -> None:
+    """Writes one grey pixel: what is no image at all is refused when its bytes are read."""
+    from PIL import Image
+
+    Image.new("L", (1, 1)).save(path)
+
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.conftest import blank_image
+
 OBJECT = """<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated>
 <difficult>{difficult}</difficult>
 <bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>
@@ -41,6 +43,6 @@ def write_voc(
         if real:
             Image.new("RGB", (width, height), (90, 120, 150)).save(path)
         else:
-            path.touch()
+            blank_image(path)
     (kit / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{i}\n" for i in images))
     return kit

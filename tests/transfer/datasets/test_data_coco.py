@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import transfer.datasets.json_chunks as json_chunks
+from tests.conftest import blank_image
 from transfer.datasets.findings import Findings
 from transfer.datasets.keypoints import FLIP_MAP, NAMES
 from transfer.datasets.registry import load_dataset, read_dataset
@@ -73,7 +74,7 @@ def write(root, content, name="coco_2017_val", images=("7.jpg", "3.jpg")):
     path.parent.mkdir(parents=True, exist_ok=True)
     (root / "coco/val2017").mkdir(parents=True, exist_ok=True)
     for image in images:
-        (root / "coco/val2017" / image).touch()
+        blank_image(root / "coco/val2017" / image)
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return path
 
@@ -221,7 +222,7 @@ def test_the_known_faults_of_2014_minival_are_odd_in_any_number(tmp_path):
         path.write_text(json.dumps(doc))
     (tmp_path / "coco/val2014").mkdir()
     for image in ("3.jpg", "7.jpg"):
-        (tmp_path / "coco/val2014" / image).touch()
+        blank_image(tmp_path / "coco/val2014" / image)
     odd = load_dataset("coco_2014_minival", tmp_path).summary["odd"]
     assert odd == {"duplicate-id": 2, "box-outside": 1, "box-not-of-polygon": 1}
     with pytest.raises(DataError, match="duplicate-id"):

@@ -7,6 +7,7 @@ import re
 import pytest
 from data_kits import voc_xml, write_voc
 
+from tests.conftest import blank_image
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import dataset_names, describe_layout, load_dataset, read_dataset
 from transfer.errors import DataError
@@ -200,7 +201,7 @@ def test_missing_image_and_missing_annotation(tmp_path):
     folder = kit(tmp_path)
     (folder / "JPEGImages/000002.jpg").unlink()
     one_line_error(tmp_path, "[missing-image]", "VOC2007/JPEGImages/000002.jpg")
-    (folder / "JPEGImages/000002.jpg").touch()
+    blank_image(folder / "JPEGImages/000002.jpg")
     (folder / "Annotations/000001.xml").unlink()
     one_line_error(tmp_path, "[missing-annotation]", "Annotations/000001.xml")
 

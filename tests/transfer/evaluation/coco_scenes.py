@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+from tests.conftest import blank_image
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco import CocoTruth
 from transfer.datasets.coco_images import Images
@@ -149,4 +150,4 @@ def write(root: Path, doc: dict[str, Any], path: str, folder: str) -> None:
         (root / sub).mkdir(parents=True, exist_ok=True)
     (root / path).write_text(json.dumps(doc))
     for e in doc["images"]:
-        (root / folder / e["file_name"]).touch()
+        blank_image(root / folder / e["file_name"])

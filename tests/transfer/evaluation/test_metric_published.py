@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import blank_image
 from transfer.datasets.registry import load_dataset
 from transfer.evaluation.coco import evaluate_coco
 from transfer.evaluation.coco_backends import BACKENDS
@@ -46,7 +47,7 @@ def test_official_fake_results(tmp_path, task, backend):
     (tmp_path / "coco/val2014").mkdir()
     (tmp_path / f"coco/annotations/{stem}.json").symlink_to(truth)
     for image in json.loads(truth.read_text())["images"]:
-        (tmp_path / "coco/val2014" / image["file_name"]).touch()
+        blank_image(tmp_path / "coco/val2014" / image["file_name"])
     dataset = load_dataset(name, tmp_path)
     predictions = read_predictions(dataset, folder / results)
     found = detections(dataset, predictions)
