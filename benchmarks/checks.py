@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transfer.cache import cache_folder
 from transfer.command import REQUIRED
 
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
@@ -230,10 +231,10 @@ def slurm() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    from benchmarks.weights import KNOWN, cache
+    from benchmarks.weights import KNOWN
 
     for name, known in KNOWN.items():
-        path = cache() / known.file
+        path = cache_folder() / known.file
         if path.exists():
             yield Finding(OK, f"--init {name}: {path}")
         else:

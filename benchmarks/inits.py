@@ -62,12 +62,6 @@ class Wanted:
         return self.path not in NAMES and not _exists(self.path)
 
 
-def open_init(text: str) -> Init:
-    """`label=PATH`, `PATH` or a name, opened and proven; UsageError or CheckpointError with the reason."""
-    (init,) = open_inits([text], quiet=True)
-    return init
-
-
 def open_inits(texts: list[str], quiet: bool = False, fetch: bool = True) -> list[Init]:
     """All inits, those of @files too, in the order in which they were asked for; unless `fetch`, what is not
     there stays `absent`.

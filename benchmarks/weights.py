@@ -64,20 +64,15 @@ KNOWN = {
 }
 
 
-def cache() -> Path:
-    """The folder of known weights."""
-    return cache_folder()
-
-
 def at_hand(name: str) -> bool:
     """Whether these weights are in the cache, so that nothing need be fetched."""
-    return (cache() / KNOWN[name].file).exists()
+    return (cache_folder() / KNOWN[name].file).exists()
 
 
 def cached(name: str) -> Path:
     """The file of these weights, fetched if need be; UsageError says what to download and where to put it."""
     known = KNOWN[name]
-    path = cache() / known.file
+    path = cache_folder() / known.file
     if not path.exists():
         _fetch(name, known, path)
         return path

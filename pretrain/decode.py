@@ -49,9 +49,7 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """16-bit HxW to uint8 HxWx3, rounded. Pillow gives 16-bit PGM, and once gave PNG, as
-    32-bit integers.
-    """
+    """16-bit HxW, which Pillow may give as 32-bit integers, to uint8 HxWx3, rounded."""
     scaled = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.repeat(scaled[:, :, None], 3, axis=2)
 

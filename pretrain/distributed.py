@@ -83,9 +83,7 @@ def stop() -> None:
 
 
 def failed(error: BaseException) -> None:
-    """Among several processes: tells the error and ends this one. Alone it returns, and the error goes its
-    way.
-    """
+    """Tells the error and ends this process, where it is one of several; alone it just returns."""
     if _alarm is not None:
         _alarm.fail(error)
 

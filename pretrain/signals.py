@@ -22,9 +22,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Within, a signal that asks for the end raises Stopped; the second ends the process at once. Only in the
-    main thread.
-    """
+    """Makes a stop signal raise Stopped, in the main thread; a second one ends the process at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

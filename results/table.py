@@ -126,9 +126,7 @@ def our_rows(
 
 
 def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None) -> None:
-    """Footnotes to our rows, which must be the first of the table: why one is doubted or not compared, and
-    the legend.
-    """
+    """Adds why a row of ours, which come first, is doubted or not compared, and the legend."""
     baselines = find_baselines(ours, reference)
     gaps_to: dict[str, None] = {}
     for row, trials in zip(table.rows, ours, strict=False):
@@ -179,9 +177,7 @@ def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Cell
 
 
 def without_value(trials: Trials, metric: str) -> str:
-    """The word for a metric without any value: its trials have not finished, have it undefined, or have no
-    such metric.
-    """
+    """Says why a metric has no value: unfinished trials, an undefined one, or one that they do not have."""
     if not trials.finished:
         return next(iter(trials.states))
     measured = any(metric in flat_metrics(record) for record in trials.finished)

@@ -44,8 +44,8 @@ def tell(error: Exception, directory: Path, rank: int) -> None:
 def cause(directory: Path, patience_s: float = 0, echoes: bool = False) -> Exception | None:
     """The error that came first among those told in `directory`, waiting up to `patience_s` for one.
 
-    None where nobody told any but lost connections, which come first in no case; with `echoes` the first of
-    those then.
+    Lost connections come first in no case: where nobody told anything else it is None, or with `echoes` the
+    first of them.
     """
     deadline = time.monotonic() + patience_s
     while not (told := _told(directory, echoes)) and time.monotonic() < deadline:

@@ -33,11 +33,9 @@ if sys.path[0] == str(Path(__file__).resolve().parent):  # run as a script; else
 
 
 def compare_scoring(task: str, size: dict[str, int], repeats: int) -> dict[str, Any]:
-    """From predictions to statistics with pycocotools and with the fastest backend: seconds, and are they
-    equal.
+    """Times the way from predictions to statistics with pycocotools and the fastest backend, and compares.
 
-    CPU seconds count all threads and do not depend on what else the machine does; wall seconds are what one
-    waits.
+    CPU seconds count all threads and hardly depend on other jobs; wall seconds are what one waits.
     """
     from benchmarks.perf.evaluate_scenes import scene
     from transfer.evaluation.coco_backends import BACKENDS, available

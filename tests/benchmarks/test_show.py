@@ -12,7 +12,6 @@ from benchmarks.plan import Request
 from benchmarks.run import main
 from benchmarks.show import show_list, show_plan
 from benchmarks.suite import read_suite
-from tests.benchmarks.test_suites import own_data  # noqa: F401  # the user's folder
 from transfer.cache import VARIABLE
 from transfer.config import flatten, load_recipe
 
@@ -96,7 +95,7 @@ def test_what_would_run_is_counted(devkit: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_own_data_have_epochs(
-    own_data: Path,  # noqa: F811
+    own_data: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -16,47 +16,9 @@ from benchmarks.inits import Init
 from benchmarks.plan import Request, make_cells, resolve
 from benchmarks.run import main
 from benchmarks.suite import FIELDS, SUITES, load_suite, load_suites, read_suite
+from tests.benchmarks.own_kit import SUITE
 from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
 from transfer.errors import DataError
-
-WRITTEN = """\
-name: my_cells
-recipe:
-  _BASE_: coco_c4_1x
-  MODEL.MASK_ON: false
-  SOLVER.MAX_ITER: 9000
-  SOLVER.STEPS: [6000, 8000]
-  DATASETS.TRAIN: [cells_train]
-  DATASETS.TEST: [cells_val]
-datasets:
-  cells_train: {format: coco, json: train.json, images: images, tasks: [bbox]}
-  cells_val: {format: coco, json: val.json, images: images, tasks: [bbox]}
-primary: bbox/AP50
-"""
-
-
-@pytest.fixture(scope="module")
-def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A user's folder: boxes of three classes without segmentations, and the suite of twelve lines."""
-    from PIL import Image
-
-    root = tmp_path_factory.mktemp("own")
-    (root / "images").mkdir()
-    categories = [{"id": i, "name": name} for i, name in ((3, "red"), (5, "round"), (9, "odd"))]
-    for split, numbers in (("train", range(1, 7)), ("val", range(7, 10))):
-        images, annotations = [], []
-        for n in numbers:
-            name = f"{n:03d}.jpg"
-            Image.new("RGB", (80, 64), (20 * n, 90, 40)).save(root / "images" / name)
-            images.append({"id": n, "file_name": name, "width": 80, "height": 64})
-            for k, category in enumerate((3, 5, 9)):
-                box = [4 + 20 * k, 6, 24, 30]
-                entry = {"id": 10 * n + k, "image_id": n, "category_id": category, "bbox": box}
-                annotations.append(entry | {"area": 720, "iscrowd": 0})
-        content = {"images": images, "annotations": annotations, "categories": categories}
-        (root / f"{split}.json").write_text(json.dumps(content))
-    (root / "my_suite.yaml").write_text(WRITTEN)
-    return root
 
 
 def _request(output: Path, **changes: Any) -> Request:
@@ -129,8 +91,8 @@ def test_a_mistake_is_one_line_with_file_and_key(
     mistake: str, own_data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     before, after, message = MISTAKES[mistake]
-    text = WRITTEN.replace(before, after)
-    assert text != WRITTEN
+    text = SUITE.replace(before, after)
+    assert text != SUITE
     path = own_data / "changed.yaml"
     path.write_text(text)
     output = tmp_path / "runs"
@@ -147,7 +109,7 @@ def test_a_mistake_is_one_line_with_file_and_key(
 
 def test_missing_segmentations_name_the_way_out(own_data: Path, tmp_path: Path) -> None:
     path = own_data / "masks.yaml"
-    path.write_text(WRITTEN.replace(", tasks: [bbox]", ""))
+    path.write_text(SUITE.replace(", tasks: [bbox]", ""))
     with pytest.raises(DataError, match=r"segmentation: missing; a data set of boxes alone says so"):
         make_cells(read_suite(path), [Init("random", None)], _request(tmp_path))
 
@@ -181,7 +143,7 @@ def test_a_recipe_file_of_the_user(own_data: Path, tmp_path: Path) -> None:
     (own_data / "recipe.yaml").write_text(
         "_BASE_: coco_c4_1x\nMODEL: {MASK_ON: false}\nSOLVER: {MAX_ITER: 7}\n"
     )
-    lines = WRITTEN.replace("_BASE_: coco_c4_1x", "_BASE_: recipe.yaml").replace(
+    lines = SUITE.replace("_BASE_: coco_c4_1x", "_BASE_: recipe.yaml").replace(
         "  SOLVER.MAX_ITER: 9000\n", ""
     )
     (own_data / "with_file.yaml").write_text(lines)
@@ -200,17 +162,17 @@ def test_data_sets_of_one_suite_share_their_classes(own_data: Path, tmp_path: Pa
     content["categories"][0]["name"] = "green"
     (own_data / "other.json").write_text(json.dumps(content))
     path = own_data / "other.yaml"
-    path.write_text(WRITTEN.replace("val.json", "other.json"))
+    path.write_text(SUITE.replace("val.json", "other.json"))
     with pytest.raises(DataError, match="cells_train and cells_val have different classes"):
         make_cells(read_suite(path), [Init("a", None)], _request(tmp_path))
 
 
 def test_names_of_suites(own_data: Path) -> None:
     copy = own_data / "copy.yaml"
-    copy.write_text(WRITTEN)
+    copy.write_text(SUITE)
     with pytest.raises(UsageError, match=r"name my_cells is also that of .*my_suite.yaml"):
         load_suites([str(own_data / "my_suite.yaml"), str(copy)])
-    copy.write_text(WRITTEN.replace("my_cells", "voc_c4"))
+    copy.write_text(SUITE.replace("my_cells", "voc_c4"))
     with pytest.raises(UsageError, match="name voc_c4 is one of ours"):
         load_suite(str(copy))
     assert load_suite(str(SUITES / "voc_c4.yaml")).name == "voc_c4"
@@ -252,7 +214,7 @@ def test_a_suite_of_twelve_lines_runs(own_data: Path, tmp_path: Path, benchmark:
 @pytest.mark.slow
 def test_a_suite_on_real_coco_images_runs(samples: Path, tmp_path: Path, benchmark: Run) -> None:
     coco = samples / "coco_mini"
-    text = WRITTEN.replace(
+    text = SUITE.replace(
         "train.json, images: images", f"{coco}/annotations/instances_train2017.json, images: {coco}/train2017"
     )
     text = text.replace(

@@ -114,7 +114,7 @@ def test_the_cause_reaches_the_caller(place: str, processes: int, devkit: Path, 
 def _slow_to_leave(world: World) -> None:
     """Process 1 fails, and to leave its group takes it long, as on NCCL, where it waits for the others."""
     destroy = dist.destroy_process_group
-    dist.destroy_process_group = lambda *_: (time.sleep(60), destroy())  # type: ignore[assignment]
+    dist.destroy_process_group = lambda *_: (time.sleep(600), destroy())  # type: ignore[assignment]
     if world.rank == 1:
         raise TransferError("the cause")
     dist.all_reduce(torch.ones(1))
@@ -124,7 +124,7 @@ def test_nobody_waits_for_a_process_that_failed_to_leave_its_group() -> None:
     began = time.monotonic()
     with pytest.raises(TransferError, match="^the cause$"):
         launch(_slow_to_leave, 2, CPU)
-    assert time.monotonic() - began < 45, "it must end without the minute of the group's end"
+    assert time.monotonic() - began < 240, "it must not wait for the end of the group"
 
 
 def _killed(world: World, number: int) -> None:

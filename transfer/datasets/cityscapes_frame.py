@@ -35,9 +35,7 @@ class Frame:
 
 
 def instance_map(frame: Frame) -> np.ndarray:
-    """(H, W) int32: 1000 * label id + number for an instance, the label id for everything else and for
-    groups.
-    """
+    """(H, W) int32: 1000 * label id + number for an instance, else and for groups the label id."""
     from PIL import Image
 
     if frame.instance_ids:

@@ -25,8 +25,7 @@ class Thing:
 def read_polygons(path: str) -> tuple[int, int, list[Thing]]:
     """(width, height) of the image and its polygons in file order: later ones lie over earlier ones.
 
-    Deleted ones and licence plates, which have no id, are left out. DataError for anything else than
-    Cityscapes polygons.
+    Deleted ones and licence plates, which have no id, are left out. DataError for any other file.
     """
     try:
         document = json.loads(Path(path).read_bytes())

@@ -23,8 +23,7 @@ _HALF_PIXEL, _QUARTER_SEGMENTS = 0.5, 4
 def visible_instances(path: str, width: int, height: int) -> list[dict[str, Any]]:
     """Annotations of the judged classes that are seen, topmost first; groups are crowds.
 
-    DataError for polygons of another image size than (width, height), and for outlines of less than three
-    points.
+    DataError for polygons of another image size than (width, height), and for outlines of two points.
     """
     of = read_polygons(path)
     if of[:2] != (width, height):

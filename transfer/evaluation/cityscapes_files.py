@@ -24,9 +24,7 @@ def write_text_index(directory: Path, image_id: str) -> Path:
 
 
 def write_instances(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
-    """Writes the submission files, none of them half-written; an image without detections gets an empty
-    text file.
-    """
+    """Writes the submission files, each whole or not at all; without detections a text file is empty."""
     check_instances(dataset, predictions)
     by_id = {p.image_id: p for p in predictions}
     with whole_files(directory) as folder:

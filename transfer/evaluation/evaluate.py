@@ -1,7 +1,6 @@
 """Scores predictions with the metric of their data set; writes and reads them in its official format.
 
-One return shape for all tasks (see `scores`), from one pass over the predictions. Nothing is written by
-scoring.
+One return shape for all tasks (see `scores`), from one pass over the predictions. Scoring writes nothing.
 """
 
 from __future__ import annotations
@@ -51,9 +50,7 @@ METRICS: dict[str, _Metric] = {
 
 
 def evaluate(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
-    """Scores over all classes and of each class. Images without a Prediction count as images without
-    detections.
-    """
+    """Scores over all classes and of each class; an image without a Prediction has no detections."""
     return METRICS[dataset.metadata["evaluator"]].evaluate(dataset, predictions)
 
 

@@ -23,9 +23,7 @@ def _path(dataset: Dataset, directory: Path, image_id: str) -> Path:
 
 
 def write_sem_seg(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
-    """Writes one PNG an image, none of them half-written: class indices with VOC's palette, or Cityscapes
-    label ids.
-    """
+    """Writes a PNG an image, whole or not at all: indices in VOC's palette, or Cityscapes' label ids."""
     from PIL import Image
 
     voc = dataset.metadata["evaluator"] == "voc_sem_seg"
