@@ -15,7 +15,7 @@ from benchmarks.plan import Request, make_cells
 from benchmarks.run import main
 from benchmarks.suite import GROUPS, load_suite, read_suite
 from converters.backbone import Backbone, load_backbone
-from tests.benchmarks.test_suites import WRITTEN
+from tests.benchmarks.own_kit import SUITE
 from transfer.config import load_recipe
 from transfer.datasets.synthetic import make_synthetic
 
@@ -140,8 +140,8 @@ def test_a_mistake_is_one_line_without_data(
     mistake: str, dry: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, after, message = MISTAKES[mistake]
-    text = WRITTEN.replace(before, after, 1)
-    assert text != WRITTEN
+    text = SUITE.replace(before, after, 1)
+    assert text != SUITE
     (tmp_path / "mine.yaml").write_text(text)
     options = ["--suite", str(tmp_path / "mine.yaml"), "--init", "random", "--engine", "torchvision"]
     options += ["--output", str(tmp_path / "runs"), *(["--dry-run"] if dry else ["--device", "cpu"])]
@@ -167,7 +167,7 @@ def test_ours_are_without_a_word(tmp_path: Path) -> None:
 
 
 def test_the_twelve_lines_are_without_a_word(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(WRITTEN)
+    (tmp_path / "mine.yaml").write_text(SUITE)
     assert foresee(read_suite(tmp_path / "mine.yaml"), _request(tmp_path)) == []
 
 
@@ -214,7 +214,7 @@ def test_a_batch_that_processes_cannot_share(tmp_path: Path) -> None:
 
 
 def test_own_data_are_not_generated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "mine.yaml").write_text(WRITTEN)
+    (tmp_path / "mine.yaml").write_text(SUITE)
     options = ["--suite", str(tmp_path / "mine.yaml"), "--init", "random", "--data", "synthetic"]
     assert main([*options, "--output", str(tmp_path / "runs"), "--engine", "torchvision"]) == 2
     assert "--data synthetic makes public data sets, not its own; leave it out" in capsys.readouterr().err
