@@ -1,21 +1,9 @@
 """Installation of moco-transfer (use `pip install -e .`, or `make`, which does it for you)."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-# Listed by hand: `tests` and run directories must never become importable names of the machine.
-PACKAGES = [
-    "pretrain",
-    "converters",
-    "transfer",
-    "transfer.datasets",
-    "transfer.evaluation",
-    "transfer.engines",
-    "transfer.engines.torchvision",
-    "transfer.engines.detectron2",
-    "benchmarks",
-    "benchmarks.launch",
-    "results",
-]
+# By name: `tests` and run directories must never become importable names of the machine.
+OURS = ("pretrain", "converters", "transfer", "benchmarks", "results")
 
 setup(
     name="moco-transfer",
@@ -23,11 +11,11 @@ setup(
     description="Does this pre-trained backbone transfer better than supervised ImageNet?",
     license="MIT",
     python_requires=">=3.10",
-    packages=PACKAGES,
+    packages=find_packages(include=[*OURS, *(f"{name}.*" for name in OURS)]),
     package_data={
-        "transfer": ["recipes/*.yaml"],
+        "transfer.recipes": ["*.yaml"],
         "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml"],
-        "results": ["published/*.csv", "*.css"],
+        "results": ["published/*.csv", "report/*.css"],
     },
     install_requires=[
         "torch>=2.10",  # older versions have code execution holes in weights_only loading

@@ -20,27 +20,27 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.environment import environment
-from benchmarks.execute import BUSY, ELSEWHERE, ERRORS, GOES_ON
+from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON
+from benchmarks.planning.environment import environment
 from converters.backbone import CheckpointError, load_backbone
 from results.record import RecordError, flat_metrics
 from results.store import find_record, save_record
-from transfer.causes import tell
-from transfer.checkpoint import remove_checkpoints
-from transfer.config import unflatten
+from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.images import decode_each
-from transfer.datasets.own import OwnDataset
 from transfer.datasets.records import column, joined
 from transfer.datasets.registry import load_dataset
-from transfer.deterministic import ask_for_deterministic, refusal_named
-from transfer.disk import is_full, writing
-from transfer.distributed import World, launch, leave, member, pick_device
 from transfer.errors import Interrupted, TransferError
-from transfer.loader import look_through
-from transfer.memory import keep_freed_memory
-from transfer.outcome import FILE as METRICS
-from transfer.outcome import forget_metrics, kept_metrics
+from transfer.process.causes import tell
+from transfer.process.deterministic import ask_for_deterministic, refusal_named
+from transfer.process.disk import is_full, writing
+from transfer.process.distributed import World, launch, leave, member, pick_device
+from transfer.process.memory import keep_freed_memory
+from transfer.recipes.resolve import unflatten
 from transfer.run import Job, run
+from transfer.samples.loader import look_through
+from transfer.training.checkpoint import remove_checkpoints
+from transfer.training.outcome import FILE as METRICS
+from transfer.training.outcome import forget_metrics, kept_metrics
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 

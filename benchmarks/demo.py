@@ -16,12 +16,12 @@ from pathlib import Path
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks import child
 from benchmarks.errors import one_line
+from benchmarks.launch import child
 from transfer.arguments import Parser
 from transfer.command import command
-from transfer.disk import disk_line, is_full
 from transfer.errors import TransferError
+from transfer.process.disk import disk_line, is_full
 
 # Each word of a command is filled in by itself, so that a folder's name may hold spaces and quotes.
 # VOC2012 has no test split, so pre-training sees no test image.
@@ -90,8 +90,8 @@ def _step(number: str, what: str, template: str, values: dict[str, str]) -> int:
 
 
 def _make_images(root: Path) -> None:
-    from transfer.config import load_recipe
-    from transfer.datasets.synthetic import make_synthetic
+    from transfer.datasets.synthetic.make import make_synthetic
+    from transfer.recipes.resolve import load_recipe
 
     datasets = load_recipe("voc_c4").DATASETS
     make_synthetic([*datasets.TRAIN, *datasets.TEST], root)

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import checks, child
 from benchmarks.arguments import data_root
-from benchmarks.checks import OK, PROBLEM, Finding
 from benchmarks.errors import UsageError
+from benchmarks.health import machine as checks
+from benchmarks.health.machine import OK, PROBLEM, Finding
+from benchmarks.launch import child
 from transfer.arguments import Parser
 from transfer.command import command
 from transfer.errors import TransferError

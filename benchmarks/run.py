@@ -16,16 +16,16 @@ from benchmarks.arguments import check_together, data_root, last_of_each, parser
 from benchmarks.errors import UsageError, one_line
 from converters.errors import CheckpointError
 from results.record import RecordError
-from transfer.disk import disk_line, writing
 from transfer.errors import TransferError
+from transfer.process.disk import disk_line, writing
 
 if TYPE_CHECKING:
     import argparse
 
-    from benchmarks.execute import Job
-    from benchmarks.plan import Cell, Request
-    from benchmarks.suite import Suite
-    from benchmarks.torchrun import Team
+    from benchmarks.launch.job import Job
+    from benchmarks.launch.torchrun import Team
+    from benchmarks.planning.cells import Cell, Request
+    from benchmarks.planning.suite import Suite
 
 # What torchrun sets for each of its processes.
 _TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
@@ -41,7 +41,7 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
         options, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
         args = parser().parse_args(options)
         if args.list:
-            from benchmarks.show import show_list
+            from benchmarks.planning.dry_run import show_list
 
             show_list()
             return 0
@@ -57,8 +57,8 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
 
 def _in_team(argv: Sequence[str] | None) -> int:
     """Several processes, started by torchrun: the first plans for all, the others follow it."""
-    from benchmarks.torchrun import dismiss, follow, join
-    from transfer.distributed import member
+    from benchmarks.launch.torchrun import dismiss, follow, join
+    from transfer.process.distributed import member
 
     place = member()
     if place is None:  # one process
@@ -80,11 +80,11 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if not args.suite or not args.init:
         raise UsageError("--suite and --init are needed; --list shows the suites, --help an example")
 
-    from benchmarks.foresight import foresee
-    from benchmarks.inits import open_inits
-    from benchmarks.plan import Request, make_cells, seeds
-    from benchmarks.show import show_plan
-    from benchmarks.suite import load_suites
+    from benchmarks.planning.cells import Request, make_cells, seeds
+    from benchmarks.planning.dry_run import show_plan
+    from benchmarks.planning.foresight import foresee
+    from benchmarks.planning.inits import open_inits
+    from benchmarks.planning.suite import load_suites
     from transfer.engines.choose import choose_engine
 
     check_together(args)
@@ -129,9 +129,9 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
 
 def _run(cells: list[Cell], request: Request, args: argparse.Namespace, team: Team | None) -> int:
     """Runs what is to be run and prints the tables; what is skipped is said."""
-    from benchmarks.execute import prepare
-    from benchmarks.outlook import outlook, to_do
-    from benchmarks.plan import status
+    from benchmarks.launch.job import prepare
+    from benchmarks.planning.cells import status
+    from benchmarks.planning.forecast import outlook, to_do
     from benchmarks.tables import write_tables
 
     known = {cell.id: status(cell, request.output) for cell in cells}
@@ -142,7 +142,7 @@ def _run(cells: list[Cell], request: Request, args: argparse.Namespace, team: Te
             return [prepare(cell, request, args.device, args.policy == "rerun") for cell in todo]
 
     if team:
-        from benchmarks.torchrun import run_team
+        from benchmarks.launch.torchrun import run_team
 
         code = run_team(jobs(), team)
     elif args.launcher == "slurm":
@@ -172,14 +172,14 @@ def _check_machine(args: argparse.Namespace) -> None:
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"--output {args.output}: {there} is not writable; choose another folder")
     if args.launcher == "local":  # a cluster's devices are not those of the machine where it is asked
-        from transfer.distributed import pick_device
+        from transfer.process.distributed import pick_device
 
         pick_device(args.device, args.num_gpus)
 
 
 def _make_data(suites: list[Suite], request: Request) -> None:
-    from benchmarks.plan import resolve
-    from transfer.datasets.synthetic import make_synthetic
+    from benchmarks.planning.cells import resolve
+    from transfer.datasets.synthetic.make import make_synthetic
 
     for suite in suites:
         cfg = resolve(suite, request)

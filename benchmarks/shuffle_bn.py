@@ -18,8 +18,8 @@ from typing import NamedTuple
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks import child
-from results.significance import Summary, summarize, welch_p
+from benchmarks.launch import child
+from results.tables.significance import Summary, summarize, welch_p
 from transfer.arguments import Parser
 
 RUNS = {"with shuffling": [], "without shuffling": ["--no-shuffle-bn"]}
@@ -101,7 +101,7 @@ def table(runs: dict[str, list[Run]]) -> str:
     """Mean and standard deviation over the seeds in Markdown, and the p-value of Welch's t-test a column."""
     import pandas
 
-    from results.markdown import to_markdown
+    from results.tables.markdown import to_markdown
 
     columns = {
         "pretext, training": lambda run: at_end(run.pretext),

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from boltons.fileutils import atomic_save
 
-from benchmarks.execute import open_record
-from benchmarks.plan import Cell, Request
-from results.markdown import md
+from benchmarks.launch.job import open_record
+from benchmarks.planning.cells import Cell, Request
 from results.store import load_records
-from results.table import build_suite_table
-from results.terminal import term, terminal_width
-from results.trials import group_trials
-from transfer.disk import writing
+from results.tables.markdown import md
+from results.tables.suite import build_suite_table
+from results.tables.terminal import term, terminal_width
+from results.tables.trials import group_trials
+from transfer.process.disk import writing
 
 
 def write_tables(cells: Sequence[Cell], request: Request) -> None:

@@ -35,12 +35,12 @@ def _run(args: argparse.Namespace) -> int:
     from converters.errors import CheckpointError
 
     if args.list:
-        from converters.report import list_sources
+        from converters.output.inspect import list_sources
 
         print(list_sources())
         return 0
     if args.inspect:
-        from converters.report import inspect
+        from converters.output.inspect import inspect
 
         if args.input is not None:
             raise CheckpointError(f"--inspect takes one file; {args.input} is one more")
@@ -50,9 +50,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.input is None or args.output is None:
         raise CheckpointError("INPUT and OUTPUT are needed (or --inspect INPUT, or --list); see --help")
     from converters.convert import open_checkpoint
-    from converters.export import export
-    from converters.placing import check_place, choose_target
-    from converters.report import summary
+    from converters.output.export import export
+    from converters.output.inspect import summary
+    from converters.output.placing import check_place, choose_target
 
     target = choose_target(args.output, args.to)
     check_place(args.input, args.output, args.force)

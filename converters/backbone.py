@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from converters.architecture import COUNTER, expected_shapes
-from converters.backbone_file import write_pickle
-from converters.dialects import vocabulary
+from converters.containers.pickles.machine import LONG_DATA
+from converters.containers.pickles.writer import write_pickle
+from converters.containers.reading import Opened, describe, open_file
+from converters.containers.tensors import StoredTensor
+from converters.containers.writing import replacing
 from converters.errors import CheckpointError
-from converters.pickle_machine import LONG_DATA
-from converters.reading import Opened, describe, open_file
-from converters.tensors import StoredTensor
-from converters.writing import replacing
+from converters.networks.resnet import COUNTER, expected_shapes
+from converters.networks.resnet_names import vocabulary
 
 __all__ = ["Backbone", "CheckpointError", "expected_shapes", "load_backbone", "save_backbone"]
 

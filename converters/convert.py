@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from converters.accounting import Account
-from converters.architecture import COUNTER
 from converters.backbone import Backbone, is_backbone_file, prove, read_backbone
-from converters.choosing import Choice, choose, find
-from converters.dialects import BY_NAME as DIALECTS
+from converters.containers.pickles.foreign import code_warning
+from converters.containers.reading import open_file
+from converters.containers.tensors import StoredTensor
 from converters.errors import CheckpointError
-from converters.foreign import code_warning
-from converters.health import check_health
-from converters.overrides import Overrides, apply_overrides
+from converters.finding.accounting import Account
+from converters.finding.choosing import Choice, choose, find
+from converters.finding.health import check_health
+from converters.finding.overrides import Overrides, apply_overrides
+from converters.networks.resnet import COUNTER
+from converters.networks.resnet_names import BY_NAME as DIALECTS
 from converters.printable import LONGEST_NAME, printable
-from converters.reading import open_file
-from converters.tensors import StoredTensor
 
 TOOL_VERSION = "1"
 VERIFY_FIRST = 16 << 20  # bytes; larger files are verified while they are converted
@@ -33,9 +33,9 @@ def open_checkpoint(
 ) -> Backbone:
     """The proven backbone in `path`, a raw checkpoint of any publisher or a file that was converted before.
 
-    source: name of a row of `converters.sources`; encoder: "online" or "ema"; the other overrides are the
-    fields of `converters.overrides.Overrides`. All of them are recorded in the manifest. CheckpointError with
-    the reason if the file is not exactly one complete, healthy, undamaged ResNet.
+    source: name of a row of the publishers' table; encoder: "online" or "ema"; the other overrides are
+    the fields of `converters.finding.overrides.Overrides`. All are recorded in the manifest. CheckpointError
+    with the reason if the file is not exactly one complete, healthy, undamaged ResNet.
     """
     wishes = Overrides.make(overrides)
     opened = open_file(path)

@@ -4,7 +4,7 @@ import sys
 
 from pretrain.cli import main
 from pretrain.command import command
-from pretrain.memory import keep_freed_memory
+from pretrain.process.memory import keep_freed_memory
 
 if __name__ == "__main__":
     keep_freed_memory()

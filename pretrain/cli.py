@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pretrain.errors import complain, line_of, warn
 from pretrain.options import Parser, positive, real, seed, whole
-from pretrain.signals import Stopped, raising
+from pretrain.process.signals import Stopped, raising
 
 MOST_ITERATIONS = 99_999_999  # the names of checkpoints hold eight digits
 

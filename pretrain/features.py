@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from pretrain.cli import default_workers, reported
 from pretrain.errors import PretrainError, warn
 from pretrain.options import Parser, positive
-from pretrain.progress import shown
+from pretrain.process.progress import shown
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pretrain.decode import Pixels
+    from pretrain.images.decode import Pixels
 
 
 def centre_crop(pixels, size: int):
     """The published test transform: shorter side to size * 256/224, then the central size x size (uint8
     HxWx3).
     """
-    from pretrain.augment_host import resized_crop
+    from pretrain.images.augment_host import resized_crop
 
     height, width = pixels.shape[:2]
     side = min(height, width) * 224 / 256  # the same square, cut before the resize: one pass instead of two
@@ -40,7 +40,7 @@ def image_batches(
     import numpy as np
     import torch
 
-    from pretrain.loader import single_threaded
+    from pretrain.images.loader import single_threaded
 
     def prepare(rows: Sequence[int]) -> Tensor:
         return torch.from_numpy(np.stack([centre_crop(pixels[i], size) for i in rows]))
@@ -70,7 +70,7 @@ def extract(
     """
     import torch
 
-    from pretrain.augment_device import normalise
+    from pretrain.images.augment_device import normalise
 
     parts = []
     with torch.inference_mode():
@@ -87,8 +87,8 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     """
     import torch
 
-    from pretrain import checkpoint
-    from pretrain.encoders import add_mlp_head, make_encoder_factory
+    from pretrain.networks.encoders import add_mlp_head, make_encoder_factory
+    from pretrain.training import checkpoint
 
     contents = checkpoint.load(path)
     prefix = "module.encoder_k." if key else "module.encoder_q."
@@ -142,10 +142,10 @@ def export(args: argparse.Namespace) -> int:
     import numpy as np
     from boltons.fileutils import atomic_save
 
-    from pretrain import distributed
-    from pretrain.decode import Pixels
-    from pretrain.encoders import pooled_features
-    from pretrain.sources import find_images
+    from pretrain.images.decode import Pixels
+    from pretrain.images.sources import find_images
+    from pretrain.networks.encoders import pooled_features
+    from pretrain.process import distributed
 
     images = find_images(args.data, subset=None, minimum=1)
     device = distributed.start_alone(args.device, "pretrain.features")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pretrain.cli import default_workers, reported
 from pretrain.errors import PretrainError, warn
 from pretrain.features import add_encoder_options, extract, load_encoder
-from pretrain.memory import keep_freed_memory
+from pretrain.images.sources import ImageSet, find_images
 from pretrain.options import Parser, positive, real
-from pretrain.progress import shown, write_result
-from pretrain.sources import ImageSet, find_images
+from pretrain.process.memory import keep_freed_memory
+from pretrain.process.progress import shown, write_result
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +82,7 @@ class KnnMonitor:
     ) -> None:
         import torch
 
-        from pretrain.decode import Pixels
+        from pretrain.images.decode import Pixels
 
         self.pixels = [Pixels(images, cache_bytes // 2) for images in sets]
         self.num_images = sum(map(len, sets))
@@ -106,7 +106,7 @@ class KnnMonitor:
 
         `done` is told after each batch how many images it had, and may raise to end the work.
         """
-        from pretrain.encoders import pooled_features
+        from pretrain.networks.encoders import pooled_features
 
         mode = encoder.training
         encoder.eval()
@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(args: argparse.Namespace) -> int:
     """Prints the accuracy. Raises PretrainError on bad input."""
-    from pretrain import distributed
+    from pretrain.process import distributed
 
     sets = labelled_pair(args.data, "give a folder that has them")
     train, test = map(len, sets)

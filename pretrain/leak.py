@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from pretrain.cli import default_workers, reported
 from pretrain.errors import PretrainError
-from pretrain.memory import keep_freed_memory
 from pretrain.options import Parser, positive
-from pretrain.progress import shown
+from pretrain.process.memory import keep_freed_memory
+from pretrain.process.progress import shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from pretrain.moco import MoCo
+    from pretrain.methods.moco import MoCo
 
 UNSEEN_EPOCH = 2**20  # its augmentations were not trained on
 
@@ -52,13 +52,14 @@ def measure(args: argparse.Namespace) -> int:
     """
     import torch
 
-    from pretrain import checkpoint, distributed
-    from pretrain.decode import Pixels
-    from pretrain.draws import RECIPES
-    from pretrain.loader import batches
-    from pretrain.progress import write_result
-    from pretrain.sources import find_images
-    from pretrain.train import autocast, choose_precision
+    from pretrain.images.decode import Pixels
+    from pretrain.images.draws import RECIPES
+    from pretrain.images.loader import batches
+    from pretrain.images.sources import find_images
+    from pretrain.process import distributed
+    from pretrain.process.progress import write_result
+    from pretrain.training import checkpoint
+    from pretrain.training.loop import autocast, choose_precision
 
     contents = checkpoint.load(args.pretrained)
     identity = contents["identity"]
@@ -102,9 +103,9 @@ def measure(args: argparse.Namespace) -> int:
 
 def frozen_model(contents: dict[str, Any], shuffle: bool) -> MoCo:
     """The checkpoint's model with its own BatchNorm groups; its key encoder stands still (m = 1)."""
-    from pretrain import state
-    from pretrain.encoders import make_encoder_factory
-    from pretrain.moco import MoCo
+    from pretrain.methods.moco import MoCo
+    from pretrain.networks.encoders import make_encoder_factory
+    from pretrain.training import state
 
     identity = contents["identity"]
     make_encoder = make_encoder_factory(

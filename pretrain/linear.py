@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from pretrain.cli import add_watching, default_workers, reported
 from pretrain.errors import PretrainError
-from pretrain.memory import keep_freed_memory
 from pretrain.options import Parser, positive, real, seed, whole
+from pretrain.process.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pretrain.decode import Pixels
+    from pretrain.images.decode import Pixels
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,14 +66,14 @@ def evaluate(args: argparse.Namespace) -> int:
     """
     import torch
 
-    from pretrain import distributed
-    from pretrain.checks import make_directory
-    from pretrain.decode import Pixels
-    from pretrain.encoders import feature_width
     from pretrain.features import load_encoder
+    from pretrain.images.decode import Pixels
     from pretrain.knn import labelled_pair
-    from pretrain.linear_fit import Protocol, fit, new_head
-    from pretrain.progress import write_result
+    from pretrain.monitors.linear_fit import Protocol, fit, new_head
+    from pretrain.networks.encoders import feature_width
+    from pretrain.process import distributed
+    from pretrain.process.progress import write_result
+    from pretrain.training.checks import make_directory
 
     output: Path = args.output or args.pretrained.parent / "linear.json"
     if not output.suffix:
@@ -130,8 +130,8 @@ def top1(
     device: torch.device,
 ) -> list[float]:
     """1-crop accuracy of each head in percent."""
-    from pretrain.encoders import pooled_features
     from pretrain.features import extract
+    from pretrain.networks.encoders import pooled_features
 
     features = extract(
         lambda x: pooled_features(encoder, x), pixels, image_size=image_size, device=device, workers=workers

@@ -10,22 +10,23 @@ from typing import Any
 
 import torch
 
-from pretrain import checkpoint, distributed, state
-from pretrain.checks import bn_groups, check_sizes, identity_of, make_directory
 from pretrain.cli import MOST_ITERATIONS, default_workers
-from pretrain.decode import Pixels
-from pretrain.draws import RECIPES
-from pretrain.encoders import make_encoder_factory
 from pretrain.errors import PretrainError, warn
+from pretrain.images.decode import Pixels
+from pretrain.images.draws import RECIPES
+from pretrain.images.loader import batches
+from pretrain.images.sources import ImageSet, find_images
 from pretrain.knn import KnnMonitor, labelled_pair
-from pretrain.loader import batches
-from pretrain.mechanisms import make_model
-from pretrain.progress import Reporter, is_logged, trim_log
-from pretrain.saver import Saver
-from pretrain.schedule import choose_schedule
-from pretrain.signals import STOP, Signals, Stopped
-from pretrain.sources import ImageSet, find_images
-from pretrain.train import Totals, choose_precision, prepared, train
+from pretrain.methods.mechanisms import make_model
+from pretrain.networks.encoders import make_encoder_factory
+from pretrain.process import distributed
+from pretrain.process.progress import Reporter, is_logged, trim_log
+from pretrain.process.signals import STOP, Signals, Stopped
+from pretrain.training import checkpoint, state
+from pretrain.training.checks import bn_groups, check_sizes, identity_of, make_directory
+from pretrain.training.loop import Totals, choose_precision, prepared, train
+from pretrain.training.saver import Saver
+from pretrain.training.schedule import choose_schedule
 
 
 def run(args: argparse.Namespace) -> int:

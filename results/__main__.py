@@ -16,10 +16,16 @@ from results.options import Parser
 from results.record import RecordError
 
 if TYPE_CHECKING:
-    from results.layout import Table
-    from results.trials import Trials
+    from results.tables.grid import Table
+    from results.tables.trials import Trials
 
-FORMATS = ("term", "md", "latex", "csv", "html")  # results.formats has them; importing it would slow --help
+FORMATS = (
+    "term",
+    "md",
+    "latex",
+    "csv",
+    "html",
+)  # of results.tables.formats; importing it would slow --help
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,8 +101,8 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 def table_command(args: argparse.Namespace) -> None:
     """`table`: the tables of the suites in the directory."""
-    from results.published import load_published
-    from results.table import build_suite_table, check_metrics
+    from results.tables.published import load_published
+    from results.tables.suite import build_suite_table, check_metrics
 
     groups = _groups(args)
     unknown = [suite for suite in args.suite or () if suite not in groups]
@@ -116,8 +122,8 @@ def table_command(args: argparse.Namespace) -> None:
 
 def paper_command(args: argparse.Namespace) -> None:
     """`paper`: the papers' tables; records are laid in where the directory has any."""
-    from results.paper import paper_tables
-    from results.published import load_published
+    from results.tables.paper import paper_tables
+    from results.tables.published import load_published
 
     # the papers' tables are of use without any record, but a directory that was asked for must be there
     explicit = args.directory != Path("runs")
@@ -128,7 +134,7 @@ def paper_command(args: argparse.Namespace) -> None:
 def report_command(args: argparse.Namespace) -> None:
     """`report`: the HTML page."""
     from results.files import write_file
-    from results.report import render_report
+    from results.report.page import render_report
 
     problems: list[str] = []
     groups = _groups(args, problems)
@@ -179,7 +185,7 @@ def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict
     """
     from results.journal import LEFT_OUT, RENAMED
     from results.store import load_records
-    from results.trials import group_trials
+    from results.tables.trials import group_trials
 
     directory: Path = args.directory
     problems = [] if problems is None else problems
@@ -203,8 +209,8 @@ def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict
 
 
 def _print(tables: list[Table], format: str, output: Path | None) -> None:
-    from results.formats import FORMATS, term
-    from results.terminal import terminal_width
+    from results.tables.formats import FORMATS, term
+    from results.tables.terminal import terminal_width
 
     if output is None and sys.stdout is None:
         raise RecordError("standard output is closed; name a file with -o")
@@ -223,7 +229,7 @@ def _print(tables: list[Table], format: str, output: Path | None) -> None:
 
 def say(text: str, stream: TextIO | None = None) -> None:
     """Prints one line; names and messages from files cannot steer the terminal."""
-    from results.escape import plain
+    from results.tables.escape import plain
 
     _write(plain(text) + "\n", stream or sys.stdout)
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from boltons.fileutils import atomic_save
 
-from results.cells import CELL_FILES, cell_directories
 from results.journal import CHANGED, DOUBTS, LEFT_OUT, RENAMED, UNJOURNALLED
 from results.record import RecordError, flat_metrics
+from results.run_files import CELL_FILES, cell_directories
 from results.store import find_record, load_records, save_record
 
 TRUSTED = ("", UNJOURNALLED, CHANGED, RENAMED)  # the earlier one wins

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any, NoReturn
 
-from results.escape import plain
+from results.tables.escape import plain
 
 
 class Parser(argparse.ArgumentParser):

@@ -55,7 +55,7 @@ WHEN_FINISHED: dict[str, tuple[type, ...]] = {
     "started_at": (str,),
     "finished_at": (str,),
 }
-# a row's own recipe (see benchmarks/plan.py): its name, the suite's, and the hash of the suite's for this row
+# a row's own recipe (benchmarks/planning/cells.py): its name, the suite's, and that one's hash
 VARIANT = ("recipe", "instead_of", "stands_for_sha256")
 ANY_TIME: dict[str, tuple[type, ...]] = {
     "images_per_s": NUMBER,

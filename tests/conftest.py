@@ -70,7 +70,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> torch.device:
 @pytest.fixture(scope="session")
 def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic VOC devkit of a few images."""
-    from transfer.datasets.synthetic import make_synthetic
+    from transfer.datasets.synthetic.make import make_synthetic
 
     root = tmp_path_factory.mktemp("devkit")
     names = ["voc_2007_trainval", "voc_2012_trainval", "voc_2007_test"]
@@ -87,7 +87,7 @@ def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def narrow_backbone_file(path: Path) -> Path:
     """Writes it."""
     from converters.backbone import Backbone, expected_shapes, save_backbone
-    from transfer.config import RANDOM_MANIFEST
+    from transfer.recipes.resolve import RANDOM_MANIFEST
 
     rng = np.random.default_rng(0)
     weights = {}

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.suite import load_suite
+from benchmarks.planning.suite import load_suite
 from results.__main__ import main
 from results.store import save_record
 from tests.conftest import ROOT
 from tests.results.conftest import build_record
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-# As benchmarks/plan.py says it of a miniature on generated images.
+# As benchmarks/planning/cells.py says it of a miniature on generated images.
 BECAUSE = ("smoke: miniature sizes and schedule", "synthetic data")
 
 

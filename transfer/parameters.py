@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from converters.backbone import expected_shapes
-from transfer.rules import architecture
+from transfer.recipes.values import architecture
 
 
 @dataclass(frozen=True)

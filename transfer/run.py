@@ -18,26 +18,26 @@ from torch import nn
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
-from transfer import gates
-from transfer.config import unflatten
 from transfer.datasets.base import Dataset
 from transfer.datasets.records import joined
-from transfer.disk import disk_line, is_full, writing
-from transfer.distributed import World
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
 from transfer.errors import DiskError
 from transfer.evaluation.evaluate import evaluate, write_predictions
+from transfer.evaluation.picture import save_samples
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import json_ready
-from transfer.gather import cpu_group, gather, share
-from transfer.loader import Metadata, Record, evaluation_batches, training_batches, training_records
-from transfer.outcome import keep_metrics
-from transfer.picture import save_samples
-from transfer.placement import Account, load_backbone_into, random_account
-from transfer.precise_bn import precise_bn
-from transfer.progress import progress
-from transfer.train import seed_iteration, train
+from transfer.process.disk import disk_line, is_full, writing
+from transfer.process.distributed import World
+from transfer.process.gather import cpu_group, gather, share
+from transfer.process.progress import progress
+from transfer.recipes.resolve import unflatten
+from transfer.samples.loader import Metadata, Record, evaluation_batches, training_batches, training_records
+from transfer.training import finite as gates
+from transfer.training.load_backbone import Account, load_backbone_into, random_account
+from transfer.training.loop import seed_iteration, train
+from transfer.training.outcome import keep_metrics
+from transfer.training.precise_bn import precise_bn
 
 INIT_STREAM, STATISTICS_STREAM = 2, 1
 
@@ -52,7 +52,7 @@ class Job:
     label: str
     directory: str
     micro_steps: int = 1  # processes that each process stands in for
-    deterministic: bool = False  # see `transfer.deterministic`
+    deterministic: bool = False  # see `transfer.process.deterministic`
 
 
 def run(

@@ -1,1 +1,1 @@
-"""Where cells run: on this machine, or as jobs of a Slurm cluster; the records are the same."""
+"""Cells come in; processes that run them go out, on this machine, several or Slurm's."""

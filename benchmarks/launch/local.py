@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from benchmarks.errors import UsageError
-from benchmarks.execute import Job, environment_of_cell, exit_code, settle
+from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
 
 POLL_S = 0.2
 Slot = dict[str, str]  # what a cell that runs there finds in its environment
@@ -50,7 +50,7 @@ def visible_gpus() -> list[str]:
 
 def slots_of(device: str | None, gpus_per_cell: int, at_once: int | None) -> list[Slot]:
     """Where cells can run at the same time: on the GPUs unless `device` says otherwise or there are none."""
-    from transfer.distributed import pick_device
+    from transfer.process.distributed import pick_device
 
     picked = pick_device(device, gpus_per_cell)
     if picked.type == "cpu":
@@ -64,8 +64,8 @@ def hardware(device: str | None, gpus_per_cell: int) -> str:
     """The name of what cells run on, as records have it."""
     import torch
 
-    from benchmarks.environment import cpu_name
-    from transfer.distributed import pick_device
+    from benchmarks.planning.environment import cpu_name
+    from transfer.process.distributed import pick_device
 
     picked = pick_device(device, gpus_per_cell)
     return torch.cuda.get_device_name(picked) if picked.type == "cuda" else cpu_name()

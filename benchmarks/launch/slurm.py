@@ -23,11 +23,11 @@ from typing import Any
 
 from boltons.strutils import cardinalize
 
-from benchmarks import child
 from benchmarks.errors import UsageError
-from benchmarks.execute import Job, environment_of_cell, exit_code, finished, read_job, settle
-from benchmarks.launch.limits import minutes
-from benchmarks.launch.queue import add_processes, batches, in_queue, new_batch
+from benchmarks.launch import child
+from benchmarks.launch.job import Job, environment_of_cell, exit_code, finished, read_job, settle
+from benchmarks.launch.slurm_queue import add_processes, batches, in_queue, new_batch
+from benchmarks.launch.slurm_time import minutes
 
 ARRAY = 1000  # Slurm's default MaxArraySize allows no more
 POLL_S = (1.0, 15.0)  # between two looks at the queue: at first, and when nothing changes

@@ -14,12 +14,12 @@ import torchvision
 from torch import nn
 from yacs.config import CfgNode
 
-from benchmarks.suite import load_suite
-from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
+from benchmarks.planning.suite import load_suite
 from transfer.engines.base import Engine
 from transfer.engines.choose import detectron2_found, load_engine
-from transfer.mapper import Sample
-from transfer.memory import keep_freed_memory
+from transfer.process.memory import keep_freed_memory
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
+from transfer.samples.detection import Sample
 
 OBJECTS = 6  # an image
 

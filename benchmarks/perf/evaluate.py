@@ -38,8 +38,8 @@ def compare_scoring(task: str, size: dict[str, int], repeats: int) -> dict[str, 
     CPU seconds count all threads and hardly depend on other jobs; wall seconds are what one waits.
     """
     from benchmarks.perf.evaluate_scenes import scene
-    from transfer.evaluation.coco_backends import BACKENDS, available
-    from transfer.evaluation.detections import detections
+    from transfer.evaluation.coco.backends import BACKENDS, available
+    from transfer.evaluation.coco.detections import detections
 
     dataset, predictions = scene(**size, task=task)
     fastest = available(BACKENDS)[0]

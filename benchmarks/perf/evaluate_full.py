@@ -121,9 +121,9 @@ def _measure(case: Case, before: bool, root: Path) -> dict[str, Any]:
 
 def _ways(case: Case, before: bool) -> tuple[Callable[..., Any], Callable[..., None]]:
     from benchmarks.perf import evaluate_before as old
-    from transfer.evaluation.coco import evaluate_coco
+    from transfer.evaluation.coco.lvis import evaluate_lvis
+    from transfer.evaluation.coco.metric import evaluate_coco
     from transfer.evaluation.evaluate import evaluate, write_predictions
-    from transfer.evaluation.lvis import evaluate_lvis
 
     if before:
         run = {"coco": old.coco, "lvis": old.lvis, "cityscapes": old.cityscapes}[case.kind]

@@ -18,9 +18,9 @@ def scene(
 ) -> tuple[Any, list[Any]]:
     """A Dataset in COCO's form with ground truth, and predictions; `lvis`: as many classes, LVIS's lists."""
     from transfer.datasets.base import Dataset
-    from transfer.datasets.coco import CocoTruth
-    from transfer.datasets.coco_images import Images
-    from transfer.datasets.coco_table import Collector
+    from transfer.datasets.coco.images import Images
+    from transfer.datasets.coco.reader import CocoTruth
+    from transfer.datasets.coco.table import Collector
 
     rng = np.random.default_rng(seed)
     joints = 17 if task == "keypoints" else 0
@@ -127,8 +127,8 @@ def street_scene(images: int, masks: int, root: Path, seed: int = 0) -> tuple[An
     from pycocotools import mask
 
     from transfer.datasets.base import Dataset
-    from transfer.datasets.cityscapes import Frame
-    from transfer.datasets.cityscapes_labels import ID_OF, INSTANCES
+    from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES
+    from transfer.datasets.cityscapes.reader import Frame
     from transfer.evaluation.prediction import Prediction
 
     rng = np.random.default_rng(seed)

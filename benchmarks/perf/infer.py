@@ -4,7 +4,7 @@
                                     [--images 4]
 
 One run, one machine, the same recipe, weights and images, image by image in turns, each engine in a process
-of its own; both in single precision, as the harness predicts, which keeps freed memory (`transfer.memory`).
+of its own; both in single precision, as the harness predicts, which keeps freed memory.
 The random network finds all detections that the recipe allows: masks weigh fully.
 """
 

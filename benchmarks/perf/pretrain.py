@@ -65,11 +65,11 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     import torch
 
     from benchmarks.perf import pretrain_published as published
-    from pretrain.augment_host import augment, resized_crop
-    from pretrain.decode import decode
-    from pretrain.draws import RECIPES, draw_views
-    from pretrain.loader import single_threaded
-    from pretrain.sources import find_images
+    from pretrain.images.augment_host import augment, resized_crop
+    from pretrain.images.decode import decode
+    from pretrain.images.draws import RECIPES, draw_views
+    from pretrain.images.loader import single_threaded
+    from pretrain.images.sources import find_images
 
     single_threaded()
     encoded = [image.read() for image in find_images(data).images[:count]]
@@ -98,7 +98,7 @@ def momentum_update(device: Any, repeats: int) -> dict[str, float]:
     from torchvision.models import resnet50
 
     from benchmarks.perf import pretrain_published as published
-    from pretrain.moco import MoCo
+    from pretrain.methods.moco import MoCo
 
     model = MoCo(lambda: resnet50(num_classes=128), 128, 256, mlp=True).to(device)
     pairs: list[tuple[nn.Parameter, nn.Parameter]] = list(
@@ -142,7 +142,7 @@ def _make_step(args: argparse.Namespace, who: str, precision: str) -> Callable[[
     import torch
 
     from benchmarks.perf import pretrain_published as published
-    from pretrain.memory import keep_freed_memory
+    from pretrain.process.memory import keep_freed_memory
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -181,13 +181,13 @@ def _memory(device: Any, peak: bool) -> int:
 
 
 def our_step(args: argparse.Namespace, device: Any, precision: str) -> Callable[[], None]:
-    """One step as `pretrain.train` makes it, two BatchNorm groups, shuffled."""
+    """One step as `pretrain.training.loop` makes it, two BatchNorm groups, shuffled."""
     import torch
     from torch.nn import functional as F
 
-    from pretrain.encoders import make_encoder_factory
-    from pretrain.moco import MoCo
-    from pretrain.train import HALF
+    from pretrain.methods.moco import MoCo
+    from pretrain.networks.encoders import make_encoder_factory
+    from pretrain.training.loop import HALF
 
     groups = 1 if device.type == "cuda" else 2
     model = MoCo(

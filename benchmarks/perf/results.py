@@ -32,12 +32,12 @@ TRIALS = 5
 STAGES = """
 import time; started = time.perf_counter()
 import gc; gc.disable()  # as the command line does
-from results.formats import FORMATS
-from results.paper import paper_tables
-from results.published import load_published
+from results.tables.formats import FORMATS
+from results.tables.paper import paper_tables
+from results.tables.published import load_published
 from results.store import load_records
-from results.table import build_suite_table
-from results.trials import group_trials
+from results.tables.suite import build_suite_table
+from results.tables.trials import group_trials
 import pandas
 marks = {"import": time.perf_counter()}
 records = load_records(DIRECTORY); marks["load"] = time.perf_counter()

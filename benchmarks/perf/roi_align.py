@@ -22,7 +22,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from transfer.engines.torchvision.roi_align import SMALL_MAP, separable_roi_align
+from transfer.engines.torchvision.regions.roi_align import SMALL_MAP, separable_roi_align
 
 SCALE = 1 / 16  # of the map; no pixel of the image is looked at, so it is the same for all
 HEADS = {"C4": (1024, 14, 64), "pyramid, boxes": (256, 7, 128), "pyramid, masks": (256, 14, 32)}

@@ -38,7 +38,7 @@ def by_records(records: Any, cfg: Any) -> None:
 
 def by_columns(records: Any, cfg: Any) -> None:
     """What `transfer.run` does."""
-    from transfer.loader import training_batches, training_records
+    from transfer.samples.loader import training_batches, training_records
 
     left = training_records(records, cfg)
     for _ in ("training", "precise BN"):
@@ -57,11 +57,11 @@ def measure(root: Path, images: int) -> dict[str, Any]:
     import scipy.ndimage
     import shapely
 
-    import transfer.loader
-    from transfer.config import load_recipe
+    import transfer.samples.loader
     from transfer.datasets.registry import load_dataset
+    from transfer.recipes.resolve import load_recipe
 
-    assert all((pycocotools.mask, scipy.ndimage, shapely, transfer.loader))
+    assert all((pycocotools.mask, scipy.ndimage, shapely, transfer.samples.loader))
     cfg = load_recipe(RECIPE, [("DATALOADER.NUM_WORKERS", 0), ("INPUT.RANDOM_FLIP", "none")])
     size = sum(path.stat().st_size for path in (root / "cityscapes/leftImg8bit/train").rglob("*.png"))
     first, dataset = seconds(load_dataset, NAME, root)
@@ -90,7 +90,7 @@ def main() -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from transfer.datasets import image_identity
-    from transfer.datasets.synthetic import make_synthetic
+    from transfer.datasets.synthetic.make import make_synthetic
 
     image_identity.SETTLED_S = 0.0  # the frames are new
     with tempfile.TemporaryDirectory(prefix="start-") as folder:

@@ -5,7 +5,7 @@
 
 One run, one machine: the same recipe, weights and images for all, each engine in a process of its own, their
 steps taken in turns so that a busy machine slows all alike; medians, and the ratio to Detectron2 fp32. On a
-CPU the harness keeps freed memory (`transfer.memory`); Detectron2 is measured as it is and in the harness.
+CPU the harness keeps freed memory (`transfer.process.memory`); Detectron2 is measured without and with.
 Where the time goes comes last.
 """
 
@@ -23,7 +23,7 @@ from yacs.config import CfgNode
 from benchmarks.perf.contestants import Contestant
 from benchmarks.perf.engines import baseline_found, detector, header, made_samples, settle, sync
 from transfer.engines.base import Engine
-from transfer.mapper import Sample
+from transfer.samples.detection import Sample
 
 PARTS = ("backbone", "proposal_generator")
 BASELINE = "detectron2 fp32"

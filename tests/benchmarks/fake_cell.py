@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.execute import Job
+from benchmarks.launch.job import Job
 from results.record import record_id
 
 

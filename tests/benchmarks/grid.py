@@ -172,7 +172,7 @@ def check(killed: Grid, whole: Grid, cells: int) -> None:
 def main() -> int:
     """The acceptance at full size; prints what was seen."""
     from tests.conftest import narrow_backbone_file
-    from transfer.datasets.synthetic import make_synthetic
+    from transfer.datasets.synthetic.make import make_synthetic
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--launcher", default="local")

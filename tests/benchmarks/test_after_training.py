@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from benchmarks import cell as process
-from benchmarks.execute import GOES_ON, Job, prepare, settle
-from benchmarks.inits import Init
-from benchmarks.plan import Cell, Request, make_cells
-from benchmarks.suite import load_suite
+from benchmarks.launch.job import GOES_ON, Job, prepare, settle
+from benchmarks.planning.cells import Cell, Request, make_cells
+from benchmarks.planning.inits import Init
+from benchmarks.planning.suite import load_suite
 from benchmarks.tables import write_tables
 from results.store import find_record, save_record
 from tests.benchmarks.fake_process import finished
 from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
 from transfer import run as transfer_run
 from transfer.errors import DataError, DiskError
-from transfer.outcome import FILE, keep_metrics
+from transfer.training.outcome import FILE, keep_metrics
 
 METRICS = {"bbox": {"AP": 12.345, "AP50": 30.0, "AP75": None}}
 

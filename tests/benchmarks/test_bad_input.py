@@ -145,7 +145,9 @@ def test_all_that_is_missing_is_said_at_once_and_nothing_is_fetched(
     refuse: Callable[..., None], devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    monkeypatch.setattr("benchmarks.inits.cached", lambda name: fetched.append(name) or tmp_path / "none")
+    monkeypatch.setattr(
+        "benchmarks.planning.inits.cached", lambda name: fetched.append(name) or tmp_path / "none"
+    )
     options = [*BASE, "--data-root", devkit, "--init", "supervised"]
     refuse(*options, "a=gone.pth", "b=lost.pth", message="a=gone.pth: no such file.*b=lost.pth: no such file")
     (tmp_path / "empty.pth").write_bytes(b"")

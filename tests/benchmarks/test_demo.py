@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import child, demo
+from benchmarks import demo
 from benchmarks.arguments import parser, split_overrides
+from benchmarks.launch import child
 from converters.__main__ import _parser
 from pretrain.cli import build_parser
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import checks
-from benchmarks.checks import NOTE, OK, PROBLEM, Finding
 from benchmarks.doctor import cell_process, main
+from benchmarks.health import machine as checks
+from benchmarks.health.machine import NOTE, OK, PROBLEM, Finding
 
 
 def _broken(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:
@@ -144,7 +144,7 @@ def test_densepose_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_metrics_that_break(monkeypatch: pytest.MonkeyPatch) -> None:
-    from transfer.evaluation import private_modules
+    from transfer.evaluation import numpy1_libraries as private_modules
 
     def fail(*_: object) -> None:
         raise AttributeError("module 'numpy' has no attribute 'in1d'")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from checkpoint_nets import Weights, template, trained
+
+from tests.converters.checkpoint_nets import Weights, template, trained
 
 
 @pytest.fixture(scope="session")

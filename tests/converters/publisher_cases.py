@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import foreign_names as names
 import torch
-from checkpoint_nets import to_detectron2
-from foreign_names import prefixed, renamed
-from publisher_files import (
+
+from tests.converters import foreign_names as names
+from tests.converters.checkpoint_nets import to_detectron2
+from tests.converters.foreign_names import prefixed, renamed
+from tests.converters.publisher_files import (
     OPTIONS,
     Case,
     deepmind,
@@ -22,7 +23,7 @@ from publisher_files import (
     torch_case,
     zoo,
 )
-from publisher_states import (
+from tests.converters.publisher_states import (
     LIGHTLY,
     SOLO,
     SWAV,

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import foreign_names as names
 import numpy as np
 import torch
-from checkpoint_nets import Weights, tensors, to_detectron2
-from foreign_names import prefixed, renamed
 from safetensors.numpy import save_file
+
+from tests.converters import foreign_names as names
+from tests.converters.checkpoint_nets import Weights, tensors, to_detectron2
+from tests.converters.foreign_names import prefixed, renamed
 
 Build = Callable[[Weights, Weights, Path], Path]  # weights of the encoder to take, of the other one, folder
 

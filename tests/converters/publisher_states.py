@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import foreign_names as names
 import torch
-from foreign_names import prefixed, renamed
-from publisher_files import OPTIONS, linear, norm, sgd
+
+from tests.converters import foreign_names as names
+from tests.converters.foreign_names import prefixed, renamed
+from tests.converters.publisher_files import OPTIONS, linear, norm, sgd
 
 Tensors = dict[str, Any]
 

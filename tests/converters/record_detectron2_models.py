@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from detectron2_live import MODELS, build
-from detectron2_rules import STORED
+from tests.converters.detectron2_live import MODELS, build
+from tests.converters.detectron2_rules import STORED
 
 if __name__ == "__main__":
     shapes = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pretrain_helpers import write_images
+
+from tests.pretrain.helpers import write_images
 
 
 @pytest.fixture(scope="session")

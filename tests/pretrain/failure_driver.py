@@ -20,12 +20,15 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torchvision  # noqa: F401  imported before the forks
-from tiny import register_miniature
 
 import pretrain.run
-from pretrain import checkpoint, knn, loader, moco
+from pretrain import knn
 from pretrain.cli import main
 from pretrain.errors import PretrainError
+from pretrain.images import loader
+from pretrain.methods import moco
+from pretrain.training import checkpoint
+from tests.pretrain.tiny import register_miniature
 
 LIMIT_S = 60.0
 PLACES = ("data", "forward", "memory", "loss", "knn", "saving", "killed")

@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 import torchvision  # noqa: F401  imported before the forks
-from pretrain_helpers import overriding
-from tiny import register_miniature
 
 import pretrain.run  # noqa: F401
 from pretrain.cli import main
+from tests.pretrain.helpers import overriding
+from tests.pretrain.tiny import register_miniature
 
 ITERATIONS = 36
 

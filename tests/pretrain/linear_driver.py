@@ -16,12 +16,12 @@ from typing import Any
 from unittest import mock
 
 import torch
-from kill_driver import equal, forked, outcome, wait
-from pretrain_helpers import overriding
 
-import pretrain.linear_fit  # imported before the forks
+import pretrain.monitors.linear_fit  # imported before the forks
 from pretrain.linear import main
-from pretrain.progress import Reporter
+from pretrain.process.progress import Reporter
+from tests.pretrain.helpers import overriding
+from tests.pretrain.kill_driver import equal, forked, outcome, wait
 
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGKILL")
 OPTIONS = "--device cpu --image-size 32 -b 8 -p 3 --lr 30 1 --epochs 6 --schedule 2 4"
@@ -40,7 +40,7 @@ class Interrupted(Reporter):
 
 
 def interrupted(arguments: list[str], number: int) -> int:
-    with mock.patch.object(pretrain.linear_fit, "Reporter", Interrupted):
+    with mock.patch.object(pretrain.monitors.linear_fit, "Reporter", Interrupted):
         Interrupted.number = number
         return main(arguments)
 

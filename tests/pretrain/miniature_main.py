@@ -2,9 +2,8 @@
 
 import sys
 
-from tiny import register_miniature
-
 from pretrain.cli import main
+from tests.pretrain.tiny import register_miniature
 
 register_miniature()
 sys.exit(main())

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tiny import tiny_resnet
 from torch import distributed as dist
 from torch.nn import functional as F
+
+from tests.pretrain.tiny import tiny_resnet
 
 STEPS, BATCH, SIZE = 20, 8, 32
 DIM, QUEUE, MOMENTUM, TEMPERATURE = 16, 64, 0.99, 0.2
@@ -35,7 +36,7 @@ def published_moco(repository: Path) -> Any:
 
 
 def our_moco(groups: int = 1) -> Any:
-    from pretrain.moco import MoCo
+    from pretrain.methods.moco import MoCo
 
     return MoCo(lambda: tiny_resnet(DIM, groups), DIM, QUEUE, MOMENTUM, TEMPERATURE, mlp=True)
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision.models._api import register_model
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from pretrain.encoders import pooled_features
-from pretrain.split_bn import SplitBatchNorm2d
+from pretrain.networks.encoders import pooled_features
+from pretrain.networks.split_bn import SplitBatchNorm2d
 
 
 def tiny_resnet(num_classes: int = 16, groups: int = 1) -> nn.Module:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from results import __main__ as cli
-from results.formats import FORMATS
 from results.store import save_record
+from results.tables.formats import FORMATS
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -14,12 +14,11 @@ import threading
 import time
 from pathlib import Path
 
-from writer import make
-
 from results.journal import LEFT_OUT
 from results.record import RecordError
 from results.store import find_record, load_records
 from results.verify import verify
+from tests.results.writer import make
 
 HERE = Path(__file__).parent
 WRITERS, RECORDS, KILLS = (int(n) for n in os.environ.get("STORM", "8,30,10").split(","))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from results.record import SCHEMA, flat_metrics, read_record, record_id
-from results.table import suite_table
+from results.tables.suite import suite_table
 
 HISTORY = sorted((Path(__file__).parent / "history").glob("schema_*.json"))
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from results import __main__ as cli
-from results.formats import FORMATS
 from results.journal import CHANGED, JOURNAL, LEFT_OUT, RENAMED, UNJOURNALLED
 from results.merge import merge
-from results.paper import paper_tables
-from results.published import load_published
-from results.report import render_report
+from results.report.page import render_report
 from results.store import find_record, load_records, save_record
-from results.table import build_suite_table
-from results.trials import group_trials
+from results.tables.formats import FORMATS
+from results.tables.paper import paper_tables
+from results.tables.published import load_published
+from results.tables.suite import build_suite_table
+from results.tables.trials import group_trials
 from results.verify import verify
 
 CHANGED_NOTE = "was changed after it was written; not counted; python -m results verify names the files"

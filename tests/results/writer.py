@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import sys
 
-from conftest import build_record
-
 from results.store import save_record
+from tests.results.conftest import build_record
 
 
 def make(writer: int, number: int, status: str = "finished") -> dict[str, object]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from yacs.config import CfgNode
 
-from transfer.mapper import Sample
+from transfer.samples.detection import Sample
 
 
 @dataclass(frozen=True)

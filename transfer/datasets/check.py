@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from transfer.arguments import Parser
+from transfer.datasets.coco.own import OwnDataset, read_own
 from transfer.datasets.findings import LISTED_PER_RULE, Findings
-from transfer.datasets.own import OwnDataset, read_own
 from transfer.datasets.own_file import read_own_datasets
 from transfer.datasets.registry import dataset_names, describe_layout, read_dataset
 from transfer.datasets.waiting import waiting
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
                 print(name, *(f"    {line}" for line in describe_layout(name).splitlines()), sep="\n")
             return 0
         if args.command == "synthetic":
-            from transfer.datasets.synthetic import make_synthetic
+            from transfer.datasets.synthetic.make import make_synthetic
 
             size = {k: getattr(args, k) for k in ("train_images", "test_images", "image_size", "seed")}
             with waiting("generating"):

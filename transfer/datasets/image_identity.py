@@ -22,11 +22,11 @@ from typing import Any
 
 from boltons.fileutils import atomic_save
 
-from transfer.cache import cache_folder
 from transfer.datasets.base import Dataset
 from transfer.datasets.images import check_header, of_each
 from transfer.datasets.records import column
 from transfer.errors import DataError
+from transfer.process.cache import cache_folder
 
 KEEP_FROM = 64 << 20  # bytes read; less is read again as fast as it is looked up
 SHOW_FROM = 1 << 30  # bytes to read from which progress is shown

@@ -116,7 +116,7 @@ def of_each(
     function: Callable[[_T], _Result], items: Sequence[_T], what: str, quiet: bool | None = None
 ) -> list[_Result]:
     """`function` of every item, in threads, which hide the latency of files; progress is shown for many."""
-    from transfer.progress import progress
+    from transfer.process.progress import progress
 
     found = []
     quiet = len(items) < _MANY if quiet is None else quiet

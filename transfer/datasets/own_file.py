@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer.datasets.own import OwnDataset, block, make_own
+from transfer.datasets.coco.own import OwnDataset, block, make_own
 from transfer.datasets.registry import dataset_names
 from transfer.errors import DataError
-from transfer.plain_yaml import YamlError, parse_yaml, read_text
+from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 
 def own_datasets(definitions: Mapping[Any, Any], suite: Path) -> dict[str, OwnDataset]:

@@ -7,11 +7,15 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from transfer.datasets import cityscapes, coco, lvis, semantic, voc
+from transfer.datasets import class_maps as semantic
+from transfer.datasets import voc
 from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.cityscapes import reader as cityscapes
+from transfer.datasets.coco import lvis
+from transfer.datasets.coco import reader as coco
+from transfer.datasets.coco.own import OwnDataset, read_own, stop_on_error
 from transfer.datasets.findings import Findings
 from transfer.datasets.image_identity import with_image_content
-from transfer.datasets.own import OwnDataset, read_own, stop_on_error
 from transfer.datasets.waiting import waiting
 from transfer.errors import DataError
 

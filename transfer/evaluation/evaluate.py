@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.datasets.base import Dataset
-from transfer.evaluation.cityscapes_files import read_instances, write_instances
-from transfer.evaluation.cityscapes_instances import evaluate_cityscapes_instances
-from transfer.evaluation.cityscapes_semantic import evaluate_cityscapes_sem_seg
-from transfer.evaluation.coco import evaluate_coco
-from transfer.evaluation.coco_files import read_coco_results, write_coco
-from transfer.evaluation.densepose_files import read_densepose, write_densepose
-from transfer.evaluation.lvis import evaluate_lvis
+from transfer.evaluation.cityscapes.files import read_instances, write_instances
+from transfer.evaluation.cityscapes.instances import evaluate_cityscapes_instances
+from transfer.evaluation.cityscapes.semantic import evaluate_cityscapes_sem_seg
+from transfer.evaluation.coco.files import read_coco_results, write_coco
+from transfer.evaluation.coco.lvis import evaluate_lvis
+from transfer.evaluation.coco.metric import evaluate_coco
+from transfer.evaluation.densepose.files import read_densepose, write_densepose
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores
-from transfer.evaluation.sem_seg import evaluate_sem_seg
-from transfer.evaluation.sem_seg_files import read_sem_seg_files, write_sem_seg
-from transfer.evaluation.voc import evaluate_voc
-from transfer.evaluation.voc_files import read_voc_files, write_voc
+from transfer.evaluation.sem_seg.files import read_sem_seg_files, write_sem_seg
+from transfer.evaluation.sem_seg.metric import evaluate_sem_seg
+from transfer.evaluation.voc.files import read_voc_files, write_voc
+from transfer.evaluation.voc.metric import evaluate_voc
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class _Metric:
 
 
 def _densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
-    from transfer.evaluation.densepose import evaluate_densepose  # imports pycocotools to build upon it
+    from transfer.evaluation.densepose.metric import (
+        evaluate_densepose,  # imports pycocotools to build upon it
+    )
 
     return evaluate_densepose(dataset, predictions)
 

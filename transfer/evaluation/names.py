@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from transfer.datasets import cityscapes, coco, lvis, semantic, voc
-from transfer.datasets.own import OwnDataset
+from transfer.datasets import class_maps as semantic
+from transfer.datasets import voc
+from transfer.datasets.cityscapes import reader as cityscapes
+from transfer.datasets.coco import lvis
+from transfer.datasets.coco import reader as coco
+from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.registry import describe_layout
-from transfer.rules import architecture
+from transfer.recipes.values import architecture
 
 _VOC = ("AP", "AP50", "AP75")
 _COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl")

@@ -4,8 +4,9 @@ import json
 import tempfile
 from pathlib import Path
 
-import city_polygons
 import pytest
+
+from tests.transfer.datasets import city_polygons
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

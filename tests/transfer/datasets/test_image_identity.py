@@ -15,11 +15,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from transfer.datasets import image_identity, images
+from transfer.datasets.coco.own import make_own
 from transfer.datasets.image_identity import images_sha256
-from transfer.datasets.own import make_own
 from transfer.datasets.records import column
 from transfer.datasets.registry import load_dataset
-from transfer.datasets.synthetic import make_synthetic
+from transfer.datasets.synthetic.make import make_synthetic
 from transfer.errors import DataError
 
 

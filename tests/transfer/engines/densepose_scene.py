@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tests.transfer.engines.head_scene import noise, probe, weights
-from transfer.engines.torchvision.densepose import DensePose, DensePoseSettings
-from transfer.engines.torchvision.densepose_losses import LossWeights
-from transfer.engines.torchvision.densepose_surface import surfaces
+from transfer.engines.torchvision.heads.densepose import DensePose, DensePoseSettings
+from transfer.engines.torchvision.heads.densepose_losses import LossWeights
+from transfer.engines.torchvision.heads.densepose_surface import surfaces
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
-from transfer.mapper import Sample
+from transfer.samples.detection import Sample
 
 CHANNELS, SIDE, CONVS, DIM = 6, 7, 3, 8
 CHART = 4 * SIDE  # MODEL.ROI_DENSEPOSE_HEAD.HEATMAP_SIZE

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from transfer.config import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
 
 ABSENT = "(absent)"  # Detectron2 does not know the key
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from transfer.engines.torchvision.keypoints import KeypointHead
-from transfer.engines.torchvision.mask_output import paste_masks
-from transfer.engines.torchvision.masks import MaskHead
+from transfer.engines.torchvision.heads.keypoint import KeypointHead
+from transfer.engines.torchvision.heads.mask import MaskHead
+from transfer.engines.torchvision.heads.mask_output import paste_masks
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
-from transfer.evaluation.masks import as_text, encode
-from transfer.mapper import Sample
-from transfer.shapes import Shape
+from transfer.evaluation.run_lengths import as_text, encode
+from transfer.samples.detection import Sample
+from transfer.samples.masks_and_keypoints import Shape
 
 CHANNELS, SIDE, CLASSES, KEYPOINTS = 6, 7, 5, 4
 CONVS = {"c4": 0, "fpn": 4}  # MODEL.ROI_MASK_HEAD.NUM_CONV

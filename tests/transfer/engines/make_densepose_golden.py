@@ -26,10 +26,10 @@ from torch import Tensor, nn
 
 from tests.transfer.engines import densepose_scene as scene
 from tests.transfer.engines.test_densepose import GOLDEN
-from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.convert import instances_of
 from transfer.engines.detectron2.densepose import add_targets
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
 
 HEAD = {
     "NUM_STACKED_CONVS": scene.CONVS,

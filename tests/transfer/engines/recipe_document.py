@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.suite import GROUPS, Suite, load_suite
+from benchmarks.planning.suite import GROUPS, Suite, load_suite
 from tests.transfer.engines import fidelity
-from transfer.config import RECIPES, flatten, load_recipe
-from transfer.rules import architecture
+from transfer.recipes.resolve import RECIPES, flatten, load_recipe
+from transfer.recipes.values import architecture
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "recipes.md"
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Z_0-9a-z]+):(?P<rest>.*)$")

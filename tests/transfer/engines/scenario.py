@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.engines.base import Engine
 from transfer.evaluation.prediction import Prediction
-from transfer.mapper import Sample
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
+from transfer.samples.detection import Sample
 
 STEPS = 10
 # A quarter of the width: the double precision of the ten steps has no fast kernels.

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from tests.transfer.engines import scenario
-from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.engines.base import Engine
-from transfer.mapper import Sample
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
+from transfer.samples.detection import Sample
 
 CROP = (81, 97)  # 5 and 6 cells of 16, and one
 # The scaled image of a training sample may end before the crop does.

@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.conftest import TINY_KEYS, Run
 from tests.transfer.engines import scenario, semantic_scene
 from transfer.engines.torchvision.engine import engine
-from transfer.precision import Precision
+from transfer.training.precision import Precision
 
 pytestmark = pytest.mark.gpu
 CPU = torch.device("cpu")

@@ -13,11 +13,11 @@ import torch
 from torch.nn import functional as F
 
 from tests.transfer.engines import densepose_scene as scene
-from transfer.config import load_recipe
 from transfer.engines.torchvision import names
-from transfer.engines.torchvision.densepose_losses import chart_losses, coarse_labels, gather_labels
-from transfer.engines.torchvision.densepose_surface import surfaces
+from transfer.engines.torchvision.heads.densepose_losses import chart_losses, coarse_labels, gather_labels
+from transfer.engines.torchvision.heads.densepose_surface import surfaces
 from transfer.errors import TransferError
+from transfer.recipes.resolve import load_recipe
 
 GOLDEN = Path(__file__).parent / "golden" / "densepose_head.json"
 

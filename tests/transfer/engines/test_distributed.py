@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tests.transfer.engines import scenario
-from transfer.distributed import World, launch
+from transfer.engines.norms import NaiveSyncBatchNorm2d, SyncBatchNorm2d, take_fused
 from transfer.engines.torchvision.build import build_model
-from transfer.engines.torchvision.norm import NaiveSyncBatchNorm2d, SyncBatchNorm2d, take_fused
 from transfer.engines.torchvision.solver import build_solver
+from transfer.process.distributed import World, launch
 
 
 def _input() -> torch.Tensor:

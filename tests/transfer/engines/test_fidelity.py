@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.suite import GROUPS, load_suite
+from benchmarks.planning.suite import GROUPS, load_suite
 from tests.transfer.engines import recipe_document
 from tests.transfer.engines.fidelity import ORIGINS, found_differences, origin
-from transfer.config import flatten, load_recipe, recipe_sha256
 from transfer.engines.choose import detectron2_found
 from transfer.errors import TransferError
+from transfer.recipes.resolve import flatten, load_recipe, recipe_sha256
 
 
 @pytest.mark.detectron2

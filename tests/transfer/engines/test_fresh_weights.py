@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.transfer.engines import scenario, semantic_scene
 from transfer.engines.choose import load_engine
-from transfer.engines.torchvision.layers import msra_fill, xavier_fill
+from transfer.engines.torchvision.backbones.layers import msra_fill, xavier_fill
 
 # Detectron2's name -> the deviation; every other layer is filled by He et al., fan out.
 FIXED = {

@@ -11,10 +11,10 @@ import torchvision
 from torch import Tensor, nn
 
 from tests.transfer.engines import scenario
-from transfer.distributed import World, launch
 from transfer.engines.choose import detectron2_found, load_engine
-from transfer.engines.torchvision.norm import norm_layer
-from transfer.engines.torchvision.roi_align import SMALL_MAP, roi_align
+from transfer.engines.norms import norm_layer
+from transfer.engines.torchvision.regions.roi_align import SMALL_MAP, roi_align
+from transfer.process.distributed import World, launch
 
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
 NARROW = {"width_per_group": 8, "stem_out_channels": 8, "res2_out_channels": 32}
@@ -83,7 +83,9 @@ def test_no_region_of_a_training_step_is_half(
         return result
 
     monkeypatch.setattr(torch.ops.torchvision, "roi_align", watch)
-    monkeypatch.setattr("transfer.engines.torchvision.roi_align.SMALL_MAP", 0)  # the path that a GPU takes
+    monkeypatch.setattr(
+        "transfer.engines.torchvision.regions.roi_align.SMALL_MAP", 0
+    )  # the path that a GPU takes
     cfg = scenario.config(detector, **NARROW)
     model = scenario.prepared(engine, cfg).train()
     with torch.autocast("cpu", torch.bfloat16):

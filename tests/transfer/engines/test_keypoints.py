@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.transfer.engines import head_scene as scene
-from transfer.engines.torchvision import keypoint_output
-from transfer.engines.torchvision.keypoint_output import heatmaps_to_keypoints
-from transfer.engines.torchvision.keypoints import KeypointHead
+from transfer.engines.torchvision.heads import keypoint_output
+from transfer.engines.torchvision.heads.keypoint import KeypointHead
+from transfer.engines.torchvision.heads.keypoint_output import heatmaps_to_keypoints
 from transfer.engines.torchvision.structures import Foreground, Targets
 
 

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.transfer.engines import semantic_scene
 from tests.transfer.engines.scenario import DETECTORS, NARROW, config, samples
-from transfer.engines.torchvision import roi_align
 from transfer.engines.torchvision.engine import engine
+from transfer.engines.torchvision.regions import roi_align
 
 LAYERS = ("convolution", "batch_norm", "threshold_backward")
 PREDICTED = (17, 90, 21)  # channels of keypoint, surface and class maps: their gradients are the losses' own

@@ -14,11 +14,11 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from benchmarks.suite import GROUPS, load_suite
+from benchmarks.planning.suite import GROUPS, load_suite
 from tests.transfer.engines import scenario
-from transfer.config import flatten, load_recipe
 from transfer.engines.choose import load_engine
-from transfer.rules import architecture
+from transfer.recipes.resolve import flatten, load_recipe
+from transfer.recipes.values import architecture
 
 GOLDEN = Path(__file__).parent / "golden"
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # they move without learning

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 import transfer.run
-import transfer.train
+import transfer.training.loop
 from tests.transfer.engines import scenario
-from transfer.distributed import World, launch
 from transfer.engines.choose import detectron2_found, load_engine
-from transfer.mapper import Sample
+from transfer.process.distributed import World, launch
+from transfer.samples.detection import Sample
 
 CPU = torch.device("cpu")
 ITERATIONS = 10
@@ -81,9 +81,9 @@ def _train(world: World, name: str, detector: str, directory: Path) -> None:
         while True:
             yield _samples(cfg)[rank::world_size]
 
-    transfer.train.training_batches = batches
-    transfer.train.LOG_PERIOD = 1
-    transfer.train.train(engine, model, cfg, [], {}, directory, 0, world)
+    transfer.training.loop.training_batches = batches
+    transfer.training.loop.LOG_PERIOD = 1
+    transfer.training.loop.train(engine, model, cfg, [], {}, directory, 0, world)
 
 
 def _losses(directory: Path) -> dict[str, list[float]]:
@@ -103,8 +103,8 @@ def _train_all(world: World, name: str, directory: Path) -> None:
 def test_two_processes_train_as_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "detectron2" and not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    monkeypatch.setattr(transfer.train, "training_batches", None)  # put back what _train replaces
-    monkeypatch.setattr(transfer.train, "LOG_PERIOD", transfer.train.LOG_PERIOD)
+    monkeypatch.setattr(transfer.training.loop, "training_batches", None)  # put back what _train replaces
+    monkeypatch.setattr(transfer.training.loop, "LOG_PERIOD", transfer.training.loop.LOG_PERIOD)
     _train_all(World(0, 1, CPU), name, tmp_path / "one")
     launch(_train_all, 2, CPU, name, tmp_path / "two")
     for detector in DETECTORS:

@@ -12,12 +12,12 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops import roi_align as kernel
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from transfer.config import RANDOM_MANIFEST, apply_manifest, load_recipe
-from transfer.engines.torchvision.backbone import FPN, build_backbone
+from transfer.engines.torchvision.backbones.necks import FPN, build_backbone
+from transfer.engines.torchvision.backbones.resnet import ResNet, Shape
 from transfer.engines.torchvision.pixels import Normalizer
-from transfer.engines.torchvision.pooler import Pooler
-from transfer.engines.torchvision.resnet import ResNet, Shape
-from transfer.engines.torchvision.roi_align import separable_roi_align
+from transfer.engines.torchvision.regions.pooler import Pooler
+from transfer.engines.torchvision.regions.roi_align import separable_roi_align
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
 
 STAGES = ("res2", "res3", "res4", "res5")
 NARROW = Shape(50, 1, 4, 4, 16, stride_in_1x1=False)

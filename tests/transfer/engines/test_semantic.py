@@ -12,13 +12,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks.suite import GROUPS, load_suite
+from benchmarks.planning.suite import GROUPS, load_suite
 from tests.transfer.engines import scenario, semantic_scene
 from tests.transfer.engines.make_golden import GOLDEN
-from transfer.config import flatten, load_recipe
 from transfer.engines.choose import detectron2_found, load_engine
-from transfer.engines.class_maps import mean_cross_entropy, upsampled
-from transfer.rules import architecture
+from transfer.engines.fcn16s import mean_cross_entropy, upsampled
+from transfer.recipes.resolve import flatten, load_recipe
+from transfer.recipes.values import architecture
 
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
 LIVE = pytest.param("live", marks=[pytest.mark.detectron2, pytest.mark.slow])

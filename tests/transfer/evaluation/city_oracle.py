@@ -8,10 +8,10 @@ import io
 
 import numpy as np
 
-from transfer.datasets.cityscapes_labels import SEMANTIC
+from transfer.datasets.cityscapes.labels import SEMANTIC
 from transfer.evaluation.evaluate import write_predictions
-from transfer.evaluation.private_modules import cityscapes as load_script
-from transfer.evaluation.sem_seg import confusion, scores_of
+from transfer.evaluation.numpy1_libraries import cityscapes as load_script
+from transfer.evaluation.sem_seg.metric import confusion, scores_of
 
 
 def instances(dataset, predictions, folder):

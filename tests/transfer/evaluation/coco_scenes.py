@@ -13,10 +13,10 @@ from pycocotools import mask as rle
 
 from tests.conftest import blank_image
 from transfer.datasets.base import Dataset
-from transfer.datasets.coco import CocoTruth
-from transfer.datasets.coco_images import Images
-from transfer.datasets.coco_table import Collector
-from transfer.datasets.keypoints import NAMES
+from transfer.datasets.coco.images import Images
+from transfer.datasets.coco.keypoints import NAMES
+from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.table import Collector
 from transfer.evaluation.prediction import Prediction
 
 SIDE = 160

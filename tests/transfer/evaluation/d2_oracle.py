@@ -168,7 +168,7 @@ def densepose_evaluate(dataset, predictions) -> dict[str, dict[str, float]]:
     sys.path.append(str(Path(detectron2.__file__).parents[1] / "projects" / "DensePose"))
     from densepose.evaluation.densepose_coco_evaluation import DensePoseCocoEval, DensePoseEvalMode
 
-    from transfer.datasets.synthetic_mesh import make_mesh
+    from transfer.datasets.synthetic.mesh import make_mesh
 
     mesh = make_mesh()
     n = len(mesh["u"])

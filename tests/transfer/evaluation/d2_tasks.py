@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import d2_oracle as d2
+from tests.transfer.evaluation import d2_oracle as d2
 
 
 def _city(dataset, predictions, _):

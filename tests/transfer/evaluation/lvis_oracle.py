@@ -7,8 +7,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from transfer.evaluation.detections import detections
-from transfer.evaluation.private_modules import lvis as load_lvis
+from transfer.evaluation.coco.detections import detections
+from transfer.evaluation.numpy1_libraries import lvis as load_lvis
 
 PARTS = {"bbox": "bbox", "segm": "segmentation"}
 

@@ -17,8 +17,8 @@ SEEDS = range(3)
 
 
 def voc():
-    from d2_oracle import voc_evaluate
-    from voc_scenes import make_scene
+    from tests.transfer.evaluation.d2_oracle import voc_evaluate
+    from tests.transfer.evaluation.voc_scenes import make_scene
 
     golden = {}
     for year in (2007, 2012):
@@ -29,8 +29,8 @@ def voc():
 
 
 def tasks():
-    import synthetic_scenes as scenes
-    from d2_tasks import ORACLES
+    from tests.transfer.evaluation import synthetic_scenes as scenes
+    from tests.transfer.evaluation.d2_tasks import ORACLES
 
     golden = {}
     for task, oracle in ORACLES.items():

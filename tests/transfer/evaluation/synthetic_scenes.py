@@ -9,10 +9,10 @@ import numpy as np
 from pycocotools import mask as rle
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.cityscapes import instance_map, instances, label_map
+from transfer.datasets.cityscapes.reader import instance_map, instances, label_map
+from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.registry import load_dataset
-from transfer.datasets.semantic import read_class_map
-from transfer.datasets.synthetic import make_synthetic
+from transfer.datasets.synthetic.make import make_synthetic
 from transfer.evaluation.prediction import Prediction
 
 SIZE = {"train_images": 2, "test_images": 10, "image_size": 128}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from data_kits import write_voc
 
+from tests.transfer.datasets.data_kits import write_voc
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.voc import CLASSES

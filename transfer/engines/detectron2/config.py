@@ -9,12 +9,12 @@ from detectron2.config import CfgNode as Detectron2Config
 from detectron2.config import get_cfg
 from yacs.config import CfgNode
 
-from transfer.config import flatten
 from transfer.errors import TransferError
-from transfer.rules import architecture
+from transfer.recipes.resolve import flatten
+from transfer.recipes.values import architecture
 
 # What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
-# autocast, our mapper the scale jitter, `transfer.scaling` the linear rule.
+# autocast, our mapper the scale jitter, `transfer.recipes.scaling` the linear rule.
 NOT_THEIRS = ("SOLVER.AMP.", "SOLVER.AMP.DTYPE", "SOLVER.REFERENCE_WORLD_SIZE", "INPUT.SCALE_RANGE")
 # Keys that Detectron2 does not know, by the architecture whose registered modules read them.
 ADDED = {

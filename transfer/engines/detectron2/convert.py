@@ -10,9 +10,9 @@ import torch
 from detectron2.structures import BitMasks, Boxes, Instances, Keypoints, PolygonMasks
 from torch import Tensor
 
-from transfer.evaluation.masks import decode, encode
-from transfer.mapper import Sample
-from transfer.shapes import Shape
+from transfer.evaluation.run_lengths import decode, encode
+from transfer.samples.detection import Sample
+from transfer.samples.masks_and_keypoints import Shape
 
 MASKS_AT_ONCE = 16  # of a 2-megapixel image 32 MB in bytes
 
@@ -31,7 +31,7 @@ def instances_of(sample: Sample) -> Instances:
 
 
 def _masks(shapes: Sequence[Shape], size: tuple[int, ...]) -> PolygonMasks | BitMasks:
-    """An image is in one format: all polygons, or all run lengths (see `transfer.shapes`)."""
+    """An image is in one format: all polygons, or all run lengths (`samples.masks_and_keypoints`)."""
     polygons = [shape for shape in shapes if isinstance(shape, list)]
     if len(polygons) == len(shapes):
         return PolygonMasks(polygons)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
-from transfer.evaluation.surface import PackedSurface
-from transfer.mapper import Sample
+from transfer.evaluation.densepose.surface import PackedSurface
+from transfer.samples.detection import Sample
 
 
 def add_targets(instances: Instances, sample: Sample) -> None:

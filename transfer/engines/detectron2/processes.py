@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from transfer.engines.torchvision.norm import SyncBatchNorm2d
+from transfer.engines.norms import SyncBatchNorm2d
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
 from fvcore.nn import weight_init
 from torch import Tensor, nn
 
-from transfer.engines.class_maps import mean_cross_entropy, upsampled
+from transfer.engines.fcn16s import mean_cross_entropy, upsampled
 from transfer.evaluation.prediction import Prediction
-from transfer.mapper import Sample
+from transfer.samples.detection import Sample
 
 
 @SEM_SEG_HEADS_REGISTRY.register()

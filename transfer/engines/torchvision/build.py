@@ -6,21 +6,21 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from transfer.config import flatten
-from transfer.engines.torchvision.backbone import Backbone, build_backbone, resnet_shape
-from transfer.engines.torchvision.box_head import BoxHead, BoxPredictor, BoxSettings
-from transfer.engines.torchvision.densepose import densepose_head
+from transfer.engines.norms import norm_layer, take_fused
+from transfer.engines.torchvision.backbones.necks import Backbone, build_backbone, resnet_shape
+from transfer.engines.torchvision.backbones.resnet import make_stage
 from transfer.engines.torchvision.detector import GeneralizedRCNN
-from transfer.engines.torchvision.keypoints import KeypointHead
-from transfer.engines.torchvision.masks import MaskHead
-from transfer.engines.torchvision.norm import norm_layer, take_fused
+from transfer.engines.torchvision.heads.box import BoxHead, BoxPredictor, BoxSettings
+from transfer.engines.torchvision.heads.densepose import densepose_head
+from transfer.engines.torchvision.heads.keypoint import KeypointHead
+from transfer.engines.torchvision.heads.mask import MaskHead
+from transfer.engines.torchvision.heads.roi_heads import Res5ROIHeads, StandardROIHeads
 from transfer.engines.torchvision.pixels import Normalizer
-from transfer.engines.torchvision.pooler import Pooler
-from transfer.engines.torchvision.resnet import make_stage
-from transfer.engines.torchvision.roi_heads import Res5ROIHeads, StandardROIHeads
-from transfer.engines.torchvision.rpn import RPN, RPNSettings
-from transfer.engines.torchvision.semantic import build_segmentor
-from transfer.rules import architecture
+from transfer.engines.torchvision.regions.pooler import Pooler
+from transfer.engines.torchvision.regions.rpn import RPN, RPNSettings
+from transfer.engines.torchvision.segmentor import build_segmentor
+from transfer.recipes.resolve import flatten
+from transfer.recipes.values import architecture
 
 
 def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:

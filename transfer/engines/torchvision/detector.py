@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
+from transfer.engines.torchvision.heads.roi_heads import Res5ROIHeads, StandardROIHeads
 from transfer.engines.torchvision.pixels import Normalizer
-from transfer.engines.torchvision.roi_heads import Res5ROIHeads, StandardROIHeads
-from transfer.engines.torchvision.rpn import RPN
+from transfer.engines.torchvision.regions.rpn import RPN
 from transfer.engines.torchvision.structures import Detections, Targets
 
 Size = tuple[int, int]  # (height, width)

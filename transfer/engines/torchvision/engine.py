@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.torchvision import names, semantic
+from transfer.engines.torchvision import names
+from transfer.engines.torchvision import segmentor as semantic
 from transfer.engines.torchvision.build import build_model
-from transfer.engines.torchvision.densepose_surface import packed_surfaces
-from transfer.engines.torchvision.mask_output import output_masks
+from transfer.engines.torchvision.heads.densepose_surface import packed_surfaces
+from transfer.engines.torchvision.heads.mask_output import output_masks
 from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
 from transfer.evaluation.prediction import Prediction
-from transfer.mapper import Sample
+from transfer.samples.detection import Sample
 
 
 class TorchvisionEngine:

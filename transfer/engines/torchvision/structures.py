@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from transfer.shapes import Shape
+from transfer.samples.masks_and_keypoints import Shape
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""One grid on several machines: `torchrun --nnodes 2 --nproc-per-node 8 benchmarks/run.py ...` on each.
+
+Rank 0 plans and tells the others over torchrun's store which cell comes next. Every rank then starts its own
+process of the cell, and these form a process group of their own at a fresh port: so a cell that crashes takes
+no other with it. Only rank 0 writes records. The output folder and the data have the same paths everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch.distributed as dist
+
+from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
+from transfer.process.distributed import Member
+
+POLL_S = 0.2
+GRACE_S = 15  # between the end of one process of a cell and the end of those that still wait for it
+OVER = "over"
+
+
+@dataclass(frozen=True)
+class Team:
+    place: Member
+    store: dist.Store
+
+    def next_cell(self, number: int) -> tuple[str, int] | None:
+        """(job file, port) of a cell, when rank 0 has decided; None when there are no more."""
+        while not self.store.check([f"cell/{number}"]):
+            if self.store.check([OVER]):
+                return None
+            time.sleep(POLL_S)
+        path, port = json.loads(self.store.get(f"cell/{number}"))
+        return path, port
+
+
+def join(place: Member) -> Team:
+    """This rank's connection to the others: torchrun's own store, apart from its keys."""
+    store, _, _ = next(dist.rendezvous("env://"))
+    return Team(place, dist.PrefixStore("benchmarks", store))
+
+
+def run_team(jobs: Sequence[Job], team: Team) -> int:
+    """Rank 0: the jobs one after the other on all ranks; returns the exit code of the whole."""
+    outcomes: list[str] = []
+    with _stop_signals() as stopped:
+        for number, job in enumerate(jobs):
+            if stopped:
+                break
+            print(f"cell {number + 1}/{len(jobs)}: {job.title}", file=sys.stderr)
+            port = _free_port()
+            team.store.set(f"cell/{number}", json.dumps([str(job.path), port]))
+            outcomes.append(settle(job, _take_part(team, number, str(job.path), port, stopped)))
+    return exit_code(outcomes, bool(stopped))
+
+
+def dismiss(team: Team) -> None:
+    """Rank 0, whatever happened: the others may go."""
+    team.store.set(OVER, "")
+
+
+def follow(team: Team) -> int:
+    """Every other rank: takes part in the cells that rank 0 names. How they ended is rank 0's to say."""
+    with _stop_signals() as stopped:
+        number = 0
+        while not stopped and (cell := team.next_cell(number)) is not None:
+            _take_part(team, number, *cell, stopped)
+            number += 1
+    return 0
+
+
+def _take_part(team: Team, number: int, path: str, port: int, stopped: list[int]) -> int:
+    """This rank's process of one cell, and its exit code. Where one ended badly, none waits for long."""
+    ended = f"ended/{number}"
+    # The rest of its place it inherits; torchrun's store is ours, a cell makes its own.
+    extra = {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "False"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.cell", path], env=environment_of_cell(extra), cwd=Path.cwd()
+    )
+    told, deadline = 0, float("inf")
+    while (code := child.poll()) is None:
+        time.sleep(POLL_S)
+        for number_of_signal in stopped[told:]:
+            child.send_signal(number_of_signal)
+        told = len(stopped)
+        if deadline == float("inf") and team.store.check([ended]):
+            deadline = time.monotonic() + GRACE_S
+        if time.monotonic() > deadline:
+            child.kill()
+    if code != 0 or team.place.rank == 0:
+        team.store.set(ended, "")
+    return code
+
+
+def _free_port() -> int:
+    """A port of this machine, where the processes of the next cell meet rank 0's."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collects stop signals; they go on to the cell, which saves first."""
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,102 @@
+"""What a suite will not be able to do, found before data are read or anything is trained.
+
+Its recipes and its miniature must resolve, their data sets must be annotated for their heads, and the metrics
+that it names must be among those that a run will yield.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.planning.own_data import check_tasks, own_datasets
+from benchmarks.planning.recipe import Request, resolve_named, unscaled
+from benchmarks.planning.suite import Suite
+from transfer.datasets.coco import reader as coco
+from transfer.datasets.coco.own import OwnDataset
+from transfer.errors import DataError, TransferError
+from transfer.evaluation.names import HEADS, evaluator_of, metrics_of
+from transfer.recipes.resolve import flatten
+from transfer.recipes.values import architecture
+
+Own = Mapping[str, OwnDataset]
+
+
+def foresee(suite: Suite, request: Request) -> list[str]:
+    """What is odd about a suite that can run, a line each.
+
+    Raises UsageError, TransferError or DataError for one that cannot run, or that could not be scored.
+    """
+    if request.synthetic and suite.datasets:
+        raise UsageError(f"{suite.where}: --data synthetic makes public data sets, not its own; leave it out")
+    notes: list[str] = []
+    for recipe in dict.fromkeys([suite.recipe, *suite.variants.values()]):
+        written = unscaled(suite, dataclasses.replace(request, smoke=False, overrides=[]), recipe)
+        unscaled(suite, dataclasses.replace(request, smoke=True, overrides=[]), recipe)  # asked for or not
+        cfg, scaling = resolve_named(suite, request, recipe)
+        own, flat = own_datasets(suite, cfg), flatten(cfg)
+        _check_datasets(flat, own)
+        parts, batch = request.num_processes * scaling.micro_steps, flat["SOLVER.IMS_PER_BATCH"]
+        if batch % parts:
+            raise TransferError(
+                f"{suite.name}: SOLVER.IMS_PER_BATCH {batch} is no multiple of {parts} processes; change one"
+            )
+        _check_metrics(suite, flatten(written), own, [suite.primary, *suite.metrics])
+        _check_metrics(suite, flat, own, [suite.primary])
+        without = [name for name in suite.metrics if name not in _yielded(flat, own)]
+        if without:
+            notes.append(f"{suite.name}: {', '.join(without)} will have no value, by your overrides")
+        steps, last = flat["SOLVER.STEPS"], flat["SOLVER.MAX_ITER"]
+        if any(step >= last for step in steps):
+            notes.append(
+                f"{suite.name}: of SOLVER.STEPS {steps}, those from SOLVER.MAX_ITER {last} never come"
+            )
+    return list(dict.fromkeys(notes))
+
+
+def _check_datasets(flat: Mapping[str, Any], own: Own) -> None:
+    """Data sets of known names, one to test on, with the annotations that the recipe's heads need."""
+    training, test = flat["DATASETS.TRAIN"], flat["DATASETS.TEST"]
+    if not training:
+        raise TransferError("DATASETS.TRAIN is []; expected the names of one data set or more")
+    if len(test) != 1:
+        raise TransferError(f"DATASETS.TEST is {test}; expected exactly one data set")
+    semantic = architecture(flat) == "FCN"
+    for name in [*training, *test]:
+        if not isinstance(name, str):
+            raise TransferError(f"DATASETS: {name!r} is no name of a data set; write it as text")
+        _, tasks = evaluator_of(name, own)
+        if semantic != ("sem_seg" in tasks):
+            kind = "an FCN" if semantic else "a detector"
+            raise DataError(f"{name} has {', '.join(tasks)}: it is not for {kind}; change DATASETS")
+        if name in own:
+            check_tasks(flat, own[name])
+            continue
+        for part, key in HEADS.items():
+            # the files of COCO have masks, whether they are scored or not
+            if flat[key] and part not in tasks and not (part == "segm" and name in coco.SOURCES):
+                raise DataError(
+                    f"{name}: {key} is true, but its tasks are {', '.join(tasks)}; "
+                    f"set {key}: false in the recipe"
+                )
+
+
+def _yielded(flat: Mapping[str, Any], own: Own) -> list[str]:
+    return metrics_of(*evaluator_of(flat["DATASETS.TEST"][0], own), flat)
+
+
+def _check_metrics(suite: Suite, flat: Mapping[str, Any], own: Own, wanted: list[str]) -> None:
+    test = flat["DATASETS.TEST"]
+    yielded = _yielded(flat, own) if len(test) == 1 else []
+    for metric in dict.fromkeys(wanted):
+        if metric in yielded:
+            continue
+        field = "primary" if metric == suite.primary else "metrics"
+        task = metric.partition("/")[0].partition("_")[0]
+        off = f" ({HEADS[task]} is false)" if task in HEADS and not flat[HEADS[task]] else ""
+        raise UsageError(
+            f"{suite.where}: {field}: {metric} will not be measured{off}; this recipe on {', '.join(test)} "
+            f"yields {', '.join(yielded)}"
+        )

@@ -1,0 +1,199 @@
+"""Inits: `random`, `supervised`, `msra`, a converted backbone or a raw checkpoint; `label=` names the row."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import json
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UsageError
+from benchmarks.planning.named_weights import KNOWN, at_hand, cached
+from converters.backbone import Backbone, save_backbone
+from converters.convert import open_checkpoint
+from converters.errors import CheckpointError
+from transfer.recipes.resolve import MANIFEST_KEYS
+
+NAMES = ("random", *KNOWN)
+LABEL = 100  # characters of the longest one
+
+
+@dataclass(frozen=True)
+class Init:
+    """One row of the table; `backbone` is None for random initialisation."""
+
+    label: str
+    backbone: Backbone | None
+    absent: str = ""  # the name of known weights that a dry run does not fetch
+
+    @functools.cached_property
+    def weights_sha256(self) -> str:
+        """Of the weights and what belongs to them; a plan asks for every suite and trial."""
+        assert self.backbone is not None
+        return self.backbone.content_sha256()
+
+    def identity(self, flat_recipe: dict[str, Any]) -> str:
+        """What of the init moves the numbers: the weights; for `random` the shape and pixels of the net."""
+        if self.backbone is not None:
+            return self.weights_sha256
+        facts = {key: flat_recipe[key] for key in MANIFEST_KEYS.values()}
+        return hashlib.sha256(json.dumps(["random", facts], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An init as it was asked for, not opened yet."""
+
+    label: str
+    path: str  # or one of NAMES
+    text: str  # what the user wrote
+    where: str  # "list.txt:3: ", or nothing for the command line
+
+    @property
+    def absent(self) -> bool:
+        return self.path not in NAMES and not _exists(self.path)
+
+
+def open_inits(texts: list[str], quiet: bool = False, fetch: bool = True) -> list[Init]:
+    """All inits, those of @files too, in the order in which they were asked for; unless `fetch`, what is not
+    there stays `absent`.
+
+    What can be known at once comes first: labels, then all files that are not there, then those that are no
+    checkpoints. Only then is anything fetched.
+    """
+    wanted = [_wanted(text, where) for text, where in _read_lists(texts)]
+    _check_labels(wanted)
+    _refuse_absent([one for one in wanted if one.absent])
+    opened: dict[int, Init] = {}
+    for number, one in sorted(enumerate(wanted), key=lambda pair: pair[1].path in KNOWN):
+        try:
+            if not fetch and one.path in KNOWN and not at_hand(one.path):
+                opened[number] = Init(one.label, None, absent=one.path)
+            else:
+                opened[number] = Init(one.label, _open(one.path))
+        except (UsageError, CheckpointError) as error:
+            raise type(error)(f"{one.where}{error}") from None
+    inits = [opened[number] for number in range(len(wanted))]
+    if not quiet:
+        for init in inits:
+            _introduce(init)
+    return inits
+
+
+def _open(path: str) -> Backbone | None:
+    if path == "random":
+        return None
+    return open_checkpoint(cached(path) if path in KNOWN else path)
+
+
+def _introduce(init: Init) -> None:
+    if init.backbone is None:
+        return
+    m = init.backbone.manifest
+    facts = f"{m['source']}, {m['encoder']} encoder, {m['num_tensors']} tensors, {m['input_format']}"
+    print(f"init {init.label}: {facts}", file=sys.stderr)
+    for note in m["notes"]:  # what the converter found odd, or decided for the user
+        print(f"  {note}", file=sys.stderr)
+
+
+def _wanted(text: str, where: str) -> Wanted:
+    label, _, path = text.rpartition("=")
+    name = path if path in NAMES else Path(path).name.split(".")[0]
+    return Wanted((label or name).strip(), path, text, where)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a name of 300 characters, or one with NUL
+        return False
+
+
+def _check_labels(wanted: Sequence[Wanted]) -> None:
+    """A label stands in tables, logs and the name of a folder, so it is one line of visible characters."""
+    for one in wanted:
+        hidden = next((c for c in one.label if not c.isprintable()), None)
+        if hidden is not None:
+            raise UsageError(
+                f"{one.where}--init: the label {ascii(one.label)} has the character U+{ord(hidden):04X}, "
+                "which no table can show; name the row, as in moco=PATH"
+            )
+        if not one.label or len(one.label) > LABEL:
+            raise UsageError(
+                f"{one.where}--init: the label {one.label!r:.60} has {len(one.label)} characters; expected 1 "
+                f"to {LABEL}; name the row, as in moco=PATH"
+            )
+        if one.label == "random" and one.path != "random":
+            raise UsageError(
+                f"{one.where}--init {one.text}: the row `random` is that without weights; give another label"
+            )
+    for label, count in Counter(one.label for one in wanted).items():
+        if count > 1:
+            mend = "leave one of them out" if label in NAMES else f"name them, as in {label}2=PATH"
+            raise UsageError(f"--init: two rows are called {label!r}; {mend}")
+
+
+def _refuse_absent(absent: Sequence[Wanted]) -> None:
+    says = []
+    for one in absent:
+        near = difflib.get_close_matches(Path(one.path).name, NAMES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        if "://" in one.path or ":" in one.path.split("/")[0]:
+            hint = "; an address is not fetched: download it first, and give the file"
+        says.append(f"{one.where}--init {one.text}: no such file, and not a name{hint}")
+    if says:
+        expected = f"expected a checkpoint, a converted backbone or one of {', '.join(NAMES)}"
+        raise UsageError(f"{'; '.join(says)}; {expected}")
+
+
+def _read_lists(texts: list[str]) -> list[tuple[str, str]]:
+    """(init, "file:line: " or nothing); paths in a list are relative to the list, # begins a comment."""
+    found = []
+    for text in texts:
+        if not text.startswith("@"):
+            found.append((text, ""))
+            continue
+        file = Path(text[1:])
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "no UTF-8 text"
+            raise UsageError(f"--init {text}: cannot be read ({why})") from None
+        for number, line in enumerate(lines, start=1):
+            entry = re.sub(r"(^|\s)#.*", "", line).strip()
+            if entry:
+                label, equals, path = (part.strip() for part in entry.rpartition("="))
+                known = path in NAMES or Path(path).is_absolute()
+                found.append(
+                    (f"{label}{equals}{path if known else file.parent / path}", f"{file}:{number}: ")
+                )
+    if not found:
+        raise UsageError(
+            f"--init {' '.join(texts)}: no init; expected one a line, as in moco=moco_v1.pth.tar"
+        )
+    return found
+
+
+def store(init: Init, directory: Path) -> Path | None:
+    """The backbone as a file that a run can load; written once, named by its content."""
+    if init.backbone is None:
+        return None
+    path = directory / f"{slug(init.label)}-{init.weights_sha256[:12]}.pkl"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        save_backbone(init.backbone, path)
+    return path
+
+
+def slug(label: str) -> str:
+    """A label as part of a file name: letters and digits of any script, and . _ - ; at most 200 bytes."""
+    name = re.sub(r"[^\w.-]+", "_", unicodedata.normalize("NFC", label)).strip("_")
+    return name.encode()[:200].decode(errors="ignore") or "init"

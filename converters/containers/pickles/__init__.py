@@ -1,0 +1,1 @@
+"""The bytes of a pickle come in; plain containers, numbers and described tensors go out."""

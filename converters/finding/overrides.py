@@ -1,0 +1,61 @@
+"""What a user may state against the table, and how it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from converters.backbone import Backbone, prove
+from converters.errors import CheckpointError
+from converters.finding.health import ACCEPTABLE
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """None means: as the source's row says."""
+
+    pixel_mean: Sequence[float] | None = (
+        None  # three numbers in the channel order of input_format, scale 0..255
+    )
+    pixel_std: Sequence[float] | None = None
+    input_format: str | None = None  # "RGB" or "BGR"
+    stride_in_1x1: bool | None = None
+    prefix: str | None = None  # which of several complete networks, as --inspect lists them
+    accept: Sequence[str] = ()  # names of health checks that may fail
+
+    @staticmethod
+    def make(values: Mapping[str, Any]) -> Overrides:
+        known = [field.name for field in fields(Overrides)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise CheckpointError(f"unknown override {', '.join(unknown)}; expected {', '.join(known)}")
+        wishes = Overrides(**values)
+        wrong = sorted(set(wishes.accept) - set(ACCEPTABLE))
+        if wrong:
+            raise CheckpointError(f"--accept {', '.join(wrong)}: unknown; expected {', '.join(ACCEPTABLE)}")
+        return wishes
+
+
+def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
+    """The same weights with the stated facts in the manifest, each with a note that says so."""
+    manifest: dict[str, Any] = dict(backbone.manifest, notes=list(backbone.manifest["notes"]))
+    stated: dict[str, Any] = {
+        "pixel_mean": _floats(wishes.pixel_mean),
+        "pixel_std": _floats(wishes.pixel_std),
+        "input_format": wishes.input_format,
+        "stride_in_1x1": wishes.stride_in_1x1,
+    }
+    for key, value in stated.items():
+        if value is None:
+            continue
+        if value != manifest[key]:
+            manifest["notes"].append(f"{key} stated by the user: {value} instead of {manifest[key]}")
+            manifest[key] = value
+    result = replace(backbone, manifest=manifest)
+    prove(result)
+    return result
+
+
+def _floats(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else [float(value) for value in values]

@@ -1,0 +1,138 @@
+"""Makes the page of checkpoints: `python -m converters.output.docs_page > docs/checkpoints.md`."""
+
+from __future__ import annotations
+
+import sys
+
+from converters.command import command
+from converters.containers.reading import FOLDERS, NO_CHECKPOINT
+from converters.finding.health import ACCEPTABLE
+from converters.finding.refusals import REASONS
+from converters.networks.resnet_names import DIALECTS
+from converters.publishers.row import STATED, Layout, Source
+from converters.publishers.table import SOURCES, UNKNOWN
+
+INTRODUCTION = """# Checkpoints
+
+This page is made from the tables in `converters/` by `python -m converters.output.docs_page`; a test keeps
+the two equal.
+
+`python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
+Detectron2. It takes exactly one complete ResNet with all its tensors, or refuses with the reason. Reading
+runs no code of the file. `--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be
+converted, `--list` shows the names below.
+
+A pickle that names anything but tensors and plain data gets the warning "this file tries to run code
+elsewhere", with the names: do not load it with another program. Configurations such as `argparse.Namespace`
+are a note. Unprintable characters of names are shown escaped.
+
+## What is written
+
+The suffix of OUTPUT says the form, `--to` says it for any other suffix, and the two must not contradict.
+
+| `--to` | Suffix | Content | Read by |
+| --- | --- | --- | --- |
+| `detectron2` | `.pkl` | a pickle of arrays under Detectron2's names, and the manifest | Detectron2 |
+| `torchvision` | `.pth`, `.pt` | a bare state dict under torchvision's names, without `fc` | torch.load |
+| `safetensors` | `.safetensors` | the same names, without `fc` | safetensors |
+
+The last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
+misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`.
+
+The benchmark takes all three as `--init`, with the facts of the manifest (source, pixels, channel order,
+strides) and proof that the weights are those that were written. In torch's archive the manifest is a member
+of its own, `moco_transfer.json`, which torch passes over; in safetensors it is the header's metadata. There
+is no second file to lose. A file that another program saves anew has no manifest any more: it is read as
+torchvision's, with ImageNet's pixels.
+
+torchvision and timm take RGB images and have their strides in the 3x3 convolutions. A network for BGR is
+therefore flipped for them: the input channels of its first convolution, the means and the deviations change
+places, exactly, and a note says so. It computes the same, but is another init to the benchmark than the
+unflipped `.pkl`. A network with strides in its 1x1 convolutions (`msra`) is refused in these two forms.
+
+The input is never overwritten, under any of its names. An existing output is overwritten without `--force`
+only if it is a backbone that this tool wrote, and not if the input is one as well. Files appear whole or not
+at all.
+"""
+SOURCES_INTRODUCTION = """## Sources
+
+*Encoder* is the one that the field evaluates and that is taken unless `--encoder` says otherwise.
+*Found at* is the dictionary and the prefix, without wrapper segments (`module`, `_orig_mod`, FSDP's and
+checkpointing's). *Pixels* are Detectron2's `INPUT.FORMAT`, `PIXEL_MEAN` and `PIXEL_STD`. *Sure* is "read"
+where the fact stands in the public code named, "inferred" where it follows from it. A layout marked with
+`--source` is shared by several publishers and is only taken for this row when you name it.
+"""
+
+
+def page() -> str:
+    """The whole page as text."""
+    parts = [
+        INTRODUCTION,
+        SOURCES_INTRODUCTION,
+        _table(
+            ("Name", "Source", "Encoder", "Found at", "Pixels", "Stride in", "Dropped", "Sure", "Reference"),
+            [_row(source) for source in (*SOURCES, UNKNOWN)],
+        ),
+        "### Remarks\n",
+        "\n".join(f"- `{s.name}`: {s.note or s.warning}." for s in (*SOURCES, UNKNOWN) if s.note or s.warning)
+        + "\n",
+        "## Dialects\n\nTemplates of the names. Letters stand for stage, block and convolution.\n",
+        _table(
+            ("Dialect", "Used by", "Stem", "Convolution", "Norm", "Shortcut"),
+            [(d.name, d.about, *(f"`{t}`" for t in (d.stem, d.conv, d.norm, d.shortcut))) for d in DIALECTS],
+        ),
+        "## Refused, with the reason\n",
+        "\n".join(f"- {text}" for _, text in REASONS) + "\n",
+        "Folders:\n",
+        "\n".join(f"- with `{pattern}`: {text}" for pattern, text in FOLDERS) + "\n",
+        "Files that are no checkpoints are named by their first bytes:\n",
+        "\n".join(f"- {text}" for text in dict.fromkeys(text for _, text in NO_CHECKPOINT)) + "\n",
+        "## Health\n\nValues that are not finite and variances not positive are always refused. These"
+        " can be accepted with `--accept NAME`, which the manifest records:\n",
+        "\n".join(f"- `{name}`: {text}" for name, text in ACCEPTABLE.items()) + "\n",
+    ]
+    return "\n".join(parts)
+
+
+def _row(source: Source) -> tuple[str, ...]:
+    pixels = source.pixels
+    return (
+        f"`{source.name}`",
+        source.title,
+        source.encoder,
+        "<br>".join(map(_layout, source.layouts)),
+        f"{pixels.input_format}<br>{_numbers(pixels.mean)}<br>{_numbers(pixels.std)}",
+        "1x1" if source.stride_in_1x1 else "3x3",
+        source.dropped or "-",
+        source.status,
+        source.reference or "-",
+    )
+
+
+def _layout(layout: Layout) -> str:
+    path = "any dictionary" if layout.path == "*" else f"`{layout.path}`" if layout.path else "top level"
+    prefix = "any prefix" if layout.prefix == "*" else f"`{layout.prefix}`" if layout.prefix else "no prefix"
+    marks = [f"`{mark.lstrip('/')}`" for mark in layout.markers if not mark.startswith("@")]
+    told = f", told by {' and '.join(marks)}" if marks else ""
+    return f"{path}, {prefix} ({layout.role}){told}{', with `--source`' if STATED in layout.markers else ''}"
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return (
+        "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        + "\n"
+    )
+
+
+def main() -> int:
+    print(page(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command(main))

@@ -1,0 +1,24 @@
+"""The whole table: one row per publisher. `docs/checkpoints.md` is made from it.
+
+The more of a row's markers a file shows, the better the row fits; earlier rows win a tie.
+"""
+
+from __future__ import annotations
+
+from converters.publishers.libraries import LIBRARIES
+from converters.publishers.papers import METHODS
+from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, Source
+
+SOURCES: tuple[Source, ...] = METHODS + LIBRARIES
+UNKNOWN = Source(
+    "unknown",
+    "any other file with one complete ResNet",
+    (Layout(ANY, ANY, BY_WORDS),),
+    "",
+    ONLINE,
+    "everything outside the one complete network",
+    dialects=(ANY,),
+    status=INFERRED,
+    warning="publisher unknown: ImageNet's RGB pixels and torchvision's strides are assumed",
+)
+BY_NAME = {source.name: source for source in (*SOURCES, UNKNOWN)}

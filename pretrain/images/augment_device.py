@@ -1,0 +1,134 @@
+"""The same augmentation batched on the training device, in float: no image leaves the device, no value is
+read back.
+
+Images are Nx3xHxW in [0, 1]. Which image gets what is decided from `View`s on the host; the device only
+computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pretrain.images.draws import View
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MAX_SIGMA = 2.0
+_RADIUS = 7  # 3.5 standard deviations of the widest blur
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 NxHxWx3 to float Nx3xHxW in channels_last layout, with ImageNet's mean and deviation."""
+    mean = _to_device(torch.tensor([255 * m for m in MEAN]), images.device)
+    scale = _to_device(torch.tensor([1 / (255 * s) for s in STD]), images.device)
+    return ((images.float() - mean) * scale).permute(0, 3, 1, 2)
+
+
+def augment(images: Tensor, views: Sequence[View], steps: tuple[str, ...]) -> Tensor:
+    """Colour steps and flip of uint8 crops NxHxWx3, one view each; returns uint8-scaled floats of the same
+    layout.
+    """
+    x = images.permute(0, 3, 1, 2).float().div_(255).contiguous()
+    for step in steps:
+        if step == "jitter":
+            _jitter(x, views)
+        elif step == "gray":
+            _apply(x, [i for i, view in enumerate(views) if view.gray], grayscale)
+        elif step == "blur":
+            _apply(
+                x,
+                [i for i, view in enumerate(views) if view.sigma],
+                blur,
+                [v.sigma for v in views if v.sigma],
+            )
+    _apply(x, [i for i, view in enumerate(views) if view.flip], lambda part: part.flip(3))
+    return x.mul_(255).permute(0, 2, 3, 1)
+
+
+def _jitter(x: Tensor, views: Sequence[View]) -> None:
+    """Four rounds; in each, the images whose round it is for an operation are done together."""
+    for turn in range(4):
+        for number, operation in enumerate(JITTER):
+            chosen = [
+                (i, v.jitter[turn][1])
+                for i, v in enumerate(views)
+                if v.jitter and v.jitter[turn][0] == number
+            ]
+            _apply(x, [i for i, _ in chosen], operation, [factor for _, factor in chosen])
+
+
+def _apply(x: Tensor, rows: list[int], operation: Callable, values: list[float] | None = None) -> None:
+    """Replaces rows of x by operation(rows) or operation(rows, values as nx1x1x1)."""
+    if not rows:
+        return
+    index = _to_device(torch.tensor(rows), x.device)
+    arguments = [] if values is None else [_to_device(torch.tensor(values), x.device).view(-1, 1, 1, 1)]
+    x.index_copy_(0, index, operation(x[index], *arguments))
+
+
+def _to_device(x: Tensor, device: torch.device) -> Tensor:
+    """From pinned memory, so that the host does not wait for the device."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x
+
+
+def brightness(x: Tensor, factor: Tensor) -> Tensor:
+    return (x * factor).clamp_(0, 1)
+
+
+def contrast(x: Tensor, factor: Tensor) -> Tensor:
+    mean = _luma(x).mean((1, 2, 3), keepdim=True)
+    return (x * factor + mean * (1 - factor)).clamp_(0, 1)
+
+
+def saturation(x: Tensor, factor: Tensor) -> Tensor:
+    return (x * factor + _luma(x) * (1 - factor)).clamp_(0, 1)
+
+
+def hue(x: Tensor, shift: Tensor) -> Tensor:
+    """Rotates the hue by `shift` turns: each channel is max - chroma * clamp(min(k, 4 - k), 0, 1), k from
+    the hue.
+    """
+    red, green, blue = x.unbind(1)
+    high, low = x.amax(1), x.amin(1)
+    chroma = high - low
+    inverse = chroma.clamp(min=1e-12).reciprocal_()
+    sextant = torch.where(
+        high == red,
+        (green - blue) * inverse,
+        torch.where(high == green, (blue - red) * inverse + 2, (red - green) * inverse + 4),
+    )
+    sextant += 6 * shift[:, 0]
+    channels = []
+    for offset in (5.0, 3.0, 1.0):
+        k = sextant + offset
+        k -= 6 * torch.floor(k / 6)
+        channels.append(high - chroma * torch.minimum(k, 4 - k).clamp_(0, 1))
+    return torch.stack(channels, 1)
+
+
+def grayscale(x: Tensor) -> Tensor:
+    return _luma(x).expand_as(x)
+
+
+def blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur with a standard deviation per image, in pixels; edge pixels are repeated, as PIL does."""
+    n, channels, height, width = x.shape
+    offsets = torch.arange(-_RADIUS, _RADIUS + 1, device=x.device, dtype=x.dtype)
+    kernel = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)) ** 2)  # nx15
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(
+        channels, 0
+    )  # one per image and channel
+    padded = F.pad(x, (_RADIUS,) * 4, mode="replicate").view(1, n * channels, height + 2 * _RADIUS, -1)
+    rows = F.conv2d(padded, kernel[:, None, :, None], groups=n * channels)
+    return F.conv2d(rows, kernel[:, None, None, :], groups=n * channels).view(n, channels, height, width)
+
+
+def _luma(x: Tensor) -> Tensor:
+    """Nx1xHxW, with the weights of ITU-R 601-2."""
+    return 0.2989 * x[:, 0:1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
+
+
+JITTER = (brightness, contrast, saturation, hue)

@@ -1,0 +1,1 @@
+"""The name of an architecture comes in; an encoder goes out."""

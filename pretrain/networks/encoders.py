@@ -1,0 +1,120 @@
+"""Encoders: any torchvision ResNet or ResNeXt, wider ones by suffix, a small-image stem, and the MLP head of
+MoCo v2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from pretrain.errors import PretrainError
+from pretrain.networks.small_network import SmallCNN
+from pretrain.networks.split_bn import SplitBatchNorm2d
+
+SMALL = "small_cnn"
+FAMILIES = ("resnet", "resnext", "wide_resnet")
+WIDTHS = {"w0.25x": 0.25, "w0.5x": 0.5, "w2x": 2, "w4x": 4}  # suffixes of plain ResNets
+
+
+def arch_names() -> list[str]:
+    """Torchvision's residual networks, as this installation has them, and the small network for studies."""
+    from torchvision import models
+
+    return [SMALL, *(name for name in models.list_models(models) if name.startswith(FAMILIES))]
+
+
+def parse_arch(arch: str) -> tuple[str, float]:
+    """Splits "resnet50w2x" into ("resnet50", 2). The suffix multiplies every width, stem included: w2x and
+    w4x are the paper's R50w2x and R50w4x; w0.25x and w0.5x are narrow, for studies on a CPU.
+    """
+    suffix = next((suffix for suffix in WIDTHS if arch.endswith(suffix)), "")
+    base, width = arch.removesuffix(suffix), WIDTHS.get(suffix, 1)
+    names = arch_names()
+    if base not in names:
+        near = difflib.get_close_matches(arch, names, n=3) or ["resnet18", "resnet50"]
+        raise PretrainError(
+            f"unknown --arch {arch!r}; nearest: {', '.join(near)} (a ResNet also with {', '.join(WIDTHS)})"
+        )
+    if suffix and not base.startswith("resnet"):
+        raise PretrainError(
+            f"--arch {arch!r}: the suffix {suffix} applies to plain ResNets, such as resnet50{suffix}"
+        )
+    return base, width
+
+
+def make_encoder_factory(
+    arch: str, *, dim: int, bn_groups: int = 1, small_images: bool = False
+) -> Callable[[], nn.Module]:
+    """A function that makes one freshly initialised encoder: images Nx3xHxW to features Nx`dim`.
+
+    `small_images` is the usual CIFAR stem: a 3x3 convolution of stride 1 and no max-pooling.
+    """
+    from torchvision import models
+
+    base, width = parse_arch(arch)
+    options: dict[str, Any] = {"num_classes": dim, "weights": None}
+    if bn_groups > 1:
+        options["norm_layer"] = partial(SplitBatchNorm2d, groups=bn_groups)
+
+    def build() -> nn.Module:
+        if base == SMALL:
+            return SmallCNN(**{name: value for name, value in options.items() if name != "weights"})
+        plain = partial(models.get_model, base, **options)
+        network: Any = plain() if width == 1 else _widened(base, width, options)
+        if small_images:
+            channels = network.conv1.out_channels
+            network.conv1 = nn.Conv2d(3, channels, 3, stride=1, padding=1, bias=False)
+            nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+            network.maxpool = nn.Identity()
+        return network
+
+    return build
+
+
+def _widened(base: str, width: float, options: dict[str, Any]) -> Any:
+    """A torchvision ResNet with all channels multiplied by `width`."""
+    from torchvision.models import resnet
+
+    norm_layer = options.get("norm_layer", nn.BatchNorm2d)
+
+    class Widened(resnet.ResNet):
+        def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+            if planes == 64:  # the first stage: torchvision has just made a stem of 64 channels
+                self.inplanes = int(64 * width)
+                self.conv1 = nn.Conv2d(3, self.inplanes, 7, stride=2, padding=3, bias=False)
+                self.bn1 = norm_layer(self.inplanes)
+            return super()._make_layer(block, int(planes * width), *args, **kwargs)
+
+    plain = resnet.__dict__[base](weights=None)
+    block = type(plain.layer1[0])
+    layers = [len(stage) for stage in (plain.layer1, plain.layer2, plain.layer3, plain.layer4)]
+    network = Widened(block, layers, num_classes=options["num_classes"], norm_layer=norm_layer)
+    network.fc = nn.Linear(int(512 * block.expansion * width), options["num_classes"])
+    return network
+
+
+def add_mlp_head(encoder: Any) -> None:
+    """Replaces the fc layer by MoCo v2's head: a hidden layer of the feature width, ReLU, then the old fc
+    layer.
+    """
+    width = encoder.fc.in_features
+    encoder.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), encoder.fc)
+
+
+def feature_width(encoder: Any) -> int:
+    """Channels that enter the head (2048 for ResNet-50)."""
+    head = encoder.fc
+    if isinstance(head, nn.Sequential):
+        head = head[0]
+    return int(head.in_features)
+
+
+def pooled_features(encoder: Any, images: Tensor) -> Tensor:
+    """Features after global average pooling, before the head: Nx3xHxW to NxF; what the paper evaluates."""
+    x = encoder.maxpool(encoder.relu(encoder.bn1(encoder.conv1(images))))
+    x = encoder.layer4(encoder.layer3(encoder.layer2(encoder.layer1(x))))
+    return encoder.avgpool(x).flatten(1)

@@ -1,0 +1,45 @@
+"""When to save: every N minutes, every N iterations, on request; only the first process writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pretrain.errors import PretrainError
+from pretrain.process import distributed
+from pretrain.training import checkpoint
+
+
+class Saver:
+    """Saves the run to its folder; refuses to replace a good checkpoint by one whose loss is not finite."""
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        contents: Callable[[int], dict[str, Any]],
+        keep: int,
+        minutes: float,
+        iterations: int | None,
+        finite: Callable[[], bool],
+    ) -> None:
+        """`contents(iteration)` makes the checkpoint; `finite()` says whether the loss still is a number."""
+        self._directory, self._contents, self._keep = directory, contents, keep
+        self._seconds, self._iterations, self._finite = 60 * minutes, iterations, finite
+        self._saved_at = time.monotonic()
+
+    def due(self, iteration: int) -> bool:
+        by_iterations = self._iterations is not None and iteration % self._iterations == 0
+        return by_iterations or time.monotonic() - self._saved_at > self._seconds
+
+    def save(self, iteration: int) -> None:
+        """Raises PretrainError where the loss is not finite or the file cannot be written."""
+        self._saved_at = time.monotonic()
+        if not self._finite():
+            raise PretrainError(
+                f"the loss is not finite at iteration {iteration}; not saved, earlier checkpoints are good"
+            )
+        if distributed.rank() == 0:
+            checkpoint.save(self._contents(iteration), self._directory, iteration, self._keep)

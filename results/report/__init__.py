@@ -1,0 +1,1 @@
+"""Records and what runs left beside them come in; one HTML page goes out."""

@@ -1,0 +1,124 @@
+"""Does a row transfer better than the supervised one? Gaps with their intervals, and the answer in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from results.report.charts import nice_range
+from results.tables.escape import html_text
+from results.tables.grid import signed
+from results.tables.significance import Summary, t_quantile, welch_df, welch_p
+from results.tables.suite import find_baselines, find_reference
+from results.tables.trials import Trials
+
+LEVEL = 0.05  # of the tests and, as 1 - LEVEL, of the intervals
+FAR = 5  # times the median gap: such a row (random weights) is drawn at the edge, or it would hide the others
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A row's gap to the supervised one in one metric; `half` its interval and `p` need two trials a side."""
+
+    label: str
+    value: float
+    half: float | None
+    p: float | None
+    against: str
+
+    @property
+    def text(self) -> str:
+        """The gap with half of its interval: "+3.0 ± 0.3"."""
+        return signed(self.value) + ("" if self.half is None else f" ± {self.half:.1f}")
+
+
+def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> list[Gap]:
+    """The gaps of all rows that may be compared, the best first."""
+    baselines = find_baselines(rows, reference)
+    found = []
+    for row in rows:
+        against = find_reference(row, baselines)
+        if against is None:
+            continue
+        ours, theirs = row.summary(metric), against.summary(metric)
+        if ours is not None and theirs is not None:
+            label = row.label + (" (!)" if row.doubted or against.doubted else "")
+            half, p = _half_interval(ours, theirs), welch_p(ours, theirs)
+            found.append(Gap(label, ours.mean - theirs.mean, half, p, against.label))
+    return sorted(found, key=lambda gap: -gap.value)
+
+
+def _half_interval(a: Summary, b: Summary) -> float | None:
+    """Half of Welch's interval of a difference of means; None where the test says nothing."""
+    if welch_p(a, b) is None or a.std is None or b.std is None:
+        return None
+    return t_quantile(LEVEL, welch_df(a, b)) * math.sqrt(a.std**2 / a.n + b.std**2 / b.n)
+
+
+def verdict(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
+    """The answer for every suite in its primary metric, as HTML; empty where nothing can be compared."""
+    blocks: list[str] = []
+    against: dict[str, None] = {}
+    for suite, rows in suites.items():
+        primary = rows[0].records[0]["primary"]
+        found = gaps(rows, primary, reference if any(row.init == reference for row in rows) else None)
+        if not found:
+            continue
+        tested = [gap for gap in found if gap.p is not None]
+        sure = [gap for gap in tested if gap.p is not None and gap.p < LEVEL]
+        groups = {
+            '<b class="good">better</b>': [gap for gap in sure if gap.value > 0],
+            "<b>no difference shown</b>": [gap for gap in tested if gap not in sure],
+            '<b class="bad">worse</b>': [gap for gap in sure if gap.value <= 0],
+            "<b>not tested, too few trials</b>": [gap for gap in found if gap.p is None],
+        }
+        against |= dict.fromkeys(gap.against for gap in found)
+        parts = [f"<strong>{html_text(f'{suite} {primary}')}</strong>"]
+        for words, group in groups.items():
+            if group:
+                parts.append(f"{words} {html_text(', '.join(f'{g.label} {signed(g.value)}' for g in group))}")
+        blocks.append(f"<p>{'<br>'.join(parts)}</p>")
+    if not blocks:
+        return ""
+    note = (
+        "gaps in the primary metric; better and worse: Welch's t-test over trials, p &lt; 0.05, not "
+        "corrected for the number of comparisons"
+    )
+    heading = f"<h3>Better than {html_text(' or '.join(against))}?</h3>"
+    return f'{heading}<div class="verdict">{"".join(blocks)}</div><p class="notes">{note}</p>'
+
+
+def gap_chart(found: Sequence[Gap]) -> str:
+    """A dot per row with its interval, on an axis around zero, the best row first."""
+    if not found:
+        return ""
+    sizes = sorted(abs(gap.value) for gap in found)
+    near = [gap for gap in found if abs(gap.value) <= FAR * max(sizes[len(sizes) // 2], 0.1)]
+    ends = [gap.value + sign * (gap.half or 0) for gap in near for sign in (-1, 1)]
+    low, high, step = nice_range([0.0, *ends])
+
+    def place(value: float) -> float:
+        return 100 * min(max((value - low) / (high - low), 0), 1)
+
+    lines = []
+    for gap in found:
+        whisker = ""
+        if gap.half is not None:
+            left, right = place(gap.value - gap.half), place(gap.value + gap.half)
+            whisker = f'<span class="whisker" style="left:{left:.3f}%;width:{right - left:.3f}%"></span>'
+        tone = "" if gap.p is None or gap.p >= LEVEL else " good" if gap.value > 0 else " bad"
+        edge = " far" if gap not in near else ""
+        lines.append(
+            f'<div class="bar"><span class="name">{html_text(gap.label)}</span><span class="track">'
+            f'<span class="reference" style="left:{place(0):.3f}%"></span>'
+            f'{whisker}<span class="dot{tone}{edge}" style="left:{place(gap.value):.3f}%"></span></span>'
+            f'<span class="value">{gap.text}</span></div>'
+        )
+    ticks = "".join(
+        f"<span>{low + i * step:+.3g}</span>" for i in range(round((high - low) / step) + 1)
+    ).replace("+0<", "0<")
+    axis = f'<div class="bar"><span></span><span class="axis">{ticks}</span><span></span></div>'
+    against = ", ".join(dict.fromkeys(html_text(gap.against) for gap in found))
+    note = f"gap to {against} with its 95 % interval; coloured: p &lt; 0.05; an arrow: beyond the axis"
+    return f'<div class="bars gaps">{"".join(lines)}{axis}</div><p class="soft">{note}</p>'

@@ -1,0 +1,255 @@
+"""Builds the table of a suite: our rows first, then the published ones.
+
+A cell is mean ± sample standard deviation (n). Where trials failed, run or are missing, n becomes "2/3" and
+the status column says why: nothing is averaged over in silence. The gap to the supervised row, with Welch's
+test over trials, is given only between rows of equal recipe, data and engine. Rows that must not be compared
+with published numbers carry a mark and a footnote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from results.record import RecordError, flat_metrics
+from results.tables.grid import Cell, Row, Table, grid
+from results.tables.published import WORDS, PublishedRow, load_published, published_for_suite
+from results.tables.significance import welch_p
+from results.tables.trials import Trials, group_trials
+
+if TYPE_CHECKING:
+    import pandas
+
+# inits that are the supervised baseline, in order of preference, and the papers' name of it
+SUPERVISED = ("supervised", "msra")
+PUBLISHED_SUPERVISED = "super_IN1M"
+# our labels -> the published row to hold them against; a label that is itself a published init needs no entry
+PUBLISHED_AS = {
+    "random": "random",
+    "supervised": PUBLISHED_SUPERVISED,
+    "msra": PUBLISHED_SUPERVISED,
+    "moco_v1": "moco_IN1M",
+    "moco_v2": "moco_v2_IN1M_200ep",
+    "moco_v2_800ep": "moco_v2_IN1M_800ep",
+}
+# canonical order within a task; others follow in the evaluator's order
+ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
+
+LEGEND_COUNT = "mean ± standard deviation (finished trials, or finished/all)"
+LEGEND_GAP = (
+    "[gap to the row {reference}] green from +0.5, red from -0.5; two-sided Welch's t-test over trials: "
+    "** p < 0.01, * p < 0.05, ns not significant, nothing: fewer than 2 trials or no spread"
+)
+VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
+LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
+
+
+def suite_table(
+    records: Sequence[dict[str, Any]],
+    suite: str,
+    metrics: Sequence[str] | None = None,
+    published: bool = True,
+) -> pandas.DataFrame:
+    """The table of one suite as people read it, for notebooks and Markdown.
+
+    Index: inits, ours first. Columns: the metrics (flat names), then "status", "source" ... where there is
+    anything to say. Title and footnotes are in `attrs`. Numbers are text here: `build_suite_table` has them
+    as numbers.
+    """
+    ours = group_trials(record for record in records if record["suite"] == suite)
+    return to_frame(build_suite_table(ours.get(suite, []), suite, metrics, published))
+
+
+def build_suite_table(
+    ours: Sequence[Trials],
+    suite: str,
+    metrics: Sequence[str] | None = None,
+    published: bool = True,
+    reference: str | None = None,
+    papers: Sequence[PublishedRow] | None = None,
+) -> Table:
+    """The table of one suite from its rows.
+
+    `metrics`: flat names ("bbox/AP"), by default those that the papers print. `reference`: the init that gaps
+    are taken to, by default the supervised one. `papers`: all published rows, where they are already loaded.
+    """
+    if reference and ours and all(trials.init != reference for trials in ours):
+        known = ", ".join(dict.fromkeys(trials.init for trials in ours))
+        raise RecordError(f"no init {reference!r} in {suite} to take gaps to; there are {known}")
+    papers = load_published() if papers is None else papers
+    rows = published_for_suite(papers, suite)
+    columns = list(metrics or default_metrics(ours, [name for row in rows for name in row.values]))
+    table = Table(suite, columns, our_rows(ours, columns, rows if published else [], reference))
+    add_notes(table, ours, reference)
+    if published:
+        schedules = {row.schedule for row in rows}
+        for row in rows:
+            label = f"{row.init}, {row.schedule}" if len(schedules) > 1 else row.init
+            cells = {name: cell for name, cell in published_cells(row, papers).items() if name in columns}
+            table.rows.append(Row(label, "published", cells, source=row.source))
+        if any(cell.gap is not None for row in table.rows for cell in row.cells.values() if cell.printed):
+            table.legend.append(LEGEND_PUBLISHED)
+    return table
+
+
+def our_rows(
+    ours: Sequence[Trials],
+    columns: Sequence[str],
+    papers: Sequence[PublishedRow],
+    reference: str | None = None,
+) -> list[Row]:
+    """Our trials as rows, with the gap to the supervised row of equal recipe and to the published
+    counterpart.
+    """
+    published = {row.init: row for row in reversed(papers)}
+    baselines = find_baselines(ours, reference)
+    rows = []
+    for trials in ours:
+        against = find_reference(trials, baselines)
+        cells = {column: our_cell(trials, column, against) for column in columns}
+        states = trials.states
+        unfinished = set(states) - {"finished"}
+        status = ", ".join(f"{n} {state}" for state, n in states.items()) if unfinished else ""
+        row = Row(trials.label, "ours", cells, status)
+        counterpart = published.get(PUBLISHED_AS.get(trials.init, trials.init))
+        if counterpart and not trials.reasons:
+            row.published_as = counterpart.init
+            theirs = {name: published_cell(text, None).value for name, text in counterpart.values.items()}
+            row.to_published = {
+                name: cell.value - value
+                for name, cell in cells.items()
+                if cell.value is not None and (value := theirs.get(name)) is not None
+            }
+        rows.append(row)
+    return rows
+
+
+def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None) -> None:
+    """Adds why a row of ours, which come first, is doubted or not compared, and the legend."""
+    baselines = find_baselines(ours, reference)
+    gaps_to: dict[str, None] = {}
+    for row, trials in zip(table.rows, ours, strict=False):
+        row.marks += [table.note(doubt) for doubt in trials.doubts]
+        row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
+        if trials.variant:
+            row.marks.append(table.note(VARIANT.format(**trials.variant)))
+        against = find_reference(trials, baselines)
+        if against is not None:
+            gaps_to[against.label] = None
+        elif baselines and all(trials.init != baseline.init for baseline in baselines):
+            words = ", ".join(trials.differs_from(baselines[0]))
+            row.marks.append(table.note(f"not compared with {baselines[0].label}: different {words}"))
+    if ours:
+        table.legend.append(LEGEND_COUNT)
+    if gaps_to:
+        table.legend.append(LEGEND_GAP.format(reference=" or ".join(gaps_to)))
+
+
+def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list[Trials]:
+    """The supervised rows, in order of preference; or those of the init that was named instead."""
+    names = (reference,) if reference else SUPERVISED
+    return [trials for name in names for trials in ours if trials.init == name]
+
+
+def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None:
+    """The first supervised row with the same recipe, data and engine, or None; no row is held against
+    itself.
+    """
+    for other in baselines:
+        if trials.init == other.init:
+            return None
+        if not trials.differs_from(other):
+            return other
+    return None
+
+
+def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Cell:
+    """Mean, deviation and count over the finished trials, or the reason why there is no number."""
+    ours = trials.summary(metric)
+    total = sum(trials.states.values())
+    if ours is None:
+        return Cell(total=total, state=without_value(trials, metric))
+    baseline = against.summary(metric) if against else None
+    if baseline is None:
+        return Cell(*ours, total)
+    return Cell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
+
+
+def without_value(trials: Trials, metric: str) -> str:
+    """Says why a metric has no value: unfinished trials, an undefined one, or one that they do not have."""
+    if not trials.finished:
+        return next(iter(trials.states))
+    measured = any(metric in flat_metrics(record) for record in trials.finished)
+    return "undefined" if measured else "not measured"
+
+
+def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mapping[str, Cell]:
+    """A published row's numbers as printed, with the gap to the supervised row of the same table, if it
+    has one.
+    """
+    baseline: dict[str, str] = {}
+    if row.init != PUBLISHED_SUPERVISED:
+        wanted = (row.table, row.suite, PUBLISHED_SUPERVISED)
+        baseline = next((r.values for r in papers if (r.table, r.suite, r.init) == wanted), {})
+    return {name: published_cell(text, baseline.get(name)) for name, text in row.values.items()}
+
+
+def published_cell(text: str, baseline: str | None) -> Cell:
+    """A printed number; a printed word ("fail") is kept as it is."""
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        return Cell(printed=text)
+    # decimals, because 55.9 - 53.5 must be 2.4; a printed word is no baseline
+    gap = None if baseline is None or baseline in WORDS else float(value - Decimal(baseline))
+    return Cell(float(value), printed=text, gap=gap)
+
+
+def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
+    """The papers' metrics for a suite; for a suite without published numbers, all but the per-class ones.
+
+    Where nothing has finished yet, the primary ones: a row without a column would be in no CSV.
+    """
+    found = list(dict.fromkeys(papers))
+    if not found:
+        names = (name for trials in ours for record in trials.records for name in flat_metrics(record))
+        found = [name for name in dict.fromkeys(names) if "-" not in name]  # Detectron2: "AP-person"
+    found = found or list(dict.fromkeys(record["primary"] for trials in ours for record in trials.records))
+    tasks = list(dict.fromkeys(name.split("/")[0] for name in found))
+
+    def rank(name: str) -> tuple[int, int]:
+        task, _, short = name.partition("/")
+        return tasks.index(task), ORDER.get(short, len(ORDER))
+
+    return sorted(found, key=rank)
+
+
+def check_metrics(
+    names: Sequence[str], suites: Mapping[str, Sequence[Trials]], papers: Sequence[PublishedRow]
+) -> None:
+    """RecordError for a metric that neither our records nor the papers have in any of the suites.
+
+    The primary metric counts before anything has finished.
+    """
+    known = {name for suite in suites for row in published_for_suite(papers, suite) for name in row.values}
+    records = [record for rows in suites.values() for trials in rows for record in trials.records]
+    known |= {name for record in records for name in (record["primary"], *flat_metrics(record))}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        there = ", ".join(sorted(known))
+        raise RecordError(f"no metric {unknown[0]!r} in {', '.join(suites)}; there are {there}")
+
+
+def to_frame(table: Table) -> pandas.DataFrame:
+    """The table's grid as a DataFrame; see `suite_table`."""
+    import pandas
+
+    heads, lines = grid(table)
+    frame = pandas.DataFrame(
+        [[piece.text for piece in line[1:]] for line in lines],
+        columns=heads[1:],
+        index=pandas.Index([line[0].text for line in lines], name=heads[0]),
+    )
+    frame.attrs.update(title=table.title, footnotes=table.footnotes)
+    return frame

@@ -1,0 +1,171 @@
+"""Groups records into the trials of one row: same init and same identity but for the seed.
+
+Two runs under one label with another recipe, other weights, other data or another engine are two rows,
+never one mean.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
+from results.record import flat_metrics
+from results.tables.significance import Summary, summarize
+
+# rows of the papers come first, in the papers' order
+FIRST = {"random": 0, "supervised": 1, "msra": 2}
+# what two rows with one init are told apart by, and the word shown for it
+TOLD_APART_BY = {
+    "suite_version": "suite version",
+    "recipe_sha256": "recipe",
+    "data_sha256": "data",
+    "engine": "engine",
+    "engine_version": "engine version",
+    "backbone_sha256": "weights",
+}
+
+SEE = "python -m results verify names the files"
+
+
+@dataclass
+class Trials:
+    """The trials of one row of a table; not changed any more once `group_trials` has made it."""
+
+    suite: str
+    init: str
+    identity: dict[str, Any]  # without the seed
+    records: list[dict[str, Any]] = field(default_factory=list)
+    label: str = ""
+    left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
+    _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def states(self) -> Counter[str]:
+        """Number of trials by status; "missing" are the holes below the highest trial number.
+
+        The status of a record that is left out is its doubt: nothing in it is sure, not even its status.
+        """
+        states = Counter(
+            record["status"] if self._counts(record) else record["doubt"] for record in self.records
+        )
+        trials = {record["trial"] for record in self.records}  # the same trial with two seeds is two records
+        missing = 1 + max(trials) - len(trials)
+        if missing:
+            states["missing"] = missing
+        return states
+
+    @functools.cached_property
+    def finished(self) -> list[dict[str, Any]]:
+        """The records whose numbers count, in trial order."""
+        return [r for r in self.records if r["status"] == "finished" and self._counts(r)]
+
+    def _counts(self, record: dict[str, Any]) -> bool:
+        return record.get("doubt") not in self.left_out
+
+    @property
+    def doubted(self) -> list[dict[str, Any]]:
+        """The records that may not be what was written; see results.journal."""
+        return [record for record in self.records if record.get("doubt")]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is to be said of them, a line per kind of doubt; what is not counted with its number."""
+        kinds: dict[str, list[str]] = {}
+        for record in self.doubted:
+            value = flat_metrics(record).get(record["primary"])
+            number = "" if self._counts(record) or value is None else f", {record['primary']} {value:.1f}"
+            kinds.setdefault(record["doubt"], []).append(f"trial {record['trial']} ({record['id']}{number})")
+        lines = []
+        for doubt, trials in kinds.items():
+            # one footnote for all rows of a directory that was copied without its journal
+            which = "a trial" if doubt == UNJOURNALLED else ", ".join(trials)
+            fate = "not counted; " if doubt in self.left_out else ""
+            lines.append(f"{which} {DOUBTS[doubt]}; {fate}{SEE}")
+        return lines
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the row is not comparable with published numbers; empty if it is."""
+        return list(dict.fromkeys(why for record in self.records for why in record["not_comparable_because"]))
+
+    def values(self, metric: str) -> list[float]:
+        """The metric's values over the finished trials that have one, in trial order."""
+        task, _, name = metric.partition("/")
+        found = (record["metrics"].get(task, {}).get(name) for record in self.finished)
+        return [value for value in found if value is not None]
+
+    def summary(self, metric: str) -> Summary | None:
+        """Mean, deviation and count of the metric's values; None where there are none."""
+        if metric not in self._summaries:
+            values = self.values(metric)
+            self._summaries[metric] = summarize(values) if values else None
+        return self._summaries[metric]
+
+    @property
+    def variant(self) -> dict[str, str] | None:
+        """Where the suite gives this row a recipe of its own: `recipe`, `instead_of`, `stands_for_sha256`."""
+        return self.records[0].get("variant")
+
+    @property
+    def compared_as(self) -> dict[str, Any]:
+        """The identity by which rows are held against each other.
+
+        A row whose recipe is its own by the suite's word counts as one of the suite's recipe: the paper
+        takes its differences across the two (LVIS: a supervised row with frozen BN). Nothing else is excused.
+        """
+        if self.variant is None:
+            return self.identity
+        return self.identity | {"recipe_sha256": self.variant["stands_for_sha256"]}
+
+    def differs_from(self, other: Trials) -> list[str]:
+        """What makes two rows incomparable: words for every identity field but the weights that differs."""
+        mine, others = self.compared_as, other.compared_as
+        names = (mine.keys() | others.keys()) - {"backbone_sha256"}
+        differing = {name for name in names if mine.get(name) != others.get(name)}
+        return [word for name, word in TOLD_APART_BY.items() if name in differing] + sorted(
+            differing - TOLD_APART_BY.keys()
+        )
+
+
+def group_trials(
+    records: Iterable[dict[str, Any]], left_out: Collection[str] = LEFT_OUT
+) -> dict[str, list[Trials]]:
+    """Suite -> its rows, labelled and in table order; suites in alphabetical order.
+
+    `left_out`: the doubts (see results.journal) whose records do not count.
+    """
+    groups: dict[tuple[str, str, str], Trials] = {}
+    for record in records:
+        identity = {name: value for name, value in record["identity"].items() if name != "seed"}
+        # names are unique, so values of different types are never compared by the sort
+        key = (record["suite"], record["init"], repr(sorted(identity.items())))
+        if key not in groups:
+            groups[key] = Trials(record["suite"], record["init"], identity, left_out=left_out)
+        groups[key].records.append(record)
+    suites: dict[str, list[Trials]] = {}
+    for trials in groups.values():
+        trials.records.sort(key=lambda record: (record["trial"], record["id"]))
+        suites.setdefault(trials.suite, []).append(trials)
+    for rows in suites.values():
+        rows.sort(key=lambda row: (FIRST.get(row.init, len(FIRST)), row.init, row.records[0]["id"]))
+        _label(rows)
+    return dict(sorted(suites.items()))
+
+
+def _label(rows: list[Trials]) -> None:
+    """Gives every row its init as label, and says what differs where several rows have one init."""
+    by_init: dict[str, list[Trials]] = {}
+    for row in rows:
+        by_init.setdefault(row.init, []).append(row)
+    for init, same in by_init.items():
+        names = dict.fromkeys(TOLD_APART_BY) | dict.fromkeys(name for row in same for name in row.identity)
+        differing = [name for name in names if len({str(row.identity.get(name)) for row in same}) > 1]
+        for row in same:
+            parts = [
+                f"{TOLD_APART_BY.get(name, name)} {str(row.identity.get(name))[:8]}" for name in differing
+            ]
+            row.label = f"{init} [{', '.join(parts)}]" if parts else init

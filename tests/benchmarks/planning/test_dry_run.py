@@ -1,0 +1,128 @@
+"""What a dry run prints: cells first, each recipe once, all that is missing with its whole path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.planning import named_weights as weights
+from benchmarks.planning.cells import Request
+from benchmarks.planning.dry_run import show_list, show_plan
+from benchmarks.planning.inits import Init
+from benchmarks.planning.suite import read_suite
+from benchmarks.run import main
+from transfer.process.cache import VARIABLE
+from transfer.recipes.resolve import flatten, load_recipe
+
+BASE = ["--suite", "voc_c4", "--engine", "torchvision", "--num-gpus", "8", "--dry-run"]
+SMALL = ["--smoke", "SOLVER.IMS_PER_BATCH", "8"]  # one image for each of the GPUs
+KEYS = flatten(load_recipe("voc_c4"))
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Line -> its first place."""
+    places: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines()):
+        places.setdefault(line, number)
+    return places
+
+
+def test_the_recipe_of_equal_inits_is_printed_once(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inits = [f"row{n}=random" for n in range(3)]
+    assert main([*BASE, "--init", *inits, "--data-root", str(devkit / "none")]) == 0
+    printed = capsys.readouterr().out
+    assert "recipe voc_c4 of suite voc_c4 for row0, row1, row2:\n" in printed
+    for key in KEYS:
+        assert printed.count(f"  {key}: ") == 1, key
+    assert printed.count("  SOLVER.MAX_ITER: 24000\n") == 1
+    assert printed.count("iterations 24000") == printed.count("parameters 33.23M") == 1
+    assert "plan: 15 cells: 15 without their data\n" in printed
+
+
+def test_another_init_prints_what_differs(
+    devkit: Path, narrow_backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inits = ["random", f"moco={narrow_backbone}", "again=random"]
+    assert main([*BASE, "--init", *inits, "--data-root", str(devkit / "none"), "--trials", "1"]) == 0
+    printed = capsys.readouterr().out
+    head = "recipe voc_c4 of suite voc_c4 for moco, as for random, again but for:\n"
+    others = printed.partition(head)[2].splitlines()
+    assert others == [
+        "  MODEL.RESNETS.WIDTH_PER_GROUP: 4",
+        "  MODEL.RESNETS.STEM_OUT_CHANNELS: 4",
+        "  MODEL.RESNETS.RES2_OUT_CHANNELS: 16",
+    ]
+    assert "for random, again: parameters 33.23M" in printed
+    assert "for moco: parameters 0.15M" in printed
+    assert "for moco: iterations" not in printed, "they are those of the first"
+
+
+def test_a_row_with_a_recipe_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ["--suite", "lvis", "--engine", "torchvision", "--num-gpus", "8", "--dry-run", "--trials", "1"]
+    assert main([*options, "--init", "moco=random", "supervised=random", "--data-root", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "recipe lvis of suite lvis for moco:\n" in printed
+    head = "recipe lvis_frozen_bn of suite lvis for supervised, as for moco but for:\n"
+    others = printed.partition(head)[2]
+    assert "  MODEL.RESNETS.NORM: FrozenBN\n" in others
+    assert len(others.splitlines()) < 10
+
+
+def test_cells_come_first_and_every_missing_path_is_whole(
+    devkit: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = devkit / "none"
+    assert main([*BASE, "--init", "random", "--data-root", str(root)]) == 0
+    places = _lines(capsys.readouterr().out)
+    order = [
+        "cell voc_c4, random, seed 0: its identity needs the data",
+        "plan: 5 cells: 5 without their data",
+    ]
+    order.append("recipe voc_c4 of suite voc_c4 for random:")
+    assert [places[line] for line in order] == sorted(places[line] for line in order)
+    assert places[order[0]] == 1, "behind the name of the suite"
+    expected = [line for line in places if "is expected at" in line]
+    assert len(expected) == 9
+    assert all(line.startswith("  voc_20") and f" is expected at {root}/VOC20" in line for line in expected)
+
+
+def test_what_would_run_is_counted(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*BASE, "--init", "random", "--data-root", str(devkit), *SMALL]) == 0
+    printed = capsys.readouterr().out
+    assert "plan: 1 cell: 1 new\n" in printed
+    assert "images seen 800 per cell, 50.0 epochs of 16 images\n" in printed, "of the images that are there"
+
+
+def test_own_data_have_epochs(
+    own_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    request = Request(None, 0, "torchvision", False, False, tmp_path, 8, [], tmp_path)
+    show_plan([read_suite(own_data / "my_suite.yaml")], [Init("random", None)], request)
+    printed = capsys.readouterr().out
+    assert "iterations 9000, images seen 144000 per cell, 24000.0 epochs of 6 images\n" in printed
+
+
+def test_one_trial_is_one_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    show_list()
+    printed = capsys.readouterr().out
+    assert "primary segm/AP, 1 trial\n" in printed
+    assert "primary bbox/AP, 5 trials\n" in printed
+
+
+def test_a_dry_run_fetches_nothing(
+    devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(*_: object) -> None:
+        raise AssertionError("a dry run needs no network")
+
+    monkeypatch.setattr(weights, "_fetch", fetch)
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    options = [*BASE, "--init", "supervised", "random", "--data-root", str(devkit), "--trials", "1"]
+    assert main([*options, *SMALL]) == 0
+    printed = capsys.readouterr().out
+    assert "cell voc_c4, supervised, seed 0: a run fetches supervised first\n" in printed
+    assert "voc_c4, random, seed 0: new, would run\n" in printed
+    assert "plan: 2 cells: 1 without their weights, 1 new\n" in printed

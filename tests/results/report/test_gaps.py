@@ -1,0 +1,85 @@
+"""The answer to the question of the whole project, against scipy where it is a number."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from results.report.gaps import gap_chart, gaps, verdict
+from results.tables.significance import t_quantile
+from results.tables.trials import Trials, group_trials
+
+APS = {
+    "supervised": (53.0, 53.2, 53.5),
+    "better": (54.0, 54.2, 54.9),
+    "alike": (52.9, 53.4, 53.6),
+    "worse": (51.0, 51.1, 51.3),
+    "once": (60.0,),
+    "random": (30.0, 30.5, 31.0),
+}
+
+
+@pytest.fixture
+def rows(make_record: Any) -> list[Trials]:
+    records = [make_record(init, t, ap) for init, aps in APS.items() for t, ap in enumerate(aps)]
+    records.append(make_record("elsewhere", 0, 70.0, recipe_sha256="0" * 64))
+    return group_trials(records)["voc_c4"]
+
+
+@pytest.mark.parametrize("df", [1.0, 1.5, 2.88, 4.0, 30.0, 1000.0])
+@pytest.mark.parametrize("p", [0.5, 0.05, 0.01, 1e-4])
+def test_quantiles(p: float, df: float) -> None:
+    assert t_quantile(p, df) == pytest.approx(stats.t.ppf(1 - p / 2, df), rel=1e-9)
+
+
+def test_gaps_and_intervals(rows: list[Trials]) -> None:
+    found = gaps(rows, "bbox/AP")
+    assert [gap.label for gap in found] == ["once", "better", "alike", "worse", "random"], "the best first"
+    for gap in found:
+        if gap.label == "once":
+            assert (gap.half, gap.p, gap.text) == (None, None, "+6.8")
+            continue
+        oracle = stats.ttest_ind(APS[gap.label], APS["supervised"], equal_var=False)
+        interval = oracle.confidence_interval(0.95)
+        assert gap.p == pytest.approx(oracle.pvalue, rel=1e-9)
+        assert gap.value - (gap.half or 0) == pytest.approx(interval.low)
+        assert gap.value + (gap.half or 0) == pytest.approx(interval.high)
+    assert gaps(rows, "bbox/AP", "alike")[-1].against == "alike"
+
+
+def test_the_verdict(rows: list[Trials]) -> None:
+    lines = re.sub("<[^>]+>", "", verdict({"voc_c4": rows}).replace("<br>", "\n").replace("</p>", "\n"))
+    assert lines.splitlines()[:5] == [
+        "Better than supervised?voc_c4 bbox/AP",
+        "better better +1.1",
+        "no difference shown alike +0.1",
+        "worse worse -2.1, random -22.7",
+        "not tested, too few trials once +6.8",
+    ]
+    assert "elsewhere" not in lines
+    assert verdict({"voc_c4": [row for row in rows if row.init != "supervised"]}) == ""
+
+
+def test_the_chart_is_to_scale(rows: list[Trials]) -> None:
+    chart = gap_chart(gaps(rows, "bbox/AP"))
+    ticks = [float(tick) for tick in re.findall(r"<span>([+-]?[\d.]+)</span>", chart)]
+    low, high = ticks[0], ticks[-1]
+    dots = re.findall(r'class="dot(.*?)" style="left:([\d.]+)%', chart)
+    places = [float(place) / 100 * (high - low) + low for _, place in dots]
+    shown = {gap.label: gap.value for gap in gaps(rows, "bbox/AP")}
+    assert places[:4] == pytest.approx(
+        [shown[name] for name in ("once", "better", "alike", "worse")], abs=1e-3
+    )
+    # random weights would squeeze all others into a few pixels: at the edge, with an arrow
+    assert [kind for kind, _ in dots] == ["", " good", "", " bad", " bad far"]
+    assert low > -10
+    assert (places[4], chart.count('class="whisker"')) == (low, 4)
+    assert gap_chart([]) == ""
+
+
+def test_doubted_rows_are_marked(rows: list[Trials]) -> None:
+    rows[2].records[0]["doubt"] = "unjournalled"
+    assert [gap.label for gap in gaps(rows, "bbox/AP") if "(!)" in gap.label] == [f"{rows[2].label} (!)"]

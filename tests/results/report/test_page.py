@@ -1,0 +1,218 @@
+"""The report: complete, self-contained, safe with any text, and drawn by a real browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from results.report.differences import differing
+from results.report.page import render_report
+from results.store import load_records, save_record
+from results.tables.escape import plain
+from results.tables.trials import group_trials
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
+]
+FIRST = ("moco", 0, "finished")
+EVIL = '<script>alert("x")</script>&"\'\x1b[2J\u202e'
+
+
+@pytest.fixture
+def root(tmp_path: Path, make_record: Any) -> Path:
+    """Three suites' worth of everything that a report may meet."""
+    records = [make_record(init, t, 50.0 + t) for init in ("supervised", "moco") for t in range(2)]
+    records[0]["init_account"] = {"set": 317, "total": 318, "fresh": [f"tensor{i}" for i in range(400)]}
+    records[2]["recipe"]["SOLVER.BASE_LR"] = 0.01
+    records += [make_record("moco", 2, status="failed"), make_record(EVIL, 0, because=(f"smoke {EVIL}",))]
+    records += [make_record("moco", 0, suite="coco_fpn_1x", status="running")]
+    records[4]["error"] = f"Traceback:\n  File x\nFloatingPointError: NaN {EVIL}"
+    records[1]["environment"]["torch"] = "2.14.0"
+    for record in records:
+        save_record(record, tmp_path / "runs")
+        if record["status"] != "finished":
+            continue
+        cell = tmp_path / "runs" / "cells" / record["suite"] / f"any-spelling-{record['id']}"
+        cell.mkdir(parents=True)
+        log = [{"iteration": i, "total_loss": 3.0 - i / 1000, "lr": 0.02, "time_s": 0.1} for i in range(1000)]
+        (cell / "log.jsonl").write_text("\n".join(map(json.dumps, log)) + '\n{"iteration": 10')
+        classes = {"dog": 60.0 + record["trial"], "cat": None, EVIL: 1.0}
+        (cell / "per_class.json").write_text(json.dumps({"bbox": {"AP50": classes}}))
+        Image.new("RGB", (640, 160), (40, 90, 200)).save(cell / "samples.png")
+    return tmp_path / "runs"
+
+
+class Reader(HTMLParser):
+    """Collects what a test asks about, and insists on closed tags."""
+
+    VOID = frozenset({"meta", "img", "br", "line", "hr", "!doctype"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data + "\n"
+
+
+def test_everything_is_on_the_page(root: Path) -> None:
+    page = Reader(render_report(group_trials(load_records(root)), root, ["records/x.json: not JSON"]))
+    for text in (
+        "7 cells: 1 running · 5 finished · 1 failed",
+        "left out: records/x.json: not JSON",
+        "voc_c4, moco, trial 2: failed: FloatingPointError: NaN",
+        "coco_fpn_1x, moco: 1 running",
+        "not comparable with published numbers: smoke",
+        "trials ran with different torch: 2.14.0, 2.15.0",
+        "50.5 ± 0.7 (2)",
+        "Training loss",
+        "bbox/AP50, 3 classes",
+        "Sample predictions",
+        "SOLVER.BASE_LR",
+        "voc_2007_trainval",
+        "318 of 318",
+        "voc_c4, supervised: 317 of 318 tensors were set",
+        "tensor4 ... 400 in all",
+        "Full recipe 55555555",
+    ):
+        assert text in page.text, text
+    assert re.search(r"class\s+supervised \(2\)\s+<script>.* \(1\)\s+moco \(2\)", page.text)
+    # supervised and moco are means over two trials; the row between them has one
+    assert re.search(r"dog\s+60\.5\s+60\.0\s+60\.5", page.text)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("polyline") == 3  # one per row, over its trials
+    assert tags.count("img") == 3
+    whiskers = [attributes for _, attributes in page.tags if attributes.get("class") == "whisker"]
+    assert len(whiskers) == 2 * 3 + 1  # two rows with two trials, three metrics; the gap of one of them
+    assert re.search(r"Better than supervised\?.*not tested", page.text, re.DOTALL)
+
+
+def test_nothing_comes_from_outside_and_no_text_becomes_markup(root: Path) -> None:
+    page = render_report(group_trials(load_records(root)), root)
+    reader = Reader(page)
+    assert "script" not in [tag for tag, _ in reader.tags]
+    for tag, attributes in reader.tags:
+        assert not {name for name in attributes if name.startswith("on")}, tag
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/")), (tag, attributes)
+    assert not re.search(r"@import|url\(|https?://", page)
+    assert plain(EVIL) in reader.text
+    assert all(character.isprintable() or character == "\n" for character in page)
+
+
+def test_without_any_cell_directory_the_tables_remain(root: Path) -> None:
+    shutil.rmtree(root / "cells")
+    page = Reader(render_report(group_trials(load_records(root)), root))
+    assert "50.5 ± 0.7 (2)" in page.text
+    assert "Training loss" not in page.text
+
+
+def test_broken_cell_files_are_left_out(root: Path) -> None:
+    for name in ("log.jsonl", "per_class.json", "samples.png"):
+        for path in root.glob(f"cells/*/*/{name}"):
+            path.write_bytes(b"\x00garbage")
+    page = Reader(render_report(group_trials(load_records(root)), root))
+    assert "Sample predictions" not in page.text
+    assert "50.5 ± 0.7 (2)" in page.text
+
+
+def test_pictures_are_embedded_as_small_as_they_can_be(root: Path) -> None:
+    """A photograph as JPEG and no wider than a page, a flat drawing as the PNG that it is."""
+    (shown,) = [r["id"] for r in load_records(root) if (r["init"], r["trial"], r["status"]) == FIRST]
+    (path,) = root.glob(f"cells/*/*{shown}/samples.png")
+    Image.effect_noise((4000, 2200), 90).save(path)
+    page = render_report(group_trials(load_records(root)), root)
+    found = dict(re.findall(r"data:image/(\w+);base64,([^\"]+)", page))
+    assert len(found["jpeg"]) < path.stat().st_size / 5
+    with Image.open(io.BytesIO(base64.b64decode(found["jpeg"]))) as image:
+        assert image.size == (1400, 770)
+    with Image.open(io.BytesIO(base64.b64decode(found["png"]))) as image:
+        assert image.size == (640, 160)
+    path.write_bytes(path.read_bytes()[:2000])  # cut off: left out, and the next trial's is shown
+    page = render_report(group_trials(load_records(root)), root)
+    assert page.count("<figcaption>moco, trial 1</figcaption><img") == 1
+
+
+def test_what_holds_in_many_places_is_said_once(root: Path, make_record: Any) -> None:
+    for suite in ("lvis", "coco_c4_1x", "my_cells"):
+        for version in ("2.14.0", "2.15.0"):
+            record = make_record("moco", int(version[2:4]), suite=suite)
+            record["environment"]["torch"] = version
+            save_record(record, root)
+    page = render_report(group_trials(load_records(root)), root)
+    (box,) = re.findall(r'class="warnings">(.*?)</section>', page)
+    told = "coco_c4_1x; lvis; my_cells; voc_c4: trials ran with different torch: 2.14.0, 2.15.0"
+    assert box.count("trials ran with different torch") == 1
+    assert told in box
+
+
+def test_no_folder_of_the_author_is_on_the_page(root: Path, make_record: Any) -> None:
+    record = make_record("mine", 0)
+    record["init_manifest"]["source_file"] = "/home/author/checkpoints/r50.pth"
+    record["environment"]["command"] = ["/home/author/moco/run.py", "--init", "mine=/home/author/my r50.pth"]
+    record["recipe"]["OUTPUT_DIR"] = "C:\\Users\\author\\runs"
+    save_record(record, root)
+    page = Reader(render_report(group_trials(load_records(root)), root)).text
+    assert "author" not in page
+    assert "r50.pth" in page
+    assert "run.py --init" in page
+
+
+def test_two_values_that_differ_in_the_folder_alone_are_shown_whole() -> None:
+    assert differing({"a": {"K": "/x/y/z"}, "b": {"K": "/x/w/z"}, "c": {}}) == [
+        ["K", "/x/y/z", "/x/w/z", "-"]
+    ]
+    assert differing({"a": {"K": "/x/y/z"}, "b": {"K": "/x/y/w"}, "c": {}}) == [["K", "z", "w", "-"]]
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_draws_it_without_overflow(root: Path, tmp_path: Path, width: int) -> None:
+    """The page inside a frame of a phone's and a desk's width reports its own layout."""
+    (tmp_path / "report.html").write_text(
+        render_report(group_trials(load_records(root)), root), encoding="utf-8"
+    )
+    probe = (
+        "<title></title><iframe id=f style='width:%dpx;height:900px'></iframe><pre id=o></pre><script>"
+        "f.srcdoc=%s;f.onload=()=>{const d=f.contentDocument,e=d.documentElement;"
+        "const bars=[...d.querySelectorAll('details[open] .fill')].map(b=>Math.round(b.offsetWidth));"
+        "o.textContent=JSON.stringify({scroll:e.scrollWidth,client:e.clientWidth,bars,"
+        "svg:[...d.querySelectorAll('svg')].map(s=>s.clientHeight)})}</script>"
+    )
+    page = json.dumps((tmp_path / "report.html").read_text(encoding="utf-8")).replace("</", "<\\/")
+    (tmp_path / "probe.html").write_text(probe % (width, page), encoding="utf-8")
+    command = [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000"]
+    command += ["--dump-dom", f"file://{tmp_path / 'probe.html'}"]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    layout = json.loads(re.findall(r'<pre id="o">(.*?)</pre>', dom, flags=re.DOTALL)[-1])
+    assert layout["scroll"] <= layout["client"], layout
+    assert min(layout["bars"]) > 50
+    assert min(layout["svg"]) > 100

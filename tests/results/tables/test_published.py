@@ -1,0 +1,79 @@
+"""Published numbers are facts: a line that is none is refused, with its file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from results.record import RecordError
+from results.tables.published import DIRECTORY, load_published, published_for_suite
+
+HEAD = "table,suite,arch,schedule,init,metric,value,source\n"
+LINE = "Smith_T1,voc_c4,R50,24k,smith,bbox/AP bbox/AP50 bbox/AP75,58.1 82.3 64.9,arXiv:0000.00000\n"
+
+
+def load(folder: Path, text: str) -> None:
+    (folder / "mine.csv").write_text(text, encoding="utf-8")
+    load_published(folder)
+
+
+def test_adding_a_published_row_is_adding_one_line(tmp_path: Path) -> None:
+    load(tmp_path, HEAD + LINE)
+    (row,) = published_for_suite(load_published(tmp_path), "voc_c4")
+    assert (row.init, row.values["bbox/AP75"]) == ("smith", "64.9")
+
+
+def test_a_file_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    """With its mark at the beginning, quotes and its line ends."""
+    (tmp_path / "mine.csv").write_bytes(("\ufeff" + HEAD + LINE).replace("\n", "\r\n").encode())
+    assert len(load_published(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (LINE.replace("58.1 ", ""), "mine.csv:3: 3 metrics and 2 values"),
+        (LINE.replace(",arXiv:0000.00000", ","), "mine.csv:3: no source"),
+        ("a,b\n", "mine.csv:3: 2 fields, expected 8"),
+        (LINE.replace("bbox/AP50", "bbox/AP"), "mine.csv:3: a metric is named twice"),
+        *(
+            (LINE.replace("58.1", bad), f"mine.csv:3: bbox/AP is '{bad}', expected a number from 0 to 100")
+            for bad in ("abc", "nan", "inf", "-inf", "99999", "100.1", "-1", "1e1", "1_0", "=1", "٣")
+        ),
+        (LINE.replace("bbox/AP ", "cost/hours ").replace("58.1", "-3"), "expected a number from 0 or one of"),
+    ],
+)
+def test_a_line_that_is_no_fact_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(RecordError, match="mine.csv:3: ") as caught:
+        load(tmp_path, HEAD + LINE + line)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_words_and_costs_are_facts_too(tmp_path: Path) -> None:
+    load(tmp_path, HEAD + LINE.replace("58.1", "fail").replace("64.9", "n/a"))
+    load(tmp_path, HEAD + LINE.replace("bbox/AP ", "cost/hours ").replace("58.1", "5000"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LINE.encode(), "mine.csv:1: the first line is"),
+        (HEAD.encode() + LINE.encode("utf-16"), "mine.csv: after line 1: 'utf-8' codec"),
+        (HEAD.encode() + b'"no end,a,b,c\n', "mine.csv: after line 1: unexpected end of data"),
+        (b"", "mine.csv:1: the first line is None"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(RecordError) as caught:
+        load_published(tmp_path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_files_that_are_shipped_are_whole() -> None:
+    assert len(load_published()) == sum(
+        len(path.read_text(encoding="utf-8").splitlines()) - 1 for path in DIRECTORY.glob("*.csv")
+    )

@@ -1,0 +1,102 @@
+"""float16: overflowing steps are left out and the factor falls; all else about a run stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import transfer.training.loop
+from tests.transfer.fake_engine import FakeEngine, Fault
+from tests.transfer.training.test_finite import _data
+from transfer.process.distributed import World
+from transfer.recipes.resolve import load_recipe
+from transfer.training.checkpoint import load_checkpoint
+from transfer.training.precision import Precision
+
+WORLD = World(0, 1, torch.device("cpu"))
+
+
+def _run(
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dtype: str,
+    fault: Fault | None = None,
+    iterations: int = 6,
+) -> dict[str, Any]:
+    """Content of the last checkpoint; the same call with more iterations goes on."""
+    overrides: list[tuple[str, Any]] = [
+        *(("SOLVER.MAX_ITER", iterations), ("SOLVER.CHECKPOINT_PERIOD", 1), ("SOLVER.IMS_PER_BATCH", 2)),
+        *(("SOLVER.BASE_LR", 0.1), ("SOLVER.AMP.ENABLED", True), ("SOLVER.AMP.DTYPE", dtype)),
+    ]
+    cfg = load_recipe("voc_c4", overrides)
+    monkeypatch.setattr(transfer.training.loop, "training_batches", _data(fault))
+    saved = load_checkpoint(directory)
+    engine = FakeEngine(fault, start=saved.iteration if saved else 0)
+    torch.manual_seed(0)
+    transfer.training.loop.train(engine, engine.build(cfg, WORLD.device), cfg, [], {}, directory, 0, WORLD)
+    loaded = load_checkpoint(directory)
+    assert loaded is not None
+    return loaded.content
+
+
+def test_an_overflow_is_left_out_in_float16_and_stops_bfloat16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = _run(tmp_path / "plain", monkeypatch, "float16")
+    broken = _run(tmp_path / "broken", monkeypatch, "float16", Fault("gradient", 2))
+    assert broken["scaler"]["scale"] == plain["scaler"]["scale"] / 2
+    assert broken["model"]["weight"].isfinite().all()
+    assert not torch.equal(broken["model"]["weight"], plain["model"]["weight"]), "one step is missing"
+    with pytest.raises(FloatingPointError, match="iteration 2: gradient of weight"):
+        _run(tmp_path / "b", monkeypatch, "bfloat16", Fault("gradient", 2))
+    assert _run(tmp_path / "c", monkeypatch, "bfloat16")["scaler"] == {}
+
+
+def test_a_loss_that_is_not_finite_stops_float16_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FloatingPointError, match="iteration 3: loss_a = nan"):
+        _run(tmp_path, monkeypatch, "float16", Fault("loss", 3))
+
+
+def test_float16_trains_as_bfloat16_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half, wide = (_run(tmp_path / d, monkeypatch, d)["model"]["weight"] for d in ("float16", "bfloat16"))
+    torch.testing.assert_close(half, wide, rtol=0, atol=0.1)  # the first factor overflowed once
+
+
+def test_the_factor_survives_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = _run(tmp_path / "whole", monkeypatch, "float16", Fault("gradient", 1))
+    _run(tmp_path / "parts", monkeypatch, "float16", Fault("gradient", 1), iterations=3)
+    parts = _run(tmp_path / "parts", monkeypatch, "float16", Fault("gradient", 1))
+    assert parts["scaler"] == whole["scaler"]
+    assert torch.equal(parts["model"]["weight"], whole["model"]["weight"])
+
+
+def test_gradients_are_true_ones_before_anybody_looks_at_them() -> None:
+    cfg = load_recipe("voc_c4", [("SOLVER.AMP.ENABLED", True), ("SOLVER.AMP.DTYPE", "float16")])
+    precision = Precision(cfg, WORLD.device)
+    parameter = torch.nn.Parameter(torch.ones(1))
+    precision.backward(parameter.sum() * 3)
+    assert parameter.grad is not None
+    assert parameter.grad.item() == 3 * 65536
+    precision.unscale(torch.optim.SGD([parameter], lr=1.0))
+    assert parameter.grad.item() == 3
+
+
+def test_gradients_that_never_come_finite_are_no_overflow_any_more() -> None:
+    cfg = load_recipe("voc_c4", [("SOLVER.AMP.ENABLED", True), ("SOLVER.AMP.DTYPE", "float16")])
+    precision = Precision(cfg, WORLD.device)
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    skipped = 0
+    for _ in range(50):
+        precision.backward(parameter.sum() * 1.0)
+        parameter.grad = torch.full((1,), float("inf"))
+        precision.unscale(optimizer)
+        if not precision.overflowed(float("inf")):
+            break
+        precision.step(optimizer)
+        skipped += 1
+    assert skipped == 16, "65536 halved until it is 1"
+    assert parameter.item() == 1

@@ -1,0 +1,1 @@
+"""COCO, LVIS, DensePose and own annotation files come in; checked columns and records go out."""

@@ -1,0 +1,147 @@
+"""COCO instances, person keypoints and DensePose, read into Detectron2's dataset dicts.
+
+Contract (as Detectron2 reads COCO): images in order of id, annotations in file order; category ids become
+contiguous classes in order of id; keypoints are pixel indices in the file and continuous coordinates (+0.5)
+in the records. Unlike there, boxes are [x0, y0, x1, y1] (bbox_mode 0), and what is left out of training is
+counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.coco.densepose_rules import check_densepose
+from transfer.datasets.coco.explain import explain
+from transfer.datasets.coco.images import Images, read_categories, read_images
+from transfer.datasets.coco.json_chunks import BOM, read_chunked
+from transfer.datasets.coco.keypoints import FLIP_MAP, NAMES, SIGMAS
+from transfer.datasets.coco.records import make_records
+from transfer.datasets.coco.rules import check_table
+from transfer.datasets.coco.table import Collector, Table
+from transfer.datasets.files import need
+from transfer.datasets.findings import Findings
+from transfer.datasets.images import check_images
+
+
+@dataclass
+class CocoTruth:
+    """What the COCO metrics need: all annotations of the file, also those left out of training."""
+
+    table: Table
+    images: Images
+    categories: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a name is read from, relative to the data root, and what its annotations hold."""
+
+    images: str
+    json: str
+    tasks: tuple[str, ...]  # what predictions on it are scored for
+
+
+def _sources() -> dict[str, Source]:
+    out: dict[str, Source] = {}
+    for year, splits in (("2014", "train val minival valminusminival"), ("2017", "train val")):
+        for split in splits.split():
+            folder = f"coco/{'train' if split == 'train' else 'val'}{year}"
+            for prefix, stem, tasks in (
+                ("coco", "instances", ("bbox", "segm")),
+                ("keypoints_coco", "person_keypoints", ("bbox", "keypoints")),
+            ):
+                file = f"coco/annotations/{stem}_{split}{year}.json"
+                out[f"{prefix}_{year}_{split}"] = Source(folder, file, tasks)
+            if year == "2014" and split != "val":
+                file = f"coco/annotations/densepose_{split}{year}.json"
+                out[f"densepose_coco_{year}_{split}"] = Source(folder, file, ("bbox", "densepose"))
+    return out
+
+
+SOURCES = _sources()
+
+
+def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
+    """Reads one COCO split; problems go to `findings`, missing or unreadable files raise DataError."""
+    source = SOURCES[name]
+    layout = (source.json, f"{source.images}/*.jpg")
+    path = need(root / source.json, name, root, layout)
+    folder = need(root / source.images, name, root, layout)
+    return read_files(name, path, folder, root, source.tasks, findings)
+
+
+def read_files(
+    name: str, path: Path, folder: Path, root: Path, tasks: tuple[str, ...], findings: Findings
+) -> Dataset:
+    """Reads the COCO file `path`, its images in `folder`; predictions are scored for `tasks`."""
+    keypoints, densepose = "keypoints" in tasks, "densepose" in tasks
+    masks = tasks != ("bbox",)  # the only files that may lack them
+
+    def new() -> Collector:
+        return Collector(num_keypoints=len(NAMES) if keypoints else 0, masks=masks, densepose=densepose)
+
+    collector, rest, data = read_chunked(path, "annotations", new)
+    file = path.name
+    if data.startswith(BOM):
+        says = "begins with one; some readers refuse that"
+        findings.oddity("byte-order-mark", file, "", "file", None, says)
+    sloppy = name in SOURCES and "minival" in name  # and valminusminival
+    images = read_images(
+        rest.get("images"), folder, file, findings, name_of=_file_name, extra=(), sloppy=sloppy
+    )
+    categories = read_categories(rest.get("categories"), file, findings)
+    explain(collector, file, findings)
+    table = collector.table()
+    fit = check_table(table, images, [c["id"] for c in categories], file, findings, masks)
+    if densepose:
+        fit &= check_densepose(table, file, findings)
+    metadata: dict[str, Any] = {
+        "evaluator": "densepose" if densepose else "coco",
+        "tasks": list(tasks),
+        "thing_classes": [c["name"] for c in categories],
+        "thing_dataset_id_to_contiguous_id": {c["id"]: i for i, c in enumerate(categories)},
+        "json_file": str(path),
+        "image_root": str(folder),
+        "data_root": str(root),
+    }
+    if keypoints:
+        _check_keypoint_names(categories, file, findings)
+        metadata["keypoint_names"] = list(NAMES)
+        metadata["keypoint_flip_map"] = [list(pair) for pair in FLIP_MAP]
+        metadata["keypoint_sigmas"] = list(SIGMAS)
+    records = make_records(table, images, categories, fit, folder)
+    if findings.deep:
+        check_images(records, findings)
+    digest = hashlib.sha256(data)
+    digest.update("\n".join(images.names).encode())
+    summary = {
+        "images": len(images.names),
+        "objects": len(table),
+        "trainable_objects": int(fit.sum()),
+        "crowds": int(table.rows["iscrowd"].sum()),
+        "sha256": digest.hexdigest(),
+        "odd": dict(findings.odd),
+    }
+    return Dataset(name, records, metadata, summary, CocoTruth(table, images, categories))
+
+
+def _file_name(entry: dict[str, Any]) -> str:
+    name = entry["file_name"]
+    if not isinstance(name, str):
+        raise TypeError
+    return name
+
+
+def _check_keypoint_names(categories: list[dict[str, Any]], file: str, findings: Findings) -> None:
+    for category in categories:
+        if category.get("keypoints") != list(NAMES):
+            says = f"expected COCO's {len(NAMES)} person keypoints in COCO's order"
+            findings.error("keypoint-names", file, f"category {category['name']}", "keypoints",
+                           category.get("keypoints"), says)  # fmt: skip
+
+
+SPECS = [Spec(name, read_coco, (s.json, f"{s.images}/*.jpg")) for name, s in SOURCES.items()]

@@ -1,0 +1,168 @@
+"""Drawn objects on textured backgrounds: the images of all synthetic data sets.
+
+Shape and colour make the class, so a detector learns it fast; jittered colours, textures and small overlaps
+keep it from being trivial. Each image is a function of its random generator alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from transfer.datasets.synthetic.person import Figure, draw_figure
+
+_SUPERSAMPLE = 4
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a class is drawn: outline in the unit square (or "person"), mean colour (RGB), height over width.
+
+    scale: larger or smaller than the other classes. weight: how often it comes, relative to the others.
+    """
+
+    shape: str
+    colour: tuple[int, int, int]
+    aspect: float
+    scale: float = 1.0
+    weight: float = 1.0
+
+
+@dataclass
+class Drawn:
+    """One drawn object: its class name, the (H, W) bool mask of its visible pixels, and the figure of a
+    person.
+    """
+
+    name: str
+    mask: np.ndarray
+    figure: Figure | None = None
+
+    def box(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 in 0-based pixels, x1 and y1 exclusive."""
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    """(H, W, 3) float texture: three octaves of smooth colour noise, dull so that objects can stand out."""
+    texture = np.zeros((height, width, 3), np.float32)
+    for cells, strength in ((2, 40.0), (6, 25.0), (20, 14.0)):
+        grid = rng.normal(0, 1, (cells, cells, 3)) * 0.4 + rng.normal(0, 1, (cells, cells, 1)) * 0.8
+        small = np.clip(grid * strength + 128, 0, 255).astype(np.uint8)
+        texture += (
+            np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC), np.float32)
+            - 128
+        )
+    return texture + rng.uniform(85, 160, 3) + rng.normal(0, 5, (height, width, 1))
+
+
+def outline(shape: str, box: tuple[float, float, float, float], width: int, height: int) -> np.ndarray:
+    """(H, W) uint8 coverage 0..255 of a shape that fills `box` (x0, y0, x1, y1), anti-aliased."""
+    scale = _SUPERSAMPLE
+    x0, y0, x1, y1 = (v * scale for v in box)
+    canvas = Image.new("L", (width * scale, height * scale))
+    draw = ImageDraw.Draw(canvas)
+
+    def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
+        return [(x0 + u * (x1 - x0), y0 + v * (y1 - y0)) for u, v in points]
+
+    if shape == "triangle":
+        draw.polygon(at((0.5, 0), (1, 1), (0, 1)), fill=255)
+    elif shape == "ring":
+        draw.ellipse((x0, y0, x1, y1), fill=255)
+        draw.ellipse([c for p in at((0.3, 0.3), (0.7, 0.7)) for c in p], fill=0)
+    elif shape == "ellipse":
+        draw.ellipse((x0, y0, x1, y1), fill=255)
+    elif shape == "cross":
+        draw.polygon(
+            at(*[(a / 3, b / 3) for a, b in (
+                (1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (2, 2), (2, 3), (1, 3), (1, 2), (0, 2), (0, 1), (1, 1)
+            )]),
+            fill=255,
+        )  # fmt: skip
+    elif shape == "diamond":
+        draw.polygon(at((0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5)), fill=255)
+    elif shape == "box":
+        draw.rectangle((x0, y0, x1, y1), fill=255)
+    else:
+        raise ValueError(f"unknown shape {shape!r}")
+    return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
+
+
+def paint(
+    rng: np.random.Generator, pixels: np.ndarray, coverage: np.ndarray, colour: tuple[int, int, int]
+) -> None:
+    """Blends an object of about that colour into (H, W, 3) float pixels, with a gradient and stripes of its
+    own.
+    """
+    height, width = coverage.shape
+    base = np.array(colour, np.float32) + rng.normal(0, 16, 3)
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    angle, period = rng.uniform(0, np.pi), rng.uniform(0.06, 0.2)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    shade = 18 * along + 14 * np.sin(along * 2 * np.pi / period + rng.uniform(0, 6))
+    alpha = (coverage / 255.0)[..., None]
+    pixels += alpha * (base + shade[..., None] + rng.normal(0, 6, (height, width, 1)) - pixels)
+
+
+def scene(
+    rng: np.random.Generator,
+    looks: dict[str, Look],
+    width: int,
+    height: int,
+    *,
+    min_objects: int = 1,
+    max_objects: int = 3,
+    min_size: float = 0.25,
+    max_size: float = 0.6,
+    max_overlap: float = 0.08,
+) -> tuple[Image.Image, list[Drawn]]:
+    """An RGB image and its objects; sizes are the longer side of an object over the shorter side of the
+    image.
+
+    A place that would cover more than `max_overlap` of the smaller of two boxes is drawn again; after 30
+    vain tries the object is left out, but there is always at least one.
+    """
+    pixels = background(rng, width, height)
+    drawn: list[Drawn] = []
+    boxes: list[tuple[float, float, float, float]] = []
+    for _ in range(int(rng.integers(min_objects, max_objects + 1))):
+        name = _pick(rng, looks)
+        look = looks[name]
+        for _ in range(30):
+            longer = min(rng.uniform(min_size, max_size) * look.scale, 0.95) * min(width, height)
+            aspect = look.aspect * rng.uniform(0.85, 1.18)
+            w, h = (longer / aspect, longer) if aspect > 1 else (longer, longer * aspect)
+            x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+            box = (x, y, x + w, y + h)
+            if all(_covered(box, other) <= max_overlap for other in boxes):
+                break
+        else:
+            continue
+        figure = draw_figure(rng, box, width, height) if look.shape == "person" else None
+        coverage = figure.coverage() if figure else outline(look.shape, box, width, height)
+        mask = coverage > 127
+        paint(rng, pixels, coverage, look.colour)
+        for other in drawn:
+            other.mask &= ~mask  # the later object lies in front
+        drawn.append(Drawn(name, mask, figure))
+        boxes.append(box)
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return image, [d for d in drawn if d.mask.any()]
+
+
+def _pick(rng: np.random.Generator, looks: dict[str, Look]) -> str:
+    weights = np.array([look.weight for look in looks.values()])
+    if (weights == 1).all():
+        return list(looks)[int(rng.integers(len(looks)))]
+    return list(looks)[int(rng.choice(len(looks), p=weights / weights.sum()))]
+
+
+def _covered(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if w <= 0 or h <= 0:
+        return 0.0
+    return w * h / min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))

@@ -1,0 +1,1 @@
+"""Images come in; feature maps go out."""

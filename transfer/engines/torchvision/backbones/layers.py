@@ -1,0 +1,60 @@
+"""A convolution with its norm and ReLU under one name, as Detectron2 has it, and Detectron2's fills."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transfer.engines.norms import norm_layer
+
+
+class NormConv2d(nn.Conv2d):
+    """(N, C, H, W) -> convolution, `norm` ("": none, then the convolution has a bias), ReLU if asked."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        norm: str = "",
+        relu: bool = False,
+        dilation: int = 1,
+    ):
+        padding = dilation * (kernel_size // 2)
+        super().__init__(
+            in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=norm == ""
+        )
+        self.norm = norm_layer(norm)(out_channels) if norm else None
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        return F.relu(x) if self.relu else x
+
+
+def spatial_mean(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, C). The gradient of `x.mean((2, 3))` has the layout that channels_last layers are
+    slow with."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)
+
+
+def rows_of(x: Tensor, index: Tensor) -> Tensor:
+    """x[index] for (N, C, H, W) and indices (R,), in channels_last forwards and backwards."""
+    return x.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+
+
+def xavier_fill(layer: nn.Conv2d | nn.Linear) -> None:
+    """Caffe2's XavierFill, U(+-sqrt(3 / fan_in)), for the pyramid and fully connected layers."""
+    nn.init.kaiming_uniform_(layer.weight, a=1)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def msra_fill(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Caffe2's MSRAFill, for convolutions with ReLU behind them: N(0, 2 / fan_out)."""
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

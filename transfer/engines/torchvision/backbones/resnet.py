@@ -1,0 +1,126 @@
+"""The ResNet of Detectron2's detectors, made of torchvision's bottleneck blocks.
+
+torchvision's `ResNet` class fixes the widths and ends in a classifier; here a stage is a list of its blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from transfer.engines.norms import norm_layer
+
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # res2..res5
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a ResNet looks like, in Detectron2's MODEL.RESNETS terms."""
+
+    depth: int
+    num_groups: int
+    width_per_group: int
+    stem_out_channels: int
+    res2_out_channels: int
+    stride_in_1x1: bool
+
+
+def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Sequential:
+    """res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
+
+    A dilated stage keeps the resolution.
+    """
+    factor = 2 ** (stage - 2)
+    out_channels = shape.res2_out_channels * factor
+    in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
+    planes = out_channels // Bottleneck.expansion
+    # torchvision's bottleneck channels: planes * base_width / 64 * groups; Detectron2's: width * groups.
+    base_width = shape.width_per_group * factor * 64 / planes
+    make_norm = norm_layer(norm)
+    blocks = []
+    for i in range(BLOCKS[shape.depth][stage - 2]):
+        stride = 2 if i == 0 and stage > 2 and dilation == 1 else 1
+        downsample = None
+        if i == 0:
+            downsample = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), make_norm(out_channels)
+            )
+        block = Bottleneck(
+            in_channels if i == 0 else out_channels,
+            planes,
+            stride,
+            downsample,
+            shape.num_groups,
+            base_width,  # type: ignore[arg-type]  # a float is right here: it is only multiplied
+            dilation,
+            norm_layer=make_norm,
+        )
+        if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
+        blocks.append(block)
+    stage_module = nn.Sequential(*blocks)
+    init_convs(stage_module)
+    return stage_module
+
+
+class Stem(nn.Module):
+    """7x7 convolution, norm, ReLU, max-pool: (N, 3, H, W) -> (N, stem_out, H/4, W/4)."""
+
+    def __init__(self, out_channels: int, make_norm: Callable[[int], nn.Module]):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, out_channels, 7, 2, 3, bias=False)
+        self.bn1 = make_norm(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        init_convs(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+
+
+class ResNet(nn.Module):
+    """Stem and stages up to the last of `out_features`; (N, 3, H, W) -> {"res4": (N, C, H/16, W/16), ...}.
+
+    The first `freeze_at` of (stem, res2, ...) are frozen, norms included. `strides` and `channels` describe
+    the outputs.
+    """
+
+    size_divisibility = 1
+
+    def __init__(
+        self, shape: Shape, out_features: Sequence[str], norm: str, freeze_at: int, res5_dilation: int = 1
+    ):
+        super().__init__()
+        last = max(int(name.removeprefix("res")) for name in out_features)
+        self.stem = Stem(shape.stem_out_channels, norm_layer("FrozenBN" if freeze_at >= 1 else norm))
+        self.stages = range(2, last + 1)
+        self.out_features = tuple(out_features)
+        numbers = {name: int(name.removeprefix("res")) for name in out_features}
+        self.channels = {name: shape.res2_out_channels * 2 ** (n - 2) for name, n in numbers.items()}
+        self.strides = {name: 2**n for name, n in numbers.items()}
+        if "res5" in self.strides and res5_dilation > 1:
+            self.strides["res5"] = self.strides["res5"] // 2
+        for stage in self.stages:
+            dilation = res5_dilation if stage == 5 else 1
+            stage_norm = "FrozenBN" if freeze_at >= stage else norm
+            setattr(self, f"res{stage}", make_stage(shape, stage, stage_norm, dilation))
+        for stage, name in enumerate(["stem", *(f"res{s}" for s in self.stages)], start=1):
+            if freeze_at >= stage:
+                getattr(self, name).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        x = self.stem(x)
+        features = {}
+        for stage in self.stages:
+            x = features[f"res{stage}"] = getattr(self, f"res{stage}")(x)
+        return {name: features[name] for name in self.out_features}
+
+
+def init_convs(module: nn.Module) -> None:
+    """Detectron2's fill for convolutions with ReLU behind them (He et al., fan out)."""
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d):
+            nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")

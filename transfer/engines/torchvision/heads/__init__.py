@@ -1,0 +1,1 @@
+"""Features of regions come in; losses or detections go out: one head a task."""

@@ -1,0 +1,148 @@
+"""Region classification and box regression: which regions train, the two losses, which detections stay.
+
+Not torchvision's `RoIHeads`: in Detectron2 the background class is last, boxes are regressed for foreground
+classes only, with L1, and small boxes are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection._utils import BoxCoder
+from torchvision.ops import batched_nms, clip_boxes_to_image
+
+from transfer.engines.torchvision.backbones.layers import xavier_fill
+from transfer.engines.torchvision.regions.sampling import match, sample
+from transfer.engines.torchvision.structures import Detections, Foreground, Targets
+
+
+@dataclass(frozen=True)
+class BoxSettings:
+    """MODEL.ROI_HEADS, MODEL.ROI_BOX_HEAD and TEST.DETECTIONS_PER_IMAGE."""
+
+    num_classes: int
+    iou_threshold: float
+    batch_size_per_image: int
+    positive_fraction: float
+    proposal_append_gt: bool
+    score_thresh: float
+    nms_thresh: float
+    detections_per_image: int
+    box_reg_weights: tuple[float, float, float, float]
+    smooth_l1_beta: float
+
+    @property
+    def coder(self) -> BoxCoder:
+        return BoxCoder(self.box_reg_weights)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The S regions of one image that the box head is trained on, those that hit an object first."""
+
+    boxes: Tensor  # (S, 4)
+    matched: Tensor  # (S, 4) box of the object, where there is one
+    classes: Tensor  # (S,); background is num_classes
+    index: Tensor  # (S,) of the object
+    num_foreground: int
+
+    def foreground(self) -> Foreground:
+        n = self.num_foreground
+        return Foreground(self.boxes[:n], self.classes[:n], self.index[:n])
+
+
+class BoxHead(nn.Sequential):
+    """(R, C, P, P) -> (R, fc_dim): fully connected layers with ReLU, named fc1, fc2 as in Detectron2."""
+
+    def __init__(self, channels: int, size: int, num_fc: int, fc_dim: int):
+        super().__init__()
+        width = channels * size * size
+        for i in range(1, num_fc + 1):
+            layer = nn.Linear(width, fc_dim)
+            xavier_fill(layer)
+            self.add_module(f"fc{i}", layer)
+            width = fc_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        for layer in self:
+            x = F.relu(layer(x))
+        return x
+
+
+class BoxPredictor(nn.Module):
+    """(R, C) -> class logits (R, K + 1), background last, and deltas (R, K, 4)."""
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__()
+        self.cls_score = nn.Linear(channels, num_classes + 1)
+        self.bbox_pred = nn.Linear(channels, num_classes * 4)
+        nn.init.normal_(self.cls_score.weight, std=0.01)
+        nn.init.normal_(self.bbox_pred.weight, std=0.001)
+        for layer in (self.cls_score, self.bbox_pred):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.autocast(x.device.type, enabled=False):  # scores are compared to 1e-4
+            x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+            return self.cls_score(x), self.bbox_pred(x).unflatten(1, (-1, 4))
+
+
+@torch.no_grad()
+def sample_regions(proposals: Tensor, targets: Targets, s: BoxSettings) -> Sampled:
+    """Regions (R, 4) matched to the objects of their image, and a random choice of them."""
+    if s.proposal_append_gt:  # early proposals hit nothing; the truth itself gives the head its positives
+        proposals = torch.cat([proposals, targets.boxes])
+    index, label = match(targets.boxes, proposals, s.iou_threshold, s.iou_threshold, low_quality=False)
+    foreground, background = sample(label == 1, label == 0, s.batch_size_per_image, s.positive_fraction)
+    chosen = torch.cat([foreground, background])
+    classes = torch.full((len(chosen),), s.num_classes, dtype=torch.int64, device=chosen.device)
+    classes[: len(foreground)] = targets.classes[index[foreground]]
+    matched = targets.boxes[index[chosen]] if len(targets.boxes) else proposals[chosen]
+    return Sampled(proposals[chosen], matched, classes, index[chosen], len(foreground))
+
+
+def box_losses(
+    logits: Tensor, deltas: Tensor, sampled: Sequence[Sampled], s: BoxSettings
+) -> dict[str, Tensor]:
+    """`loss_cls` and `loss_box_reg` of the regions of a batch."""
+    boxes = torch.cat([each.boxes for each in sampled])
+    matched = torch.cat([each.matched for each in sampled])
+    classes = torch.cat([each.classes for each in sampled])
+    foreground = (classes < s.num_classes).nonzero().squeeze(1)
+    wanted = s.coder.encode_single(matched[foreground], boxes[foreground])
+    location = F.smooth_l1_loss(
+        deltas[foreground, classes[foreground]], wanted, beta=s.smooth_l1_beta, reduction="sum"
+    )
+    # Divided by all regions, so that every foreground example weighs alike whatever its batch.
+    return {"loss_cls": F.cross_entropy(logits, classes), "loss_box_reg": location / max(len(classes), 1)}
+
+
+def select_detections(
+    logits: Tensor,
+    deltas: Tensor,
+    proposals: Sequence[Tensor],
+    image_sizes: Sequence[tuple[int, int]],
+    s: BoxSettings,
+) -> list[Detections]:
+    """Per image: threshold, NMS per class, and the best `detections_per_image`, in its resized pixels."""
+    counts = [len(p) for p in proposals]
+    scores = logits.softmax(dim=1)[:, :-1].split(counts)
+    boxes = s.coder.decode_single(deltas.flatten(1), torch.cat(list(proposals))).unflatten(1, (-1, 4))
+    return [
+        _select(b, p, size, s) for b, p, size in zip(boxes.split(counts), scores, image_sizes, strict=True)
+    ]
+
+
+def _select(boxes: Tensor, scores: Tensor, image_size: tuple[int, int], s: BoxSettings) -> Detections:
+    """Of one image; boxes (R, K, 4), scores (R, K)."""
+    finite = boxes.flatten(1).isfinite().all(dim=1) & scores.isfinite().all(dim=1)
+    boxes, scores = clip_boxes_to_image(boxes[finite], image_size), scores[finite]
+    region, kind = (scores > s.score_thresh).nonzero(as_tuple=True)
+    boxes, scores = boxes[region, kind], scores[region, kind]
+    kept = batched_nms(boxes, scores, kind, s.nms_thresh)[: s.detections_per_image]
+    return Detections(boxes[kept], scores[kept], kind[kept])

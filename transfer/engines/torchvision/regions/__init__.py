@@ -1,0 +1,1 @@
+"""Feature maps come in; proposals and the features of regions go out."""

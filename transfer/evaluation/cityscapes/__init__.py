@@ -1,0 +1,1 @@
+"""Predictions on Cityscapes come in; its metrics and its server's files go out."""

@@ -1,0 +1,1 @@
+"""Predicted surfaces come in; their similarity to the annotated points goes out."""

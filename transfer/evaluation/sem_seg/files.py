@@ -1,0 +1,57 @@
+"""Class maps on disk: VOC's palette PNGs, and Cityscapes' PNGs of label ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.labels import LABEL_ID_OF
+from transfer.datasets.class_maps import IGNORE, read_class_map, voc_palette
+from transfer.errors import DataError
+from transfer.evaluation.folder import whole_files
+from transfer.evaluation.prediction import Prediction
+from transfer.evaluation.sem_seg.metric import by_image, class_map
+
+
+def _path(dataset: Dataset, directory: Path, image_id: str) -> Path:
+    if dataset.metadata["evaluator"] == "voc_sem_seg":
+        return directory / f"comp6_{dataset.metadata['split']}_cls" / f"{image_id}.png"
+    return directory / f"{image_id}_pred.png"
+
+
+def write_sem_seg(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+    """Writes a PNG an image, whole or not at all: indices in VOC's palette, or Cityscapes' label ids."""
+    from PIL import Image
+
+    voc = dataset.metadata["evaluator"] == "voc_sem_seg"
+    by_id = by_image(dataset, predictions)
+    num_classes = len(dataset.metadata["stuff_classes"])
+    with whole_files(directory) as folder:
+        for record in dataset.records:
+            classes = class_map(by_id[record["image_id"]], (record["height"], record["width"]), num_classes)
+            image = Image.fromarray(classes.astype(np.uint8) if voc else LABEL_ID_OF[classes])
+            if voc:
+                image.putpalette(voc_palette())
+            path = _path(dataset, folder, record["image_id"])
+            path.parent.mkdir(exist_ok=True)
+            image.save(path)
+
+
+def read_sem_seg_files(dataset: Dataset, directory: Path) -> list[Prediction]:
+    """Reads what `write_sem_seg` wrote; DataError for a missing file, or a label id that is not judged."""
+    voc = dataset.metadata["evaluator"] == "voc_sem_seg"
+    predictions = []
+    for record in dataset.records:
+        path = _path(dataset, directory, record["image_id"])
+        if not path.is_file():
+            raise DataError(
+                f"{path}: missing; expected one PNG for each of the {len(dataset.records)} images"
+            )
+        classes = read_class_map(path, "index" if voc else "cityscapes_ids")
+        if (classes == IGNORE).any():
+            raise DataError(f"{path}: pixels of no judged class; every pixel needs one of the judged classes")
+        predictions.append(Prediction(record["image_id"], sem_seg=classes))
+    return predictions

@@ -1,0 +1,95 @@
+"""From a record with a class map to what a segmentor eats: scale, crop and flip, image and labels alike.
+
+MoCo paper, appendix A.5: random scaling in INPUT.SCALE_RANGE, a crop of INPUT.CROP.SIZE, horizontal flip;
+inference at the original size. The random choices are a function of (seed, epoch, index).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from yacs.config import CfgNode
+
+from transfer.datasets.class_maps import IGNORE, read_class_map
+from transfer.errors import DataError
+from transfer.samples.detection import Sample, read_image, resized
+
+_NO_BOXES, _NO_CLASSES = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
+
+
+def semantic_training_sample(
+    record: dict[str, Any], cfg: CfgNode, metadata: dict[str, Any], seed: int, epoch: int, index: int
+) -> Sample:
+    """The augmented sample of (seed, epoch, index).
+
+    `class_map` always has the size of the crop, 255 where the scaled image does not reach; `image` ends where
+    the scaled image does, because no uint8 is the pixel mean: the engine fills the rest, right and below,
+    with zeros after normalisation, as DeepLab does.
+    """
+    image = read_image(record)
+    labels = _labels(record, metadata["sem_seg_encoding"], cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES)
+    rng = np.random.default_rng([seed, 1, epoch, index])
+    ratio = rng.uniform(*cfg.INPUT.SCALE_RANGE)
+    crop = tuple(map(int, cfg.INPUT.CROP.SIZE))  # (height, width)
+    whole = tuple(max(int(side * ratio + 0.5), 1) for side in (image.height, image.width))
+    size = (min(crop[0], whole[0]), min(crop[1], whole[1]))
+    top, left = (int(rng.integers(w - s + 1)) if w > s else 0 for w, s in zip(whole, size, strict=True))
+    flip = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
+
+    # Only the part that is kept is resized, to the same pixels (+- 1) as by cropping the whole: much faster.
+    y, x = image.height / whole[0], image.width / whole[1]
+    box = (left * x, top * y, min((left + size[1]) * x, image.width), min((top + size[0]) * y, image.height))
+    pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box))
+    rows, columns = _nearest(top, size[0], y), _nearest(left, size[1], x)
+    kept = labels[rows[:, None], columns]
+    class_map = np.full(crop, IGNORE, np.uint8)
+    class_map[: size[0], : size[1]] = kept[:, ::-1] if flip else kept
+    return _sample(record, pixels[:, ::-1] if flip else pixels, cfg.INPUT.FORMAT, class_map)
+
+
+def semantic_evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
+    """The image at test size: the original one where INPUT.MIN_SIZE_TEST is 0."""
+    image = read_image(record)
+    size = resized(image.height, image.width, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)
+    pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))  # of equal size: a copy
+    return _sample(record, pixels, cfg.INPUT.FORMAT, None)
+
+
+def _sample(record: dict[str, Any], pixels: np.ndarray, channels: str, classes: np.ndarray | None) -> Sample:
+    if channels == "BGR":
+        pixels = pixels[:, :, ::-1]
+    return Sample(
+        image=torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C")),
+        boxes=_NO_BOXES,
+        classes=_NO_CLASSES,
+        image_id=record["image_id"],
+        height=record["height"],
+        width=record["width"],
+        class_map=None if classes is None else torch.from_numpy(classes),
+    )
+
+
+def _nearest(start: int, count: int, scale: float) -> np.ndarray:
+    """The source pixels under the centres of the resized pixels from `start` on."""
+    return ((np.arange(start, start + count) + 0.5) * scale).astype(np.int64)
+
+
+def _labels(record: dict[str, Any], encoding: str, num_classes: int) -> np.ndarray:
+    """The (H, W) uint8 class map; DataError unless it has its image's size and only classes of the recipe."""
+    path = record["sem_seg_file_name"]
+    classes = read_class_map(path, encoding)
+    if classes.shape != (record["height"], record["width"]):
+        raise DataError(
+            f"{path}: the mask is {classes.shape[1]}x{classes.shape[0]}, its image {record['width']}x"
+            f"{record['height']}; restore the pair"
+        )
+    highest = int(np.where(classes == IGNORE, 0, classes).max(initial=0))
+    if highest >= num_classes:
+        raise DataError(
+            f"{path}: class {highest}; the recipe has MODEL.SEM_SEG_HEAD.NUM_CLASSES {num_classes}, so 0.."
+            f"{num_classes - 1} or {IGNORE} are expected"
+        )
+    return classes
