@@ -23,7 +23,8 @@ from typing import IO, Any
 from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON
 from benchmarks.planning.environment import environment
 from converters.backbone import CheckpointError, load_backbone
-from results.record import RecordError, flat_metrics
+from results.errors import RecordError
+from results.record import flat_metrics
 from results.store import find_record, save_record
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.images import decode_each

@@ -15,7 +15,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks.arguments import check_together, data_root, last_of_each, parser, split_overrides
 from benchmarks.errors import UsageError, one_line
 from converters.errors import CheckpointError
-from results.record import RecordError
+from results.errors import RecordError
 from transfer.errors import TransferError
 from transfer.process.disk import disk_line, writing
 

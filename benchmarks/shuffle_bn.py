@@ -99,9 +99,7 @@ def at_end(curve: list[tuple[int, float]]) -> float:
 
 def table(runs: dict[str, list[Run]]) -> str:
     """Mean and standard deviation over the seeds in Markdown, and the p-value of Welch's t-test a column."""
-    import pandas
-
-    from results.tables.markdown import to_markdown
+    from results.tables.markdown import md_block
 
     columns = {
         "pretext, training": lambda run: at_end(run.pretext),
@@ -114,12 +112,10 @@ def table(runs: dict[str, list[Run]]) -> str:
         for title, group in runs.items()
     }
     p_values = [welch_p(a, b) for a, b in zip(*summaries.values(), strict=True)]
-    rows = [[title, cells[0].n, *map(shown, cells)] for title, cells in summaries.items()]
+    rows = [[title, str(cells[0].n), *map(shown, cells)] for title, cells in summaries.items()]
     rows.append(["p (Welch)", "", *("-" if p is None else f"{p:.2g}" for p in p_values)])
-    frame = pandas.DataFrame(rows, columns=["", "n", *columns]).astype(str).set_index("")
     notes = ["per cent; mean ± standard deviation over the seeds; p: Welch's t-test"]
-    frame.attrs.update(title="Shuffling BN", footnotes=notes)
-    return to_markdown(frame)
+    return md_block("Shuffling BN", ["", "n", *columns], rows, notes)
 
 
 def shown(summary: Summary) -> str:

@@ -1,13 +1,15 @@
-"""The tables of the suites that were just run, printed and kept beside the records."""
+"""Prints the tables of the suites that were just run, and keeps them beside the records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from boltons.fileutils import atomic_save
 
 from benchmarks.launch.job import open_record
 from benchmarks.planning.cells import Cell, Request
+from results.record import Record
 from results.store import load_records
 from results.tables.markdown import md
 from results.tables.suite import build_suite_table
@@ -25,7 +27,8 @@ def write_tables(cells: Sequence[Cell], request: Request) -> None:
     records = load_records(output)
     begun = {record["id"] for record in records}
     planned = [open_record(cell, request, None) for cell in cells if cell.id not in begun]
-    groups = group_trials([*records, *(record | {"status": "missing"} for record in planned)])
+    missing = [cast(Record, record | {"status": "missing"}) for record in planned]
+    groups = group_trials([*records, *missing])
     suites = {cell.suite.name: cell.suite for cell in cells}
     tables = [build_suite_table(groups.get(name, []), name, suite.metrics) for name, suite in suites.items()]
     print(term(tables, terminal_width()))

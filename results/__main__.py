@@ -1,52 +1,44 @@
-"""`python -m results`: tables, the papers' tables and a report from a directory of records; checks and
-merging.
-"""
+"""Makes tables and a report from a directory of records; checks and merges such directories."""
 
 from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from results.errors import RecordError
 from results.options import Parser
-from results.record import RecordError
+from results.output import print_line, print_text, write_file, write_tables
 
 if TYPE_CHECKING:
-    from results.tables.grid import Table
     from results.tables.trials import Trials
 
-FORMATS = (
-    "term",
-    "md",
-    "latex",
-    "csv",
-    "html",
-)  # of results.tables.formats; importing it would slow --help
+# The names of results.tables.formats.FORMATS, whose import would slow --help.
+FORMATS = ("term", "md", "latex", "csv", "html")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line. Exit code 2: bad input; 1: `verify` found problems."""
+    """Runs one command and returns its exit code. 2: bad input; 1: `verify` found problems."""
     args = build_parser().parse_args(argv)
     # A short process: a collector that walks 10,000 records again and again costs a third of the time
     # and frees nothing.
     gc.disable()
     try:
         code = int(COMMANDS[args.command](args) or 0)
-        _write("", sys.stdout, flush=True)  # a full disk is met here, and never halfway through a merge
+        print_text("", flush=True)  # a full disk is met here, and never halfway through a merge
         return code
     except BrokenPipeError:
         raise  # `command` ends it
     except (RecordError, OSError) as error:
-        say(f"error: {error}", sys.stderr)
+        print_line(f"error: {error}", sys.stderr)
         return 2
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+    """The parser of all commands and their options."""
     parser = Parser(prog="python -m results", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -100,7 +92,7 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 
 def table_command(args: argparse.Namespace) -> None:
-    """`table`: the tables of the suites in the directory."""
+    """`table`: prints a table for each suite in the directory."""
     from results.tables.published import load_published
     from results.tables.suite import build_suite_table, check_metrics
 
@@ -117,45 +109,44 @@ def table_command(args: argparse.Namespace) -> None:
         build_suite_table(rows, suite, args.metrics, not args.no_published, args.reference, papers)
         for suite, rows in shown.items()
     ]
-    _print(tables, args.format, args.output)
+    write_tables(tables, args.format, args.output)
 
 
 def paper_command(args: argparse.Namespace) -> None:
-    """`paper`: the papers' tables; records are laid in where the directory has any."""
+    """`paper`: prints the papers' tables, with our rows where the directory has any."""
     from results.tables.paper import paper_tables
     from results.tables.published import load_published
 
     # the papers' tables are of use without any record, but a directory that was asked for must be there
     explicit = args.directory != Path("runs")
     groups = _groups(args) if explicit or (args.directory / "records").is_dir() else {}
-    _print(paper_tables(load_published(), groups, args.table), args.format, args.output)
+    write_tables(paper_tables(load_published(), groups, args.table), args.format, args.output)
 
 
 def report_command(args: argparse.Namespace) -> None:
-    """`report`: the HTML page."""
-    from results.files import write_file
+    """`report`: writes the HTML page."""
     from results.report.page import render_report
 
     problems: list[str] = []
     groups = _groups(args, problems)
     page = render_report(groups, args.directory, problems, args.reference)
     write_file(args.output, page, "report.html")
-    say(f"wrote {args.output}")
+    print_line(f"wrote {args.output}")
 
 
 def verify_command(args: argparse.Namespace) -> int:
-    """`verify`: problems are things to act on, notes are things to know."""
+    """`verify`: prints problems, things to act on, and notes, things to know."""
     from results.verify import verify
 
-    found = verify(args.directory)
-    for problem in found.problems:
-        say(f"problem: {problem}")
-    for note in found.notes:
-        say(f"note: {note}")
-    records = _count(found.records, "record", "records")
-    entries = _count(found.journal_entries, "journal entry", "journal entries")
-    say(f"{records}, {entries}, {_count(len(found.problems), 'problem', 'problems')}")
-    return 1 if found.problems else 0
+    verdict = verify(args.directory)
+    for problem in verdict.problems:
+        print_line(f"problem: {problem}")
+    for note in verdict.notes:
+        print_line(f"note: {note}")
+    records = _count(verdict.records, "record", "records")
+    entries = _count(verdict.journal_entries, "journal entry", "journal entries")
+    print_line(f"{records}, {entries}, {_count(len(verdict.problems), 'problem', 'problems')}")
+    return 1 if verdict.problems else 0
 
 
 def _count(n: int, one: str, several: str) -> str:
@@ -163,11 +154,11 @@ def _count(n: int, one: str, several: str) -> str:
 
 
 def merge_command(args: argparse.Namespace) -> None:
-    """`merge`: joins directories, and says what it did with every clash."""
+    """`merge`: joins directories, and prints what it did with every clash."""
     from results.merge import merge
 
     for line in merge(args.destination, args.sources):
-        say(line)
+        print_line(line)
 
 
 COMMANDS = {
@@ -180,8 +171,9 @@ COMMANDS = {
 
 
 def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict[str, list[Trials]]:
-    """The rows of the directory's records, by suite; what is broken or doubted is named on stderr, never left
-    out in silence.
+    """The rows of the directory's records, by suite.
+
+    A broken or doubted record is named on standard error, never left out in silence.
     """
     from results.journal import LEFT_OUT, RENAMED
     from results.store import load_records
@@ -191,7 +183,7 @@ def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict
     problems = [] if problems is None else problems
     records = load_records(directory, problems)
     for problem in problems:
-        say(f"warning: left out {problem}", sys.stderr)
+        print_line(f"warning: left out {problem}", sys.stderr)
     if not records:
         inside = sorted(path.parent.name for path in directory.glob("*/records"))
         hint = f"; there are some in {', '.join(inside)}" if inside else ""
@@ -200,52 +192,12 @@ def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict
     left_out = (RENAMED,) if args.include_changed else LEFT_OUT
     not_counted = sum(record.get("doubt") in left_out for record in records)
     if not_counted:
-        say(
+        print_line(
             f"warning: {not_counted} of {len(records)} records are not what was written and do not count; "
             f"python -m results verify {directory} names them",
             sys.stderr,
         )
     return group_trials(records, left_out)
-
-
-def _print(tables: list[Table], format: str, output: Path | None) -> None:
-    from results.tables.formats import FORMATS, term
-    from results.tables.terminal import terminal_width
-
-    if output is None and sys.stdout is None:
-        raise RecordError("standard output is closed; name a file with -o")
-    if output is None and format == "term":
-        text = term(tables, terminal_width(), color=sys.stdout.isatty())
-    else:
-        text = FORMATS[format].write(tables)
-    if output is None:
-        _write(text, sys.stdout)
-        return
-    from results.files import write_file
-
-    write_file(output, text, f"table{FORMATS[format].suffix}")
-    say(f"wrote {output}")
-
-
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Prints one line; names and messages from files cannot steer the terminal."""
-    from results.tables.escape import plain
-
-    _write(plain(text) + "\n", stream or sys.stdout)
-
-
-def _write(text: str, stream: TextIO, flush: bool = False) -> None:
-    """Writes the text as it is; RecordError, not a bare error number, where standard output is full."""
-    try:
-        print(text, end="", file=stream, flush=flush)
-    except BrokenPipeError:
-        raise  # `command` ends it
-    except OSError as error:
-        if stream is not sys.stdout:
-            raise
-        # what is still held back would fail once more when the interpreter ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        raise RecordError(f"standard output: {error.strerror}") from None
 
 
 if __name__ == "__main__":

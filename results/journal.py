@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from results.record import record_id
+from results.record import Record, record_id
 
 try:
     import fcntl
@@ -24,12 +24,11 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 JOURNAL = "journal.jsonl"
-# why a record is doubted; see doubt_of
+# Why a record is doubted; see doubt_of.
 CHANGED, RENAMED, UNJOURNALLED = "changed", "renamed", "unjournalled"
-LEFT_OUT = (
-    CHANGED,
-    RENAMED,
-)  # of means, gaps and tests; what has no entry may be a killed writer's last save
+# Doubts that keep a record out of means, gaps and tests. One without an entry counts: it may be the last save
+# of a killed writer.
+LEFT_OUT = (CHANGED, RENAMED)
 DOUBTS = {
     CHANGED: "was changed after it was written",
     RENAMED: "is in a file of another name, renamed or copied",
@@ -38,7 +37,7 @@ DOUBTS = {
 _LOCKED_BYTE = 2**30  # Windows locks bytes, and a locked one cannot be read: one far behind the end
 
 
-def append_journal(root: Path, record: dict[str, Any], sha256: str) -> None:
+def append_journal(root: Path, record: Record, sha256: str) -> None:
     """Adds the line of one save. OSError: the disk said no."""
     entry = {
         "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -117,7 +116,7 @@ def saved_hashes(root: Path) -> dict[tuple[str, str], set[str]]:
 
 
 def doubt_of(
-    record: dict[str, Any], place: tuple[str, str], sha256: str, saved: dict[tuple[str, str], set[str]]
+    record: Record, place: tuple[str, str], sha256: str, saved: dict[tuple[str, str], set[str]]
 ) -> str:
     """Why a record may not be what was written: CHANGED, RENAMED, UNJOURNALLED, or "" for no doubt.
 

@@ -13,12 +13,12 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from boltons.fileutils import atomic_save
 
+from results.errors import RecordError
 from results.journal import CHANGED, DOUBTS, LEFT_OUT, RENAMED, UNJOURNALLED
-from results.record import RecordError, flat_metrics
+from results.record import Record, flat_metrics
 from results.run_files import CELL_FILES, cell_directories
 from results.store import find_record, load_records, save_record
 
@@ -42,7 +42,7 @@ def merge(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
     return _copy(destination, loaded)
 
 
-def _copy(destination: Path, loaded: Sequence[tuple[Path, list[dict[str, Any]]]]) -> Iterator[str]:
+def _copy(destination: Path, loaded: Sequence[tuple[Path, list[Record]]]) -> Iterator[str]:
     # a renamed file's own place is looked at where it is in the way
     there = [record for record in load_records(destination, []) if record.get("doubt") != RENAMED]
     doubts = {(record["suite"], record["id"]): record.get("doubt", "") for record in there}
@@ -76,7 +76,7 @@ def _copy(destination: Path, loaded: Sequence[tuple[Path, list[dict[str, Any]]]]
         yield f"{source}: {len(records)} records, {new} new, {replaced} replaced{more}"
 
 
-def _rank(record: dict[str, Any]) -> tuple[int, str, str]:
+def _rank(record: Record) -> tuple[int, str, str]:
     canonical = json.dumps(record, sort_keys=True).encode()
     return (
         BETTER.index(record["status"]),
@@ -85,13 +85,11 @@ def _rank(record: dict[str, Any]) -> tuple[int, str, str]:
     )
 
 
-def _name(record: dict[str, Any]) -> str:
+def _name(record: Record) -> str:
     return f"{record['suite']} {record['init']} trial {record['trial']} ({record['id']})"
 
 
-def _describe_clash(
-    present: dict[str, Any], other: dict[str, Any], replace: bool, source: Path, doubt: str
-) -> str:
+def _describe_clash(present: Record, other: Record, replace: bool, source: Path, doubt: str) -> str:
     where = _name(other)
     kept = f"taking that of {source}" if replace else "keeping the one there"
     if doubt and replace:
@@ -104,7 +102,7 @@ def _describe_clash(
 
 
 def _copy_cell_files(cell: Path, parent: Path) -> None:
-    """What the report reads, and no checkpoints: those can be gigabytes."""
+    """Copies the files that the report reads, and no checkpoints: those can be gigabytes."""
     target = parent / cell.name
     for name in CELL_FILES:
         if (cell / name).is_file():

@@ -1,11 +1,11 @@
-"""What a run leaves beside its record: training log, AP per class, a sample picture.
+"""Reads the files that a run leaves beside its record: training log, AP per class, a sample picture.
 
-    root/cells/<suite>/<init>-<id>/log.jsonl        {"iteration": .., "total_loss": .., "lr": .., "time_s":
-    ..}
-                                   per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
-                                   samples.png
+    root/cells/<suite>/<init>-<id>/
+        log.jsonl        {"iteration": .., "total_loss": .., "lr": .., "time_s": ..} a line
+        per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
+        samples.png
 
-All of it is optional: a record moved alone still makes every table.
+All of them are optional: a record moved alone still makes every table.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ def cell_directories(root: Path) -> dict[tuple[str, str], Path]:
 
 
 def read_log(directory: Path) -> list[dict[str, float]]:
-    """The log's lines with an iteration and a loss, in order of iteration; half a line at the end is left
-    out.
+    """The log's lines with an iteration and a finite loss, in order of iteration; others are left out.
 
     A resumed run repeats the iterations since its last checkpoint: the last line of an iteration counts.
     """

@@ -1,5 +1,4 @@
-"""The record directory: one file per cell, written whole or not at all, and an append-only journal of every
-save.
+"""The record directory: a file per cell, written whole or not at all, and a journal of all saves.
 
     root/records/<suite>/<id>.json    the truth; everything shown to people is computed from these files
     root/journal.jsonl                one line per save, in order: when, what, the SHA-256 of the bytes
@@ -18,30 +17,32 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from boltons.fileutils import atomic_save
 
+from results.errors import RecordError
 from results.journal import append_journal, doubt_of, saved_hashes
-from results.record import RecordError, normalize, read_record
+from results.record import Record
+from results.schema import normalize, read_record
 
 _NAME_LENGTH = len("0123456789abcdef.json")
 
 
-def save_record(record: dict[str, Any], root: Path | str, journal: bool = True) -> Path:
+def save_record(record: Mapping[str, Any], root: Path | str, journal: bool = True) -> Path:
     """Stores the record durably and returns its path; a record with the same id is replaced.
 
     `journal`: whether the journal is to vouch for it; not for what came from elsewhere without an entry.
     RecordError: invalid record. OSError, with the path: the disk said no (full, read-only); the record
     before stays in place.
     """
-    record = normalize(record)
+    stored = normalize(record)
     root = Path(root)
-    path = record_path(root, record["suite"], record["id"])
+    path = record_path(root, stored["suite"], stored["id"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    content = (json.dumps(stored, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
     sha256 = hashlib.sha256(content).hexdigest()
     # A record that is replaced must not look changed by hand, even to a reader who comes between the rename
     # and the entry or when the writer is killed there: its entry comes first. A first record's comes last,
@@ -54,7 +55,7 @@ def save_record(record: dict[str, Any], root: Path | str, journal: bool = True) 
             file.write(content)
             if journal and replaces:
                 file.flush()  # what does not fit on the disk fails before the entry
-                append_journal(root, record, sha256)
+                append_journal(root, stored, sha256)
     except OSError as error:
         # atomic_save removes it only when `write` itself fails, not when the last bytes do not fit
         path.with_name(part).unlink(missing_ok=True)
@@ -65,11 +66,11 @@ def save_record(record: dict[str, Any], root: Path | str, journal: bool = True) 
         raise
     _sync_directory(path.parent)
     if journal and not replaces:
-        append_journal(root, record, sha256)
+        append_journal(root, stored, sha256)
     return path
 
 
-def find_record(root: Path | str, suite: str, id: str) -> dict[str, Any] | None:
+def find_record(root: Path | str, suite: str, id: str) -> Record | None:
     """The record of one cell, or None where there is none. RecordError: it is there and broken."""
     path = record_path(Path(root), suite, id)
     try:
@@ -79,7 +80,7 @@ def find_record(root: Path | str, suite: str, id: str) -> dict[str, Any] | None:
     return read_record(content, str(path))
 
 
-def load_records(root: Path | str, problems: list[str] | None = None) -> list[dict[str, Any]]:
+def load_records(root: Path | str, problems: list[str] | None = None) -> list[Record]:
     """Every record under the root, ordered by suite, init, trial and id; an empty list where there is none.
 
     A record that may not be what was written has the reason under "doubt" (see results.journal); it is never
@@ -121,18 +122,18 @@ def record_files(root: Path) -> list[str]:
 
 
 def is_record_name(name: str) -> bool:
-    """True for <16 characters>.json, the only files that are records."""
+    """Whether it is <16 characters>.json: only such files are records."""
     return len(name) == _NAME_LENGTH and name.endswith(".json") and not name.startswith(".")
 
 
 def record_path(root: Path, suite: str, id: str) -> Path:
-    """Where a record is stored, whether it is there or not."""
+    """The path of a record, whether it is there or not."""
     return root / "records" / suite / f"{id}.json"
 
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """10,000 records are a million live objects: the garbage collector would walk them again and again."""
+    """Spares the collector its walks: 10,000 records are a million live objects, and none is garbage."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -143,8 +144,8 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _sync_directory(directory: Path) -> None:
-    """A rename is on the disk only when its directory is; Windows opens no directories."""
-    if os.name == "nt":
+    """Makes a rename durable: it is on the disk only when its directory is."""
+    if os.name == "nt":  # Windows opens no directories
         return
     fd = os.open(directory, os.O_RDONLY)
     try:

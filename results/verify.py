@@ -1,7 +1,7 @@
 """Holds the records of a directory against their own rules and against the journal.
 
-A problem is something to act on: a broken or altered file, a record that was acknowledged and is gone. A note
-is something to know: what a killed writer may leave behind, and records that were copied in by hand.
+A problem is something to act on: a broken or altered file, a record that was saved and is gone. A note is
+something to know: the remains of a killed writer, records that were copied in by hand.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from results.errors import RecordError
 from results.journal import JOURNAL, read_journal
-from results.record import RecordError, read_record, record_id
+from results.record import record_id
+from results.schema import read_record
 from results.store import is_record_name, record_path
 
 
 @dataclass
-class Findings:
-    """What `verify` saw; the lines name the files."""
+class Verdict:
+    """The counts, problems and notes of one directory; the lines name the files."""
 
     records: int = 0
     journal_entries: int = 0
@@ -25,19 +27,19 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def verify(root: Path | str) -> Findings:
+def verify(root: Path | str) -> Verdict:
     """Reads everything under the root and changes nothing. RecordError: there is no such directory."""
     root = Path(root)
     if not root.is_dir():
         raise RecordError(f"{root} is not a directory; expected one with records/<suite>/<id>.json")
-    findings = Findings()
-    hashes = _check_files(root, findings)
-    _check_journal(root, hashes, findings)
-    return findings
+    verdict = Verdict()
+    hashes = _check_files(root, verdict)
+    _check_journal(root, hashes, verdict)
+    return verdict
 
 
-def _check_files(root: Path, findings: Findings) -> dict[tuple[str, str], str]:
-    """SHA-256 of every record file by (suite, id)."""
+def _check_files(root: Path, verdict: Verdict) -> dict[tuple[str, str], str]:
+    """Checks every record file by itself; returns the SHA-256 of its bytes by (suite, id)."""
     hashes = {}
     for path in sorted((root / "records").glob("*/*")):
         name = path.relative_to(root)
@@ -48,48 +50,47 @@ def _check_files(root: Path, findings: Findings) -> dict[tuple[str, str], str]:
                 if killed
                 else "not a record"
             )
-            findings.notes.append(f"{name}: {what}")
+            verdict.notes.append(f"{name}: {what}")
             continue
-        findings.records += 1
+        verdict.records += 1
         suite, id = path.parent.name, path.stem
         try:
             content = path.read_bytes()
             hashes[suite, id] = hashlib.sha256(content).hexdigest()
             record = read_record(content, str(name))
         except (RecordError, OSError) as error:
-            findings.problems.append(str(error))
+            verdict.problems.append(str(error))
             continue
         if (record["suite"], record["id"]) != (suite, id):
-            findings.problems.append(
+            verdict.problems.append(
                 f"{name}: holds {record['suite']}/{record['id']}; the file was renamed or moved"
             )
         elif record_id(record["identity"]) != id:
-            findings.problems.append(
-                f"{name}: the id is not the hash of its identity; the record was altered"
-            )
+            verdict.problems.append(f"{name}: the id is not the hash of its identity; the record was altered")
     return hashes
 
 
-def _check_journal(root: Path, hashes: dict[tuple[str, str], str], findings: Findings) -> None:
+def _check_journal(root: Path, hashes: dict[tuple[str, str], str], verdict: Verdict) -> None:
+    """Holds the files against the entries of all saves."""
     saved: dict[tuple[str, str], set[str]] = {}
     for number, entry in read_journal(root):
         if entry is None:
-            findings.notes.append(f"{JOURNAL}:{number}: half a line, left by a killed writer or a full disk")
+            verdict.notes.append(f"{JOURNAL}:{number}: half a line, left by a killed writer or a full disk")
             continue
-        findings.journal_entries += 1
+        verdict.journal_entries += 1
         saved.setdefault((entry["suite"], entry["id"]), set()).add(entry["sha256"])
     for key, known in saved.items():
         name = record_path(Path(), *key)
         if key not in hashes:
-            findings.problems.append(f"{name}: saved according to the journal, but the file is gone")
+            verdict.problems.append(f"{name}: saved according to the journal, but the file is gone")
         elif hashes[key] not in known:
             # Every earlier save counts as known: two writers of one cell may rename in one order and journal
             # in the other.
-            findings.problems.append(
+            verdict.problems.append(
                 f"{name}: its bytes are not those that were saved (SHA-256 in the journal); "
                 "restore the file or run the cell again"
             )
-    for key in hashes.keys() - saved.keys():
-        findings.notes.append(
+    for key in sorted(hashes.keys() - saved.keys()):
+        verdict.notes.append(
             f"{record_path(Path(), *key)}: not in the journal; copied in, or its writer was killed"
         )

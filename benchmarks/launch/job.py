@@ -18,6 +18,7 @@ from boltons.fileutils import atomic_save
 from benchmarks.launch import child
 from benchmarks.planning.cells import Cell, Request
 from benchmarks.planning.inits import slug, store
+from results.record import Record
 from results.store import find_record, save_record
 from transfer.errors import DiskError, Interrupted, TransferError
 from transfer.process.causes import cause, forget
@@ -167,7 +168,7 @@ def exit_code(outcomes: Iterable[str], stopped: bool) -> int:
     return 1 if counts.keys() - {"finished"} else 0
 
 
-def open_record(cell: Cell, request: Request, before: dict[str, Any] | None) -> dict[str, Any]:
+def open_record(cell: Cell, request: Request, before: Record | None) -> dict[str, Any]:
     """The record of a cell that is about to run."""
     manifest = {"source": "random"} if cell.init.backbone is None else cell.init.backbone.manifest
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -38,7 +38,6 @@ from results.tables.published import load_published
 from results.store import load_records
 from results.tables.suite import build_suite_table
 from results.tables.trials import group_trials
-import pandas
 marks = {"import": time.perf_counter()}
 records = load_records(DIRECTORY); marks["load"] = time.perf_counter()
 groups, papers = group_trials(records), load_published(); marks["group"] = time.perf_counter()

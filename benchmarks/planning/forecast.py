@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from boltons.strutils import cardinalize
 
 from benchmarks.planning.cells import Cell, Request
+from results.record import Record
 from results.store import find_record, load_records
 
 # policy -> the states of cells that stay as they are
@@ -56,7 +56,7 @@ def _renamed(cells: Sequence[Cell], known: Mapping[str, str], request: Request) 
 
 
 def hours(
-    todo: Sequence[Cell], records: Sequence[dict[str, Any]], hardware: str | None, at_once: int | None
+    todo: Sequence[Cell], records: Sequence[Record], hardware: str | None, at_once: int | None
 ) -> list[str]:
     """How long the cells take by finished records of the same suite, recipe, engine and hardware.
 
@@ -80,7 +80,7 @@ def hours(
     return [f"estimated time: {_text(total)} of work{wall}{rest}", *lines]
 
 
-def mean_hours(cell: Cell, records: Sequence[dict[str, Any]], hardware: str | None) -> float | None:
+def mean_hours(cell: Cell, records: Sequence[Record], hardware: str | None) -> float | None:
     """The mean over comparable records, None where there is none.
 
     With `hardware` None they must at least agree on theirs.
@@ -98,7 +98,7 @@ def mean_hours(cell: Cell, records: Sequence[dict[str, Any]], hardware: str | No
     return sum(values) / len(values) if values else None
 
 
-def hardware_of(record: dict[str, Any]) -> str:
+def hardware_of(record: Record) -> str:
     """The device that ran it."""
     environment = record["environment"]
     return str(environment.get("gpu") or environment.get("cpu"))

@@ -1,15 +1,15 @@
-"""What a reader of the report must know before quoting a number."""
+"""Lists the warnings that a reader of the report needs before quoting a number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from results.journal import LEFT_OUT
-from results.report.differences import shorten, show
+from results.report.differences import as_written, shorten
 from results.tables.trials import Trials
 
-MOST = 24  # characters of such a value: enough of a commit
 SAME = ("torch", "torchvision", "gpu", "git_commit")  # of the environment: ought to be equal in a suite
+MOST = 24  # characters of such a value that are shown: enough of a commit
 
 
 def cautions(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) -> list[str]:
@@ -56,7 +56,7 @@ def _doubts(row: Trials) -> Said:
 def _failures(row: Trials) -> Said:
     for record in row.records:
         if record["status"] == "failed":
-            yield f", trial {record['trial']}", f"failed: {last_line(record['error'])}"
+            yield f", trial {record['trial']}", f"failed: {last_line(record['error'] or '')}"
 
 
 def _unfinished(row: Trials) -> Said:
@@ -81,6 +81,6 @@ def _not_comparable(rows: Sequence[Trials]) -> Iterator[str]:
 def _environments(rows: Sequence[Trials]) -> Iterator[str]:
     for name in SAME:
         finished = (record for row in rows for record in row.finished)
-        values = {show((record.get("environment") or {}).get(name)) for record in finished}
+        values = {as_written((record.get("environment") or {}).get(name)) for record in finished}
         if len(values) > 1:
             yield f"trials ran with different {name}: {', '.join(sorted(value[:MOST] for value in values))}"

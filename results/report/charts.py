@@ -1,4 +1,4 @@
-"""Charts of the report as plain HTML and SVG: no script, no picture files, sharp at every size.
+"""Draws the charts of the report as plain HTML and SVG: no script, no picture files, sharp at every size.
 
 Texts are HTML beside or over the drawing, so that they keep their size on a phone.
 """

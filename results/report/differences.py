@@ -1,4 +1,4 @@
-"""What differs between the rows of a table: configuration, weights, environment, cost."""
+"""Lists the differences between the rows of a table: configuration, weights, environment, cost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from results.record import Record
 from results.tables.trials import Trials
 
 # of a backbone's manifest, what a reader needs to tell two inits apart
@@ -18,22 +19,20 @@ _FOLDERS = re.compile(r"(?<![\w.:/~)-])(?:/(?:[^\s/\"',;:]+/)+|[A-Za-z]:\\{1,2}(
 
 
 def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Lines [key, value per column] for the keys whose values are not equal in all columns; "-" where
-    absent.
-    """
+    """Lines [key, value per column] for the keys whose values differ between columns; "-": not there."""
     keys = dict.fromkeys(key for column in columns.values() for key in column)
     lines = []
     for key in keys:
         values = [column.get(key) for column in columns.values()]
         whole = ["-" if value is None else _text(value) for value in values]
         if len(set(whole)) > 1:
-            short = [show(value) for value in values]
+            short = [as_written(value) for value in values]
             told_apart = len(set(short)) == len(set(whole))
             lines.append([key, *(short if told_apart else whole)])
     return lines
 
 
-def show(value: Any) -> str:
+def as_written(value: Any) -> str:
     """A configuration value as people write it; of an absolute path its last part.
 
     A report is passed on, and the folders of its author's machine are nobody's business.
@@ -46,7 +45,7 @@ def _text(value: Any) -> str:
 
 
 def recipes(rows: Sequence[Trials]) -> dict[str, dict[str, Any]]:
-    """Label -> resolved configuration of the row's first record, its overrides as one more key."""
+    """Label -> resolved configuration of the row's first record, with its overrides as one more key."""
     found = {}
     for row in rows:
         record = row.records[0]
@@ -62,14 +61,14 @@ def weights(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
     for row in rows:
         record = row.records[0]
         manifest, account = record.get("init_manifest") or {}, record.get("init_account") or {}
-        known = [show(manifest[key]) if manifest.get(key) is not None else "-" for key in MANIFEST]
+        known = [as_written(manifest[key]) if manifest.get(key) is not None else "-" for key in MANIFEST]
         tensors = f"{account.get('set', '?')} of {account.get('total', '?')}"
         lines.append([row.label, *known, tensors, shorten(account.get("fresh") or []) or "-"])
     return heads, lines
 
 
 def shorten(values: Sequence[Any], most: int = 5, separator: str = ", ") -> str:
-    """The first few of a list, and how many there are."""
+    """The first `most` of a list, and how many there are."""
     shown = separator.join(map(str, values[:most]))
     return shown if len(values) <= most else f"{shown} ... {len(values)} in all"
 
@@ -83,23 +82,21 @@ def costs(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
         numbers = [
             [(record["durations_s"].get("train") or 0) / 3600 for record in finished],
             [sum(filter(None, record["durations_s"].values())) / 3600 for record in finished],
-            [record["images_per_s"] for record in finished if record.get("images_per_s")],
-            [record["peak_memory_bytes"] / 1e9 for record in finished if record.get("peak_memory_bytes")],
+            [speed for record in finished if (speed := record.get("images_per_s"))],
+            [memory / 1e9 for record in finished if (memory := record.get("peak_memory_bytes"))],
         ]
         means = [f"{sum(values) / len(values):.2f}" if values else "-" for values in numbers]
         lines.append([row.label, str(len(finished)), *means])
     return heads, lines
 
 
-def environments(records: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Lines [key, values]: every value seen with its number of records, or the value alone where all
-    agree.
-    """
+def environments(records: Sequence[Record]) -> list[list[str]]:
+    """Lines [key, values]: every value with its number of records, or a value alone that all agree on."""
     seen: dict[str, Counter[str]] = {}
     for record in records:
         for key, value in (record.get("environment") or {}).items():
             words = shlex.join(map(str, value)) if key == "command" and isinstance(value, list) else value
-            seen.setdefault(key, Counter())[show(words)] += 1
+            seen.setdefault(key, Counter())[as_written(words)] += 1
         engine = record.get("engine") or {}
         if engine:
             seen.setdefault("engine", Counter())[f"{engine.get('name')} {engine.get('version')}"] += 1

@@ -1,4 +1,4 @@
-"""Does a row transfer better than the supervised one? Gaps with their intervals, and the answer in words."""
+"""Answers whether a row transfers better than the supervised one: gaps, their intervals, and words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.report.charts import nice_range
+from results.report.html import DOUBTED
 from results.tables.escape import html_text
 from results.tables.grid import signed
 from results.tables.significance import Summary, t_quantile, welch_df, welch_p
@@ -14,12 +15,16 @@ from results.tables.suite import find_baselines, find_reference
 from results.tables.trials import Trials
 
 LEVEL = 0.05  # of the tests and, as 1 - LEVEL, of the intervals
-FAR = 5  # times the median gap: such a row (random weights) is drawn at the edge, or it would hide the others
+# A row this many median gaps away (random weights) is drawn at the edge, or it would hide the others.
+FAR = 5
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A row's gap to the supervised one in one metric; `half` its interval and `p` need two trials a side."""
+    """A row's gap to the supervised one in one metric.
+
+    `half` of its 95 % interval and the p-value `p` need two trials a side; None without them.
+    """
 
     label: str
     value: float
@@ -34,7 +39,7 @@ class Gap:
 
 
 def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> list[Gap]:
-    """The gaps of all rows that may be compared, the best first."""
+    """The gaps of all rows that may be compared, the best first; `metric` is a flat name."""
     baselines = find_baselines(rows, reference)
     found = []
     for row in rows:
@@ -43,7 +48,7 @@ def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> l
             continue
         ours, theirs = row.summary(metric), against.summary(metric)
         if ours is not None and theirs is not None:
-            label = row.label + (" (!)" if row.doubted or against.doubted else "")
+            label = row.label + (DOUBTED if row.doubted or against.doubted else "")
             half, p = _half_interval(ours, theirs), welch_p(ours, theirs)
             found.append(Gap(label, ours.mean - theirs.mean, half, p, against.label))
     return sorted(found, key=lambda gap: -gap.value)
@@ -56,7 +61,7 @@ def _half_interval(a: Summary, b: Summary) -> float | None:
     return t_quantile(LEVEL, welch_df(a, b)) * math.sqrt(a.std**2 / a.n + b.std**2 / b.n)
 
 
-def verdict(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
+def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
     """The answer for every suite in its primary metric, as HTML; empty where nothing can be compared."""
     blocks: list[str] = []
     against: dict[str, None] = {}

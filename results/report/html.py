@@ -1,10 +1,12 @@
-"""Pieces of HTML that the report is made of; every text is escaped here."""
+"""Makes the pieces of HTML that the report consists of; every text is escaped here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from results.tables.escape import html_text
+
+DOUBTED = " (!)"  # stands beside a doubted number where no footnote can be
 
 
 def text_table(heads: Sequence[str], lines: Sequence[Sequence[str]], style: str = "text") -> str:

@@ -1,4 +1,4 @@
-"""The parts of the report that need what runs leave beside their records: curves, classes, pictures."""
+"""Builds the parts of the report that need the files beside the records: curves, classes, pictures."""
 
 from __future__ import annotations
 

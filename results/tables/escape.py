@@ -1,4 +1,4 @@
-"""Text from records, files and published rows, made harmless: one function per format that it is written in.
+"""Makes text from records, files and published rows harmless, with one function per format.
 
 Labels, suites, metrics, file names and sources come from other people's files. `plain` shows every character
 that is not printable (control, line break, bidirectional, invisible) as Python's escape of it: `\\x1b`,
@@ -12,7 +12,7 @@ import re
 import shlex
 from pathlib import Path
 
-# what spreadsheets take for the start of a formula; the wide forms are read so in East Asian versions
+# What spreadsheets take for the start of a formula; East Asian versions read the wide forms so, too.
 FORMULA = tuple("=+-@＝＋－＠")
 LATEX = {
     "\\": "\\textbackslash{}",

@@ -1,4 +1,4 @@
-"""Writes tables as terminal text, Markdown, LaTeX (booktabs), CSV and HTML."""
+"""Prints tables as terminal text, Markdown, LaTeX (booktabs), CSV and HTML."""
 
 from __future__ import annotations
 
@@ -14,20 +14,8 @@ from results.tables.terminal import term
 
 LATEX_COLORS = {"good": "green!50!black", "bad": "red!70!black"}  # plain green is too light on paper
 CSV_COLUMNS = [
-    "table",
-    "origin",
-    "row",
-    "column",
-    "value",
-    "std",
-    "n",
-    "total",
-    "gap",
-    "p",
-    "state",
-    "status",
-    "notes",
-    "source",
+    *("table", "origin", "row", "column", "value", "std", "n", "total", "gap", "p"),
+    *("state", "status", "notes", "source"),
 ]
 LATEX_HEAD = "% needs \\usepackage{booktabs,graphicx,xcolor} and a Unicode input encoding"
 # a table wider than the text is scaled down to it, all others keep their size
@@ -46,7 +34,7 @@ def latex(tables: Sequence[Table]) -> str:
 
 
 def csv_lines(tables: Sequence[Table]) -> str:
-    """One line per number, in full precision: for programs. Published values are as printed.
+    """One line per number, in full precision, for programs; published values are as printed.
 
     Numbers are bare, negative ones too; texts are guarded, see `results.tables.escape.csv_text`.
     """
@@ -137,7 +125,7 @@ def _latex_table(table: Table) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is written, and the file ending that names it."""
+    """One format: its writer, and the ending of its files."""
 
     write: Callable[[Sequence[Table]], str]
     suffix: str

@@ -1,6 +1,7 @@
-"""What a table is before it has a format: cells with their numbers, rows, footnotes, and the grid of texts.
+"""Holds a table as data: cells with their numbers, rows and footnotes; and lays it out as a grid of texts.
 
-Every format and the report print the same grid, so a number reads the same everywhere.
+Every format and the report print this grid, so a number reads the same everywhere. CSV alone prints the
+numbers of the cells, in full precision.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ STARS = ((0.01, "**"), (0.05, "*"))
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One number of a table. `printed` is a published number as its paper prints it; `state` says why there
-    is none. `gap` is the difference to the supervised row, `p` its p-value where a test was possible.
+class TableCell:
+    """One number of a table, or the word that stands in its place.
+
+    `value` and `std` are mean and deviation over `n` of `total` trials, in per cent. `printed` is a published
+    number as its paper prints it; `state` says why there is no number. `gap` is the difference to the
+    supervised row, `p` its p-value where a test was possible.
     """
 
     value: float | None = None
@@ -30,13 +34,16 @@ class Cell:
     @property
     def text(self) -> str:
         """As people read it: "55.9 ± 0.2 (5) [+2.4**]", "55.9 (4/5)", "81.5 [-0.3]", "failed"."""
+        return self.number if self.gap is None else f"{self.number} [{signed(self.gap)}{self._stars}]"
+
+    @property
+    def number(self) -> str:
+        """The text without the gap: "55.9 ± 0.2 (5)"."""
         if self.printed or self.value is None:
-            number = self.printed or self.state
-        else:
-            spread = "" if self.std is None else f" ± {self.std:.1f}"
-            count = f"{self.n}" if self.n == self.total else f"{self.n}/{self.total}"
-            number = f"{self.value:.1f}{spread} ({count})"
-        return number if self.gap is None else f"{number} [{signed(self.gap)}{self._stars}]"
+            return self.printed or self.state
+        spread = "" if self.std is None else f" ± {self.std:.1f}"
+        count = f"{self.n}" if self.n == self.total else f"{self.n}/{self.total}"
+        return f"{self.value:.1f}{spread} ({count})"
 
     @property
     def _stars(self) -> str:
@@ -58,11 +65,12 @@ class Row:
 
     label: str
     origin: str  # "ours" | "published"
-    cells: dict[str, Cell]
+    cells: dict[str, TableCell]
     status: str = ""  # "4 finished, 1 failed"; empty where all trials have finished
     marks: list[str] = field(default_factory=list)
     source: str = ""
-    published_as: str = ""  # our row's counterpart, and how far we are from it by column
+    # our row's published counterpart, and how far we are from it by column
+    published_as: str = ""
     to_published: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -104,7 +112,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Piece:
-    """One field of the grid; the tone colours its gap, the part in brackets, as in the papers."""
+    """One field of the grid; the tone colours its gap, the part in square brackets, as in the papers."""
 
     text: str
     tone: str = ""
@@ -119,7 +127,7 @@ class Piece:
 
 
 def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
-    """Heads and lines: label, the table's columns, and those of the side columns that hold anything."""
+    """Heads and lines: label, the table's columns, and the side columns that hold anything."""
     side = {
         "to published": [_to_published(row, table.columns) for row in table.rows],
         "status": [row.status for row in table.rows],
@@ -128,7 +136,7 @@ def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
     side = {head: texts for head, texts in side.items() if any(texts)}
     lines = []
     for i, row in enumerate(table.rows):
-        cells = [row.cells.get(column, Cell()) for column in table.columns]
+        cells = [row.cells.get(column, TableCell()) for column in table.columns]
         numbers = [Piece(cell.text, cell.tone) for cell in cells]
         lines.append([Piece(row.marked_label), *numbers, *(Piece(texts[i]) for texts in side.values())])
     return ["init", *table.columns, *side], lines

@@ -1,15 +1,11 @@
-"""Tables as Markdown that GitHub reads."""
+"""Prints tables as Markdown that GitHub reads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from results.tables.escape import markdown_text
 from results.tables.grid import Table, grid
-
-if TYPE_CHECKING:
-    import pandas
 
 
 def md(tables: Sequence[Table]) -> str:
@@ -18,18 +14,14 @@ def md(tables: Sequence[Table]) -> str:
     for table in tables:
         heads, lines = grid(table)
         texts = [[piece.text for piece in line] for line in lines]
-        made.append(_block(table.title, heads, texts, table.footnotes))
+        made.append(md_block(table.title, heads, texts, table.footnotes))
     return "\n".join(made)
 
 
-def to_markdown(frame: pandas.DataFrame) -> str:
-    """A frame of texts with `title` and `footnotes` in its attrs, as `suite_table` gives it."""
-    lines = [[str(label), *texts] for label, texts in zip(frame.index, frame.to_numpy(), strict=True)]
-    heads = [frame.index.name or "", *frame.columns]
-    return _block(frame.attrs["title"], heads, lines, frame.attrs["footnotes"])
-
-
-def _block(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]], footnotes: Sequence[str]) -> str:
+def md_block(
+    title: str, heads: Sequence[str], lines: Sequence[Sequence[str]], footnotes: Sequence[str]
+) -> str:
+    """One table of texts, its columns padded to equal widths; every text is escaped here."""
     escaped = [[markdown_text(text) for text in line] for line in [heads, *lines]]
     widths = [max(map(len, column)) for column in zip(*escaped, strict=True)]
     padded = [" | ".join(map(str.ljust, line, widths)) for line in escaped]

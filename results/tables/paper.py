@@ -1,4 +1,4 @@
-"""The tables of MoCo v1 and v2, from the published numbers, with our rows laid in where they exist.
+"""Builds the tables of MoCo v1 and v2 from the published numbers, and lays our rows in where they exist.
 
 He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", arXiv:1911.05722v3;
 Chen et al., "Improved Baselines with Momentum Contrastive Learning", arXiv:2003.04297.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from results.record import RecordError
+from results.errors import RecordError
 from results.tables.grid import Row, Table
 from results.tables.published import PublishedRow
 from results.tables.suite import LEGEND_PUBLISHED, add_notes, our_rows, published_cell, published_cells
@@ -22,8 +22,8 @@ SCHEDULES = {"lvis": "2x"}
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How one table of a paper is put together from the rows of results/published."""
+class PaperLayout:
+    """One table of a paper, and which rows of results/published make it."""
 
     title: str
     tables: tuple[str, ...]  # names in the CSV's first column
@@ -38,30 +38,32 @@ class Layout:
 
 
 _METHOD = r"(?:(?P<column>relpos|multitask|jigsaw|localagg|moco)_)?(?P<row>.+)"
-LAYOUTS: dict[str, Layout] = {
-    "1": Layout("Table 1: ImageNet linear classification", ("T1",), label=("init", "arch")),
-    "fig3": Layout("Figure 3: three mechanisms", ("Fig3",), split=r"(?P<row>.+)_IN1M_(?P<column>K\d+)"),
-    "momentum": Layout("Momentum", ("ablation_momentum",), split=r"(?P<row>.+K4096)_(?P<column>m.+)"),
-    "2": Layout("Table 2: VOC 07+12, Faster R-CNN", ("T2a", "T2b"), gaps=True),
-    "3": Layout("Table 3: three mechanisms on VOC 07+12", ("T3",)),
-    "4": Layout("Table 4: VOC 07, Faster R-CNN", ("T4",), gaps=True, split=_METHOD, ours="moco"),
-    "5": Layout("Table 5: COCO, Mask R-CNN", ("T5a", "T5b", "T5c", "T5d"), gaps=True),
-    "6": Layout("Table 6: other tasks", ("T6",), gaps=True),
-    "A.1": Layout("Table A.1: COCO, longer training", ("T5b", "TA1b"), gaps=True),
-    "A.4": Layout("Appendix A.4: LVIS v0.5, BN frozen or tuned", ("A4",), by=("suite", "schedule")),
-    "A.6": Layout("Appendix A.6: iNaturalist 2018", ("A6",)),
-    "A.7": Layout("Appendix A.7: ImageNet fine-tuning", ("A7",)),
-    "v2.1": Layout("MoCo v2 Table 1: ablation", ("V2_T1",)),
-    "v2.tau": Layout("MoCo v2: temperature", ("V2_tau",), split=r"(?P<row>.+)_(?P<column>tau.+)"),
-    "v2.2": Layout("MoCo v2 Table 2: MoCo and SimCLR", ("V2_T2",)),
-    "v2.3": Layout("MoCo v2 Table 3: memory and time", ("V2_T3",)),
-    "readme": Layout(
+LAYOUTS: dict[str, PaperLayout] = {
+    "1": PaperLayout("Table 1: ImageNet linear classification", ("T1",), label=("init", "arch")),
+    "fig3": PaperLayout("Figure 3: three mechanisms", ("Fig3",), split=r"(?P<row>.+)_IN1M_(?P<column>K\d+)"),
+    "momentum": PaperLayout("Momentum", ("ablation_momentum",), split=r"(?P<row>.+K4096)_(?P<column>m.+)"),
+    "2": PaperLayout("Table 2: VOC 07+12, Faster R-CNN", ("T2a", "T2b"), gaps=True),
+    "3": PaperLayout("Table 3: three mechanisms on VOC 07+12", ("T3",)),
+    "4": PaperLayout("Table 4: VOC 07, Faster R-CNN", ("T4",), gaps=True, split=_METHOD, ours="moco"),
+    "5": PaperLayout("Table 5: COCO, Mask R-CNN", ("T5a", "T5b", "T5c", "T5d"), gaps=True),
+    "6": PaperLayout("Table 6: other tasks", ("T6",), gaps=True),
+    "A.1": PaperLayout("Table A.1: COCO, longer training", ("T5b", "TA1b"), gaps=True),
+    "A.4": PaperLayout("Appendix A.4: LVIS v0.5, BN frozen or tuned", ("A4",), by=("suite", "schedule")),
+    "A.6": PaperLayout("Appendix A.6: iNaturalist 2018", ("A6",)),
+    "A.7": PaperLayout("Appendix A.7: ImageNet fine-tuning", ("A7",)),
+    "v2.1": PaperLayout("MoCo v2 Table 1: ablation", ("V2_T1",)),
+    "v2.tau": PaperLayout("MoCo v2: temperature", ("V2_tau",), split=r"(?P<row>.+)_(?P<column>tau.+)"),
+    "v2.2": PaperLayout("MoCo v2 Table 2: MoCo and SimCLR", ("V2_T2",)),
+    "v2.3": PaperLayout("MoCo v2 Table 3: memory and time", ("V2_T3",)),
+    "readme": PaperLayout(
         "README of the MoCo repository", ("repo_detection_README", "repo_README"), on_request=True
     ),
-    "2-18k": Layout(
+    "2-18k": PaperLayout(
         "Table 2 of arXiv v2 (18k iterations, superseded)", ("T2a_arxiv_v2", "T2b_arxiv_v2"), on_request=True
     ),
-    "3-18k": Layout("Table 3 of arXiv v2 (18k iterations, superseded)", ("T3_arxiv_v2",), on_request=True),
+    "3-18k": PaperLayout(
+        "Table 3 of arXiv v2 (18k iterations, superseded)", ("T3_arxiv_v2",), on_request=True
+    ),
 }
 
 
@@ -79,7 +81,7 @@ def paper_tables(
 
 
 def _panels(
-    layout: Layout, papers: Sequence[PublishedRow], ours: Mapping[str, Sequence[Trials]]
+    layout: PaperLayout, papers: Sequence[PublishedRow], ours: Mapping[str, Sequence[Trials]]
 ) -> list[Table]:
     panels: dict[tuple[str, ...], list[PublishedRow]] = {}
     for name in layout.tables:
@@ -99,7 +101,7 @@ def _panels(
     return tables
 
 
-def _panel(title: str, layout: Layout, rows: Sequence[PublishedRow], ours: Sequence[Trials]) -> Table:
+def _panel(title: str, layout: PaperLayout, rows: Sequence[PublishedRow], ours: Sequence[Trials]) -> Table:
     """One line per published row, its metrics as columns."""
     columns = list(dict.fromkeys(name for row in rows for name in row.values))
     table = Table(title, columns, our_rows(ours, columns, rows))
@@ -113,7 +115,9 @@ def _panel(title: str, layout: Layout, rows: Sequence[PublishedRow], ours: Seque
     return table
 
 
-def _split_panel(title: str, layout: Layout, rows: Sequence[PublishedRow], ours: Sequence[Trials]) -> Table:
+def _split_panel(
+    title: str, layout: PaperLayout, rows: Sequence[PublishedRow], ours: Sequence[Trials]
+) -> Table:
     """One column per method (or K, or temperature) and metric; gaps are taken within a column."""
     printed: dict[str, dict[str, str]] = {}
     sources: dict[str, str] = {}

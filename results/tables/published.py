@@ -1,4 +1,4 @@
-"""Published numbers: facts with their source, read from results/published/*.csv.
+"""Reads the published numbers, facts with their source, from results/published/*.csv.
 
 One line is one published row of one suite: the metrics it gives, separated by spaces, and as many values.
 Adding somebody's row is adding one line, to any of the files or to a new one beside them. Columns:
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.record import RecordError
+from results.errors import RecordError
 
 DIRECTORY = Path(__file__).parents[1] / "published"
 COLUMNS = ["table", "suite", "arch", "schedule", "init", "metric", "value", "source"]
@@ -22,8 +22,7 @@ COLUMNS = ["table", "suite", "arch", "schedule", "init", "metric", "value", "sou
 WORDS = ("fail", "n/a", "-")
 PERCENT = 100.0  # no metric exceeds it but a cost, such as cost/memory_gb_per_gpu
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-# Versions of a table that its authors replaced, and copies of a table elsewhere: kept, shown only when
-# asked for.
+# Versions of a table that its authors replaced, and copies of a table elsewhere: shown on request only.
 NOT_CURRENT = ("_arxiv_v2", "repo_")
 
 
@@ -46,9 +45,7 @@ class PublishedRow:
 
 
 def load_published(directory: Path = DIRECTORY) -> list[PublishedRow]:
-    """All rows, in the order of the file names and lines. RecordError names the file and line of a
-    malformed one.
-    """
+    """All rows, in the order of the file names and lines; RecordError names a malformed one's place."""
     return [row for path in sorted(directory.glob("*.csv")) for row in _read(path)]
 
 

@@ -1,8 +1,8 @@
-"""Mean, deviation and Welch's t-test over trials, in plain Python: scipy's import alone would take longer
-than all tables.
+"""Mean, deviation and Welch's t-test over trials (Welch, Biometrika 34, 1947), in plain Python.
 
-Welch, "The generalization of Student's problem when several different population variances are involved",
-1947.
+Student's distribution needs the incomplete beta function, which scipy has. Measured in CPU time: a whole
+`python -m results table` takes 0.20 s, `import scipy.special` would add 0.29 s and `scipy.stats` 1.03 s, even
+if only where two rows have deviations, which is nearly always. The tests hold this module against scipy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Summary(NamedTuple):
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """The summary of at least one value."""
+    """The summary of at least one value; sums are exact (fsum)."""
     n = len(values)
     mean = math.fsum(values) / n
     if n < 2:

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
-from results.record import RecordError, flat_metrics
-from results.tables.grid import Cell, Row, Table, grid
+from results.errors import RecordError
+from results.record import flat_metrics
+from results.tables.grid import Row, Table, TableCell
 from results.tables.published import WORDS, PublishedRow, load_published, published_for_suite
 from results.tables.significance import welch_p
-from results.tables.trials import Trials, group_trials
+from results.tables.trials import Trials
 
-if TYPE_CHECKING:
-    import pandas
-
-# inits that are the supervised baseline, in order of preference, and the papers' name of it
+# The inits that are the supervised baseline, in order of preference, and the papers' name of it.
 SUPERVISED = ("supervised", "msra")
 PUBLISHED_SUPERVISED = "super_IN1M"
-# our labels -> the published row to hold them against; a label that is itself a published init needs no entry
+# Our labels -> the published row to hold them against. A label that is a published init needs no entry.
 PUBLISHED_AS = {
     "random": "random",
     "supervised": PUBLISHED_SUPERVISED,
@@ -33,7 +30,7 @@ PUBLISHED_AS = {
     "moco_v2": "moco_v2_IN1M_200ep",
     "moco_v2_800ep": "moco_v2_IN1M_800ep",
 }
-# canonical order within a task; others follow in the evaluator's order
+# The order within a task; others follow in the evaluator's order
 ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
 
 LEGEND_COUNT = "mean ± standard deviation (finished trials, or finished/all)"
@@ -43,22 +40,6 @@ LEGEND_GAP = (
 )
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
-
-
-def suite_table(
-    records: Sequence[dict[str, Any]],
-    suite: str,
-    metrics: Sequence[str] | None = None,
-    published: bool = True,
-) -> pandas.DataFrame:
-    """The table of one suite as people read it, for notebooks and Markdown.
-
-    Index: inits, ours first. Columns: the metrics (flat names), then "status", "source" ... where there is
-    anything to say. Title and footnotes are in `attrs`. Numbers are text here: `build_suite_table` has them
-    as numbers.
-    """
-    ours = group_trials(record for record in records if record["suite"] == suite)
-    return to_frame(build_suite_table(ours.get(suite, []), suite, metrics, published))
 
 
 def build_suite_table(
@@ -99,9 +80,7 @@ def our_rows(
     papers: Sequence[PublishedRow],
     reference: str | None = None,
 ) -> list[Row]:
-    """Our trials as rows, with the gap to the supervised row of equal recipe and to the published
-    counterpart.
-    """
+    """Our trials as rows, with their gaps to our supervised row and to their published counterparts."""
     published = {row.init: row for row in reversed(papers)}
     baselines = find_baselines(ours, reference)
     rows = []
@@ -126,7 +105,7 @@ def our_rows(
 
 
 def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None) -> None:
-    """Adds why a row of ours, which come first, is doubted or not compared, and the legend."""
+    """Adds the legend, and footnotes to our rows (they come first) that are doubted or not compared."""
     baselines = find_baselines(ours, reference)
     gaps_to: dict[str, None] = {}
     for row, trials in zip(table.rows, ours, strict=False):
@@ -153,9 +132,7 @@ def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list
 
 
 def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None:
-    """The first supervised row with the same recipe, data and engine, or None; no row is held against
-    itself.
-    """
+    """The first supervised row with the same recipe, data and engine; None where there is no other row."""
     for other in baselines:
         if trials.init == other.init:
             return None
@@ -164,16 +141,16 @@ def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None
     return None
 
 
-def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Cell:
+def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> TableCell:
     """Mean, deviation and count over the finished trials, or the reason why there is no number."""
     ours = trials.summary(metric)
     total = sum(trials.states.values())
     if ours is None:
-        return Cell(total=total, state=without_value(trials, metric))
+        return TableCell(total=total, state=without_value(trials, metric))
     baseline = against.summary(metric) if against else None
     if baseline is None:
-        return Cell(*ours, total)
-    return Cell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
+        return TableCell(*ours, total)
+    return TableCell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
 
 
 def without_value(trials: Trials, metric: str) -> str:
@@ -184,10 +161,8 @@ def without_value(trials: Trials, metric: str) -> str:
     return "undefined" if measured else "not measured"
 
 
-def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mapping[str, Cell]:
-    """A published row's numbers as printed, with the gap to the supervised row of the same table, if it
-    has one.
-    """
+def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mapping[str, TableCell]:
+    """A published row's numbers as printed, with the gaps to its table's supervised row, if it has one."""
     baseline: dict[str, str] = {}
     if row.init != PUBLISHED_SUPERVISED:
         wanted = (row.table, row.suite, PUBLISHED_SUPERVISED)
@@ -195,15 +170,15 @@ def published_cells(row: PublishedRow, papers: Sequence[PublishedRow]) -> Mappin
     return {name: published_cell(text, baseline.get(name)) for name, text in row.values.items()}
 
 
-def published_cell(text: str, baseline: str | None) -> Cell:
+def published_cell(text: str, baseline: str | None) -> TableCell:
     """A printed number; a printed word ("fail") is kept as it is."""
     try:
         value = Decimal(text)
     except ArithmeticError:
-        return Cell(printed=text)
+        return TableCell(printed=text)
     # decimals, because 55.9 - 53.5 must be 2.4; a printed word is no baseline
     gap = None if baseline is None or baseline in WORDS else float(value - Decimal(baseline))
-    return Cell(float(value), printed=text, gap=gap)
+    return TableCell(float(value), printed=text, gap=gap)
 
 
 def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
@@ -239,17 +214,3 @@ def check_metrics(
     if unknown:
         there = ", ".join(sorted(known))
         raise RecordError(f"no metric {unknown[0]!r} in {', '.join(suites)}; there are {there}")
-
-
-def to_frame(table: Table) -> pandas.DataFrame:
-    """The table's grid as a DataFrame; see `suite_table`."""
-    import pandas
-
-    heads, lines = grid(table)
-    frame = pandas.DataFrame(
-        [[piece.text for piece in line[1:]] for line in lines],
-        columns=heads[1:],
-        index=pandas.Index([line[0].text for line in lines], name=heads[0]),
-    )
-    frame.attrs.update(title=table.title, footnotes=table.footnotes)
-    return frame

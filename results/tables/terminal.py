@@ -1,4 +1,4 @@
-"""Tables as terminal text, folded to a narrow terminal without losing a digit.
+"""Prints tables as terminal text, folded to a narrow terminal without losing a digit.
 
 A table that is wider than the terminal is printed as several blocks below each other: each repeats the rows'
 names and has as many columns as fit. Names, sources and footnotes wrap, numbers never do. Where even a name
@@ -26,9 +26,9 @@ LEAST = 16  # a column of words is not made narrower, if its longest text is not
 
 
 def terminal_width() -> int | None:
-    """Columns of the terminal that standard output goes to.
+    """Columns of the terminal that standard output goes to; None is as wide as it takes.
 
-    None, do not fold, where it goes to a file or a pipe and COLUMNS is not set: a log is read elsewhere.
+    None where it goes to a file or a pipe and COLUMNS is not set: a log is read elsewhere.
     """
     if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
         return shutil.get_terminal_size().columns
@@ -36,7 +36,7 @@ def terminal_width() -> int | None:
 
 
 def term(tables: Sequence[Table], width: int | None = None, color: bool = False) -> str:
-    """For a terminal `width` columns wide; None: every table as wide as it is."""
+    """The tables for a terminal `width` columns wide; None: every table as wide as it is."""
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
@@ -107,6 +107,7 @@ def _block(
     columns: Sequence[int],
     widths: Sequence[int],
 ) -> RichTable:
+    """One block: the named columns of the grid, those of numbers to the right."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text

@@ -1,7 +1,6 @@
-"""Groups records into the trials of one row: same init and same identity but for the seed.
+"""Groups records into the trials of one row: same init, and same identity but for the seed.
 
-Two runs under one label with another recipe, other weights, other data or another engine are two rows,
-never one mean.
+Two runs under one label with different recipes, weights, data or engines are two rows, never one mean.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
-from results.record import flat_metrics
+from results.record import Record, Variant, flat_metrics
 from results.tables.significance import Summary, summarize
 
 # rows of the papers come first, in the papers' order
@@ -38,7 +37,7 @@ class Trials:
     suite: str
     init: str
     identity: dict[str, Any]  # without the seed
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     label: str = ""
     left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
     _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
@@ -50,7 +49,7 @@ class Trials:
         The status of a record that is left out is its doubt: nothing in it is sure, not even its status.
         """
         states = Counter(
-            record["status"] if self._counts(record) else record["doubt"] for record in self.records
+            record["status"] if self._trusted(record) else record["doubt"] for record in self.records
         )
         trials = {record["trial"] for record in self.records}  # the same trial with two seeds is two records
         missing = 1 + max(trials) - len(trials)
@@ -59,25 +58,29 @@ class Trials:
         return states
 
     @functools.cached_property
-    def finished(self) -> list[dict[str, Any]]:
+    def finished(self) -> list[Record]:
         """The records whose numbers count, in trial order."""
-        return [r for r in self.records if r["status"] == "finished" and self._counts(r)]
+        return [record for record in self.records if self.counts(record)]
 
-    def _counts(self, record: dict[str, Any]) -> bool:
+    def counts(self, record: Record) -> bool:
+        """Whether the record's numbers are part of the row's means: it has finished and is not left out."""
+        return record["status"] == "finished" and self._trusted(record)
+
+    def _trusted(self, record: Record) -> bool:
         return record.get("doubt") not in self.left_out
 
     @property
-    def doubted(self) -> list[dict[str, Any]]:
+    def doubted(self) -> list[Record]:
         """The records that may not be what was written; see results.journal."""
         return [record for record in self.records if record.get("doubt")]
 
     @property
     def doubts(self) -> list[str]:
-        """What is to be said of them, a line per kind of doubt; what is not counted with its number."""
+        """One line per kind of doubt; records that do not count are named there with their numbers."""
         kinds: dict[str, list[str]] = {}
         for record in self.doubted:
             value = flat_metrics(record).get(record["primary"])
-            number = "" if self._counts(record) or value is None else f", {record['primary']} {value:.1f}"
+            number = "" if self._trusted(record) or value is None else f", {record['primary']} {value:.1f}"
             kinds.setdefault(record["doubt"], []).append(f"trial {record['trial']} ({record['id']}{number})")
         lines = []
         for doubt, trials in kinds.items():
@@ -106,8 +109,8 @@ class Trials:
         return self._summaries[metric]
 
     @property
-    def variant(self) -> dict[str, str] | None:
-        """Where the suite gives this row a recipe of its own: `recipe`, `instead_of`, `stands_for_sha256`."""
+    def variant(self) -> Variant | None:
+        """The row's own recipe, where the suite gives it one."""
         return self.records[0].get("variant")
 
     @property
@@ -122,7 +125,7 @@ class Trials:
         return self.identity | {"recipe_sha256": self.variant["stands_for_sha256"]}
 
     def differs_from(self, other: Trials) -> list[str]:
-        """What makes two rows incomparable: words for every identity field but the weights that differs."""
+        """Words for the identity fields that make two rows incomparable: all that differ but the weights."""
         mine, others = self.compared_as, other.compared_as
         names = (mine.keys() | others.keys()) - {"backbone_sha256"}
         differing = {name for name in names if mine.get(name) != others.get(name)}
@@ -131,9 +134,7 @@ class Trials:
         )
 
 
-def group_trials(
-    records: Iterable[dict[str, Any]], left_out: Collection[str] = LEFT_OUT
-) -> dict[str, list[Trials]]:
+def group_trials(records: Iterable[Record], left_out: Collection[str] = LEFT_OUT) -> dict[str, list[Trials]]:
     """Suite -> its rows, labelled and in table order; suites in alphabetical order.
 
     `left_out`: the doubts (see results.journal) whose records do not count.

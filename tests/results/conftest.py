@@ -19,9 +19,7 @@ def build_record(
     because: tuple[str, ...] = (),
     **identity: Any,
 ) -> dict[str, Any]:
-    """A valid record; `ap` makes AP, AP50 = ap + 25 and AP75 = ap + 5; `identity` overrides identity
-    fields.
-    """
+    """A valid record: AP = `ap`, AP50 = ap + 25 and AP75 = ap + 5; `identity` overrides identity fields."""
     finished = status == "finished"
     made = {"AP": ap, "AP50": ap + 25, "AP75": ap + 5} if ap is not None else {"AP": None}
     fields = {

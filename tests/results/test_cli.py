@@ -15,8 +15,7 @@ import pytest
 from results import __main__ as cli
 from results.store import save_record
 from results.tables.formats import FORMATS
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.conftest import ROOT
 
 
 @pytest.fixture

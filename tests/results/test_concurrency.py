@@ -14,13 +14,13 @@ import threading
 import time
 from pathlib import Path
 
+from results.errors import RecordError
 from results.journal import LEFT_OUT
-from results.record import RecordError
 from results.store import find_record, load_records
 from results.verify import verify
+from tests.conftest import ROOT
 from tests.results.writer import make
 
-HERE = Path(__file__).parent
 WRITERS, RECORDS, KILLS = (int(n) for n in os.environ.get("STORM", "8,30,10").split(","))
 
 
@@ -34,9 +34,9 @@ class Writer:
     def start(self) -> None:
         arguments = [self.root, self.number, self.acknowledged, RECORDS]
         self.process = subprocess.Popen(
-            [sys.executable, HERE / "writer.py", *map(str, arguments)],
+            [sys.executable, "-m", "tests.results.writer", *map(str, arguments)],
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(HERE.parent.parent)},
+            cwd=ROOT,
         )
         self.listener = threading.Thread(target=self._listen, args=(self.process,))
         self.listener.start()
@@ -105,10 +105,9 @@ def test_a_storm_of_writers_loses_nothing(tmp_path: Path) -> None:
     records = load_records(tmp_path)
     assert {record["id"] for record in records} == cells
     assert [record["id"] for record in records if record.get("doubt")] == []
-    findings = verify(tmp_path)
-    assert findings.problems == []
-    assert findings.records == len(cells)
-    # every acknowledged save is in the journal; a killed writer's last two may be there without an
-    # acknowledgement
+    verdict = verify(tmp_path)
+    assert verdict.problems == []
+    assert verdict.records == len(cells)
+    # every acknowledged save is in the journal, and maybe the last two of a killed writer
     saves = WRITERS * (RECORDS + len(range(1, RECORDS, 4)))
-    assert saves <= findings.journal_entries <= saves + 2 * KILLS
+    assert saves <= verdict.journal_entries <= saves + 2 * KILLS

@@ -12,8 +12,8 @@ import pytest
 from results.journal import append_journal, doubt_of, read_journal, saved_hashes
 from results.store import save_record
 from results.verify import verify
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 # as on Windows: neither of fcntl, pread and O_DIRECTORY is there
 WITHOUT_FCNTL = "import os, sys\nsys.modules['fcntl'] = None\ndel os.pread\n"
 
@@ -40,8 +40,7 @@ def test_writing_locks_a_byte_where_there_is_no_fcntl(tmp_path: Path, make_recor
     code = f"""{WITHOUT_FCNTL}
 import types
 from results.store import save_record
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from conftest import build_record
+from tests.results.conftest import build_record
 calls = []
 def locking(fd, mode, count):
     calls.append((mode, count, os.lseek(fd, 0, os.SEEK_CUR) > os.fstat(fd).st_size, os.fstat(fd).st_size))
@@ -53,9 +52,9 @@ assert after > before
 """
     done = run(code)
     assert (done.returncode, done.stderr) == (0, "")
-    found = verify(tmp_path)
-    assert (found.records, found.journal_entries, found.problems) == (2, 2, [])
-    assert found.notes == ["journal.jsonl:2: half a line, left by a killed writer or a full disk"]
+    verdict = verify(tmp_path)
+    assert (verdict.records, verdict.journal_entries, verdict.problems) == (2, 2, [])
+    assert verdict.notes == ["journal.jsonl:2: half a line, left by a killed writer or a full disk"]
 
 
 def test_lines_that_are_no_entries_are_passed_over(tmp_path: Path, make_record: Any) -> None:

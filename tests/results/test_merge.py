@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from results.errors import RecordError
 from results.merge import merge
-from results.record import RecordError
 from results.store import load_records, save_record
 from results.verify import verify
 

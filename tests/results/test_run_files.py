@@ -1,4 +1,4 @@
-"""What is read of the files beside a record."""
+"""The files beside a record: broken lines and missing files are stepped over."""
 
 from __future__ import annotations
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
+from results.errors import RecordError
 from results.journal import JOURNAL
-from results.record import RecordError
 from results.store import find_record, load_records, save_record
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.conftest import ROOT
 
 
 def journal(root: Path) -> list[dict[str, Any]]:

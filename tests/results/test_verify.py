@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from results.errors import RecordError
 from results.journal import JOURNAL
-from results.record import RecordError
 from results.store import save_record
 from results.verify import verify
 
@@ -26,8 +26,8 @@ def first(root: Path) -> Path:
 
 
 def test_a_sound_directory(root: Path) -> None:
-    found = verify(root)
-    assert (found.records, found.journal_entries, found.problems, found.notes) == (3, 3, [], [])
+    verdict = verify(root)
+    assert (verdict.records, verdict.journal_entries, verdict.problems, verdict.notes) == (3, 3, [], [])
 
 
 def test_every_flipped_byte_is_found(root: Path) -> None:
@@ -35,8 +35,8 @@ def test_every_flipped_byte_is_found(root: Path) -> None:
     content = path.read_bytes()
     for position in range(0, len(content), 101):
         path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
-        found = verify(root)
-        assert any(path.name in problem for problem in found.problems), position
+        verdict = verify(root)
+        assert any(path.name in problem for problem in verdict.problems), position
     path.write_bytes(content)
     assert verify(root).problems == []
 
@@ -69,9 +69,9 @@ def test_the_remains_of_killed_writers_are_notes(root: Path, make_record: Any) -
     save_record(make_record(trial=3), root)
     lines = (root / JOURNAL).read_bytes().splitlines(keepends=True)
     (root / JOURNAL).write_bytes(b"".join(lines[1:]))
-    found = verify(root)
-    assert found.problems == []
-    assert [note.partition(": ")[2][:15] for note in sorted(found.notes)] == [
+    verdict = verify(root)
+    assert verdict.problems == []
+    assert [note.partition(": ")[2][:15] for note in sorted(verdict.notes)] == [
         "half a line, le",
         "left by a kille",
         "not in the jour",

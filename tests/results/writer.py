@@ -1,5 +1,6 @@
-"""A writer for test_concurrency: saves records FIRST to LAST and says so after each save (a process of
-its own).
+"""A writer of test_concurrency, a process of its own: saves records FIRST to LAST and prints each number.
+
+python -m tests.results.writer ROOT WRITER FIRST LAST
 """
 
 from __future__ import annotations

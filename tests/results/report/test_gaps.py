@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from results.report.gaps import gap_chart, gaps, verdict
+from results.report.gaps import answers, gap_chart, gaps
 from results.tables.significance import t_quantile
 from results.tables.trials import Trials, group_trials
 
@@ -50,8 +50,8 @@ def test_gaps_and_intervals(rows: list[Trials]) -> None:
     assert gaps(rows, "bbox/AP", "alike")[-1].against == "alike"
 
 
-def test_the_verdict(rows: list[Trials]) -> None:
-    lines = re.sub("<[^>]+>", "", verdict({"voc_c4": rows}).replace("<br>", "\n").replace("</p>", "\n"))
+def test_the_answers(rows: list[Trials]) -> None:
+    lines = re.sub("<[^>]+>", "", answers({"voc_c4": rows}).replace("<br>", "\n").replace("</p>", "\n"))
     assert lines.splitlines()[:5] == [
         "Better than supervised?voc_c4 bbox/AP",
         "better better +1.1",
@@ -60,7 +60,7 @@ def test_the_verdict(rows: list[Trials]) -> None:
         "not tested, too few trials once +6.8",
     ]
     assert "elsewhere" not in lines
-    assert verdict({"voc_c4": [row for row in rows if row.init != "supervised"]}) == ""
+    assert answers({"voc_c4": [row for row in rows if row.init != "supervised"]}) == ""
 
 
 def test_the_chart_is_to_scale(rows: list[Trials]) -> None:

@@ -14,7 +14,7 @@ from markdown_it.token import Token
 
 from results.tables.escape import FORMULA, LATEX, latex_text, plain
 from results.tables.formats import FORMATS
-from results.tables.grid import Cell, Row, Table
+from results.tables.grid import Row, Table, TableCell
 
 STEER = [
     "\x1b[2J\x1b]0;PWNED\x07",
@@ -59,9 +59,9 @@ LABELS = [*STEER, *BREAK, *FORMULAS, *HTML, *MARKDOWN, *STYLES, *TEX]
 
 def table_of(label: str) -> Table:
     """The label in every place that a text can have, and numbers that must stay numbers."""
-    ours = Row(label, "ours", {label: Cell(-1.25, 0.5, 3, 3, gap=-2.5, p=0.04)}, label, ["a"], label)
-    paper = Row(label, "published", {label: Cell(53.5, printed="53.5", gap=-0.3)}, source=f"{label} 2")
-    word = Row(f"{label} 3", "published", {label: Cell(printed=label)}, source=label)
+    ours = Row(label, "ours", {label: TableCell(-1.25, 0.5, 3, 3, gap=-2.5, p=0.04)}, label, ["a"], label)
+    paper = Row(label, "published", {label: TableCell(53.5, printed="53.5", gap=-0.3)}, source=f"{label} 2")
+    word = Row(f"{label} 3", "published", {label: TableCell(printed=label)}, source=label)
     return Table(label, [label], [ours, paper, word], {"a": label}, [f"legend {label}"])
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from results.tables.escape import LATEX, markdown_text
+from results.tables.escape import LATEX
 from results.tables.formats import FORMATS, LATEX_HEAD, term
 from results.tables.grid import Table, grid
 from results.tables.paper import LAYOUTS, paper_tables
 from results.tables.published import load_published
 from results.tables.suite import build_suite_table
 from results.tables.trials import group_trials
+from tests.results.printed import read_markdown
 
 ODD = r"50% of_a\b & <i>|x|</i> #1 {$y$} ~^* it's `it`"
 
@@ -43,18 +44,10 @@ def texts(table: Table) -> list[list[str]]:
 
 
 def test_markdown_reads_back(tables: list[Table]) -> None:
-    text = FORMATS["md"].write(tables)
-    blocks = re.split(r"^### ", text, flags=re.MULTILINE)[1:]
-    assert len(blocks) == len(tables)
-    for block, table in zip(blocks, tables, strict=True):
-        title, *lines = block.splitlines()
-        assert title == markdown_text(table.title)
-        rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines if line.startswith("|")]
-        read = [[re.sub(r"\\([!-/:-@[-`{-~])", r"\1", field.strip()) for field in row] for row in rows]
-        assert [read[0], *read[2:]] == texts(table)
-        for note in table.footnotes:
-            line = markdown_text(note)
-            assert f"{line}  " in block or block.rstrip().endswith(line)
+    for read, table in zip(read_markdown(FORMATS["md"].write(tables)), tables, strict=True):
+        assert read.title == table.title
+        assert [read.heads, *(list(row.values()) for row in read.rows)] == texts(table)
+        assert read.notes == table.footnotes
 
 
 def test_html_reads_back(tables: list[Table]) -> None:

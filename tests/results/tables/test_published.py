@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from results.record import RecordError
+from results.errors import RecordError
 from results.tables.published import DIRECTORY, load_published, published_for_suite
 
 HEAD = "table,suite,arch,schedule,init,metric,value,source\n"

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from results.record import RecordError
+from results.errors import RecordError
 from results.tables.formats import FORMATS
-from results.tables.markdown import to_markdown
-from results.tables.suite import build_suite_table, check_metrics, suite_table
+from results.tables.suite import build_suite_table, check_metrics
 from results.tables.trials import group_trials
+from tests.results.printed import print_suite
 
 
 def cell(records: list[Any], init: str = "moco", metric: str = "bbox/AP") -> str:
-    return suite_table(records, "voc_c4", published=False).loc[init, metric]
+    return print_suite(records, published=False).row(init)[metric]
 
 
 def test_mean_std_and_count(make_record: Any) -> None:
@@ -26,13 +26,13 @@ def test_mean_std_and_count(make_record: Any) -> None:
 
 def test_ours_come_first_in_the_papers_order_then_the_published_rows(make_record: Any) -> None:
     records = [make_record(init) for init in ("moco", "supervised", "random")]
-    frame = suite_table(records, "voc_c4")
-    assert list(frame.index[:3]) == ["random", "supervised", "moco"]
-    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "bbox/AP75", "to published", "source"]
-    published = frame.loc["super_IN1M"]
+    table = print_suite(records)
+    assert table.labels[:3] == ["random", "supervised", "moco"]
+    assert table.heads == ["init", "bbox/AP", "bbox/AP50", "bbox/AP75", "to published", "source"]
+    published = table.row("super_IN1M")
     assert (published["bbox/AP"], published["bbox/AP50"], published["bbox/AP75"]) == ("53.5", "81.3", "58.8")
     assert published["source"] == "arXiv:1911.05722v3 Table 2b"
-    assert sum(frame.index == "super_IN1M") == 1  # Table 1 of v2 repeats it
+    assert table.labels.count("super_IN1M") == 1  # Table 1 of v2 repeats it
 
 
 def test_failed_and_missing_trials_show_beside_the_mean(make_record: Any) -> None:
@@ -41,9 +41,8 @@ def test_failed_and_missing_trials_show_beside_the_mean(make_record: Any) -> Non
         make_record(trial=1, status="failed"),
         make_record(trial=3, ap=52.0),
     ]
-    frame = suite_table(records, "voc_c4", published=False)
-    assert frame.loc["moco", "bbox/AP"] == "51.0 ± 1.4 (2/4)"
-    assert frame.loc["moco", "status"] == "2 finished, 1 failed, 1 missing"
+    row = print_suite(records, published=False).row("moco")
+    assert (row["bbox/AP"], row["status"]) == ("51.0 ± 1.4 (2/4)", "2 finished, 1 failed, 1 missing")
 
 
 def test_a_trial_repeated_with_another_seed_fills_no_hole(make_record: Any) -> None:
@@ -60,22 +59,22 @@ def test_a_cell_without_a_number_says_why(make_record: Any) -> None:
 
 def test_rows_that_differ_in_more_than_the_seed_are_never_averaged(make_record: Any) -> None:
     records = [make_record(trial=0, ap=50.0), make_record(trial=1, ap=60.0, recipe_sha256="7" * 64)]
-    frame = suite_table(records, "voc_c4", published=False)
-    assert sorted(frame.index) == ["moco [recipe 55555555]", "moco [recipe 77777777]"]
+    table = print_suite(records, published=False)
+    assert table.row("moco [recipe 55555555]")["bbox/AP"] == "50.0 (1)"
     # trial 0 of the second row was never run
-    assert sorted(frame["bbox/AP"]) == ["50.0 (1)", "60.0 (1/2)"]
+    assert table.row("moco [recipe 77777777]")["bbox/AP"] == "60.0 (1/2)"
 
 
 def test_an_identity_field_that_is_new_to_us_separates_rows_too(make_record: Any) -> None:
     records = [make_record(trial=t, processes=n) for n in (1, 8) for t in range(2)]
-    frame = suite_table(records, "voc_c4", published=False)
-    assert sorted(frame.index) == ["moco [processes 1]", "moco [processes 8]"]
+    table = print_suite(records, published=False)
+    assert sorted(table.labels) == ["moco [processes 1]", "moco [processes 8]"]
 
 
 def test_chosen_metrics_without_any_value_are_shown_as_missing(make_record: Any) -> None:
     """A suite names its metrics before anything has finished."""
-    frame = suite_table([make_record(suite="mine", status="failed")], "mine", metrics=["segm/AP"])
-    assert frame.loc["moco", "segm/AP"] == "failed"
+    table = print_suite([make_record(suite="mine", status="failed")], "mine", metrics=["segm/AP"])
+    assert table.row("moco")["segm/AP"] == "failed"
 
 
 def test_the_primary_metric_is_the_column_before_anything_has_finished(make_record: Any) -> None:
@@ -94,8 +93,8 @@ def test_the_primary_metric_is_the_column_before_anything_has_finished(make_reco
 
 
 def test_a_metric_that_a_suite_does_not_have_is_not_called_undefined(make_record: Any) -> None:
-    frame = suite_table([make_record(suite="mine")], "mine", metrics=["bbox/AP", "segm/AP"])
-    assert list(frame.loc["moco", ["bbox/AP", "segm/AP"]]) == ["55.0 (1)", "not measured"]
+    row = print_suite([make_record(suite="mine")], "mine", metrics=["bbox/AP", "segm/AP"]).row("moco")
+    assert (row["bbox/AP"], row["segm/AP"]) == ("55.0 (1)", "not measured")
 
 
 def test_a_metric_is_refused_only_where_no_suite_has_it(make_record: Any) -> None:
@@ -112,18 +111,17 @@ def test_a_metric_is_refused_only_where_no_suite_has_it(make_record: Any) -> Non
 
 def test_smoke_rows_are_marked(make_record: Any) -> None:
     records = [make_record("random"), make_record("moco", because=("smoke: miniature sizes and schedule",))]
-    markdown = to_markdown(suite_table(records, "voc_c4"))
-    assert "| moco (a) " in markdown
-    assert "| random " in markdown
-    assert "(a) not comparable with published numbers: smoke: miniature sizes and schedule" in markdown
+    table = print_suite(records)
+    assert table.labels[:2] == ["random", "moco (a)"]
+    assert table.notes[0] == "(a) not comparable with published numbers: smoke: miniature sizes and schedule"
 
 
 def test_metrics_of_a_suite_that_no_paper_has(make_record: Any) -> None:
     values = {"bbox": {"AP50": 2.0, "AP": 1.0, "AP-cat": 9.0}, "segm": {"AP": 3.0}}
-    frame = suite_table([make_record(suite="my_suite", metrics=values)], "my_suite")
-    assert list(frame.columns) == ["bbox/AP", "bbox/AP50", "segm/AP"]
-    chosen = suite_table([make_record()], "voc_c4", metrics=["bbox/AP75"], published=False)
-    assert list(chosen.columns) == ["bbox/AP75"]
+    table = print_suite([make_record(suite="my_suite", metrics=values)], "my_suite")
+    assert table.heads == ["init", "bbox/AP", "bbox/AP50", "segm/AP"]
+    chosen = print_suite([make_record()], metrics=["bbox/AP75"], published=False)
+    assert chosen.heads == ["init", "bbox/AP75"]
 
 
 def test_gap_to_the_supervised_row_with_its_test(make_record: Any) -> None:
@@ -191,17 +189,16 @@ def test_another_reference_can_be_named(make_record: Any) -> None:
 def test_distance_to_the_published_row(make_record: Any) -> None:
     records = [make_record("msra", ap=53.0), make_record("moco_v2_IN1M_200ep", ap=57.1), make_record("mine")]
     records += [make_record("random", ap=30.0, because=("smoke",))]
-    frame = suite_table(records, "voc_c4")
-    assert frame.loc["msra", "to published"] == "super_IN1M: -0.5 -3.3 -0.8"
-    assert frame.loc["moco_v2_IN1M_200ep", "to published"].iloc[0] == "moco_v2_IN1M_200ep: +0.1 -0.3 -1.5"
-    assert frame.loc["mine", "to published"] == ""
-    assert frame.loc["mine", "source"] == "ours"
-    assert frame.loc["random (a)", "to published"] == ""
+    table = print_suite(records)
+    assert table.row("msra")["to published"] == "super_IN1M: -0.5 -3.3 -0.8"
+    assert table.row("moco_v2_IN1M_200ep")["to published"] == "moco_v2_IN1M_200ep: +0.1 -0.3 -1.5"
+    assert (table.row("mine")["to published"], table.row("mine")["source"]) == ("", "ours")
+    assert table.row("random (a)")["to published"] == ""
 
 
 def test_published_rows_show_the_papers_own_gaps(make_record: Any) -> None:
-    frame = suite_table([make_record()], "voc_c4")
-    assert frame.loc["moco_IG1B", "bbox/AP75"] == "63.7 [+4.9]"
-    assert frame.loc["super_IN1M", "bbox/AP75"] == "58.8"
+    table = print_suite([make_record()])
+    assert table.row("moco_IG1B")["bbox/AP75"] == "63.7 [+4.9]"
+    assert table.row("super_IN1M")["bbox/AP75"] == "58.8"
     # Table 3 has no supervised row, so no gap is invented for it
-    assert frame.loc["memory_bank_IN1M", "bbox/AP75"] == "60.6"
+    assert table.row("memory_bank_IN1M")["bbox/AP75"] == "60.6"

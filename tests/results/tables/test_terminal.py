@@ -18,8 +18,8 @@ from results.tables.grid import Table, grid
 from results.tables.suite import build_suite_table
 from results.tables.terminal import LEAST, term
 from results.tables.trials import group_trials
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[3]
 WIDE = "モデル_" * 12 + "of a very long name (demo)"
 
 

@@ -1,4 +1,4 @@
-"""What a disk may say to a table or a report: one line with the path, and nothing half-written."""
+"""A disk that refuses a table or a report: one line with the path, and nothing half-written."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 
 from results import __main__ as cli
 from results.store import save_record
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.conftest import ROOT
 
 
 @pytest.fixture
