@@ -1,4 +1,4 @@
-"""The error of this package, in a module of its own: it has a name before anything is installed."""
+"""Defines the package's error, apart from all else: it must have a name before anything is installed."""
 
 
 class RecordError(ValueError):

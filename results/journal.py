@@ -1,7 +1,7 @@
-"""The journal of a record directory: one line per save with the SHA-256 of the bytes; only ever appended to.
+"""Keeps the journal of a record directory: one line per save, with the SHA-256 of the bytes.
 
-It tells whether a record is still what was written. It guards against accidents and against edits by hand,
-not against somebody who edits the journal too.
+It is only ever appended to, and tells whether a record is still what was written. It guards against accidents
+and against edits by hand, not against somebody who edits the journal too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LOCKED_BYTE = 2**30  # Windows locks bytes, and a locked one cannot be read: on
 
 
 def append_journal(root: Path, record: Record, sha256: str) -> None:
-    """Adds the line of one save. OSError: the disk said no."""
+    """Adds the line of one save and returns when it is on the disk. OSError: the disk refused."""
     entry = {
         "at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "suite": record["suite"],
@@ -67,7 +67,7 @@ def append_journal(root: Path, record: Record, sha256: str) -> None:
 
 @contextlib.contextmanager
 def _locked(fd: int) -> Iterator[None]:
-    """Keeps the look at the last byte and the write together.
+    """Holds the lock under which the last byte is looked at and the line is written.
 
     A lock dies with its process. Some network file systems have none: there O_APPEND alone must do, and the
     records are safe without the journal.

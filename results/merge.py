@@ -43,6 +43,7 @@ def merge(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
 
 
 def _copy(destination: Path, loaded: Sequence[tuple[Path, list[Record]]]) -> Iterator[str]:
+    """Copies what wins, and yields a line per clash and per source."""
     # a renamed file's own place is looked at where it is in the way
     there = [record for record in load_records(destination, []) if record.get("doubt") != RENAMED]
     doubts = {(record["suite"], record["id"]): record.get("doubt", "") for record in there}
@@ -77,6 +78,7 @@ def _copy(destination: Path, loaded: Sequence[tuple[Path, list[Record]]]) -> Ite
 
 
 def _rank(record: Record) -> tuple[int, str, str]:
+    """Sorts the better of two records of one cell first, whichever was met first."""
     canonical = json.dumps(record, sort_keys=True).encode()
     return (
         BETTER.index(record["status"]),
@@ -90,6 +92,7 @@ def _name(record: Record) -> str:
 
 
 def _describe_clash(present: Record, other: Record, replace: bool, source: Path, doubt: str) -> str:
+    """One line; `doubt`: that of the record that is present."""
     where = _name(other)
     kept = f"taking that of {source}" if replace else "keeping the one there"
     if doubt and replace:

@@ -1,4 +1,4 @@
-"""The record of one cell: its fields and their types, and the hash that names it.
+"""Defines the record of one cell: its fields and their types, and the hash that names it.
 
 A record is a plain dictionary of JSON types. `Record` is the only list of its fields: mypy reads it, and
 `results.schema` makes from it the table by which records are checked when they are saved and loaded.

@@ -1,4 +1,4 @@
-"""The record directory: a file per cell, written whole or not at all, and a journal of all saves.
+"""Keeps the record directory: a file per cell, written whole or not at all, and a journal of all saves.
 
     root/records/<suite>/<id>.json    the truth; everything shown to people is computed from these files
     root/journal.jsonl                one line per save, in order: when, what, the SHA-256 of the bytes
@@ -35,8 +35,8 @@ def save_record(record: Mapping[str, Any], root: Path | str, journal: bool = Tru
     """Stores the record durably and returns its path; a record with the same id is replaced.
 
     `journal`: whether the journal is to vouch for it; not for what came from elsewhere without an entry.
-    RecordError: invalid record. OSError, with the path: the disk said no (full, read-only); the record
-    before stays in place.
+    RecordError: invalid record. OSError, with the path: the disk refused (full, read-only); the record before
+    stays in place.
     """
     stored = normalize(record)
     root = Path(root)
@@ -48,7 +48,7 @@ def save_record(record: Mapping[str, Any], root: Path | str, journal: bool = Tru
     # and the entry or when the writer is killed there: its entry comes first. A first record's comes last,
     # so that the journal never names one that was not stored.
     replaces = path.exists()
-    # a name of its own for every save: two writers of one cell must not share a temporary file
+    # every save has its own temporary file: two writers of one cell must not share one
     part = f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
         with atomic_save(str(path), part_file=part) as file:
@@ -83,9 +83,8 @@ def find_record(root: Path | str, suite: str, id: str) -> Record | None:
 def load_records(root: Path | str, problems: list[str] | None = None) -> list[Record]:
     """Every record under the root, ordered by suite, init, trial and id; an empty list where there is none.
 
-    A record that may not be what was written has the reason under "doubt" (see results.journal); it is never
-    stored. A broken file raises RecordError; with `problems`, its one-line message is appended there and
-    reading goes on.
+    A record that may not be what was written has the reason under "doubt" (see results.journal), which is
+    never stored. RecordError: a broken file; with `problems`, its one-line message is appended there instead.
     """
     found = []
     with _collector_paused():

@@ -33,12 +33,12 @@ def cautions(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) ->
 
 
 def last_line(error: str) -> str:
-    """Of a traceback, the line that says what happened."""
+    """The line of a traceback that says what happened."""
     lines = [line for line in error.splitlines() if line.strip()]
     return lines[-1].strip() if lines else ""
 
 
-# (place, sentence); of a row, the place is what follows its label, such as ", trial 1"
+# (place, sentence). The place within a row is what follows its label, such as ", trial 1".
 Said = Iterator[tuple[str, str]]
 
 

@@ -62,7 +62,10 @@ def _half_interval(a: Summary, b: Summary) -> float | None:
 
 
 def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
-    """The answer for every suite in its primary metric, as HTML; empty where nothing can be compared."""
+    """Better, worse or not shown: the answers of every suite in its primary metric, as HTML.
+
+    It is empty where nothing can be compared.
+    """
     blocks: list[str] = []
     against: dict[str, None] = {}
     for suite, rows in suites.items():

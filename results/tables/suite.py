@@ -30,7 +30,7 @@ PUBLISHED_AS = {
     "moco_v2": "moco_v2_IN1M_200ep",
     "moco_v2_800ep": "moco_v2_IN1M_800ep",
 }
-# The order within a task; others follow in the evaluator's order
+# The order within a task; others follow in the evaluator's order.
 ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
 
 LEGEND_COUNT = "mean ± standard deviation (finished trials, or finished/all)"
@@ -54,6 +54,7 @@ def build_suite_table(
 
     `metrics`: flat names ("bbox/AP"), by default those that the papers print. `reference`: the init that gaps
     are taken to, by default the supervised one. `papers`: all published rows, where they are already loaded.
+    RecordError: the suite has no such reference.
     """
     if reference and ours and all(trials.init != reference for trials in ours):
         known = ", ".join(dict.fromkeys(trials.init for trials in ours))
@@ -132,7 +133,10 @@ def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list
 
 
 def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None:
-    """The first supervised row with the same recipe, data and engine; None where there is no other row."""
+    """The first supervised row with the same recipe, data and engine, or None.
+
+    No row is held against one of its own init.
+    """
     for other in baselines:
         if trials.init == other.init:
             return None
@@ -146,15 +150,15 @@ def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Tabl
     ours = trials.summary(metric)
     total = sum(trials.states.values())
     if ours is None:
-        return TableCell(total=total, state=without_value(trials, metric))
+        return TableCell(total=total, state=why_no_value(trials, metric))
     baseline = against.summary(metric) if against else None
     if baseline is None:
         return TableCell(*ours, total)
     return TableCell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
 
 
-def without_value(trials: Trials, metric: str) -> str:
-    """Says why a metric has no value: unfinished trials, an undefined one, or one that they do not have."""
+def why_no_value(trials: Trials, metric: str) -> str:
+    """The word in place of a number: the trials' state, "undefined", or "not measured" (no such metric)."""
     if not trials.finished:
         return next(iter(trials.states))
     measured = any(metric in flat_metrics(record) for record in trials.finished)
@@ -203,7 +207,7 @@ def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
 def check_metrics(
     names: Sequence[str], suites: Mapping[str, Sequence[Trials]], papers: Sequence[PublishedRow]
 ) -> None:
-    """RecordError for a metric that neither our records nor the papers have in any of the suites.
+    """Raises RecordError for a metric that neither our records nor the papers have in any of the suites.
 
     The primary metric counts before anything has finished.
     """

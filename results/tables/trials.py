@@ -15,9 +15,9 @@ from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
 from results.record import Record, Variant, flat_metrics
 from results.tables.significance import Summary, summarize
 
-# rows of the papers come first, in the papers' order
+# The inits that the papers print first come first, in their order.
 FIRST = {"random": 0, "supervised": 1, "msra": 2}
-# what two rows with one init are told apart by, and the word shown for it
+# The identity fields that tell apart two rows with one init, and the words shown for them.
 TOLD_APART_BY = {
     "suite_version": "suite version",
     "recipe_sha256": "recipe",
@@ -32,7 +32,7 @@ SEE = "python -m results verify names the files"
 
 @dataclass
 class Trials:
-    """The trials of one row of a table; not changed any more once `group_trials` has made it."""
+    """The trials of one row of a table; it does not change once `group_trials` has made it."""
 
     suite: str
     init: str
@@ -117,8 +117,8 @@ class Trials:
     def compared_as(self) -> dict[str, Any]:
         """The identity by which rows are held against each other.
 
-        A row whose recipe is its own by the suite's word counts as one of the suite's recipe: the paper
-        takes its differences across the two (LVIS: a supervised row with frozen BN). Nothing else is excused.
+        A row that the suite gives a recipe of its own counts as one of the suite's recipe: the paper takes
+        its differences across the two (LVIS: a supervised row with frozen BN). Nothing else is excused.
         """
         if self.variant is None:
             return self.identity

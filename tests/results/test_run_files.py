@@ -9,15 +9,16 @@ from results.run_files import cell_directories, read_log, read_per_class, read_s
 
 def test_a_resumed_log_counts_every_iteration_once(tmp_path: Path) -> None:
     lines = [
-        *('{"iteration": 20, "total_loss": 2.0}', '{"iteration": 40, "total_loss": 9.0}', ""),
-        *('{"iteration": 40, "total_loss": 1.5, "lr": 0.02}', '{"iteration": 60, "total_loss": 1.0}'),
-        *(
-            '{"iteration": 80}',
-            '{"iteration": "x", "total_loss": 1}',
-            "[1]",
-            '{"iteration": 90, "total_loss": NaN}',
-            '{"iteration": 100, "total',
-        ),
+        '{"iteration": 20, "total_loss": 2.0}',
+        '{"iteration": 40, "total_loss": 9.0}',
+        "",
+        '{"iteration": 40, "total_loss": 1.5, "lr": 0.02}',
+        '{"iteration": 60, "total_loss": 1.0}',
+        '{"iteration": 80}',
+        '{"iteration": "x", "total_loss": 1}',
+        "[1]",
+        '{"iteration": 90, "total_loss": NaN}',
+        '{"iteration": 100, "total',
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(lines))
     read = [(entry["iteration"], entry["total_loss"]) for entry in read_log(tmp_path)]

@@ -14,7 +14,7 @@ from results.tables.paper import LAYOUTS, paper_tables
 from results.tables.published import load_published
 from results.tables.trials import group_trials
 
-FACTS = list(csv.DictReader((Path(__file__).parents[1] / "paper_tables.csv").read_text().splitlines()))
+FACTS = list(csv.DictReader(Path(__file__).with_name("paper_tables.csv").read_text().splitlines()))
 TASKS = {"bb": "bbox", "mk": "segm", "kp": "keypoints", "dp": "densepose_gps"}
 OTHER = {
     "mIoU": "sem_seg/mIoU",
