@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 from results.errors import RecordError
 from results.options import Parser
 from results.output import print_line, print_text, write_file, write_tables
+from results.tables.formats import FORMATS
 
 if TYPE_CHECKING:
     from results.tables.trials import Trials
-
-# The names of results.tables.formats.FORMATS, whose import would slow --help.
-FORMATS = ("term", "md", "latex", "csv", "html")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,13 +11,13 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from results.errors import RecordError
 from results.tables.escape import plain
-
-if TYPE_CHECKING:
-    from results.tables.grid import Table
+from results.tables.formats import FORMATS
+from results.tables.grid import Table
+from results.tables.terminal import term, terminal_width
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -44,9 +44,6 @@ def print_text(text: str, stream: TextIO | None = None, flush: bool = False) -> 
 
 def write_tables(tables: list[Table], format: str, output: Path | None) -> None:
     """Prints the tables in one of the formats, or writes them to the file `output` and says so."""
-    from results.tables.formats import FORMATS, term
-    from results.tables.terminal import terminal_width
-
     if output is None and sys.stdout is None:
         raise RecordError("standard output is closed; name a file with -o")
     if output is None and format == "term":
