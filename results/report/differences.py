@@ -35,7 +35,7 @@ def differing(columns: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 def as_written(value: Any) -> str:
     """A configuration value as people write it; of an absolute path its last part.
 
-    A report is passed on, and the folders of its author's machine are nobody's business.
+    A report is passed on, and must not show the folders of its author's machine.
     """
     return "-" if value is None else _FOLDERS.sub("", _text(value))
 

@@ -1,1 +1,1 @@
-"""Records and published numbers come in; tables go out, as text, Markdown, LaTeX, CSV and HTML."""
+"""Records and published numbers come in; tables go out, in five formats and as a frame for notebooks."""

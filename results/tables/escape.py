@@ -69,7 +69,7 @@ def csv_text(text: str) -> str:
 def markdown_text(text: str) -> str:
     """The text as GitHub prints it literally: no tags, links, pictures, mathematics or emphasis.
 
-    A number of ours with its gap stays as it is: it holds nothing that Markdown reads.
+    A number that we have computed, with its gap, stays as it is: it holds nothing that Markdown reads.
     """
     text = plain(text)
     return text if _NUMBER.fullmatch(text) else _MARKDOWN.sub(_markdown, text)

@@ -78,6 +78,14 @@ def test_the_remains_of_killed_writers_are_notes(root: Path, make_record: Any) -
     ]
 
 
+def test_notes_come_in_one_order(root: Path, make_record: Any) -> None:
+    for trial in range(3, 8):
+        save_record(make_record(trial=trial), root, journal=False)
+    notes = verify(root).notes
+    assert len(notes) == 5
+    assert notes == sorted(notes)
+
+
 def test_no_directory(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="is not a directory"):
         verify(tmp_path / "nowhere")
