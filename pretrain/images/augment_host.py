@@ -1,5 +1,4 @@
-"""Augmentation of one view on the CPU, in uint8 as the published PIL pipeline does it, with OpenCV's faster
-kernels.
+"""Augmentation of one view on the CPU, in uint8 like the published PIL pipeline, by OpenCV's faster kernels.
 
 Every function takes and returns uint8 HxWx3 RGB. OpenCV and torch let other threads run while they work.
 """

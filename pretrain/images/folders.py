@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Walk:
-    """What a walk found: paths below the root, and the links that it left out, relative to the root."""
+    """The files that a walk found and the links that it left out, relative to its root."""
 
     files: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)  # lead to a folder or file that is counted already

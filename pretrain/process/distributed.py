@@ -1,6 +1,4 @@
-"""What several processes share; with one process every function here is the identity, so callers need no
-branches.
-"""
+"""Exchanges between the processes of a run; alone, each is the identity, so callers need no branches."""
 
 from __future__ import annotations
 
@@ -31,9 +29,9 @@ def rank() -> int:
 
 
 def start(device: str, patient: bool = False) -> torch.device:
-    """Joins the process group where torchrun started this process, and says which device it uses. `patient`
-    processes wait for one another longer than torch's default.
+    """Joins the process group where torchrun started this process, and says which device it uses.
 
+    `patient` processes wait for one another longer than torch's default.
     `device` is "auto", "cpu", "cuda" or "cuda:N". Raises PretrainError where CUDA is asked for and absent.
     """
     wanted = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

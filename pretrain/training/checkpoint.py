@@ -19,7 +19,7 @@ from typing import Any
 from pretrain.errors import PretrainError
 
 LAST = "checkpoint_last.pth.tar"
-# What `converters` writes into each of its files, within the first bytes or as a member of the archive.
+# `converters` writes these into each of its files: within the first bytes, or as a member of the archive.
 _CONVERTED = b"moco_transfer_manifest", "/moco_transfer.json"
 _NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
 
@@ -27,8 +27,7 @@ _NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
 def save(contents: dict[str, Any], directory: Path, iteration: int, keep: int) -> Path:
     """Writes the checkpoint of `iteration`, names it the last one, and removes all but the newest `keep`.
 
-    Whatever fails, the previous checkpoints are intact; raises PretrainError where the file cannot be
-    written.
+    Raises PretrainError where the file cannot be written; whatever fails, the previous ones are intact.
     """
     import torch
     from boltons.fileutils import atomic_save
@@ -82,9 +81,8 @@ def damage(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as container:
             bad = container.testzip()
-    except (
-        Exception
-    ) as error:  # damaged headers make zipfile raise almost anything, UnicodeDecodeError for one
+    # Damaged headers make zipfile raise almost anything, UnicodeDecodeError for one.
+    except Exception as error:
         return f"damaged container ({error})"
     return f"checksum of member {bad} is wrong" if bad else None
 
