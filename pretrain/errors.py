@@ -1,4 +1,4 @@
-"""The one error class of this package, and how text of foreign origin reaches a terminal."""
+"""Tells errors: the one class of this package, and text of foreign origin made fit for a terminal."""
 
 from __future__ import annotations
 

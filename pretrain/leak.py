@@ -112,7 +112,7 @@ def measure(options: LeakOptions) -> int:
 
 
 def frozen_model(contents: dict[str, Any], shuffle: bool) -> MoCo:
-    """The checkpoint's model with its own BatchNorm groups; its key encoder stands still (m = 1)."""
+    """Makes the checkpoint's model with its own BatchNorm groups; its key encoder stands still (m = 1)."""
     from pretrain.methods.moco import MoCo
     from pretrain.networks.encoders import make_encoder_factory
     from pretrain.training import state

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinearOptions:
-    """One field an option of the command, but those of the protocol."""
+    """One field an option of the command; those that move its numbers are in `protocol`."""
 
     data: str
     pretrained: Path
@@ -134,7 +134,7 @@ def evaluate(options: LinearOptions) -> int:
 
 
 def top1(features: Tensor, heads: Sequence[nn.Module], labels: torch.Tensor) -> list[float]:
-    """Accuracy of each head in percent, of features MxF and labels M (CPU)."""
+    """Computes the accuracy of each head in percent, from features MxF and labels M (CPU)."""
     return [100 * (head(features).argmax(1).cpu() == labels).float().mean().item() for head in heads]
 
 

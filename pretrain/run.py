@@ -1,4 +1,4 @@
-"""One pre-training run put together from its options: data, method, schedule, resume, loop, checkpoints."""
+"""Puts a pre-training run together from its options: data, method, schedule, resume, loop, checkpoints."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(options: RunOptions) -> int:
 
 
 def planned(options: RunOptions) -> Plan:
-    """Finds the images and refuses options that do not fit together or them."""
+    """Finds the images, and refuses options that fit neither them nor one another."""
     images = find_images(options.data)
     kind = method_class(options.mechanism)
     groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
@@ -89,7 +89,7 @@ def planned(options: RunOptions) -> Plan:
 
 
 def use_deterministic(wanted: bool) -> None:
-    """Equal bits from equal runs on a GPU too, or a refusal of torch. To be called before CUDA starts."""
+    """Makes equal runs leave equal bits on a GPU too, or torch refuse. To be called before CUDA starts."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, by the first cuBLAS handle
     torch.use_deterministic_algorithms(wanted)

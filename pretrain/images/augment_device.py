@@ -1,4 +1,4 @@
-"""The same augmentation in batches on the training device: nothing leaves it, and the host waits for nothing.
+"""Augments whole batches on the training device: no image leaves it, and the host waits for nothing.
 
 Images are float Nx3xHxW in [0, 1]. The host decides from `View`s which image gets what.
 """
@@ -18,14 +18,14 @@ _RADIUS = 7  # 3.5 standard deviations of the widest blur, which has 2 pixels
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 NxHxWx3 to float Nx3xHxW in channels_last layout, with ImageNet's mean and deviation."""
+    """Turns uint8 NxHxWx3 into float Nx3xHxW (channels_last), by ImageNet's mean and deviation."""
     mean = _to_device(torch.tensor([255 * m for m in MEAN]), images.device)
     scale = _to_device(torch.tensor([1 / (255 * s) for s in STD]), images.device)
     return ((images.float() - mean) * scale).permute(0, 3, 1, 2)
 
 
 def augment(images: Tensor, views: Sequence[View], steps: tuple[str, ...]) -> Tensor:
-    """Colour steps and flip of uint8 crops NxHxWx3, one view each; gives floats in [0, 255]."""
+    """Applies colour steps and flip to uint8 crops NxHxWx3, one view each; gives floats in [0, 255]."""
     x = images.permute(0, 3, 1, 2).float().div_(255).contiguous()
     for step in steps:
         if step == "jitter":
@@ -40,7 +40,7 @@ def augment(images: Tensor, views: Sequence[View], steps: tuple[str, ...]) -> Te
 
 
 def _jitter(x: Tensor, views: Sequence[View]) -> None:
-    """Four rounds; in each, the images whose round it is for an operation are done together."""
+    """Jitters in four rounds; in each, all images whose turn it is for an operation go together."""
     for turn in range(4):
         for number, operation in enumerate(JITTER):
             chosen = [i for i, v in enumerate(views) if v.jitter and v.jitter[turn][0] == number]

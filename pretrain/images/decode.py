@@ -17,7 +17,7 @@ SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's names of one unsi
 
 
 def decode(data: bytes) -> np.ndarray:
-    """An encoded image to uint8 HxWx3 RGB. Raises OSError or ValueError where it is corrupt or no image.
+    """Decodes an image to uint8 HxWx3 RGB. Raises OSError or ValueError where it is corrupt or no image.
 
     EXIF orientation is not applied, as in the published pipeline. 16-bit grey values are divided by 257, so
     that black and white stay what they are; 32-bit values have no known white and are refused.
@@ -46,13 +46,13 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """16-bit HxW, which Pillow may give as 32-bit integers, to uint8 HxWx3, rounded."""
+    """Rounds 16-bit HxW, which Pillow may give as 32-bit integers, to uint8 HxWx3."""
     scaled = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.repeat(scaled[:, :, None], 3, axis=2)
 
 
 def _decode_jpeg(data: bytes) -> np.ndarray | None:
-    """libjpeg-turbo without PIL's detours, a sixth faster; None leaves the file to PIL."""
+    """Decodes by libjpeg-turbo without PIL's detours, a sixth faster; None leaves the file to PIL."""
     try:
         return simplejpeg.decode_jpeg(data)
     except ValueError:  # a JPEG that it does not take, such as CMYK
@@ -79,7 +79,7 @@ class Pixels:
         self._lock = threading.Lock()
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """uint8 HxWx3. Raises PretrainError once too many images are corrupt."""
+        """Gives uint8 HxWx3. Raises PretrainError once too many images are corrupt."""
         for step in range(len(self.images)):
             candidate = (number + step) % len(self.images)
             if candidate in self.corrupt:

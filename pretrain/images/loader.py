@@ -1,4 +1,4 @@
-"""Batches of augmented views, made ahead of time by threads, in an order that does not depend on them."""
+"""Makes batches of augmented views ahead of time, by threads on which no number depends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK = 8  # images a task: enough for a cheap hand-over, few enough to occupy a
 
 @dataclass(frozen=True)
 class Loading:
-    """How batches are made; the images in them do not depend on it."""
+    """The means by which batches are made; which images and views are in them does not depend on it."""
 
     workers: int  # threads
     colour_on_host: bool  # False: colour steps and flip are left to `Batch.images`, on its device

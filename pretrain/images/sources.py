@@ -89,7 +89,7 @@ def find_images(data: str | Path, subset: str | None = "train", minimum: int = 2
 
 
 def _from_folder(root: Path) -> list[Image]:
-    """Every image below `root` once; its label is the first folder below it, as in torchvision's ImageFolder.
+    """Lists every image below `root` once, labelled by the first folder below it, as ImageFolder does.
 
     Links are followed; those that lead back to what is counted are left out, and a warning says so.
     """
@@ -150,7 +150,7 @@ def _expand(pattern: Path) -> list[Path]:
 
 
 def _each_once(folder: Path, shards: list[Path]) -> list[Path]:
-    """A link to another shard of the folder does not count its images again; files come before links."""
+    """Leaves out links to other shards of the folder, whose images are counted already."""
     real: dict[str, Path] = {}
     for shard in sorted(shards, key=lambda shard: (shard.is_symlink(), shard)):
         real.setdefault(os.path.realpath(shard), shard)
@@ -160,7 +160,7 @@ def _each_once(folder: Path, shards: list[Path]) -> list[Path]:
 
 
 def _from_shards(shards: list[Path]) -> list[Image]:
-    """Images of tar archives; a member KEY.cls beside KEY.jpg is its label, as webdataset writes it."""
+    """Lists the images of tar archives; KEY.cls beside KEY.jpg is its label, as webdataset writes it."""
     found: list[Image] = []
     for shard in shards:
         try:

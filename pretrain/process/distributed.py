@@ -55,7 +55,7 @@ def start(device: str, patient: bool = False) -> torch.device:
 
 
 def _join(backend: str, timeout: timedelta | None) -> None:
-    """The process group of torchrun's environment, through a store that we know too."""
+    """Joins the group of torchrun's environment through a store of our own making, which the alarm shares."""
     global _alarm
     store, place, size = next(dist.rendezvous("env://"))
     group = dist.PrefixStore("group", store)
@@ -64,7 +64,7 @@ def _join(backend: str, timeout: timedelta | None) -> None:
 
 
 def start_alone(device: str, command: str) -> torch.device:
-    """The device of a command that runs in one process. Raises PretrainError under torchrun."""
+    """Gives the device to a command that runs in one process. Raises PretrainError under torchrun."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise PretrainError(f"{command} runs in one process; start it without torchrun")
     return start(device)

@@ -135,7 +135,7 @@ def time_left(seconds: float) -> str:
 
 
 def shown(total: int, title: str) -> AbstractContextManager[Callable[[int], None]]:
-    """Progress of a command with one work of `total` parts: a bar on a terminal, else a line now and then."""
+    """Shows a command's work of `total` parts: by a bar on a terminal, else by a line now and then."""
     return _shown(total, title, _bar() if sys.stderr.isatty() else None, False)
 
 

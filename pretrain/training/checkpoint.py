@@ -1,4 +1,4 @@
-"""Checkpoints in the published layout that survive a crash: atomic, checked before use, the last K kept.
+"""Writes checkpoints in the published layout that survive a crash, and checks them before use.
 
 Files of a run: checkpoint_00000100.pth.tar (after 100 iterations) ... and checkpoint_last.pth.tar, a second
 name of the newest. Contents are tensors, numbers, strings, lists and dicts only, so
@@ -49,7 +49,7 @@ def save(contents: dict[str, Any], directory: Path, iteration: int, keep: int) -
 
 
 def _name_last(path: Path) -> None:
-    """A second name instead of a second copy; where the file system has no hard links, a copy."""
+    """Gives the file a second name; where the file system has no hard links, it makes a copy."""
     import shutil
 
     temporary = path.with_name(LAST + ".part")
@@ -77,7 +77,7 @@ def _numbered(directory: Path) -> list[tuple[int, Path]]:
 
 
 def damage(path: Path) -> str | None:
-    """Why a checkpoint file must not be used, or None where every byte of its contents is as written."""
+    """Says why a file must not be used; None where every byte of its contents is as written."""
     try:
         with zipfile.ZipFile(path) as container:
             bad = container.testzip()
@@ -138,7 +138,7 @@ def _is_converted(path: Path) -> bool:
 
 
 def _why_unreadable(text: str) -> str:
-    """One line of ours for torch's paragraph about unsafe files, which advises to run them."""
+    """Replaces torch's paragraph about unsafe files, which advises to run them, by a line of ours."""
     if wanted := re.search(r"(?:GLOBAL|Unsupported class) ([^\s,;]+)", text):
         return f"not a checkpoint that can be read safely: it asks for {wanted[1]:.80}"
     return "not a checkpoint that can be read safely: damaged, or of another format"
@@ -161,7 +161,7 @@ def _require_layout(contents: dict[str, Any], path: Path) -> None:
 
 
 def newest(directory: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a run that verifies; `warn` is told of every damaged one passed over."""
+    """Finds the newest checkpoint of a run that verifies; `warn` is told of every damaged one passed over."""
     candidates = [path for _, path in _numbered(directory)]
     if (directory / LAST).exists():
         candidates.append(directory / LAST)

@@ -1,4 +1,4 @@
-"""The training loop: one iteration after the other, without waiting for the device except to print."""
+"""Trains, one iteration after the other, without waiting for the device except to print."""
 
 from __future__ import annotations
 
