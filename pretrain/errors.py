@@ -1,4 +1,4 @@
-"""The one error class of this package, and how text of foreign origin reaches a terminal."""
+"""Tells errors: the one class of this package, and text of foreign origin made fit for a terminal."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import sys
 
 
 class PretrainError(ValueError):
-    """What was wrong, what was expected, what to do next, in one line; the command line prints it and exits
-    2.
-    """
+    """Says in one line what was wrong, what was expected and what to do next; a command exits with 2."""
 
 
 def printable(text: str) -> str:
@@ -37,7 +35,7 @@ _MEMORY = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory", "not
 
 
 def line_of(error: BaseException, memory_advice: str) -> str | None:
-    """The one line that a user is told of an error that is not a fault of the program; None for the rest."""
+    """Returns the one line for an error that is no fault of the program; None for the rest."""
     if isinstance(error, PretrainError):
         return str(error)
     if isinstance(error, PermissionError):  # a locked folder does not even say whether it has a train/

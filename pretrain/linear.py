@@ -8,48 +8,67 @@ which is nearly all of the cost.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pretrain.cli import add_watching, default_workers, reported
 from pretrain.errors import PretrainError
-from pretrain.options import Parser, positive, real, seed, whole
+from pretrain.images.labelled import labelled_pair
+from pretrain.monitors.protocols import LinearProtocol
+from pretrain.options import (
+    Parser,
+    add_watching,
+    default_workers,
+    frozen,
+    positive,
+    real,
+    seed,
+    whole,
+)
+from pretrain.process.exit_code import exit_code
 from pretrain.process.memory import keep_freed_memory
+from pretrain.process.progress import write_result
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from pretrain.images.decode import Pixels
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """One field an option of the command; those that move its numbers are in `protocol`."""
+
+    data: str
+    pretrained: Path
+    output: Path | None
+    protocol: LinearProtocol
+    workers: int | None
+    device: str
+    print_freq: int
+    save_minutes: float
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     parser = Parser(
         prog="python -m pretrain.linear",
         description="Linear evaluation of a checkpoint. The same command again resumes.",
     )
-    parser.add_argument("--data", required=True, help="class folders in train/ and in val/ or test/")
-    parser.add_argument("--pretrained", required=True, type=Path, metavar="FILE", help="MoCo checkpoint")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE.json",
-        help="result file; checkpoints and log.jsonl go to the folder FILE/; default: linear.json beside "
-        "--pretrained",
-    )
-    parser.add_argument(
-        "--lr", type=real(0), nargs="+", default=[30.0], help="one or several; each is reported"
-    )
-    parser.add_argument("--epochs", type=positive, default=100)
-    parser.add_argument("--schedule", type=whole(0), nargs="*", default=[60, 80], metavar="EPOCH")
-    parser.add_argument("-b", "--batch-size", type=positive, default=256)
-    parser.add_argument("--image-size", type=positive, default=224)
-    parser.add_argument("-j", "--workers", type=positive)
-    parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--device", default="auto")
+    add = parser.add_argument
+    add("--data", required=True, help="class folders in train/ and in val/ or test/")
+    add("--pretrained", required=True, type=Path, metavar="FILE", help="MoCo checkpoint")
+    folder = "result file; checkpoints and log.jsonl go to the folder FILE/"
+    default = "default: linear.json beside --pretrained"
+    add("--output", type=Path, metavar="FILE.json", help=f"{folder}; {default}")
+    add("--lr", type=real(0), nargs="+", default=[30.0], help="one or several; each is reported")
+    add("--epochs", type=positive, default=100)
+    add("--schedule", type=whole(0), nargs="*", default=[60, 80], metavar="EPOCH")
+    add("-b", "--batch-size", type=positive, default=256)
+    add("--image-size", type=positive, default=224)
+    add("-j", "--workers", type=positive)
+    add("--seed", type=seed, default=0)
+    add("--device", default="auto")
     add_watching(parser)
     return parser
 
@@ -57,62 +76,56 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when done, 2 on bad input, 128 + N where signal N ended it."""
     args = build_parser().parse_args(arguments)
-    return reported(lambda: evaluate(args))
+    options = frozen(LinearOptions, args, protocol=frozen(LinearProtocol, args))
+    return exit_code(lambda: evaluate(options))
 
 
-def evaluate(args: argparse.Namespace) -> int:
-    """Trains one classifier per learning rate to the end or to a signal; at the end writes their top-1 in
-    percent. Returns the exit code; raises PretrainError on bad input.
+def evaluate(options: LinearOptions) -> int:
+    """Trains one classifier per learning rate to the end or to a signal; then writes their top-1 in percent.
+
+    Returns the exit code; raises PretrainError on bad input.
     """
     import torch
 
-    from pretrain.features import load_encoder
     from pretrain.images.decode import Pixels
-    from pretrain.knn import labelled_pair
-    from pretrain.monitors.linear_fit import Protocol, fit, new_head
+    from pretrain.monitors.features import extract
+    from pretrain.monitors.linear_fit import Running, fit, new_head
     from pretrain.networks.encoders import feature_width
     from pretrain.process import distributed
-    from pretrain.process.progress import write_result
-    from pretrain.training.checks import make_directory
+    from pretrain.training.load_encoder import load_encoder
+    from pretrain.training.refusals import make_directory
 
-    output: Path = args.output or args.pretrained.parent / "linear.json"
+    protocol = options.protocol
+    output = options.output or options.pretrained.parent / "linear.json"
     if not output.suffix:
         raise PretrainError(f"--output {output}: expected FILE.json, for checkpoints go to the folder FILE/")
-    train_set, test_set = labelled_pair(args.data, "give a folder that has them")
-    device = distributed.start_alone(args.device, "pretrain.linear")
-    encoder, arch = load_encoder(args.pretrained, device)
-    if args.batch_size > len(train_set):
+    train_set, test_set = labelled_pair(options.data, "give a folder that has them")
+    device = distributed.start_alone(options.device, "pretrain.linear")
+    encoder, arch = load_encoder(options.pretrained, device)
+    if protocol.batch_size > len(train_set):
         raise PretrainError(
-            f"--batch-size {args.batch_size}: expected 1 to {len(train_set)}, the number of training images"
+            f"--batch-size {protocol.batch_size}: expected 1 to {len(train_set)}, "
+            "the number of training images"
         )
-    make_directory(output.with_suffix(""))
-    torch.manual_seed(args.seed)
-    heads = [new_head(feature_width(encoder), len(train_set.classes)).to(device) for _ in args.lr]
-    workers = args.workers or default_workers()
-    code = fit(
-        encoder,
-        heads,
-        Pixels(train_set, cache_bytes=1 << 30),
-        Protocol(args.lr, args.epochs, args.schedule, args.batch_size, args.image_size, args.seed),
-        arch=arch,
-        directory=output.with_suffix(""),
-        workers=workers,
-        device=device,
-        print_every=args.print_freq,
-        save_minutes=args.save_minutes,
-    )
-    if code:
+    directory = output.with_suffix("")
+    make_directory(directory)
+    torch.manual_seed(protocol.seed)
+    heads = [new_head(feature_width(encoder), len(train_set.classes)).to(device) for _ in protocol.lr]
+    workers = options.workers or default_workers()
+    running = Running(directory, workers, device, options.print_freq, options.save_minutes)
+    if code := fit(encoder, heads, Pixels(train_set, cache_bytes=1 << 30), protocol, arch, running):
         return code
-    numbers = {name: number for number, name in enumerate(train_set.classes)}
-    labels = torch.tensor([numbers[image.label or ""] for image in test_set.images])
-    accuracies = top1(encoder, heads, Pixels(test_set), labels, args.image_size, workers, device)
-    for rate, accuracy in zip(args.lr, accuracies, strict=True):
+    labels = torch.tensor(test_set.labels(train_set.classes))
+    size = protocol.image_size
+    features = extract(encoder, Pixels(test_set), image_size=size, device=device, workers=workers)
+    accuracies = top1(features.to(device), heads, labels)
+    for rate, accuracy in zip(protocol.lr, accuracies, strict=True):
         print(f"lr {rate:g}: top-1 {accuracy:.2f}", flush=True)
     result = {
-        "top1": {f"{rate:g}": accuracy for rate, accuracy in zip(args.lr, accuracies, strict=True)},
+        "top1": {f"{rate:g}": accuracy for rate, accuracy in zip(protocol.lr, accuracies, strict=True)},
         "arch": arch,
-        "epochs": args.epochs,
-        "pretrained": str(args.pretrained),
+        "epochs": protocol.epochs,
+        "pretrained": str(options.pretrained),
         "train_images": len(train_set),
         "test_images": len(test_set),
     }
@@ -120,22 +133,8 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
-def top1(
-    encoder: nn.Module,
-    heads: Sequence[nn.Module],
-    pixels: Pixels,
-    labels: Tensor,
-    image_size: int,
-    workers: int,
-    device: torch.device,
-) -> list[float]:
-    """1-crop accuracy of each head in percent."""
-    from pretrain.features import extract
-    from pretrain.networks.encoders import pooled_features
-
-    features = extract(
-        lambda x: pooled_features(encoder, x), pixels, image_size=image_size, device=device, workers=workers
-    ).to(device)
+def top1(features: Tensor, heads: Sequence[nn.Module], labels: torch.Tensor) -> list[float]:
+    """Computes the accuracy of each head in percent, from features MxF and labels M (CPU)."""
     return [100 * (head(features).argmax(1).cpu() == labels).float().mean().item() for head in heads]
 
 

@@ -1,17 +1,18 @@
-"""What all commands of this package demand of their options: possible values, each option once, and one line
-about the rest.
-"""
+"""Reads the options of all commands: possible values, each option once, and one line about the rest."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Callable
-from typing import Any, NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
 
 from pretrain.errors import complain
 
 MOST = 2**31 - 1
+Frozen = TypeVar("Frozen")
 
 
 class _Once(argparse._StoreAction):
@@ -50,13 +51,22 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def frozen(kind: type[Frozen], args: argparse.Namespace, **more: Any) -> Frozen:
+    """Makes a dataclass from the arguments named as its fields, and from `more`; lists become tuples."""
+    values = {**vars(args), **more}
+    chosen = {field.name: values[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
+    )
+
+
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """Reads a whole number from 1 on."""
     return whole(1)(text)
 
 
 def whole(least: int, most: int = MOST) -> Callable[[str], int]:
-    """The reader of a whole number between two others, which belong to the range."""
+    """Makes the reader of a whole number between two others, which belong to the range."""
 
     def read(text: str) -> int:
         try:
@@ -72,7 +82,7 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
 
 
 def real(least: float, most: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
-    """The reader of a finite number from `least` (or above it) to `most`."""
+    """Makes the reader of a finite number from `least` (or above it) to `most`."""
 
     def read(text: str) -> float:
         try:
@@ -90,5 +100,28 @@ def real(least: float, most: float = math.inf, *, above: bool = False) -> Callab
 
 
 def seed(text: str) -> int:
-    """The seed of a run: what the counter-based generator and torch both take as it is."""
+    """Reads the seed of a run, which the counter-based generator and torch both take as it is."""
     return whole(0, 2**63 - 1)(text)
+
+
+def add_watching(group: argparse._ActionsContainer) -> None:
+    """Adds the options of every training command: when to report and when to save."""
+    group.add_argument(
+        "-p", "--print-freq", type=positive, default=10, metavar="N", help="iterations between reports"
+    )
+    group.add_argument("--save-minutes", type=real(0), default=10.0, metavar="N")
+
+
+def add_encoder_options(parser: Parser) -> None:
+    """Adds the options of every command that runs a finished encoder over a folder."""
+    parser.add_argument("--image-size", type=positive, default=224, metavar="N")
+    parser.add_argument("-b", "--batch-size", type=positive, default=256, metavar="N")
+    parser.add_argument("-j", "--workers", type=positive, metavar="N", help="threads that prepare images")
+    parser.add_argument("--key-encoder", action="store_true", help="of encoder_k instead of encoder_q")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def default_workers() -> int:
+    """One thread a core of this process's share, 16 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(16, cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))

@@ -1,47 +1,64 @@
-"""One pre-training run put together from its options: data, model, schedule, resume, loop, checkpoints."""
+"""Puts a pre-training run together from its options: data, method, schedule, resume, loop, checkpoints."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 
-from pretrain.cli import MOST_ITERATIONS, default_workers
-from pretrain.errors import PretrainError, warn
 from pretrain.images.decode import Pixels
-from pretrain.images.draws import RECIPES
-from pretrain.images.loader import batches
+from pretrain.images.draws import Views
+from pretrain.images.labelled import labelled_pair
+from pretrain.images.loader import Loading, batches
 from pretrain.images.sources import ImageSet, find_images
-from pretrain.knn import KnnMonitor, labelled_pair
-from pretrain.methods.mechanisms import make_model
+from pretrain.methods.base import Method
+from pretrain.methods.choose import method_class
+from pretrain.monitors.knn import KnnEvaluation, KnnMonitor
 from pretrain.networks.encoders import make_encoder_factory
+from pretrain.options import default_workers
 from pretrain.process import distributed
 from pretrain.process.progress import Reporter, is_logged, trim_log
-from pretrain.process.signals import STOP, Signals, Stopped
-from pretrain.training import checkpoint, state
-from pretrain.training.checks import bn_groups, check_sizes, identity_of, make_directory
-from pretrain.training.loop import Totals, choose_precision, prepared, train
-from pretrain.training.saver import Saver
+from pretrain.process.signals import STOP, Signals
+from pretrain.training.identity import identity_of
+from pretrain.training.loop import callable_of, train
+from pretrain.training.precision import choose_precision
+from pretrain.training.refusals import bn_groups, length_of, make_directory, require_a_batch
+from pretrain.training.run_options import RunOptions
+from pretrain.training.saver import Saver, tell_end
 from pretrain.training.schedule import choose_schedule
+from pretrain.training.state import RunState
+from pretrain.training.totals import Totals
+from pretrain.training.updates import Updates
+from pretrain.training.watcher import Watcher
 
 
-def run(args: argparse.Namespace) -> int:
-    """Trains to the end or to a signal; returns the exit code. Options are taken apart here only."""
-    images = find_images(args.data)
-    groups = bn_groups(args.bn_groups, args.batch_size, args.mechanism, shuffle=not args.no_shuffle_bn)
-    check_sizes(len(images), args.batch_size, args.moco_k, groups, args.mechanism)
-    per_epoch = len(images) // args.batch_size
-    total = length_of(args.max_iters, args.epochs, per_epoch)
-    make_directory(args.output)
-    use_deterministic(args.deterministic)
-    device = distributed.start(args.device, patient=bool(args.knn_every))
+@dataclass(frozen=True)
+class Plan:
+    """A run before anything of it is built: its options, and what follows from them and the images."""
+
+    options: RunOptions
+    kind: type[Method]
+    images: ImageSet
+    groups: int  # of BatchNorm, in all processes together
+    per_epoch: int  # iterations
+    total: int  # iterations
+    views: tuple[Views, ...]
+    workers: int
+
+
+def run(options: RunOptions) -> int:
+    """Trains to the end or to a signal; returns the exit code. Raises PretrainError on bad input."""
+    plan = planned(options)
+    make_directory(options.output)
+    use_deterministic(options.deterministic)
+    device = distributed.start(options.device, patient=bool(options.knn_every))
     signals = Signals()
     try:
-        code = _run(args, images, groups, per_epoch, total, device, signals)
+        code = _run(plan, device, signals)
     except BaseException as error:
         distributed.failed(error)
         raise
@@ -51,225 +68,161 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
+def planned(options: RunOptions) -> Plan:
+    """Finds the images, and refuses options that fit neither them nor one another."""
+    images = find_images(options.data)
+    kind = method_class(options.mechanism)
+    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
+    require_a_batch(len(images), options.batch_size, groups)
+    kind.check(options.method, options.batch_size, groups)
+    per_epoch = len(images) // options.batch_size
+    return Plan(
+        options=options,
+        kind=kind,
+        images=images,
+        groups=groups,
+        per_epoch=per_epoch,
+        total=length_of(options.max_iters, options.epochs, per_epoch),
+        views=kind.views(options.method, options.image_size),
+        workers=options.workers or default_workers(),
+    )
+
+
 def use_deterministic(wanted: bool) -> None:
-    """Equal bits from equal runs on a GPU too, or a refusal of torch. To be called before CUDA starts."""
+    """Makes equal runs leave equal bits on a GPU too, or torch refuse. To be called before CUDA starts."""
     if wanted:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once, by the first cuBLAS handle
     torch.use_deterministic_algorithms(wanted)
 
 
-def _model_and_optimizer(
-    args: argparse.Namespace, groups: int, num_images: int, device: torch.device
-) -> tuple[Any, torch.optim.Optimizer]:
-    """Freshly initialised from the seed."""
-    torch.manual_seed(args.seed)
-    make_encoder = make_encoder_factory(
-        args.arch,
-        dim=args.moco_dim,
-        bn_groups=groups // distributed.world_size(),
-        small_images=args.small_images,
+def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
+    options, total = plan.options, plan.total
+    first_process = distributed.rank() == 0
+    precision = choose_precision(options.precision, device)
+    rate = _schedule(plan)
+    method = _method(plan, device)
+    updates = Updates(_optimizer(options, method), [rate], device, precision)
+    totals = Totals(device, method.figures)
+    identity = identity_of(options, plan.images, plan.groups, plan.views)
+    state = RunState(
+        method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch
     )
-    model = make_model(
-        args.mechanism,
-        make_encoder,
-        dim=args.moco_dim,
-        K=args.moco_k,
-        m=args.moco_m,
-        T=args.moco_t,
-        mlp=args.mlp,
-        shuffle=not args.no_shuffle_bn,
-        num_images=num_images,
-        bank_momentum=args.bank_m,
-    ).to(device)
-    model.to(memory_format=torch.channels_last)
-    # All parameters, as published: the key encoder's never get a gradient, so SGD leaves them alone.
-    optimizer = torch.optim.SGD(
-        model.parameters(), args.lr, momentum=args.momentum, weight_decay=args.wd, fused=True
-    )
-    return model, optimizer
-
-
-def _run(
-    args: argparse.Namespace,
-    images: ImageSet,
-    groups: int,
-    per_epoch: int,
-    total: int,
-    device: torch.device,
-    signals: Signals,
-) -> int:
-    recipe_name = "v2" if args.aug_plus else "v1"
-    workers = args.workers or default_workers()
-    precision = choose_precision(args.precision, device)
-    identity = identity_of(args, images, groups, recipe_name)
-    rate = choose_schedule(
-        args.lr,
-        total=total,
-        per_epoch=per_epoch,
-        cosine=args.cos,
-        by_epoch=not args.max_iters,
-        milestones=args.schedule,
-        decay=args.lr_decay,
-        decay_every=args.lr_decay_every,
-    )
-    model, optimizer = _model_and_optimizer(args, groups, len(images), device)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-    totals = Totals(device)
-
-    quiet = distributed.rank() > 0
-    contents = find_checkpoint(args.output, args.resume)
-    first = 0
-    if contents:
-        source = contents[0]
-        state.require_same_run(contents[1]["identity"], identity, source)
-        state.unpack(contents[1], model, optimizer, source)
-        with state.fitting(source, "running means or loss scale"):
-            scaler.load_state_dict(contents[1]["scaler"] or scaler.state_dict())
-            totals.load(contents[1]["totals"])
-        first = state.iteration_of(contents[1], per_epoch)
-    if not quiet:
-        trim_log(args.output, first)
-    reporter = Reporter(
-        args.output,
-        first=first,
-        total=total,
-        batch_size=args.batch_size,
-        tensorboard=args.tensorboard,
-        quiet=quiet,
-    )
-    reporter.say(
-        f"{len(images)} images, {args.arch}, {args.mechanism}, {groups} BatchNorm groups, "
-        f"{precision} on {device}"
-        + ", deterministic" * args.deterministic
-        + (f", going on from iteration {first}" if first else "")
-    )
-    pixels = Pixels(images, args.cache_mb << 20, args.max_corrupt)
+    first = state.resume(options.output, options.resume)
+    if first_process:
+        trim_log(options.output, first)
+    reporter = _reporter(plan, first)
+    reporter.say(_headline(plan, precision, device, first))
     saver = Saver(
-        directory=args.output,
-        contents=lambda done: state.pack(
-            model,
-            optimizer,
-            arch=args.arch,
-            iteration=done,
-            per_epoch=per_epoch,
-            identity=identity,
-            totals=totals.values,
-            scaler=scaler.state_dict(),
-        ),
-        keep=args.keep,
-        minutes=args.save_minutes,
-        iterations=args.save_iters,
-        finite=totals.finite,
+        options.output,
+        state.pack,
+        totals.finite,
+        keep=options.keep,
+        minutes=options.save_minutes,
+        iterations=options.save_iters,
     )
-    monitor = None
-    if args.knn_every and not quiet:  # the other processes wait at their next exchange
-        sets = labelled_pair(args.knn_data or args.data)
-        monitor = KnnMonitor(sets, args.image_size, device, workers, args.cache_mb << 20)
-    augmented = args.augment_on == "host" or (args.augment_on == "auto" and device.type == "cpu")
+    advice = "the last checkpoint is from before; lower --lr or use --precision fp32"
+    monitors = _monitors(plan, device, method, reporter, signals)
+    watcher = Watcher(
+        totals, reporter.step, options.print_freq, saver, signals, device, advice, rate, monitors
+    )
+    pixels = Pixels(plan.images, options.cache_mb << 20, options.max_corrupt)
     stream = batches(
         pixels,
-        RECIPES[recipe_name],
-        seed=args.seed,
-        batch_size=args.batch_size,
-        image_size=args.image_size,
+        plan.views,
+        seed=options.seed,
+        batch_size=options.batch_size,
         first=first,
         last=total,
-        workers=workers,
-        augment_on_host=augmented,
-        pin=device.type == "cuda",
-        views=1 if args.mechanism == "memory_bank" else 2,
+        loading=_loading(plan, device),
     )
-
-    def knn_is_due(done: int) -> bool:
-        return bool(args.knn_every) and done % (args.knn_every * per_epoch) == 0
-
-    def measure_knn(done: int) -> None:
-        if monitor is not None and knn_is_due(done):
-            say_knn(monitor, model.encoder_q, reporter, signals, done // per_epoch, done)
-
-    def after_step(done: int) -> bool:
-        measure_knn(done)  # before the save, so that no resume loses it
-        # All must stop at the same iteration; to ask at each would cost a wait. At a kNN they wait anyway.
-        asked = distributed.world_size() == 1 or done % args.print_freq == 0 or knn_is_due(done)
-        request = distributed.any_process(signals.take(), device) if asked else 0
-        if done == total or request or saver.due(done):
-            saver.save(done)
-        return request == STOP
-
     try:
-        if not quiet and not is_logged(args.output, first, "knn"):
-            measure_knn(first)
+        if first_process and not is_logged(options.output, first, "knn"):
+            watcher.measure(first)
         if distributed.any_process(signals.request, device) == STOP:
             done = first
         else:
-            done = train(
-                prepared(model, device, args.compile),
-                optimizer,
-                stream,
-                first=first,
-                last=total,
-                seed=args.seed,
-                device=device,
-                learning_rate=rate,
-                colour_steps=RECIPES[recipe_name].steps,
-                augmented=augmented,
-                precision=precision,
-                scaler=scaler,
-                totals=totals,
-                print_every=args.print_freq,
-                report=reporter.step,
-                after_step=after_step,
-            )
+            forward = callable_of(method, device, options.compile)
+            done = train(method, forward, stream, updates, watcher, range(first, total), options.seed)
     finally:
         stream.close()
         reporter.close()
-    if not quiet:
-        tell_end(pixels, args.output, done, total)
+    if first_process:
+        pixels.warn_of_corrupt()
+        tell_end(options.output, done, total)
     return 0 if done >= total else 128 + (signals.number or signal.SIGTERM)
 
 
-def length_of(iterations: int | None, epochs: int | None, per_epoch: int) -> int:
-    """Iterations of the whole run. Raises PretrainError for more than the names of checkpoints can hold."""
-    total = iterations or (epochs or 200) * per_epoch
-    if total > MOST_ITERATIONS:
-        raise PretrainError(
-            f"--epochs {epochs} are {total} iterations; expected at most {MOST_ITERATIONS}: lower --epochs"
-        )
-    return total
+def _method(plan: Plan, device: torch.device) -> Method:
+    """The method on `device`, freshly initialised from the seed."""
+    options = plan.options
+    torch.manual_seed(options.seed)
+    make_encoder = partial(
+        make_encoder_factory,
+        options.arch,
+        bn_groups=plan.groups // distributed.world_size(),
+        small_images=options.small_images,
+    )
+    method = plan.kind.build(options.method, make_encoder, len(plan.images)).to(device)
+    return method.to(memory_format=torch.channels_last)
 
 
-def say_knn(
-    monitor: KnnMonitor, encoder: Any, reporter: Reporter, signals: Signals, epoch: int, done: int
-) -> None:
-    """Measures and records the kNN accuracy. A request to stop breaks it off until the run goes on."""
-    title = f"kNN of epoch {epoch}" if done else "kNN of the untrained network"
-    reporter.say(f"{title}: {monitor.num_images} images")
-    try:
-        with reporter.phase(title, monitor.num_images) as shown:
-
-            def advance(count: int) -> None:
-                shown(count)
-                signals.raise_stop()
-
-            reporter.say_knn(epoch, done, monitor.accuracy(encoder, done=advance))
-    except Stopped:
-        reporter.say(f"{title} is broken off; it is measured when the run goes on")
+def _optimizer(options: RunOptions, method: Method) -> torch.optim.Optimizer:
+    """SGD of all parameters, as published: a key encoder's never get a gradient, so it leaves them alone."""
+    return torch.optim.SGD(
+        method.parameters(), options.lr, momentum=options.momentum, weight_decay=options.wd, fused=True
+    )
 
 
-def find_checkpoint(directory: Path, wanted: Path | None) -> tuple[str, dict[str, Any]] | None:
-    """What to go on from: the newest good checkpoint of the run itself, else the one that --resume names."""
-    found = checkpoint.newest(directory, warn)
-    if found:
-        return str(found[0]), found[1]
-    return (str(wanted), checkpoint.load(wanted)) if wanted else None
+def _schedule(plan: Plan) -> Callable[[int], float]:
+    options = plan.options
+    return choose_schedule(
+        options.lr,
+        total=plan.total,
+        per_epoch=plan.per_epoch,
+        cosine=options.cos,
+        by_epoch=not options.max_iters,
+        milestones=options.schedule,
+        decay=options.lr_decay,
+        decay_every=options.lr_decay_every,
+    )
 
 
-def tell_end(pixels: Pixels, directory: Path, done: int, total: int) -> None:
-    """Names corrupt images and the file that the run leaves."""
-    for name, reason in pixels.corrupt_names().items():
-        warn(f"corrupt image replaced: {name} ({reason})")
-    if not done:
-        print("stopped before the first iteration, nothing to save; run again to begin", flush=True)
-        return
-    ended = "finished" if done >= total else f"stopped at iteration {done} of {total}; run again to go on"
-    print(f"{ended}: {directory / checkpoint.LAST}", flush=True)
+def _reporter(plan: Plan, first: int) -> Reporter:
+    return Reporter(
+        plan.options.output,
+        first=first,
+        total=plan.total,
+        batch_size=plan.options.batch_size,
+        tensorboard=plan.options.tensorboard,
+        quiet=distributed.rank() > 0,
+    )
+
+
+def _headline(plan: Plan, precision: str, device: torch.device, first: int) -> str:
+    options = plan.options
+    return (
+        f"{len(plan.images)} images, {options.arch}, {options.mechanism}, {plan.groups} BatchNorm groups, "
+        f"{precision} on {device}"
+        + ", deterministic" * options.deterministic
+        + (f", going on from iteration {first}" if first else "")
+    )
+
+
+def _loading(plan: Plan, device: torch.device) -> Loading:
+    where = plan.options.augment_on
+    on_host = where == "host" or (where == "auto" and device.type == "cpu")
+    return Loading(plan.workers, colour_on_host=on_host, pin=device.type == "cuda")
+
+
+def _monitors(
+    plan: Plan, device: torch.device, method: Method, reporter: Reporter, signals: Signals
+) -> list[KnnMonitor]:
+    """The kNN monitor where it is asked for; only the first process has images to measure on."""
+    options = plan.options
+    if not options.knn_every:
+        return []
+    evaluation = None
+    if distributed.rank() == 0:
+        sets = labelled_pair(options.knn_data or options.data)
+        evaluation = KnnEvaluation(sets, options.image_size, device, plan.workers, options.cache_mb << 20)
+    return [KnnMonitor(options.knn_every, plan.per_epoch, method.encoder, evaluation, reporter, signals)]

@@ -68,8 +68,8 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     from pretrain.images.augment_host import augment, resized_crop
     from pretrain.images.decode import decode
     from pretrain.images.draws import RECIPES, draw_views
-    from pretrain.images.loader import single_threaded
     from pretrain.images.sources import find_images
+    from pretrain.images.threads import single_threaded
 
     single_threaded()
     encoded = [image.read() for image in find_images(data).images[:count]]
@@ -79,7 +79,7 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     def ours(colour: bool) -> None:
         for number, bytes_ in enumerate(encoded):
             pixels = decode(bytes_)
-            for view in draw_views(0, 0, number, pixels.shape[0], pixels.shape[1], recipe):
+            for view in draw_views(0, 0, number, pixels.shape[0], pixels.shape[1], [recipe] * 2):
                 crop = resized_crop(pixels, view.box, size)
                 torch.from_numpy(augment(crop, view, recipe.steps) if colour else crop)
 
@@ -183,11 +183,11 @@ def _memory(device: Any, peak: bool) -> int:
 def our_step(args: argparse.Namespace, device: Any, precision: str) -> Callable[[], None]:
     """One step as `pretrain.training.loop` makes it, two BatchNorm groups, shuffled."""
     import torch
-    from torch.nn import functional as F
 
+    from pretrain.methods.base import Step
     from pretrain.methods.moco import MoCo
     from pretrain.networks.encoders import make_encoder_factory
-    from pretrain.training.loop import HALF
+    from pretrain.training.updates import Updates
 
     groups = 1 if device.type == "cuda" else 2
     model = MoCo(
@@ -199,13 +199,13 @@ def our_step(args: argparse.Namespace, device: Any, precision: str) -> Callable[
     views = [torch.randn(size, device=device).contiguous(memory_format=torch.channels_last) for _ in range(2)]
     index, rng = torch.arange(args.batch_size, device=device), torch.Generator()
 
+    updates = Updates(optimizer, [lambda iteration: 0.03], device, precision)
+
     def step() -> None:
-        with torch.autocast(device.type, dtype=HALF.get(precision), enabled=precision != "fp32"):
-            logits, labels = model(views[0], views[1], index, rng)
-        loss = F.cross_entropy(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        with updates.autocast():
+            loss, _ = model(views, index, rng, Step(0, 1))
+        updates.step(loss)
+        model.after_step()
 
     return step
 

@@ -1,5 +1,4 @@
-"""The baseline of perf/pretrain.py: the published MoCo input pipeline and step, imported from a checkout or
-restated.
+"""The baseline of perf/pretrain.py: the published input pipeline and step, from a checkout or restated.
 
 Restated means: the same transforms and the same tensor operations with the same copies, in our words.
 """

@@ -1,8 +1,6 @@
-"""The same augmentation batched on the training device, in float: no image leaves the device, no value is
-read back.
+"""Augments whole batches on the training device: no image leaves it, and the host waits for nothing.
 
-Images are Nx3xHxW in [0, 1]. Which image gets what is decided from `View`s on the host; the device only
-computes.
+Images are float Nx3xHxW in [0, 1]. The host decides from `View`s which image gets what.
 """
 
 from __future__ import annotations
@@ -16,21 +14,18 @@ from torch.nn import functional as F
 from pretrain.images.draws import View
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-MAX_SIGMA = 2.0
-_RADIUS = 7  # 3.5 standard deviations of the widest blur
+_RADIUS = 7  # 3.5 standard deviations of the widest blur, which has 2 pixels
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 NxHxWx3 to float Nx3xHxW in channels_last layout, with ImageNet's mean and deviation."""
+    """Turns uint8 NxHxWx3 into float Nx3xHxW (channels_last), by ImageNet's mean and deviation."""
     mean = _to_device(torch.tensor([255 * m for m in MEAN]), images.device)
     scale = _to_device(torch.tensor([1 / (255 * s) for s in STD]), images.device)
     return ((images.float() - mean) * scale).permute(0, 3, 1, 2)
 
 
 def augment(images: Tensor, views: Sequence[View], steps: tuple[str, ...]) -> Tensor:
-    """Colour steps and flip of uint8 crops NxHxWx3, one view each; returns uint8-scaled floats of the same
-    layout.
-    """
+    """Applies colour steps and flip to uint8 crops NxHxWx3, one view each; gives floats in [0, 255]."""
     x = images.permute(0, 3, 1, 2).float().div_(255).contiguous()
     for step in steps:
         if step == "jitter":
@@ -38,26 +33,18 @@ def augment(images: Tensor, views: Sequence[View], steps: tuple[str, ...]) -> Te
         elif step == "gray":
             _apply(x, [i for i, view in enumerate(views) if view.gray], grayscale)
         elif step == "blur":
-            _apply(
-                x,
-                [i for i, view in enumerate(views) if view.sigma],
-                blur,
-                [v.sigma for v in views if v.sigma],
-            )
+            blurred = [i for i, view in enumerate(views) if view.sigma]
+            _apply(x, blurred, blur, [views[i].sigma for i in blurred])
     _apply(x, [i for i, view in enumerate(views) if view.flip], lambda part: part.flip(3))
     return x.mul_(255).permute(0, 2, 3, 1)
 
 
 def _jitter(x: Tensor, views: Sequence[View]) -> None:
-    """Four rounds; in each, the images whose round it is for an operation are done together."""
+    """Jitters in four rounds; in each, all images whose turn it is for an operation go together."""
     for turn in range(4):
         for number, operation in enumerate(JITTER):
-            chosen = [
-                (i, v.jitter[turn][1])
-                for i, v in enumerate(views)
-                if v.jitter and v.jitter[turn][0] == number
-            ]
-            _apply(x, [i for i, _ in chosen], operation, [factor for _, factor in chosen])
+            chosen = [i for i, v in enumerate(views) if v.jitter and v.jitter[turn][0] == number]
+            _apply(x, chosen, operation, [views[i].jitter[turn][1] for i in chosen])
 
 
 def _apply(x: Tensor, rows: list[int], operation: Callable, values: list[float] | None = None) -> None:
@@ -88,8 +75,9 @@ def saturation(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(x: Tensor, shift: Tensor) -> Tensor:
-    """Rotates the hue by `shift` turns: each channel is max - chroma * clamp(min(k, 4 - k), 0, 1), k from
-    the hue.
+    """Rotates the hue by `shift` turns (nx1x1x1).
+
+    Each channel is max - chroma * clamp(min(k, 4 - k), 0, 1), where k follows from the hue.
     """
     red, green, blue = x.unbind(1)
     high, low = x.amax(1), x.amin(1)
@@ -118,9 +106,7 @@ def blur(x: Tensor, sigma: Tensor) -> Tensor:
     n, channels, height, width = x.shape
     offsets = torch.arange(-_RADIUS, _RADIUS + 1, device=x.device, dtype=x.dtype)
     kernel = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)) ** 2)  # nx15
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(
-        channels, 0
-    )  # one per image and channel
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)  # one an image and channel
     padded = F.pad(x, (_RADIUS,) * 4, mode="replicate").view(1, n * channels, height + 2 * _RADIUS, -1)
     rows = F.conv2d(padded, kernel[:, None, :, None], groups=n * channels)
     return F.conv2d(rows, kernel[:, None, None, :], groups=n * channels).view(n, channels, height, width)

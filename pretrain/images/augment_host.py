@@ -1,5 +1,4 @@
-"""Augmentation of one view on the CPU, in uint8 as the published PIL pipeline does it, with OpenCV's faster
-kernels.
+"""Augments one view on the CPU, in uint8 like the published PIL pipeline, by OpenCV's faster kernels.
 
 Every function takes and returns uint8 HxWx3 RGB. OpenCV and torch let other threads run while they work.
 """
@@ -14,7 +13,7 @@ from pretrain.images.draws import View
 
 
 def resized_crop(pixels: np.ndarray, box: tuple[int, int, int, int], size: int) -> np.ndarray:
-    """The box (top, left, height, width), resized to size x size: bilinear with antialiasing, as PIL's."""
+    """Resizes the box (top, left, height, width) to size x size, bilinear with antialiasing as PIL does."""
     top, left, height, width = box
     part = torch.from_numpy(pixels)[top : top + height, left : left + width]
     image = part.permute(2, 0, 1)[None]  # a channels_last view: the kernel for it works on uint8 directly
@@ -23,7 +22,7 @@ def resized_crop(pixels: np.ndarray, box: tuple[int, int, int, int], size: int) 
 
 
 def augment(pixels: np.ndarray, view: View, steps: tuple[str, ...]) -> np.ndarray:
-    """Colour steps in the recipe's order, then the flip."""
+    """Applies the colour steps in the recipe's order, then the flip."""
     import cv2
 
     for step in steps:
@@ -42,7 +41,7 @@ def brightness(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 
 def contrast(pixels: np.ndarray, factor: float) -> np.ndarray:
-    """Blend with the mean of the grayscale image, rounded to a whole level as PIL does."""
+    """Blends with the mean of the grayscale image, rounded to a whole level as PIL does."""
     import cv2
 
     mean = int(cv2.mean(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))[0] + 0.5)

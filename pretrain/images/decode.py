@@ -1,6 +1,4 @@
-"""Bytes to RGB pixels, and what happens when an image cannot be decoded: named, counted, replaced by its
-neighbour.
-"""
+"""Decodes image files to RGB; one that cannot be decoded is named, counted and replaced by its neighbour."""
 
 from __future__ import annotations
 
@@ -10,15 +8,16 @@ import threading
 import warnings
 
 import numpy as np
+import simplejpeg
 
-from pretrain.errors import PretrainError
+from pretrain.errors import PretrainError, warn
 from pretrain.images.sources import ImageSet
 
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")  # Pillow's names of one unsigned 16-bit channel
 
 
 def decode(data: bytes) -> np.ndarray:
-    """An encoded image to uint8 HxWx3 RGB. Raises OSError or ValueError where it is corrupt or no image.
+    """Decodes an image to uint8 HxWx3 RGB. Raises OSError or ValueError where it is corrupt or no image.
 
     EXIF orientation is not applied, as in the published pipeline. 16-bit grey values are divided by 257, so
     that black and white stay what they are; 32-bit values have no known white and are refused.
@@ -41,40 +40,36 @@ def decode(data: bytes) -> np.ndarray:
                         f"pixels of mode {image.mode} have no known range; save it with 8 bits a channel"
                     )
                 return np.asarray(image.convert("RGB"))
-        except (
-            SyntaxError,
-            Image.DecompressionBombError,
-        ) as error:  # PIL reports some broken PNGs as SyntaxError
+        # PIL reports some broken PNGs as SyntaxError.
+        except (SyntaxError, Image.DecompressionBombError) as error:
             raise ValueError(str(error)) from None
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """16-bit HxW, which Pillow may give as 32-bit integers, to uint8 HxWx3, rounded."""
+    """Rounds 16-bit HxW, which Pillow may give as 32-bit integers, to uint8 HxWx3."""
     scaled = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.repeat(scaled[:, :, None], 3, axis=2)
 
 
 def _decode_jpeg(data: bytes) -> np.ndarray | None:
-    """libjpeg-turbo without PIL's detours, a sixth faster; None leaves the file to PIL."""
+    """Decodes by libjpeg-turbo without PIL's detours, a sixth faster; None leaves the file to PIL."""
     try:
-        import simplejpeg
-
         return simplejpeg.decode_jpeg(data)
-    except (ImportError, ValueError):  # not installed, or a JPEG that it does not take, such as CMYK
+    except ValueError:  # a JPEG that it does not take, such as CMYK
         return None
 
 
 class Pixels:
-    """Decoded images by number, with a cache for sets that fit in memory and a deterministic stand-in for
-    corrupt ones.
+    """Decoded images by number, cached as far as memory is allowed.
 
-    The stand-in of image i is i + 1, i + 2, ... (cyclic), the first that decodes: the same in every run and
-    process.
+    A corrupt image i is replaced by the first of i + 1, i + 2, ... (cyclic) that can be decoded, which is the
+    same one in every run and process.
     """
 
     def __init__(self, images: ImageSet, cache_bytes: int = 0, max_corrupt: float = 0.01) -> None:
-        """`max_corrupt` is the share of the set (at least one image is always allowed) above which the run
-        stops.
+        """A run stops where more than the share `max_corrupt` of the set is corrupt, and more than one image.
+
+        With a share of 0 it stops at the first.
         """
         self.images = images
         self.corrupt: dict[int, str] = {}  # number -> reason
@@ -84,7 +79,7 @@ class Pixels:
         self._lock = threading.Lock()
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """uint8 HxWx3. Raises PretrainError once too many images are corrupt."""
+        """Gives uint8 HxWx3. Raises PretrainError once too many images are corrupt."""
         for step in range(len(self.images)):
             candidate = (number + step) % len(self.images)
             if candidate in self.corrupt:
@@ -124,3 +119,8 @@ class Pixels:
     def corrupt_names(self) -> dict[str, str]:
         """Name and reason of every corrupt image met so far, in the order of the data set."""
         return {self.images.images[number].name: self.corrupt[number] for number in sorted(self.corrupt)}
+
+    def warn_of_corrupt(self) -> None:
+        """Prints a line for every corrupt image met so far."""
+        for name, reason in self.corrupt_names().items():
+            warn(f"corrupt image replaced: {name} ({reason})")

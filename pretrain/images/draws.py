@@ -1,5 +1,4 @@
-"""The random numbers of a run as functions of (seed, epoch, index): sample order, crops, and augmentation
-strengths.
+"""The random numbers of a run as functions of (seed, epoch, index): sample order, crops, strengths.
 
 Counter-based generation (Philox) makes every image's numbers independent of worker count, world size and
 resume. The distributions are those of the published transforms (torchvision's RandomResizedCrop, ColorJitter,
@@ -9,6 +8,7 @@ RandomGrayscale and MoCo's GaussianBlur).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,17 +32,27 @@ class Recipe:
 
 
 RECIPES = {
-    "v1": Recipe(
-        ("gray", "jitter"), 1.0, (0.4, 0.4, 0.4, 0.4), 0.2, 0.0
-    ),  # InstDisc's, as the published code has it
-    "v2": Recipe(("jitter", "gray", "blur"), 0.8, (0.4, 0.4, 0.4, 0.1), 0.2, 0.5),  # --aug-plus
-    "linear": Recipe((), 0.0, (0.0, 0.0, 0.0, 0.0), 0.0, 0.0, scale=(0.08, 1.0)),  # linear evaluation
+    # InstDisc's, as the published code has it
+    "v1": Recipe(("gray", "jitter"), 1.0, (0.4, 0.4, 0.4, 0.4), 0.2, 0.0),
+    # MoCo v2's (--aug-plus)
+    "v2": Recipe(("jitter", "gray", "blur"), 0.8, (0.4, 0.4, 0.4, 0.1), 0.2, 0.5),
+    # crop and flip, for linear evaluation
+    "linear": Recipe((), 0.0, (0.0, 0.0, 0.0, 0.0), 0.0, 0.0, scale=(0.08, 1.0)),
 }
 
 
 @dataclass(frozen=True)
+class Views:
+    """A request for `count` views of every image by one recipe (a name in RECIPES), `size` pixels wide."""
+
+    count: int
+    recipe: str
+    size: int
+
+
+@dataclass(frozen=True)
 class View:
-    """What to do to one image for one view. Jitter is (operation, factor) in order; sigma 0 is no blur."""
+    """The augmentation of one view, drawn. Jitter is (operation, factor) in order; sigma 0 is no blur."""
 
     box: tuple[int, int, int, int]  # top, left, height, width
     flip: bool
@@ -61,18 +71,16 @@ def sample_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
 
 
 def step_seed(seed: int, iteration: int) -> int:
-    """Seed of the numbers that belong to a step and not to an image: the shuffle, the memory bank's
-    negatives.
-    """
+    """Seed of the numbers that belong to a step and to no image: the shuffle, the bank's negatives."""
     return int(generator(seed, iteration, _STEP_STREAM).integers(2**62))
 
 
 def draw_views(
-    seed: int, epoch: int, index: int, height: int, width: int, recipe: Recipe, views: int = 2
+    seed: int, epoch: int, index: int, height: int, width: int, recipes: Sequence[Recipe]
 ) -> list[View]:
-    """The views of image `index` (of the given size) in one epoch."""
-    numbers = generator(seed, epoch, index).random((views, NUMBERS_PER_VIEW))
-    return [_view(row.tolist(), height, width, recipe) for row in numbers]
+    """Draws one view a recipe of image `index`, height x width pixels large, in one epoch."""
+    numbers = generator(seed, epoch, index).random((len(recipes), NUMBERS_PER_VIEW))
+    return [_view(row.tolist(), height, width, recipe) for row, recipe in zip(numbers, recipes, strict=True)]
 
 
 def _view(u: list[float], height: int, width: int, recipe: Recipe) -> View:
@@ -106,9 +114,7 @@ def crop_box(
     scale: tuple[float, float],
     ratio: tuple[float, float] = RATIO,
 ) -> tuple[int, int, int, int]:
-    """torchvision's RandomResizedCrop box (top, left, height, width) from 22 uniform numbers: up to ten
-    attempts.
-    """
+    """torchvision's RandomResizedCrop: (top, left, height, width) from 22 uniform numbers, in ten tries."""
     low, high = math.log(ratio[0]), math.log(ratio[1])
     for attempt in range(10):
         area = height * width * (scale[0] + (scale[1] - scale[0]) * u[2 * attempt])

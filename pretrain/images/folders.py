@@ -1,4 +1,4 @@
-"""Files below a folder, links followed, each once: a link that leads back to what is counted is left out."""
+"""Finds the files below a folder, each once: links are followed, unless they lead back to what is counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Walk:
-    """What a walk found: paths below the root, and the links that it left out, relative to the root."""
+    """The files that a walk found and the links that it left out, relative to its root."""
 
     files: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)  # lead to a folder or file that is counted already
@@ -24,7 +24,7 @@ class Walk:
 
 
 def files_below(root: str, endings: tuple[str, ...]) -> Walk:
-    """All files with one of the `endings` below `root`.
+    """Finds all files with one of the `endings` below `root`.
 
     Folders and files that lie there under their own name come first, so that no link takes the name, and with
     it the class, of the real thing. A link to a folder is then followed in the order of the names, unless the
@@ -69,7 +69,7 @@ def files_below(root: str, endings: tuple[str, ...]) -> Walk:
 def _real_tree(
     root: str, start: str, seen: set[Identity | None]
 ) -> Iterator[tuple[os.DirEntry[str], str, int]]:
-    """Every file and every link below root/start, its name below the root, and the device that it lies on.
+    """Yields every file and link below root/start, its name below the root, and the device that it lies on.
 
     No link is followed. `seen` learns all folders met.
     """
@@ -96,7 +96,7 @@ def _real_tree(
 
 
 def _identity(path: str) -> Identity | None:
-    """None where the path leads nowhere."""
+    """Tells a file or folder from all others, whatever its name; None where the path leads nowhere."""
     try:
         status = os.stat(path)
     except OSError:

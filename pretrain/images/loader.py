@@ -1,9 +1,9 @@
-"""Batches of augmented views, made ahead of time by threads, in an order that does not depend on them."""
+"""Makes batches of augmented views ahead of time, by threads on which no number depends."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,99 +15,139 @@ from pretrain.images.augment_device import augment as augment_on_device
 from pretrain.images.augment_device import normalise
 from pretrain.images.augment_host import augment, resized_crop
 from pretrain.images.decode import Pixels
-from pretrain.images.draws import Recipe, View, draw_views, sample_order
+from pretrain.images.draws import RECIPES, View, Views, draw_views, sample_order
+from pretrain.images.threads import image_threads
 from pretrain.process import distributed
 
 CHUNK = 8  # images a task: enough for a cheap hand-over, few enough to occupy all threads
 
 
+@dataclass(frozen=True)
+class Loading:
+    """The means by which batches are made; which images and views are in them does not depend on it."""
+
+    workers: int  # threads
+    colour_on_host: bool  # False: colour steps and flip are left to `Batch.images`, on its device
+    pin: bool = False  # page-locked memory, from which a GPU copies without a wait
+    ahead: int = 3  # batches in front of the consumer
+
+
+@dataclass
+class Crops:
+    """The views of a batch that one `Views` asked for."""
+
+    pixels: Tensor  # uint8 VxNxSxSx3: V views of N images
+    drawn: list[list[View]]  # V lists of N
+    steps: tuple[str, ...]  # colour steps of the recipe
+
+
 @dataclass
 class Batch:
-    """One process's share of a step."""
+    """One process's share of a step: N of the images of all processes."""
 
-    crops: Tensor  # uint8 VxNxSxSx3: V views of N images
-    views: list[list[View]]  # V lists of N
+    crops: list[Crops]  # one for each `Views` asked for
     index: Tensor  # int64 N: image numbers
+    colour_on_host: bool  # whether colour steps and flip are done already
 
-    def images(self, device: torch.device, steps: tuple[str, ...], augmented: bool) -> list[Tensor]:
-        """The views on `device`, normalised Nx3xSxS; their colour steps are done here unless `augmented`
-        says so.
-        """
-        moved = self.crops.to(device, non_blocking=True).flatten(
-            0, 1
-        )  # both views in one go: half the launches
-        if not augmented:
-            moved = augment_on_device(moved, [view for views in self.views for view in views], steps)
-        return list(normalise(moved).chunk(len(self.views)))
+    def images(self, device: torch.device) -> list[Tensor]:
+        """All views on `device`, augmented and normalised, each Nx3xSxS, in the order they were asked for."""
+        return [view for crops in self.crops for view in self._images(crops, device)]
+
+    def _images(self, crops: Crops, device: torch.device) -> tuple[Tensor, ...]:
+        # All views of one size in one go: fewer launches.
+        moved = crops.pixels.to(device, non_blocking=True).flatten(0, 1)
+        if not self.colour_on_host:
+            moved = augment_on_device(moved, [view for views in crops.drawn for view in views], crops.steps)
+        return normalise(moved).chunk(len(crops.drawn))
 
 
 def batches(
     pixels: Pixels,
-    recipe: Recipe,
+    views: Sequence[Views],
     *,
     seed: int,
     batch_size: int,
-    image_size: int,
     first: int,
     last: int,
-    workers: int,
-    augment_on_host: bool,
-    pin: bool = False,
-    views: int = 2,
-    ahead: int = 3,
+    loading: Loading,
 ) -> Generator[Batch, None, None]:
-    """Batches of iterations first..last-1; `batch_size` is that of all processes together.
+    """Yields the batches of iterations first..last-1; `batch_size` is that of all processes together.
 
-    Epochs drop the incomplete last batch. `workers` threads work `ahead` batches in front of the consumer.
+    Every epoch visits the images in a new order and drops its incomplete last batch.
     """
     per_epoch = len(pixels.images) // batch_size
     rows = distributed.my_slice(batch_size)
-    order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
-
-    def view_of(number: int, epoch: int, out: Tensor, slot: int) -> list[View]:
-        image = pixels[number]
-        drawn = draw_views(seed, epoch, number, image.shape[0], image.shape[1], recipe, len(out))
-        for i, view in enumerate(drawn):
-            crop = resized_crop(image, view.box, image_size)
-            out[i, slot] = torch.from_numpy(augment(crop, view, recipe.steps) if augment_on_host else crop)
-        return drawn
-
-    def chunk(numbers: np.ndarray, epoch: int, out: Tensor, start: int) -> list[list[View]]:
-        return [view_of(int(number), epoch, out, start + i) for i, number in enumerate(numbers)]
-
-    with ThreadPoolExecutor(max(1, workers), "images", initializer=single_threaded) as pool:
-        threads = torch.get_num_threads()
-        pool.submit(single_threaded).result()
-        torch.set_num_threads(threads)  # the initialiser's setting is for its thread; ours must stay
-        waiting: deque[tuple[Tensor, np.ndarray, list[Future]]] = deque()
+    order_of, order = -1, np.empty(0, np.int64)
+    with image_threads(loading.workers, "images") as pool:
+        waiting: deque[_Making] = deque()
         try:
-            for iteration in range(first, last + ahead):
+            for iteration in range(first, last + loading.ahead):
                 if iteration < last:
                     epoch, place = divmod(iteration, per_epoch)
-                    if order[0] != epoch:
-                        order = (epoch, sample_order(seed, epoch, len(pixels.images)))
-                    mine = order[1][place * batch_size : (place + 1) * batch_size][rows]
-                    out = torch.empty(
-                        (views, len(mine), image_size, image_size, 3), dtype=torch.uint8, pin_memory=pin
-                    )
-                    starts = range(0, len(mine), CHUNK)
-                    tasks = [pool.submit(chunk, mine[s : s + CHUNK], epoch, out, s) for s in starts]
-                    waiting.append((out, mine, tasks))
-                if iteration - first >= ahead and waiting:
-                    out, mine, tasks = waiting.popleft()
-                    per_image = [drawn for task in tasks for drawn in task.result()]
-                    yield Batch(
-                        out, [list(view) for view in zip(*per_image, strict=True)], torch.from_numpy(mine)
-                    )
+                    if order_of != epoch:
+                        order_of, order = epoch, sample_order(seed, epoch, len(pixels.images))
+                    mine = order[place * batch_size : (place + 1) * batch_size][rows]
+                    waiting.append(_Making(pixels, views, seed, epoch, mine, loading))
+                    waiting[-1].start(pool)
+                if iteration - first >= loading.ahead and waiting:
+                    yield waiting.popleft().batch()
         finally:
-            for _, _, tasks in waiting:
-                for task in tasks:
-                    task.cancel()
+            for making in waiting:
+                making.cancel()
 
 
-def single_threaded() -> None:
-    """Each worker is one thread: torch's and OpenCV's own threads would only fight over the same cores."""
-    import cv2
+class _Making:
+    """One batch while threads fill it."""
 
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+    def __init__(
+        self,
+        pixels: Pixels,
+        views: Sequence[Views],
+        seed: int,
+        epoch: int,
+        numbers: np.ndarray,  # int64 N: images
+        loading: Loading,
+    ) -> None:
+        self._pixels, self._views, self._draw = pixels, views, (seed, epoch)
+        self._numbers, self._colour = numbers, loading.colour_on_host
+        self._recipes = [RECIPES[asked.recipe] for asked in views for _ in range(asked.count)]
+        self._out = [
+            torch.empty(
+                (asked.count, len(numbers), asked.size, asked.size, 3),
+                dtype=torch.uint8,
+                pin_memory=loading.pin,
+            )
+            for asked in views
+        ]
+        self._slots = [view for tensor in self._out for view in tensor]  # of all views: NxSxSx3
+        self._tasks: list[Future[list[list[View]]]] = []
+
+    def start(self, pool: ThreadPoolExecutor) -> None:
+        self._tasks = [pool.submit(self._chunk, start) for start in range(0, len(self._numbers), CHUNK)]
+
+    def _chunk(self, start: int) -> list[list[View]]:
+        """Makes all views of CHUNK images; returns what was drawn, a list an image."""
+        return [self._image(row) for row in range(start, min(start + CHUNK, len(self._numbers)))]
+
+    def _image(self, row: int) -> list[View]:
+        number = int(self._numbers[row])
+        image = self._pixels[number]
+        drawn = draw_views(*self._draw, number, image.shape[0], image.shape[1], self._recipes)
+        for out, view, recipe in zip(self._slots, drawn, self._recipes, strict=True):
+            crop = resized_crop(image, view.box, out.shape[1])
+            out[row] = torch.from_numpy(augment(crop, view, recipe.steps) if self._colour else crop)
+        return drawn
+
+    def batch(self) -> Batch:
+        """Waits for the threads; raises what one of them raised."""
+        per_image = [drawn for task in self._tasks for drawn in task.result()]
+        per_view = iter([list(view) for view in zip(*per_image, strict=True)])
+        crops = [
+            Crops(out, [next(per_view) for _ in range(asked.count)], RECIPES[asked.recipe].steps)
+            for out, asked in zip(self._out, self._views, strict=True)
+        ]
+        return Batch(crops, torch.from_numpy(self._numbers), self._colour)
+
+    def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()

@@ -1,5 +1,4 @@
-"""Where the images are: folders, list files and tar shards, all as one list of byte ranges with names and
-labels.
+"""Lists the images of folders, list files and tar shards as byte ranges with names and labels.
 
 A tar member is a byte range of its archive, so shards give the same random access as loose files: sample
 order stays a function of (seed, epoch, index) and needs no shuffle buffer.
@@ -46,14 +45,13 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def labels(self) -> list[int]:
-        numbers = {name: number for number, name in enumerate(self.classes)}
+    def labels(self, classes: list[str] | None = None) -> list[int]:
+        """The class number of every image, counted in `classes` (of another set) or in its own."""
+        numbers = {name: number for number, name in enumerate(classes or self.classes)}
         return [numbers[image.label or ""] for image in self.images]
 
     def sha256(self) -> str:
-        """Hash of names and labels in order: whether two runs saw the same list, not whether the pixels
-        agree.
-        """
+        """Hash of names and labels in order: whether two runs saw one list, and nothing of pixels."""
         digest = hashlib.sha256()
         for image in self.images:
             digest.update(f"{image.name}\t{image.label}\n".encode(errors="surrogateescape"))
@@ -61,11 +59,11 @@ class ImageSet:
 
 
 def find_images(data: str | Path, subset: str | None = "train", minimum: int = 2) -> ImageSet:
-    """Lists the images of a folder (its `subset` folder where there is one), a list file (.txt) or tar
-    shards.
+    """Lists the images of a folder, a list file (.txt) or tar shards.
 
-    Shards: a .tar file, a folder of them, or a brace pattern such as "imagenet-{000..146}.tar".
-    Raises PretrainError with the reason where fewer than `minimum` images are found.
+    A folder stands for its folder `subset` where there is one. Shards are a .tar file, a folder of them, or a
+    brace pattern such as "imagenet-{000..146}.tar". Raises PretrainError, with the
+    reason, where fewer than `minimum` images are found.
     """
     path = Path(data)
     if path.is_dir() and subset and (path / subset).is_dir():
@@ -91,7 +89,7 @@ def find_images(data: str | Path, subset: str | None = "train", minimum: int = 2
 
 
 def _from_folder(root: Path) -> list[Image]:
-    """Every image below `root` once; its label is the first folder below it, as in torchvision's ImageFolder.
+    """Lists every image below `root` once, labelled by the first folder below it, as ImageFolder does.
 
     Links are followed; those that lead back to what is counted are left out, and a warning says so.
     """
@@ -111,9 +109,7 @@ def _tell_left_out(where: Path, links: list[str], reason: str) -> None:
 
 
 def _from_list(path: Path) -> list[Image]:
-    """One image a line: its path (relative to the list file), then, after a tab or the last space, its label
-    if any.
-    """
+    """Reads one image a line: its path below the list's folder and, after a tab or space, a label or none."""
     found = []
     for number, line in enumerate(path.read_text(errors="surrogateescape").splitlines(), start=1):
         if not line.strip():
@@ -154,7 +150,7 @@ def _expand(pattern: Path) -> list[Path]:
 
 
 def _each_once(folder: Path, shards: list[Path]) -> list[Path]:
-    """A link to another shard of the folder does not count its images again; files come before links."""
+    """Leaves out links to other shards of the folder, whose images are counted already."""
     real: dict[str, Path] = {}
     for shard in sorted(shards, key=lambda shard: (shard.is_symlink(), shard)):
         real.setdefault(os.path.realpath(shard), shard)
@@ -164,7 +160,7 @@ def _each_once(folder: Path, shards: list[Path]) -> list[Path]:
 
 
 def _from_shards(shards: list[Path]) -> list[Image]:
-    """Images of tar archives; a member KEY.cls beside KEY.jpg is its label, as webdataset writes it."""
+    """Lists the images of tar archives; KEY.cls beside KEY.jpg is its label, as webdataset writes it."""
     found: list[Image] = []
     for shard in shards:
         try:

@@ -1,1 +1,1 @@
-"""Two views of a batch come in; what is learned from them goes out: one file a method."""
+"""Views of a batch come in; a loss goes out, by which an encoder learns: one file a method."""

@@ -12,13 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.networks.encoders import add_mlp_head
+from pretrain.errors import PretrainError
+from pretrain.images.draws import Views
+from pretrain.methods.base import EncoderFactory, Method, Step
+from pretrain.methods.options import ContrastOptions
+from pretrain.methods.parts import (
+    ACCURACIES,
+    full_precision,
+    make_pair,
+    require_groups,
+    shuffle,
+    softmax_loss,
+    unshuffle,
+)
 from pretrain.process import distributed
 
 
-class MoCo(nn.Module):
+class MoCo(Method[ContrastOptions]):
     """A query encoder, its momentum average, and a queue of the latest keys."""
 
+    figures = ACCURACIES
+    splits_batch = True
     queue: Tensor  # CxK
     queue_ptr: Tensor  # 1: the column that the next key replaces
 
@@ -32,8 +46,7 @@ class MoCo(nn.Module):
         mlp: bool = False,
         shuffle: bool = True,
     ) -> None:
-        """`make_encoder` makes a fresh encoder with `dim` outputs; `shuffle=False` is the ablation of
-        shuffling BN.
+        """`make_encoder` makes a fresh encoder with `dim` outputs; `shuffle=False` is the paper's ablation.
 
         dim: feature dimension; K: keys in the queue; m: momentum of the key encoder; T: softmax temperature.
         """
@@ -44,25 +57,54 @@ class MoCo(nn.Module):
         self.register_buffer("queue", F.normalize(torch.randn(dim, K), dim=0))
         self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
 
-    def forward(
-        self, im_q: Tensor, im_k: Tensor, index: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Two views Nx3xHxW of a batch to logits Nx(1+K) and labels N (all 0: the positive comes first).
+    @classmethod
+    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, num_images: int) -> MoCo:
+        return cls(
+            make_encoder(dim=options.moco_dim),
+            dim=options.moco_dim,
+            K=options.moco_k,
+            m=options.moco_m,
+            T=options.moco_t,
+            mlp=options.mlp,
+            shuffle=options.shuffle_bn,
+        )
 
-        `rng` is a CPU generator in the same state in every process. `index`, the images' numbers, is not
-        used.
+    @classmethod
+    def views(cls, options: ContrastOptions, image_size: int) -> tuple[Views, ...]:
+        return (Views(2, options.recipe, image_size),)
+
+    @classmethod
+    def check(cls, options: ContrastOptions, batch_size: int, groups: int) -> None:
+        require_groups(options.shuffle_bn, groups)
+        if options.moco_k % batch_size:
+            nearest = max(1, round(options.moco_k / batch_size)) * batch_size
+            raise PretrainError(
+                f"--moco-k {options.moco_k} is not a multiple of the batch of {batch_size}; "
+                f"nearest valid: {nearest}"
+            )
+
+    def forward(
+        self, views: list[Tensor], index: Tensor, rng: torch.Generator, step: Step
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        im_q, im_k = views
+        return softmax_loss(*self.contrast(im_q, im_k, rng))
+
+    def contrast(self, im_q: Tensor, im_k: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two views nx3xHxW to logits nx(1+K) and labels n, all 0, for the positive comes first.
+
+        n are this process's of the N images of all processes; `rng` is in the same state in each of them.
         """
-        q = F.normalize(
-            self.encoder_q(im_q).to(self.queue.dtype), dim=1
-        )  # nxC: n of the N images of all processes
+        q = self.encoder_q(im_q).to(self.queue.dtype)
+        q = F.normalize(q, dim=1)  # nxC
 
         with torch.no_grad():  # no gradient to keys
             self.update_key_encoder()
-            order = shuffle_order(im_k, rng) if self.shuffle else None
-            k = self.encoder_k(take(im_k, order))  # nxC: keys of other images than q's, for BatchNorm's sake
-            k = F.normalize(k.to(self.queue.dtype), dim=1)
-            keys = restore(k, order)  # NxC: of all processes, in the order of the queries
-            k = keys[distributed.my_slice(len(keys))]  # nxC
+            if self.shuffle:  # keys are normalised beside other images than their queries
+                im_k, order = shuffle(im_k, rng)
+            k = self.encoder_k(im_k).to(self.queue.dtype)
+            k = F.normalize(k, dim=1)  # nxC
+            keys = unshuffle(k, order) if self.shuffle else distributed.gather(k)  # NxC
+            k = keys[distributed.my_slice(len(keys))]  # nxC: those of q's images
 
         with full_precision(q):  # half precision would copy the whole queue at every step
             l_pos = torch.einsum("nc,nc->n", q, k).unsqueeze(-1)  # nx1
@@ -70,66 +112,31 @@ class MoCo(nn.Module):
             logits = torch.cat([l_pos, l_neg], dim=1).div_(self.T)  # nx(1+K)
         labels = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
 
-        after_gradient_of(q, lambda: self.enqueue(keys))
+        self.keys = keys  # enqueued after the step, for the backward pass still reads the queue
         return logits, labels
+
+    def after_step(self) -> None:
+        """Enqueues the keys of the step, as Algorithm 1 does it: after the update of the encoder.
+
+        The published code enqueues in `forward`, and copies the queue (32 MB at K = 65536) at every step for
+        the backward pass.
+        """
+        self.enqueue(self.keys)
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:
-        """f_k = m * f_k + (1 - m) * f_q, fused over all tensors. BatchNorm statistics are not averaged
-        (published code).
+        """f_k = m * f_k + (1 - m) * f_q, fused over all tensors.
+
+        BatchNorm statistics are not averaged, as in the published code.
         """
         torch._foreach_lerp_(list(self.encoder_k.parameters()), list(self.encoder_q.parameters()), 1 - self.m)
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
-        """Replaces the oldest keys (NxC of all processes); the pointer stays on the device, so the host
-        never waits.
+        """Replaces the oldest keys of the queue by NxC new ones, which are those of all processes.
+
+        The pointer stays on the device, so the host never waits.
         """
         slots = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % self.K
         self.queue.index_copy_(1, slots, keys.T)
         self.queue_ptr.add_(len(keys)).remainder_(self.K)
-
-
-def make_pair(make_encoder: Callable[[], nn.Module], mlp: bool) -> tuple[nn.Module, nn.Module]:
-    """Two encoders with equal weights. The order of the random draws is that of the published code."""
-    encoder_q, encoder_k = make_encoder(), make_encoder()
-    if mlp:
-        add_mlp_head(encoder_q)
-        add_mlp_head(encoder_k)
-    encoder_k.load_state_dict(encoder_q.state_dict())
-    return encoder_q, encoder_k
-
-
-def after_gradient_of(q: Tensor, action: Callable[[], None]) -> None:
-    """Runs `action` once the gradient of q is known, or at once where none will be.
-
-    The backward pass of the logits reads the queue. Writing the new keys only after it spares the copy of the
-    queue (32 MB a step at K = 65536) that the published code makes, and is the order of Algorithm 1.
-    """
-    if q.requires_grad:
-        q.register_hook(lambda _: action())
-    else:
-        action()
-
-
-def full_precision(x: Tensor) -> torch.autocast:
-    return torch.autocast(x.device.type, enabled=False)
-
-
-def shuffle_order(x: Tensor, rng: torch.Generator) -> Tensor:
-    """A permutation of the global batch, the same in every process because `rng` is."""
-    return torch.randperm(len(x) * distributed.world_size(), generator=rng).to(x.device, non_blocking=True)
-
-
-def take(x: Tensor, order: Tensor | None) -> Tensor:
-    """This process's rows of the shuffled global batch; x itself without a shuffle."""
-    if order is None:
-        return x
-    return distributed.gather(x)[order[distributed.my_slice(len(order))]]
-
-
-def restore(
-    x: Tensor, order: Tensor | None, gather: Callable[[Tensor], Tensor] = distributed.gather
-) -> Tensor:
-    """The rows of all processes, brought back from the shuffled to the original order."""
-    return gather(x) if order is None else gather(x)[torch.argsort(order)]

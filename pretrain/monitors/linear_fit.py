@@ -3,40 +3,70 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pretrain.errors import PretrainError
 from pretrain.images.decode import Pixels
-from pretrain.images.draws import RECIPES
-from pretrain.images.loader import Batch, batches
+from pretrain.images.draws import Views
+from pretrain.images.loader import Loading, batches
+from pretrain.methods.base import Method, Step
+from pretrain.methods.parts import ACCURACIES, softmax_loss
+from pretrain.monitors.protocols import LinearProtocol
 from pretrain.networks.encoders import pooled_features
 from pretrain.process.progress import Reporter, trim_log
-from pretrain.process.signals import STOP, Signals
-from pretrain.run import find_checkpoint, tell_end
-from pretrain.training import state
-from pretrain.training.loop import Totals
-from pretrain.training.saver import Saver
+from pretrain.process.signals import Signals
+from pretrain.training.loop import train
+from pretrain.training.saver import Saver, tell_end
 from pretrain.training.schedule import step_schedule
+from pretrain.training.state import RunState
+from pretrain.training.totals import Totals
+from pretrain.training.updates import Updates
+from pretrain.training.watcher import Watcher
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """The options that move the numbers, named as on the command line: part of a run's identity."""
+class Running:
+    """How a classification runs; its numbers do not depend on it."""
 
-    lr: list[float]
-    epochs: int
-    schedule: list[int]  # epochs
-    batch_size: int
-    image_size: int  # pixels
-    seed: int
+    directory: Path  # of checkpoints and log
+    workers: int
+    device: torch.device
+    print_every: int  # iterations
+    save_minutes: float
+
+
+class LinearHeads(Method):
+    """Classifiers on the features of one frozen encoder, which is no part of the module."""
+
+    figures = ACCURACIES
+
+    def __init__(self, encoder: nn.Module, heads: Sequence[nn.Module], labels: Tensor) -> None:
+        """`encoder` maps images Nx3xSxS to features NxF; `heads` map them to logits NxC.
+
+        `labels` are the class numbers (int64) of all images.
+        """
+        super().__init__()
+        for number, head in enumerate(heads):
+            self.add_module(str(number), head)
+        self._frozen = (encoder,)  # in a tuple, where torch does not look for children
+        self._labels = labels
+
+    def forward(
+        self, views: list[Tensor], index: Tensor, rng: torch.Generator, step: Step
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One loss a head. Their sum couples nothing, so each head's gradient is its own."""
+        (images,) = views
+        with torch.no_grad():
+            features = pooled_features(self._frozen[0], images)
+        target = self._labels[index]
+        losses, logs = zip(*(softmax_loss(head(features), target) for head in self.children()), strict=True)
+        return torch.stack(losses), {name: torch.stack([log[name] for log in logs]) for name in ACCURACIES}
 
 
 def new_head(width: int, classes: int) -> nn.Linear:
@@ -61,67 +91,33 @@ def fit(
     encoder: nn.Module,
     heads: Sequence[nn.Module],
     pixels: Pixels,
-    protocol: Protocol,
-    *,
+    protocol: LinearProtocol,
     arch: str,
-    directory: Path,
-    workers: int,
-    device: torch.device,
-    print_every: int,
-    save_minutes: float,
+    running: Running,
 ) -> int:
-    """Trains one head per learning rate, from the newest checkpoint in `directory` to the end or to a signal.
+    """Trains one head per learning rate, from the newest checkpoint of the run to the end or to a signal.
 
     `encoder` maps images Nx3xSxS to features NxF, `heads` map them to logits NxC. Returns 0 when finished,
     128 + N where signal N ended it. Raises PretrainError where the checkpoint is of another run, the loss is
     no longer finite, or the trunk did not stay as it was.
     """
-    images = pixels.images
+    images, device, directory = pixels.images, running.device, running.directory
     per_epoch = len(images) // protocol.batch_size
     total = protocol.epochs * per_epoch
-    identity = {
-        **asdict(protocol),
-        "num_images": len(images),
-        "images_sha256": images.sha256(),
-        "trunk_sha256": trunk_sha256(encoder),
-    }
     encoder.eval()
     frozen = {name: value.clone() for name, value in encoder.state_dict().items()}
-    model = nn.ModuleList(heads)
-    optimizer = torch.optim.SGD(
-        [{"params": list(head.parameters()), "lr": lr} for head, lr in zip(heads, protocol.lr, strict=True)],
-        momentum=0.9,
-    )
-    totals = Totals(device)
-    first = 0
-    if found := find_checkpoint(directory, None):
-        source, stored = found
-        state.require_same_run(stored["identity"], identity, source)
-        state.unpack(stored, model, optimizer, source)
-        with state.fitting(source, "running means"):
-            totals.load(stored["totals"])
-        first = state.iteration_of(stored, per_epoch)
+    method = LinearHeads(encoder, heads, torch.tensor(images.labels(), device=device))
+    updates = _updates(heads, protocol, per_epoch, device)
+    totals = Totals(device, method.figures)
+    identity = _identity(protocol, pixels, encoder)
+    state = RunState(method, updates.optimizer, updates.scaler, totals, arch, identity, per_epoch)
 
     def contents(done: int) -> dict[str, Any]:
         require_unmoved(frozen, encoder.state_dict())
-        return state.pack(
-            model,
-            optimizer,
-            arch=arch,
-            iteration=done,
-            per_epoch=per_epoch,
-            identity=identity,
-            totals=totals.values,
-        )
+        return state.pack(done)
 
-    saver = Saver(
-        directory=directory,
-        contents=contents,
-        keep=2,
-        minutes=save_minutes,
-        iterations=None,
-        finite=totals.finite,
-    )
+    first = state.resume(directory)
+    saver = Saver(directory, contents, totals.finite, keep=2, minutes=running.save_minutes)
     trim_log(directory, first)
     reporter = Reporter(directory, first=first, total=total, batch_size=protocol.batch_size)
     reporter.say(
@@ -129,100 +125,50 @@ def fit(
         + (f", going on from iteration {first} of {total}" if first else "")
     )
     signals = Signals()
+    watcher = Watcher(totals, reporter.step, running.print_every, saver, signals, device, "lower --lr")
     stream = batches(
         pixels,
-        RECIPES["linear"],
+        [Views(1, "linear", protocol.image_size)],
         seed=protocol.seed,
         batch_size=protocol.batch_size,
-        image_size=protocol.image_size,
         first=first,
         last=total,
-        workers=workers,
-        augment_on_host=True,
-        pin=device.type == "cuda",
-        views=1,
+        loading=Loading(running.workers, colour_on_host=True, pin=device.type == "cuda"),
     )
-
-    def after_step(done: int) -> bool:
-        request = signals.take()
-        if done == total or request or saver.due(done):
-            saver.save(done)
-        return request == STOP
-
     try:
-        done = train_heads(
-            encoder,
-            model,
-            optimizer,
-            stream,
-            torch.tensor(images.labels(), device=device),
-            first=first,
-            last=total,
-            device=device,
-            learning_rates=[step_schedule(lr, protocol.schedule, per_epoch) for lr in protocol.lr],
-            totals=totals,
-            print_every=print_every,
-            report=reporter.step,
-            after_step=after_step,
-        )
+        done = train(method, method, stream, updates, watcher, range(first, total), protocol.seed)
     finally:
         stream.close()
         reporter.close()
         signals.restore()
-    tell_end(pixels, directory, done, total)
+    pixels.warn_of_corrupt()
+    tell_end(directory, done, total)
     return 0 if done == total else 128 + signals.number
 
 
-def train_heads(
-    encoder: nn.Module,
-    heads: nn.ModuleList,
-    optimizer: torch.optim.Optimizer,
-    stream: Iterable[Batch],
-    labels: Tensor,
-    *,
-    first: int,
-    last: int,
-    device: torch.device,
-    learning_rates: Sequence[Callable[[int], float]],
-    totals: Totals,
-    print_every: int,
-    report: Callable[[int, dict[str, float]], None],
-    after_step: Callable[[int], bool],
-) -> int:
-    """Trains from iteration `first` to `last`; returns the number of iterations done.
+def _identity(protocol: LinearProtocol, pixels: Pixels, encoder: nn.Module) -> dict[str, Any]:
+    """All that decides the classifiers: options, images and the frozen trunk."""
+    return {
+        **protocol.identity(),
+        "num_images": len(pixels.images),
+        "images_sha256": pixels.images.sha256(),
+        "trunk_sha256": trunk_sha256(encoder),
+    }
 
-    `labels` are class numbers (int64) of all images. `report` gets means over `print_every` iterations and
-    all heads: the only wait for the device. `after_step(done)` may save; True ends the training.
-    """
-    for iteration, batch in zip(range(first, last), stream, strict=False):
-        for group, rate_at in zip(optimizer.param_groups, learning_rates, strict=True):
-            group["lr"] = rate_at(iteration)
-        with torch.no_grad():
-            features = pooled_features(encoder, batch.images(device, (), True)[0])
-        target = labels[batch.index.to(device, non_blocking=True)]
-        logits = [head(features) for head in heads]
-        losses = [F.cross_entropy(scores, target) for scores in logits]
-        optimizer.zero_grad()
-        torch.stack(losses).sum().backward()  # the sum couples nothing: each head's gradient is its own
-        optimizer.step()
-        for loss, scores in zip(losses, logits, strict=True):
-            totals.add(loss.detach(), scores.detach(), target)
 
-        done = iteration + 1
-        if done % print_every == 0 or done == last:
-            means = totals.read()
-            if not math.isfinite(means["loss"]):
-                raise PretrainError(f"the loss became {means['loss']} by iteration {done}; lower --lr")
-            report(done, means)
-        if after_step(done):
-            return done
-    return last
+def _updates(
+    heads: Sequence[nn.Module], protocol: LinearProtocol, per_epoch: int, device: torch.device
+) -> Updates:
+    """SGD in float32 without weight decay, one parameter group and one schedule a head."""
+    groups = [
+        {"params": list(head.parameters()), "lr": lr} for head, lr in zip(heads, protocol.lr, strict=True)
+    ]
+    schedules = [step_schedule(lr, protocol.schedule, per_epoch) for lr in protocol.lr]
+    return Updates(torch.optim.SGD(groups, momentum=0.9), schedules, device)
 
 
 def require_unmoved(before: dict[str, Tensor], after: dict[str, Tensor]) -> None:
-    """The proof that only the classifier was trained: every trunk tensor, statistics included, is
-    bit-identical.
-    """
+    """Proves that only heads were trained: every trunk tensor, statistics included, is bit-identical."""
     moved = [name for name, value in after.items() if not value.equal(before[name])]
     if moved:
         raise PretrainError(

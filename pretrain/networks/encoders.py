@@ -1,6 +1,4 @@
-"""Encoders: any torchvision ResNet or ResNeXt, wider ones by suffix, a small-image stem, and the MLP head of
-MoCo v2.
-"""
+"""Makes encoders: torchvision's ResNets and ResNeXts, wider ones, a stem for small images, an MLP head."""
 
 from __future__ import annotations
 
@@ -98,9 +96,7 @@ def _widened(base: str, width: float, options: dict[str, Any]) -> Any:
 
 
 def add_mlp_head(encoder: Any) -> None:
-    """Replaces the fc layer by MoCo v2's head: a hidden layer of the feature width, ReLU, then the old fc
-    layer.
-    """
+    """Puts MoCo v2's hidden layer, of the feature width and with a ReLU, in front of the fc layer."""
     width = encoder.fc.in_features
     encoder.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), encoder.fc)
 

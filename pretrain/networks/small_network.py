@@ -1,7 +1,7 @@
 """A five-layer network for studies on a CPU (`--arch small_cnn`): minutes where a ResNet takes hours.
 
-It has the stages that the rest of the package expects of a ResNet. It is no detection backbone: converters
-refuse it.
+It has the stages that the rest of the package expects of a ResNet. It is no detection backbone, and the
+converters refuse to make one of it.
 """
 
 from __future__ import annotations

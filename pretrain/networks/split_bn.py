@@ -1,10 +1,8 @@
-"""Batch normalisation over N virtual groups of one process's batch, so that shuffling has something to
-shuffle.
+"""Normalises virtual groups of one process's batch apart, so that shuffling has something to shuffle.
 
-On one device a permutation of the batch changes no batch statistic. Split into groups that are normalised
+On one device a permutation of the batch changes no batch statistic. Split into N groups that are normalised
 apart, the batch behaves like a batch on N devices, and the shuffle of MoCo (section 3.3 of the paper) closes
-the leak again. State-dict keys are those of BatchNorm2d, so a checkpoint does not show which of the two made
-it.
+the leak again. State-dict keys are those of BatchNorm2d: checkpoints do not show which of the two it was.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What one process of a run shares with the others, with its terminal and with the system."""
+"""Ties one process of a run to the other processes, to its terminal and to the system."""

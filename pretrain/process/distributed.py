@@ -1,6 +1,4 @@
-"""What several processes share; with one process every function here is the identity, so callers need no
-branches.
-"""
+"""Exchanges between the processes of a run; alone, each is the identity, so callers need no branches."""
 
 from __future__ import annotations
 
@@ -31,9 +29,9 @@ def rank() -> int:
 
 
 def start(device: str, patient: bool = False) -> torch.device:
-    """Joins the process group where torchrun started this process, and says which device it uses. `patient`
-    processes wait for one another longer than torch's default.
+    """Joins the process group where torchrun started this process, and says which device it uses.
 
+    `patient` processes wait for one another longer than torch's default.
     `device` is "auto", "cpu", "cuda" or "cuda:N". Raises PretrainError where CUDA is asked for and absent.
     """
     wanted = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -57,7 +55,7 @@ def start(device: str, patient: bool = False) -> torch.device:
 
 
 def _join(backend: str, timeout: timedelta | None) -> None:
-    """The process group of torchrun's environment, through a store that we know too."""
+    """Joins the group of torchrun's environment through a store of our own making, which the alarm shares."""
     global _alarm
     store, place, size = next(dist.rendezvous("env://"))
     group = dist.PrefixStore("group", store)
@@ -66,7 +64,7 @@ def _join(backend: str, timeout: timedelta | None) -> None:
 
 
 def start_alone(device: str, command: str) -> torch.device:
-    """The device of a command that runs in one process. Raises PretrainError under torchrun."""
+    """Gives the device to a command that runs in one process. Raises PretrainError under torchrun."""
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise PretrainError(f"{command} runs in one process; start it without torchrun")
     return start(device)

@@ -1,4 +1,4 @@
-"""When one process of many fails: its own words reach the user at once, and all end within seconds.
+"""Ends all processes within seconds where one fails, whose own words reach the user at once.
 
 The others only see a connection that closed, or wait in NCCL for a message that never comes. So the process
 that fails says so in the store through which all met, while its connections are still open: whoever sees one
@@ -51,13 +51,14 @@ class Alarm:
                 _end(1)
 
     def off(self) -> None:
-        """Ends the watch; before a process leaves the group in peace."""
+        """Ends the watch, before a process leaves the group in peace."""
         self._over.set()
         self._thread.join()
 
     def fail(self, error: BaseException) -> NoReturn:
-        """Tells the error, unless it is the echo of another's, and ends this process without leaving the
-        group. 2 is the exit code for bad input, 128 + N after signal N, else 1.
+        """Tells the error, unless it is another's echo, and ends this process without leaving the group.
+
+        The exit code is 2 for bad input, 128 + N after signal N, else 1.
         """
         self._over.set()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what a launcher sends to the rest ends us at once
@@ -94,7 +95,7 @@ def is_echo(error: BaseException) -> bool:
 
 
 def _tell(error: BaseException) -> None:
-    """On stderr, and in the file that torchrun shows at its end as the root cause."""
+    """Tells the error on stderr, and in the file that torchrun shows at its end as the root cause."""
     place = f"process {dist.get_rank()} of {dist.get_world_size()}"
     line = line_of(error, MEMORY_ADVICE)
     if is_echo(error):

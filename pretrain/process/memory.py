@@ -1,4 +1,4 @@
-"""How the process treats memory that it has freed."""
+"""Tells the allocator to keep what this process frees."""
 
 import ctypes
 

@@ -1,4 +1,4 @@
-"""What a run shows and writes while it goes: progress line, log.jsonl, TensorBoard scalars on request."""
+"""Shows and records a run while it goes: progress line, log.jsonl, TensorBoard scalars on request."""
 
 from __future__ import annotations
 
@@ -94,17 +94,14 @@ class Reporter:
 
     @contextmanager
     def phase(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A work of `total` parts beside the iterations; gives what is told how many more are done. Its time
-        does not count in the speed of the run.
+        """Shows a work of `total` parts beside the iterations; gives the function that counts its parts.
+
+        Its time does not count in the speed of the run.
         """
         begin = time.monotonic()
         with _shown(total, title, self._bar, self._quiet) as advance:
             yield advance
         self._clock += time.monotonic() - begin
-
-    def say_knn(self, epoch: int, iteration: int, accuracy: float) -> None:
-        self.record(iteration, {"knn": accuracy})
-        self.say(f"epoch {epoch}: kNN top-1 {accuracy:.2f}")
 
     def record(self, iteration: int, values: dict[str, float], **more: float) -> None:
         """Writes values to log.jsonl and TensorBoard without showing them."""
@@ -124,7 +121,7 @@ class Reporter:
 
 
 def summary(values: dict[str, float], images_per_s: float, seconds_left: float) -> str:
-    """What fits beside the count of iterations in 80 columns, the most important first."""
+    """The text beside the count of iterations, within 80 columns, the most important first."""
     kinds = {"loss": ".4g", "acc1": ".1f", "acc5": ".1f", "lr": ".3g"}
     shown = " ".join(f"{name} {value:{kinds.get(name, '.4g')}}" for name, value in values.items())
     speed = f"{images_per_s:.0f}" if images_per_s > 99 else f"{images_per_s:.3g}"
@@ -138,7 +135,7 @@ def time_left(seconds: float) -> str:
 
 
 def shown(total: int, title: str) -> AbstractContextManager[Callable[[int], None]]:
-    """Progress of a command with one work of `total` parts: a bar on a terminal, else a line now and then."""
+    """Shows a command's work of `total` parts: by a bar on a terminal, else by a line now and then."""
     return _shown(total, title, _bar() if sys.stderr.isatty() else None, False)
 
 

@@ -1,4 +1,4 @@
-"""Signals: a flag that the training loop reads between two iterations, or the end where nothing is lost."""
+"""Turns signals into a flag that is read between two iterations, or into an end where nothing is lost."""
 
 from __future__ import annotations
 

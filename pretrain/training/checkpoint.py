@@ -1,4 +1,4 @@
-"""Checkpoints in the published layout that survive a crash: atomic, checked before use, the last K kept.
+"""Writes checkpoints in the published layout that survive a crash, and checks them before use.
 
 Files of a run: checkpoint_00000100.pth.tar (after 100 iterations) ... and checkpoint_last.pth.tar, a second
 name of the newest. Contents are tensors, numbers, strings, lists and dicts only, so
@@ -19,7 +19,7 @@ from typing import Any
 from pretrain.errors import PretrainError
 
 LAST = "checkpoint_last.pth.tar"
-# What `converters` writes into each of its files, within the first bytes or as a member of the archive.
+# `converters` writes these into each of its files: within the first bytes, or as a member of the archive.
 _CONVERTED = b"moco_transfer_manifest", "/moco_transfer.json"
 _NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
 
@@ -27,8 +27,7 @@ _NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
 def save(contents: dict[str, Any], directory: Path, iteration: int, keep: int) -> Path:
     """Writes the checkpoint of `iteration`, names it the last one, and removes all but the newest `keep`.
 
-    Whatever fails, the previous checkpoints are intact; raises PretrainError where the file cannot be
-    written.
+    Raises PretrainError where the file cannot be written; whatever fails, the previous ones are intact.
     """
     import torch
     from boltons.fileutils import atomic_save
@@ -50,7 +49,7 @@ def save(contents: dict[str, Any], directory: Path, iteration: int, keep: int) -
 
 
 def _name_last(path: Path) -> None:
-    """A second name instead of a second copy; where the file system has no hard links, a copy."""
+    """Gives the file a second name; where the file system has no hard links, it makes a copy."""
     import shutil
 
     temporary = path.with_name(LAST + ".part")
@@ -78,13 +77,12 @@ def _numbered(directory: Path) -> list[tuple[int, Path]]:
 
 
 def damage(path: Path) -> str | None:
-    """Why a checkpoint file must not be used, or None where every byte of its contents is as written."""
+    """Says why a file must not be used; None where every byte of its contents is as written."""
     try:
         with zipfile.ZipFile(path) as container:
             bad = container.testzip()
-    except (
-        Exception
-    ) as error:  # damaged headers make zipfile raise almost anything, UnicodeDecodeError for one
+    # Damaged headers make zipfile raise almost anything, UnicodeDecodeError for one.
+    except Exception as error:
         return f"damaged container ({error})"
     return f"checksum of member {bad} is wrong" if bad else None
 
@@ -140,7 +138,7 @@ def _is_converted(path: Path) -> bool:
 
 
 def _why_unreadable(text: str) -> str:
-    """One line of ours for torch's paragraph about unsafe files, which advises to run them."""
+    """Replaces torch's paragraph about unsafe files, which advises to run them, by a line of ours."""
     if wanted := re.search(r"(?:GLOBAL|Unsupported class) ([^\s,;]+)", text):
         return f"not a checkpoint that can be read safely: it asks for {wanted[1]:.80}"
     return "not a checkpoint that can be read safely: damaged, or of another format"
@@ -163,7 +161,7 @@ def _require_layout(contents: dict[str, Any], path: Path) -> None:
 
 
 def newest(directory: Path, warn: Callable[[str], None]) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a run that verifies; `warn` is told of every damaged one passed over."""
+    """Finds the newest checkpoint of a run that verifies; `warn` is told of every damaged one passed over."""
     candidates = [path for _, path in _numbered(directory)]
     if (directory / LAST).exists():
         candidates.append(directory / LAST)

@@ -1,4 +1,4 @@
-"""When to save: every N minutes, every N iterations, on request; only the first process writes."""
+"""Saves a run every N minutes, every N iterations and on request; only the first process writes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Saver:
 
     def __init__(
         self,
-        *,
         directory: Path,
         contents: Callable[[int], dict[str, Any]],
+        finite: Callable[[], bool],
+        *,
         keep: int,
         minutes: float,
-        iterations: int | None,
-        finite: Callable[[], bool],
+        iterations: int | None = None,
     ) -> None:
         """`contents(iteration)` makes the checkpoint; `finite()` says whether the loss still is a number."""
         self._directory, self._contents, self._keep = directory, contents, keep
@@ -43,3 +43,12 @@ class Saver:
             )
         if distributed.rank() == 0:
             checkpoint.save(self._contents(iteration), self._directory, iteration, self._keep)
+
+
+def tell_end(directory: Path, done: int, total: int) -> None:
+    """Names the file that a run leaves after `done` of `total` iterations."""
+    if not done:
+        print("stopped before the first iteration, nothing to save; run again to begin", flush=True)
+        return
+    ended = "finished" if done >= total else f"stopped at iteration {done} of {total}; run again to go on"
+    print(f"{ended}: {directory / checkpoint.LAST}", flush=True)

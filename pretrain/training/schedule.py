@@ -1,4 +1,4 @@
-"""Learning rate as a pure function of the iteration; no optimizer, no state."""
+"""Computes learning rates as pure functions of the iteration: no optimizer, no state."""
 
 from __future__ import annotations
 

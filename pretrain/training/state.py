@@ -1,43 +1,77 @@
-"""What a checkpoint holds, and putting it back: model and optimizer under their published names, plus what
-resume needs.
-"""
+"""Packs the state of a run into a checkpoint and puts it back, under the names of the published code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pretrain.errors import PretrainError
+from pretrain.errors import PretrainError, warn
+from pretrain.training import checkpoint
+from pretrain.training.identity import require_same_run
+from pretrain.training.totals import Totals
 
 _PREFIX = "module."  # the published code saves a DistributedDataParallel module
 
 
-def pack(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    *,
-    arch: str,
-    iteration: int,
-    per_epoch: int,
-    identity: dict[str, Any],
-    totals: dict[str, Tensor],
-    scaler: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The checkpoint after `iteration` iterations. `epoch`: finished epochs, as published."""
-    return {
-        "epoch": iteration // per_epoch,
-        "arch": arch,
-        "state_dict": {_PREFIX + name: _plain(value) for name, value in model.state_dict().items()},
-        "optimizer": _map_tensors(optimizer.state_dict(), _plain),
-        "iteration": iteration,
-        "identity": identity,
-        "totals": _map_tensors(totals, _plain),
-        "scaler": scaler or {},
-    }
+@dataclass
+class RunState:
+    """All that a run is made of between two iterations, and what identifies it."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    totals: Totals
+    arch: str
+    identity: dict[str, Any]
+    per_epoch: int  # iterations
+
+    def pack(self, iteration: int) -> dict[str, Any]:
+        """Makes the checkpoint after `iteration` iterations. `epoch`: finished epochs, as published."""
+        return {
+            "epoch": iteration // self.per_epoch,
+            "arch": self.arch,
+            "state_dict": {_PREFIX + name: _plain(value) for name, value in self.model.state_dict().items()},
+            "optimizer": _map_tensors(self.optimizer.state_dict(), _plain),
+            "iteration": iteration,
+            "identity": self.identity,
+            "totals": _map_tensors(self.totals.values, _plain),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def resume(self, directory: Path, wanted: Path | None = None) -> int:
+        """Goes on from the newest good checkpoint in `directory`, else from the file `wanted`, else afresh.
+
+        Returns the iterations done. Raises PretrainError where the checkpoint is of another run or model.
+        """
+        if found := checkpoint.newest(directory, warn):
+            return self.unpack(found[1], str(found[0]))
+        return self.unpack(checkpoint.load(wanted), str(wanted)) if wanted else 0
+
+    def unpack(self, contents: dict[str, Any], source: str) -> int:
+        """Puts a checkpoint back, as `checkpoint.load` read it; returns the iterations done by then.
+
+        Weights, queue and optimizer state must fit exactly, else PretrainError is raised and none is changed.
+        """
+        require_same_run(contents["identity"], self.identity, source)
+        stored = {name.removeprefix(_PREFIX): value for name, value in contents["state_dict"].items()}
+        _require_equal(stored, self.model.state_dict(), source, str(contents.get("arch", "unknown")))
+        if "optimizer" not in contents:
+            raise PretrainError(f"{source}: holds no optimizer state, so training cannot go on from it")
+        with fitting(source, "optimizer state"):
+            self.optimizer.load_state_dict(contents["optimizer"])
+        self.model.load_state_dict(stored)
+        _lay_out_as_weights(self.optimizer)
+        with fitting(source, "running means or loss scale"):
+            self.scaler.load_state_dict(contents["scaler"] or self.scaler.state_dict())
+            self.totals.load(contents["totals"])
+        # The official code's files count epochs only.
+        return int(contents.get("iteration", contents.get("epoch", 0) * self.per_epoch))
 
 
 def _plain(value: Tensor) -> Tensor:
@@ -55,26 +89,9 @@ def _map_tensors(value: Any, function: Any) -> Any:
     return value
 
 
-def iteration_of(contents: dict[str, Any], per_epoch: int) -> int:
-    """Finished iterations; the official code's files count epochs only."""
-    return int(contents.get("iteration", contents.get("epoch", 0) * per_epoch))
-
-
-def unpack(contents: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, source: str) -> None:
-    """Puts weights, queue and optimizer state back; all must fit exactly, else PretrainError and nothing is
-    changed.
-    """
-    stored = {name.removeprefix(_PREFIX): value for name, value in contents["state_dict"].items()}
-    _require_equal(stored, model.state_dict(), source, str(contents.get("arch", "unknown")))
-    if "optimizer" not in contents:
-        raise PretrainError(f"{source}: holds no optimizer state, so training cannot go on from it")
-    with fitting(source, "optimizer state"):
-        optimizer.load_state_dict(contents["optimizer"])
-    model.load_state_dict(stored)
-    for (
-        parameter,
-        values,
-    ) in optimizer.state.items():  # momentum in the layout of its weight: one fused update
+def _lay_out_as_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Gives momentum the memory layout of its weight, for one fused update."""
+    for parameter, values in optimizer.state.items():
         for name, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter).copy_(value)
@@ -105,17 +122,3 @@ def _require_equal(stored: dict[str, Tensor], wanted: dict[str, Tensor], source:
         f"{source}: checkpoint of another model (its arch: {arch}): {'; '.join(details)}; "
         "give the options of the run that made it"
     )
-
-
-def require_same_run(stored: dict[str, Any], wanted: dict[str, Any], source: str) -> None:
-    """Every option that moves the numbers must be the stored one; a file without a record of them is
-    accepted.
-    """
-    if stored:  # the one entry that is written only where it is True
-        stored, wanted = ({"deterministic": False, **options} for options in (stored, wanted))
-    for name, value in wanted.items():
-        if name in stored and stored[name] != value:
-            raise PretrainError(
-                f"{source} was made with {name} = {stored[name]}, now {value}; "
-                "give the same options or another --output"
-            )

@@ -1,8 +1,9 @@
 """Runs `python -m pretrain` in several forked gloo processes and makes one of them fail at a random place.
 
-Usage: failure_driver.py DATA FOLDER RUNS PROCESSES SEED. The driver is what torchrun is to a run: it holds
-the store through which the processes meet and waits for them. Unlike torchrun it kills nobody, so a process
-that does not end by itself is seen. Prints one JSON line a run: what failed, what was printed, who ended how.
+Usage: python -m tests.pretrain.failure_driver DATA FOLDER RUNS PROCESSES SEED. The driver is to a run what
+torchrun is: it holds the store through which the processes meet, and waits for them. Unlike torchrun it kills
+nobody, so a process that does not end by itself is seen. Prints one JSON line a run: what failed, what was
+printed, who ended how.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import torch
 import torch.distributed as dist
 import torchvision  # noqa: F401  imported before the forks
 
-import pretrain.run
-from pretrain import knn
+import pretrain.run  # noqa: F401  imported before the forks
 from pretrain.cli import main
 from pretrain.errors import PretrainError
 from pretrain.images import loader
 from pretrain.methods import moco
+from pretrain.monitors import knn
 from pretrain.training import checkpoint
+from pretrain.training.totals import Totals
 from tests.pretrain.tiny import register_miniature
 
 LIMIT_S = 60.0
@@ -44,12 +46,12 @@ def failing(place: str, rank: int, victim: int, after: int) -> None:
         return
     module, name = {
         "data": (loader, "draw_views"),
-        "forward": (moco, "after_gradient_of"),
-        "memory": (moco, "restore"),
-        "loss": (pretrain.run.Totals, "read"),
+        "forward": (moco, "full_precision"),
+        "memory": (moco, "unshuffle"),
+        "loss": (Totals, "read"),
         "knn": (knn, "extract"),
         "saving": (checkpoint, "save"),
-        "killed": (moco, "restore"),
+        "killed": (moco, "unshuffle"),
     }[place]
     function, calls = getattr(module, name), [0]
 
@@ -105,9 +107,7 @@ def store_server() -> tuple[int, int]:
 
 
 def run(data: str, output: Path, size: int, rng: random.Random) -> dict[str, Any]:
-    """One run that fails: what it printed, the exit code of each process, and the seconds from the first end
-    to the last.
-    """
+    """One run that fails: what it printed, the exit code of each process, the seconds between their ends."""
     place = rng.choice(PLACES)
     victim = rng.randrange(size)
     after = {"data": 20, "knn": 3, "saving": 4}.get(place, 12)

@@ -1,4 +1,4 @@
-"""Small things that the pre-training tests share: images on disk and the command line."""
+"""Images on disk and the command line, for all tests of pre-training."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Unsaved:
+    """A saver of a run of which nothing is kept."""
+
+    def due(self, iteration: int) -> bool:
+        return False
+
+    def save(self, iteration: int) -> None:
+        return
 
 
 def write_images(folder: Path, count: int, size: int = 40, classes: int = 2, seed: int = 0) -> Path:
@@ -38,13 +48,14 @@ def overriding(fixed: list[str], more: list[str]) -> list[str]:
     return kept + more
 
 
-def pretrain(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess:
-    """`python -m pretrain ...` as a user runs it."""
+def module(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m name ...` in the root of this checkout, one thread a process."""
     return subprocess.run(
-        [sys.executable, "-m", "pretrain", *map(str, arguments)],
+        [sys.executable, "-m", name, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
+        check=False,
     )

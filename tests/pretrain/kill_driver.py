@@ -1,8 +1,8 @@
-"""Runs `python -m pretrain` many times in forks of one process, so that a run costs no import, and ends it
-by signals.
+"""Runs `python -m pretrain` many times in forks of one process, which cost no import, and ends it by signals.
 
-Usage: kill_driver.py DATA FOLDER KILLS SEED. Prints one JSON line: how many killed and resumed runs ended bit
-for bit like the uninterrupted one, and how the signals that ask for a checkpoint were answered.
+Usage: python -m tests.pretrain.kill_driver DATA FOLDER KILLS SEED. Prints one JSON line: how many killed and
+resumed runs ended bit for bit like the uninterrupted one, and how the signals that ask for a checkpoint were
+answered by a run.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def kill_and_resume(data: str, output: Path, rng: random.Random, duration: float) -> int:
-    """Starts with changing worker counts, kills at random moments until a run gets through; returns the
-    kills.
-    """
+    """Starts a run with changing worker counts, kills it until it gets through; returns the kills."""
     kills = 0
     while True:
         child = start(data, output, "-j", str(rng.randint(1, 3)))
@@ -92,7 +90,7 @@ def kill_and_resume(data: str, output: Path, rng: random.Random, duration: float
 
 
 def answer(data: str, output: Path, number: int) -> dict[str, Any]:
-    """What a signal in mid-run leads to: exit code, and the iteration saved by then."""
+    """Answers a signal in mid-run: exit code, and the iteration saved by then."""
     child = start(data, output, "--max-iters", "100000", "--save-iters", "100000", "-j", "1")
     log = output / "log.jsonl"
     while not log.exists() or log.read_text().count("\n") < 4:

@@ -1,8 +1,8 @@
-"""Runs `python -m pretrain.linear` in forks of one process, has each end itself by a signal, and starts it
-again.
+"""Runs `python -m pretrain.linear` in forks of one process, which end by a signal and are started again.
 
-Usage: linear_driver.py DATA CHECKPOINT FOLDER. Prints one JSON line: for every signal the exit code, the
-iterations saved by then, and whether the second run ended bit for bit like the uninterrupted one.
+Usage: python -m tests.pretrain.linear_driver DATA CHECKPOINT FOLDER. Prints one JSON line: for every signal
+the exit code, the iterations saved by then, and whether the second run ended bit for bit like one that was
+left alone from its begin to its end.
 """
 
 from __future__ import annotations

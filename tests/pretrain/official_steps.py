@@ -1,5 +1,4 @@
-"""Twenty training steps of MoCo on fixed inputs, with this implementation or the published one, in 1 or 2
-processes.
+"""Makes twenty training steps of MoCo, by this implementation or the published one, in 1 or 2 processes.
 
 The published `moco/builder.py` is loaded from the checkout that MOCO_REPO names. It calls `.cuda()` in its
 maths; on a CPU that call is made the identity here, and nothing else of it is touched.
@@ -41,6 +40,17 @@ def our_moco(groups: int = 1) -> Any:
     return MoCo(lambda: tiny_resnet(DIM, groups), DIM, QUEUE, MOMENTUM, TEMPERATURE, mlp=True)
 
 
+class Logits(torch.nn.Module):
+    """Ours with the call and the result of the published class, as DistributedDataParallel needs them."""
+
+    def __init__(self, method: Any) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, im_q: torch.Tensor, im_k: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.method.contrast(im_q, im_k, torch.default_generator)
+
+
 @contextlib.contextmanager
 def group_of_one() -> Iterator[None]:
     """The published code cannot run without a process group."""
@@ -57,8 +67,9 @@ def run_published_alone() -> dict[str, Any]:
 
 
 def run(implementation: str, groups: int = 1) -> dict[str, Any]:
-    """In float64, where rounding hides nothing: losses, first logits, queue and key encoder after 20 SGD
-    steps on this process's share of the batches.
+    """Losses, first logits, and queue and key encoder after 20 SGD steps on this process's share.
+
+    In float64, where rounding hides nothing.
     """
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     torch.manual_seed(0)
@@ -66,7 +77,8 @@ def run(implementation: str, groups: int = 1) -> dict[str, Any]:
     model = our_moco(groups) if ours else published_moco(Path(os.environ["MOCO_REPO"]))
     model.double()
     optimizer = torch.optim.SGD(model.parameters(), 0.03, momentum=0.9, weight_decay=1e-4)
-    wrapped: Any = torch.nn.parallel.DistributedDataParallel(model) if world > 1 else model
+    called: Any = Logits(model) if ours else model
+    wrapped: Any = torch.nn.parallel.DistributedDataParallel(called) if world > 1 else called
     own = slice(rank * BATCH // world, (rank + 1) * BATCH // world)
     result: dict[str, Any] = {"losses": []}
     for step in range(STEPS):
@@ -74,18 +86,15 @@ def run(implementation: str, groups: int = 1) -> dict[str, Any]:
             2, BATCH, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(100 + step)
         ).double()
         torch.manual_seed(step)  # both draw the shuffle from the default generator
-        if ours:
-            logits, labels = wrapped(
-                views[0][own], views[1][own], torch.arange(BATCH)[own], torch.default_generator
-            )
-        else:
-            logits, labels = wrapped(views[0][own], views[1][own])
+        logits, labels = wrapped(views[0][own], views[1][own])
         if step == 0:
             result["logits"] = logits.detach().tolist()
         loss = F.cross_entropy(logits, labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if ours:
+            model.after_step()
         result["losses"].append(loss.item())
     result["queue"] = model.queue.tolist()
     result["queue_ptr"] = int(model.queue_ptr)
@@ -113,7 +122,7 @@ def run_in_processes(implementation: str, folder: Path, world: int = 2) -> list[
 
 
 def main() -> None:
-    """Writes the golden numbers: MOCO_REPO=... python tests/pretrain/official_steps.py"""
+    """Writes the golden numbers: MOCO_REPO=... python -m tests.pretrain.official_steps"""
     import tempfile
 
     torch.set_num_threads(1)
@@ -123,9 +132,8 @@ def main() -> None:
             "two_processes": run_in_processes("published", Path(folder)),
         }
     for result in [golden["one_process"], *golden["two_processes"]]:
-        result["queue"] = result["queue"][
-            0
-        ]  # one of 16 features of all keys: enough to show order and values
+        # One of 16 features of all keys is enough to show order and values.
+        result["queue"] = result["queue"][0]
         result["logits"] = result["logits"][0]
     path = Path(__file__).parent / "golden" / "official_steps.json"
     path.write_text(json.dumps(_rounded(golden), indent=0) + "\n")

@@ -14,9 +14,9 @@ import pytest
 from pretrain import cli, features, knn, linear
 from pretrain.errors import PretrainError
 from pretrain.networks.encoders import make_encoder_factory, parse_arch, pooled_features
-from pretrain.training.checks import bn_groups
+from pretrain.training.refusals import bn_groups
 from pretrain.training.schedule import cosine_schedule, decay_schedule, step_schedule
-from tests.pretrain.helpers import overriding, pretrain, write_images
+from tests.pretrain.helpers import module, overriding, write_images
 
 SMALL = ["--batch-size", "8", "--moco-k", "32", "--image-size", "32", "--max-iters", "2", "--device", "cpu"]
 
@@ -180,7 +180,7 @@ def test_a_signal_before_there_is_anything_to_save(
 
 def test_help_is_quick() -> None:
     begin = time.monotonic()
-    done = pretrain("--help")
+    done = module("pretrain", "--help")
     assert done.returncode == 0
     assert "--moco-k" in done.stdout
     assert time.monotonic() - begin < 5  # far below a second on a free machine; torch alone takes several
@@ -214,14 +214,14 @@ def test_other_mains(image_folder: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_bn_groups_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert bn_groups(None, 256, "queue", shuffle=True) == 8
-    assert bn_groups(None, 32, "queue", shuffle=True) == 2
-    assert bn_groups(None, 32, "memory_bank", shuffle=True) == 1
-    assert bn_groups(1, 32, "queue", shuffle=False) == 1
+    assert bn_groups(None, 256, splits_batch=True) == 8
+    assert bn_groups(None, 32, splits_batch=True) == 2
+    assert bn_groups(None, 32, splits_batch=False) == 1
+    assert bn_groups(1, 32, splits_batch=True) == 1
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert bn_groups(None, 256, "queue", shuffle=True) == 4
+    assert bn_groups(None, 256, splits_batch=True) == 4
     with pytest.raises(PretrainError, match="multiple of the 4 processes"):
-        bn_groups(2, 256, "queue", shuffle=True)
+        bn_groups(2, 256, splits_batch=True)
 
 
 def test_schedules() -> None:

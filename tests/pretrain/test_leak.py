@@ -1,4 +1,4 @@
-"""What networks owe to shared batch statistics: two of which the answer is known, and the command."""
+"""Leaks through batch statistics: two networks of which the answer is known, and the command."""
 
 from __future__ import annotations
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +11,18 @@ import torch
 from pretrain import linear
 from pretrain.errors import PretrainError
 from pretrain.images.decode import Pixels
-from pretrain.images.draws import RECIPES
-from pretrain.images.loader import batches
+from pretrain.images.draws import Views
+from pretrain.images.loader import Loading, batches
 from pretrain.images.sources import find_images
 from pretrain.monitors import linear_fit
+from pretrain.monitors.protocols import LinearProtocol
 from pretrain.networks.encoders import make_encoder_factory
-from pretrain.training.loop import Totals
-from tests.pretrain.helpers import ROOT, overriding, write_images
+from pretrain.process.signals import Signals
+from pretrain.training.loop import train
+from pretrain.training.totals import Totals
+from pretrain.training.updates import Updates
+from pretrain.training.watcher import Watcher
+from tests.pretrain.helpers import Unsaved, module, overriding, write_images
 from tests.pretrain.tiny import Miniature
 
 CPU = torch.device("cpu")
@@ -55,12 +57,11 @@ def command(root: Path, *more: str | Path) -> int:
 
 
 def fit(root: Path, heads: list, lr: list[float]) -> None:
-    protocol = linear_fit.Protocol(lr=lr, epochs=2, schedule=[1], batch_size=8, image_size=16, seed=0)
+    protocol = LinearProtocol(tuple(lr), epochs=2, schedule=(1,), batch_size=8, image_size=16, seed=0)
+    pixels = Pixels(find_images(write_images(root / "images", 16)))
     torch.manual_seed(0)
-    linear_fit.fit(
-        Miniature(4), heads, Pixels(find_images(write_images(root / "images", 16))), protocol, arch="x",
-        directory=root, workers=1, device=CPU, print_every=1, save_minutes=10,
-    )  # fmt: skip
+    running = linear_fit.Running(root, workers=1, device=CPU, print_every=1, save_minutes=10)
+    linear_fit.fit(Miniature(4), heads, pixels, protocol, "x", running)
 
 
 def test_result_and_log(finished: Path) -> None:
@@ -169,31 +170,32 @@ def test_the_loss_is_read_only_to_print(image_folder: Path, monkeypatch: pytest.
     """On a device each read is a wait."""
     images, reads, reported = find_images(image_folder), [], []
     head = linear_fit.new_head(8, 2)
-    options = {"seed": 0, "batch_size": 4, "image_size": 16, "first": 0, "last": 8, "workers": 1, "views": 1}
-    stream = list(batches(Pixels(images), RECIPES["linear"], augment_on_host=True, **options))
-    labels, optimizer = torch.tensor(images.labels()), torch.optim.SGD(head.parameters(), 1.0, momentum=0.9)
+    stream = list(
+        batches(
+            Pixels(images), [Views(1, "linear", 16)], seed=0, batch_size=4, first=0, last=8,
+            loading=Loading(1, colour_on_host=True),
+        )
+    )  # fmt: skip
+    method = linear_fit.LinearHeads(Miniature(4).eval(), [head], torch.tensor(images.labels()))
+    optimizer = torch.optim.SGD(head.parameters(), 1.0, momentum=0.9)
+    updates, signals = Updates(optimizer, [lambda iteration: 1.0], CPU), Signals()
+    signals.restore()
     for name in ("item", "tolist", "cpu", "numpy", "__float__", "__int__", "__bool__"):
         read = getattr(torch.Tensor, name)
         monkeypatch.setattr(
             torch.Tensor, name, lambda *args, name=name, read=read: reads.append(name) or read(*args)
         )
-    linear_fit.train_heads(
-        Miniature(4).eval(), torch.nn.ModuleList([head]), optimizer, stream, labels, first=0, last=8,
-        device=CPU, learning_rates=[lambda iteration: 1.0], totals=Totals(CPU), print_every=3,
-        report=lambda done, means: reported.append(done), after_step=lambda done: False,
-    )  # fmt: skip
+    totals = Totals(CPU, method.figures)
+    watcher = Watcher(totals, lambda done, means: reported.append(done), 3, Unsaved(), signals, CPU, "")
+    assert train(method, method, stream, updates, watcher, range(8), seed=0) == 8
     assert reported == [3, 6, 8]
     assert reads == ["tolist"] * 3
 
 
 @pytest.fixture(scope="module")
 def answers(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
-    driver = str(Path(__file__).with_name("linear_driver.py"))
     arguments = [finished / "data", finished / "trunk.pth.tar", tmp_path_factory.mktemp("runs")]
-    done = subprocess.run(
-        [sys.executable, driver, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    done = module("tests.pretrain.linear_driver", *arguments)
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,6 +1,4 @@
-"""Each augmentation step against torchvision's, on the host (uint8, as PIL computes) and on the device
-(float).
-"""
+"""Each augmentation step against torchvision's, on the host (uint8, as PIL's) and on the device (float)."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from torchvision.transforms import functional as TF
 
 from pretrain.images import augment_device, augment_host
 from pretrain.images.draws import RECIPES, View, draw_views
-from pretrain.images.loader import Batch
+from pretrain.images.loader import Batch, Crops
 
 FACTORS = [0.6, 0.85, 1.0, 1.37]
 TORCHVISION = [TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue]
@@ -62,9 +60,7 @@ def test_resized_crop_on_host(box: tuple[int, int, int, int]) -> None:
 
 @pytest.mark.parametrize("sigma", [0.1, 0.5, 1.0, 2.0])
 def test_blur(sigma: float) -> None:
-    """PIL approximates a Gaussian by box filters; ours is one. Both directions of the same idea, within
-    levels.
-    """
+    """PIL approximates a Gaussian by box filters, and ours is one: they agree within a few levels."""
     exact = TF.gaussian_blur(torch.from_numpy(photo()).permute(2, 0, 1), [21, 21], [sigma, sigma]).permute(
         1, 2, 0
     )
@@ -106,7 +102,7 @@ def test_device_equals_host(name: str) -> None:
     """The whole recipe, same draws, on both: the images differ by the host's rounding to levels only."""
     recipe = RECIPES[name]
     crops = np.stack([photo(64, 64, seed) for seed in range(24)])
-    views = [draw_views(0, 0, index, 64, 64, recipe, 1)[0] for index in range(24)]
+    views = [draw_views(0, 0, index, 64, 64, [recipe])[0] for index in range(24)]
     assert any(view.gray for view in views)
     assert any(view.flip for view in views)
     host = np.stack(
@@ -123,6 +119,7 @@ def test_untouched_without_steps() -> None:
     nothing = View((0, 0, 64, 64), False, (), False, 0.0)
     crop = photo(64, 64)
     assert np.array_equal(augment_host.augment(crop, nothing, RECIPES["v2"].steps), crop)
-    batch = Batch(torch.from_numpy(crop)[None, None], [[nothing]], torch.tensor([0]))
-    images = [batch.images(torch.device("cpu"), RECIPES["v2"].steps, done)[0] for done in (True, False)]
+    crops = [Crops(torch.from_numpy(crop)[None, None], [[nothing]], RECIPES["v2"].steps)]
+    batches = [Batch(crops, torch.tensor([0]), colour_on_host=done) for done in (True, False)]
+    images = [batch.images(torch.device("cpu"))[0] for batch in batches]
     torch.testing.assert_close(images[0], images[1], rtol=0, atol=1e-5)

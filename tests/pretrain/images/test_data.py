@@ -13,8 +13,8 @@ from PIL import Image
 
 from pretrain.errors import PretrainError
 from pretrain.images.decode import Pixels, decode
-from pretrain.images.draws import RECIPES
-from pretrain.images.loader import batches
+from pretrain.images.draws import Views
+from pretrain.images.loader import Batch, Loading, batches
 from pretrain.images.sources import find_images
 from pretrain.process import distributed
 from tests.pretrain.helpers import write_images
@@ -166,17 +166,20 @@ def test_corrupt_images_are_named_and_replaced(tmp_path: Path) -> None:
         strict[1]
 
 
-def make(folder: Path, first: int = 0, last: int = 9, **more) -> list:
-    options = {"seed": 1, "batch_size": 6, "image_size": 20, "workers": 2, "augment_on_host": True, **more}
-    return list(
-        batches(
-            Pixels(find_images(folder), more.pop("cache", 0)),
-            RECIPES["v2"],
-            first=first,
-            last=last,
-            **options,
-        )
-    )
+PAIR = (Views(2, "v2", 20),)
+
+
+def make(
+    folder: Path, first: int = 0, last: int = 9, workers: int = 2, views: tuple[Views, ...] = PAIR
+) -> list[Batch]:
+    loading = Loading(workers, colour_on_host=True)
+    pixels = Pixels(find_images(folder))
+    return list(batches(pixels, views, seed=1, batch_size=6, first=first, last=last, loading=loading))
+
+
+def crops(batch: Batch) -> torch.Tensor:
+    (only,) = batch.crops
+    return only.pixels
 
 
 def test_batches_are_functions_of_the_iteration(image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,9 +187,9 @@ def test_batches_are_functions_of_the_iteration(image_folder: Path, monkeypatch:
     all_of_them = make(image_folder)
     for workers in (1, 4):
         for a, b in zip(make(image_folder, workers=workers), all_of_them, strict=True):
-            assert torch.equal(a.crops, b.crops)
+            assert torch.equal(crops(a), crops(b))
     for a, b in zip(make(image_folder, first=5), all_of_them[5:], strict=True):
-        assert torch.equal(a.crops, b.crops)
+        assert torch.equal(crops(a), crops(b))
         assert torch.equal(a.index, b.index)
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     halves = []
@@ -194,15 +197,28 @@ def test_batches_are_functions_of_the_iteration(image_folder: Path, monkeypatch:
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         halves.append(make(image_folder))
     for a, b, whole in zip(*halves, all_of_them, strict=True):
-        assert torch.equal(torch.cat([a.crops, b.crops], 1), whole.crops)
+        assert torch.equal(torch.cat([crops(a), crops(b)], 1), crops(whole))
 
 
 def test_one_view_is_the_first_of_two(image_folder: Path) -> None:
     """The memory bank and the linear protocol use one view; a second would be made for nothing."""
-    for one, two in zip(make(image_folder, views=1), make(image_folder), strict=True):
-        assert one.crops.shape == (1, *two.crops.shape[1:])
-        assert torch.equal(one.crops[0], two.crops[0])
-        assert one.views == two.views[:1]
+    for one, two in zip(make(image_folder, views=(Views(1, "v2", 20),)), make(image_folder), strict=True):
+        assert crops(one).shape == (1, *crops(two).shape[1:])
+        assert torch.equal(crops(one)[0], crops(two)[0])
+        assert one.crops[0].drawn == two.crops[0].drawn[:1]
+
+
+def test_each_view_has_its_own_recipe_and_size(image_folder: Path) -> None:
+    """Two large views and three small ones; the large ones are those that alone would be made."""
+    mixed = make(image_folder, views=(*PAIR, Views(3, "linear", 12)))
+    for batch, pair in zip(mixed, make(image_folder), strict=True):
+        large, small = batch.crops
+        assert torch.equal(large.pixels, crops(pair))
+        assert small.pixels.shape == (3, 6, 12, 12, 3)
+        assert (len(small.drawn), small.steps) == (3, ())
+        assert not any(view.jitter for views in small.drawn for view in views)  # the recipe has no colour
+        shapes = [tuple(image.shape) for image in batch.images(torch.device("cpu"))]
+        assert shapes == [(6, 3, 20, 20)] * 2 + [(6, 3, 12, 12)] * 3
 
 
 def test_an_epoch_visits_every_image_once(image_folder: Path) -> None:
@@ -214,14 +230,12 @@ def test_an_epoch_visits_every_image_once(image_folder: Path) -> None:
 def test_leaving_early_stops_the_threads(image_folder: Path) -> None:
     stream = batches(
         Pixels(find_images(image_folder)),
-        RECIPES["v1"],
+        PAIR,
         seed=0,
         batch_size=6,
-        image_size=20,
         first=0,
         last=10**6,
-        workers=2,
-        augment_on_host=False,
+        loading=Loading(2, colour_on_host=False),
     )
-    assert next(stream).crops.shape == (2, 6, 20, 20, 3)
+    assert crops(next(stream)).shape == (2, 6, 20, 20, 3)
     stream.close()

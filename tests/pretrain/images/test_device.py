@@ -7,6 +7,7 @@ and no backward pass. The tests marked gpu run the real thing.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,21 @@ import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pretrain.images.augment_device import normalise
 from pretrain.images.draws import RECIPES, draw_views
-from pretrain.images.loader import Batch
-from pretrain.methods.mechanisms import make_model
+from pretrain.images.loader import Batch, Crops
+from pretrain.methods.base import Method, Step
+from pretrain.methods.choose import method_class
+from pretrain.methods.options import ContrastOptions
 from pretrain.networks.encoders import make_encoder_factory
-from pretrain.training.loop import Totals, train
-from tests.pretrain.helpers import pretrain
+from pretrain.process.signals import Signals
+from pretrain.training.loop import train
+from pretrain.training.totals import Totals
+from pretrain.training.updates import Updates
+from pretrain.training.watcher import Watcher
+from tests.pretrain.helpers import Unsaved, module
 
 N = 8
 
@@ -47,38 +52,49 @@ class _Waits(TorchDispatchMode):
         return result
 
 
-def batch(recipe: str, size: int = 32, views: int = 2) -> Batch:
-    """Random crops of N images, as the loader makes them for augmentation on the device."""
+def batch(recipe: str, size: int = 32, views: int = 2, colour_on_host: bool = False) -> Batch:
+    """Random crops of N images, as the loader makes them."""
     rng = np.random.default_rng(0)
-    crops = torch.from_numpy(rng.integers(0, 256, (views, N, size, size, 3), dtype=np.uint8))
-    drawn = [draw_views(0, 0, i, 40, 40, RECIPES[recipe], views) for i in range(N)]
-    return Batch(crops, [list(view) for view in zip(*drawn, strict=True)], torch.arange(N))
+    pixels = torch.from_numpy(rng.integers(0, 256, (views, N, size, size, 3), dtype=np.uint8))
+    drawn = [draw_views(0, 0, i, 40, 40, [RECIPES[recipe]] * views) for i in range(N)]
+    crops = Crops(pixels, [list(view) for view in zip(*drawn, strict=True)], RECIPES[recipe].steps)
+    return Batch([crops], torch.arange(N), colour_on_host)
 
 
-def model_of(mechanism: str, groups: int = 2) -> torch.nn.Module:
+def model_of(mechanism: str, groups: int = 2) -> Method:
     torch.manual_seed(0)
-    make_encoder = make_encoder_factory("resnet18", dim=16, bn_groups=groups)
-    options = {"dim": 16, "K": 2 * N, "m": 0.9, "T": 0.2, "mlp": True, "shuffle": True, "num_images": 20}
-    return make_model(mechanism, make_encoder, **options)
+    make_encoder = partial(make_encoder_factory, "resnet18", bn_groups=groups)
+    options = ContrastOptions(
+        moco_dim=16, moco_k=2 * N, moco_m=0.9, moco_t=0.2, bank_m=0.5, mlp=True, aug_plus=True,
+        no_shuffle_bn=False,
+    )  # fmt: skip
+    return method_class(mechanism).build(options, make_encoder, num_images=20)
+
+
+def views_of(mechanism: str) -> int:
+    return 1 if mechanism == "memory_bank" else 2
 
 
 @pytest.mark.parametrize("mechanism", ["queue", "memory_bank", "end_to_end"])
-@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize("colour_on_host", [False, True])
 def test_a_step_on_fake_cuda_neither_mixes_devices_nor_waits(
-    mechanism: str, augmented: bool, monkeypatch: pytest.MonkeyPatch
+    mechanism: str, colour_on_host: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: self)
     device = torch.device("cuda")
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         with device:
-            model, totals = model_of(mechanism), Totals(device)
+            model = model_of(mechanism)
+            totals = Totals(device, model.figures)
         with _Waits() as waits:
-            one = batch("v2")
-            images = one.images(device, RECIPES["v2"].steps, augmented)
+            one = batch("v2", views=views_of(mechanism), colour_on_host=colour_on_host)
+            images = one.images(device)
             index = one.index.to(device, non_blocking=True)
-            logits, labels = model(images[0], images[-1], index, torch.Generator())
-            totals.add(F.cross_entropy(logits, labels), logits, labels)
-    assert {x.device.type for x in (*images, logits, labels, *totals.values.values())} == {"cuda"}
+            loss, logs = model(images, index, torch.Generator(), Step(0, 1))
+            model.after_step()
+            totals.add(loss, logs)
+    tensors = (*images, loss, *logs.values(), *totals.values.values(), *model.state_dict().values())
+    assert {x.device.type for x in tensors} == {"cuda"}
     assert waits.copies >= 4
     assert waits.found == []
 
@@ -94,9 +110,7 @@ def test_a_wait_is_seen() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("recipe", ["v1", "v2"])
 def test_augmentation_on_the_gpu_is_that_of_the_cpu(recipe: str, cuda: torch.device) -> None:
-    steps = RECIPES[recipe].steps
-    here = batch(recipe).images(torch.device("cpu"), steps, augmented=False)
-    there = batch(recipe).images(cuda, steps, augmented=False)
+    here, there = (batch(recipe).images(device) for device in (torch.device("cpu"), cuda))
     for a, b in zip(here, there, strict=True):
         torch.testing.assert_close(b.cpu(), a, rtol=0, atol=1e-3)
 
@@ -104,23 +118,24 @@ def test_augmentation_on_the_gpu_is_that_of_the_cpu(recipe: str, cuda: torch.dev
 @pytest.mark.gpu
 @pytest.mark.parametrize("mechanism", ["queue", "memory_bank", "end_to_end"])
 def test_steps_on_the_gpu_are_those_of_the_cpu(mechanism: str, cuda: torch.device) -> None:
-    """Logits, gradients, keys and momentum update of two steps in float32."""
+    """Losses, gradients, keys and momentum update of two steps in float32."""
     results = []
     for device in (torch.device("cpu"), cuda):
         model = model_of(mechanism).to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, fused=True)
-        logits = []
+        losses = []
         for step in range(2):
-            images = [normalise(x) for x in batch("v1").crops.to(device)]
+            images = batch("v1", views=views_of(mechanism), colour_on_host=True).images(device)
             rng = torch.Generator().manual_seed(step)
-            out, labels = model(images[0], images[1], torch.arange(N, device=device), rng)
+            loss, _ = model(images, torch.arange(N, device=device), rng, Step(step, 2))
             optimizer.zero_grad()
-            F.cross_entropy(out, labels).backward()
+            loss.backward()
             optimizer.step()
-            logits.append(out.detach().cpu())
-        results.append((logits, {n: x.cpu() for n, x in model.state_dict().items()}))
-    (logits, state), (logits_there, state_there) = results
-    torch.testing.assert_close(logits_there, logits, rtol=1e-3, atol=2e-3)
+            model.after_step()
+            losses.append(loss.detach().cpu())
+        results.append((losses, {n: x.cpu() for n, x in model.state_dict().items()}))
+    (losses, state), (losses_there, state_there) = results
+    torch.testing.assert_close(losses_there, losses, rtol=1e-3, atol=2e-3)
     torch.testing.assert_close(state_there, state, rtol=1e-3, atol=2e-3)
 
 
@@ -131,23 +146,26 @@ def test_the_loop_waits_only_to_print(precision: str, cuda: torch.device) -> Non
     model = model_of("queue", groups=1).to(cuda).to(memory_format=torch.channels_last)
     batches = [batch("v2") for _ in range(6)]
     for one in batches:
-        one.crops, one.index = one.crops.pin_memory(), one.index.pin_memory()
+        (crops,) = one.crops
+        crops.pixels, one.index = crops.pixels.pin_memory(), one.index.pin_memory()
     reported: list[int] = []
 
-    def after_step(done: int) -> bool:
-        torch.cuda.set_sync_debug_mode("error" if 2 <= done < 5 else "default")
-        return False
+    class Forbidding(Unsaved):
+        def due(self, done: int) -> bool:  # is asked at the end of every step
+            torch.cuda.set_sync_debug_mode("error" if 2 <= done < 5 else "default")
+            return False
 
+    signals = Signals()
     try:
         optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, fused=True)
-        done = train(
-            model, optimizer, batches, first=0, last=6,
-            seed=0, device=cuda, learning_rate=lambda iteration: 0.01, colour_steps=RECIPES["v2"].steps,
-            augmented=False, precision=precision, scaler=torch.amp.GradScaler("cuda", enabled=False),
-            totals=Totals(cuda), print_every=6, report=lambda done, means: reported.append(done),
-            after_step=after_step,
+        updates = Updates(optimizer, [lambda iteration: 0.01], cuda, precision)
+        watcher = Watcher(
+            Totals(cuda, model.figures), lambda done, means: reported.append(done), 6, Forbidding(), signals,
+            cuda, "",
         )  # fmt: skip
+        done = train(model, model, batches, updates, watcher, range(6), seed=0)
     finally:
+        signals.restore()
         torch.cuda.set_sync_debug_mode("default")
     assert done == 6
     assert reported == [6]
@@ -161,9 +179,9 @@ def test_the_command_on_the_gpu(
     """Trains, is continued by the same command, and leaves finite numbers."""
     options = "--arch resnet18 --batch-size 8 --moco-k 32 --image-size 64 --mlp --aug-plus -p 1"
     for length in ("3", "6"):
-        done = pretrain(
-            "--data", image_folder, "--output", tmp_path, "--max-iters", length, "--device", str(cuda),
-            "--precision", precision, *options.split(),
+        done = module(
+            "pretrain", "--data", image_folder, "--output", tmp_path, "--max-iters", length,
+            "--device", cuda, "--precision", precision, *options.split(),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     assert f"{precision} on {cuda}, going on from iteration 3" in done.stdout

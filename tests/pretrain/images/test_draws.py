@@ -23,7 +23,9 @@ def same_distribution(ours: list[float], theirs: list[float]) -> bool:
 
 
 def ours(name: str = "v2") -> list:
-    return [view for i in range(COUNT // 2) for view in draw_views(1, 2, i, HEIGHT, WIDTH, RECIPES[name])]
+    return [
+        view for i in range(COUNT // 2) for view in draw_views(1, 2, i, HEIGHT, WIDTH, [RECIPES[name]] * 2)
+    ]
 
 
 def test_crops_are_torchvisions() -> None:
@@ -40,7 +42,7 @@ def test_crops_are_torchvisions() -> None:
 
 def test_crop_of_an_extreme_image() -> None:
     """Ten misses fall back to the centre, as torchvision does."""
-    views = [draw_views(0, 0, i, 10, 400, RECIPES["v2"], 1)[0].box for i in range(50)]
+    views = [draw_views(0, 0, i, 10, 400, [RECIPES["v2"]])[0].box for i in range(50)]
     assert (0, 193, 10, 13) in views
     assert all(h <= 10 and w <= 400 and top + h <= 10 and left + w <= 400 for top, left, h, w in views)
 
@@ -85,18 +87,20 @@ def test_v1_always_jitters_and_never_blurs() -> None:
 
 
 def test_views_and_neighbours_are_independent() -> None:
-    pairs = [draw_views(0, 0, i, HEIGHT, WIDTH, RECIPES["v2"]) for i in range(1000)]
+    pairs = [draw_views(0, 0, i, HEIGHT, WIDTH, [RECIPES["v2"]] * 2) for i in range(1000)]
     heights = np.array([[view.box[2] for view in pair] for pair in pairs])
     assert abs(np.corrcoef(heights[:, 0], heights[:, 1])[0, 1]) < 0.13
     assert abs(np.corrcoef(heights[:-1, 0], heights[1:, 0])[0, 1]) < 0.13
 
 
 def test_pure_functions_of_seed_epoch_index() -> None:
-    first = draw_views(3, 4, 5, HEIGHT, WIDTH, RECIPES["v2"])
-    assert first == draw_views(3, 4, 5, HEIGHT, WIDTH, RECIPES["v2"])
-    assert first[:1] == draw_views(3, 4, 5, HEIGHT, WIDTH, RECIPES["v2"], 1)
+    v1, v2 = RECIPES["v1"], RECIPES["v2"]
+    first = draw_views(3, 4, 5, HEIGHT, WIDTH, [v2, v2])
+    assert first == draw_views(3, 4, 5, HEIGHT, WIDTH, [v2, v2])
+    assert first[:1] == draw_views(3, 4, 5, HEIGHT, WIDTH, [v2])
+    assert first[1:] == draw_views(3, 4, 5, HEIGHT, WIDTH, [v1, v2])[1:]  # whatever the other's recipe
     for other in [(2, 4, 5), (3, 5, 5), (3, 4, 6)]:
-        assert first != draw_views(*other, HEIGHT, WIDTH, RECIPES["v2"])
+        assert first != draw_views(*other, HEIGHT, WIDTH, [v2, v2])
     assert sorted(sample_order(0, 1, 50)) == list(range(50))
     assert not np.array_equal(sample_order(0, 1, 50), sample_order(0, 2, 50))
     assert step_seed(0, 1) == step_seed(0, 1) != step_seed(0, 2)

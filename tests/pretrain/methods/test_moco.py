@@ -1,4 +1,4 @@
-"""MoCo, its two rivals and split BatchNorm, each against an oracle written another way."""
+"""MoCo and its two rivals, each against an oracle written another way."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pretrain.methods.mechanisms import EndToEnd, MemoryBank
+from pretrain.methods.base import Step
+from pretrain.methods.end_to_end import EndToEnd
+from pretrain.methods.memory_bank import MemoryBank
 from pretrain.methods.moco import MoCo
-from pretrain.networks.split_bn import SplitBatchNorm2d
 from tests.pretrain.tiny import tiny_resnet
 
 N, C, K, T = 4, 3, 8, 0.5
@@ -55,7 +56,7 @@ def test_moco_against_loops() -> None:
     for step in range(2):
         im_q, im_k = views(step)
         old, target = model.encoder_k.fc.weight.detach().clone(), model.encoder_q.fc.weight.detach().clone()
-        logits, labels = model(im_q, im_k, torch.arange(N), torch.Generator().manual_seed(step))
+        logits, labels = model.contrast(im_q, im_k, torch.Generator().manual_seed(step))
         torch.testing.assert_close(model.encoder_k.fc.weight, 0.9 * old + 0.1 * target)
         q, k = embed(model.encoder_q, im_q), embed(model.encoder_k, im_k)
         expected = [[dot(q[i], k[i]) / T] + [dot(q[i], queue[j]) / T for j in range(K)] for i in range(N)]
@@ -63,6 +64,7 @@ def test_moco_against_loops() -> None:
         assert labels.tolist() == [0] * N
         torch.testing.assert_close(model.queue.T, torch.tensor(queue))  # the backward pass still reads it
         F.cross_entropy(logits, labels).backward()
+        model.after_step()
         for i in range(N):
             queue[(step * N + i) % K] = k[i]
         torch.testing.assert_close(model.queue.T, torch.tensor(queue))
@@ -71,12 +73,12 @@ def test_moco_against_loops() -> None:
 
 
 def test_gradient_is_that_of_the_old_queue() -> None:
-    """Enqueuing without a copy must not change the gradient; a copy of the queue gives the reference."""
+    """A copy of the queue gives the reference: the step's own keys are no negatives."""
     torch.manual_seed(0)
     model = MoCo(Linear, C, K, T=T)
     im_q, im_k = views()
     queue = model.queue.clone()
-    logits, labels = model(im_q, im_k, torch.arange(N), torch.Generator())
+    logits, labels = model.contrast(im_q, im_k, torch.Generator())
     F.cross_entropy(logits, labels).backward()
     got = model.encoder_q.fc.weight.grad
     weight = model.encoder_q.fc.weight.detach().clone().requires_grad_()
@@ -91,24 +93,48 @@ def test_the_queue_stays_in_place() -> None:
     model = MoCo(Linear, C, K, T=T)
     address, saved = model.queue.data_ptr(), []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.data_ptr()) or x, lambda x: x):
-        logits, labels = model(*views(), torch.arange(N), torch.Generator())
+        logits, labels = model.contrast(*views(), torch.Generator())
         loss = F.cross_entropy(logits, labels)
     loss.backward()
+    model.after_step()
     assert address in saved
     assert model.queue.data_ptr() == address
 
 
-def test_without_gradient_the_queue_moves_at_once() -> None:
+def test_the_queue_moves_after_the_step() -> None:
     model = MoCo(Linear, C, K, T=T)
-    with torch.no_grad():
-        model(*views(), torch.arange(N), torch.Generator())
+    before = model.queue.clone()
+    model.contrast(*views(), torch.Generator())
+    assert torch.equal(model.queue, before)
+    model.after_step()
     assert model.queue_ptr.item() == N
+    assert not torch.equal(model.queue[:, :N], before[:, :N])
+    assert torch.equal(model.queue[:, N:], before[:, N:])
+
+
+def test_the_loss_is_the_cross_entropy_of_the_logits() -> None:
+    """And the accuracies say where the positive stands among all candidates, in percent."""
+    torch.manual_seed(0)
+    for make in (lambda: MoCo(Linear, C, K, m=1.0, T=T), lambda: EndToEnd(Linear, T=T)):
+        model = make()
+        out, labels = model.contrast(*views(), torch.Generator().manual_seed(3))
+        logits = out.tolist()
+        rng = torch.Generator().manual_seed(3)
+        loss, logs = model(list(views()), torch.arange(N), rng, Step(0, 1))
+        expected = [
+            math.log(sum(math.exp(x) for x in row)) - row[n] for row, n in zip(logits, labels, strict=True)
+        ]
+        assert loss.item() == pytest.approx(sum(expected) / N, rel=1e-5)
+        ranks = [sum(x > row[n] for x in row) for row, n in zip(logits, labels, strict=True)]
+        for figure, among in zip(model.figures, (1, 5), strict=True):
+            assert logs[figure].item() == pytest.approx(100 * sum(rank < among for rank in ranks) / N)
+            assert not logs[figure].requires_grad
 
 
 def test_half_precision_keeps_the_logits_exact() -> None:
     model = MoCo(Linear, C, K, T=T)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits, _ = model(*views(), torch.arange(N), torch.Generator())
+        logits, _ = model.contrast(*views(), torch.Generator())
     assert logits.dtype == torch.float32
 
 
@@ -118,7 +144,7 @@ def test_memory_bank_against_loops() -> None:
     bank = model.memory_bank.tolist()
     index = torch.tensor([5, 0, 3, 1])
     im_q, _ = views()
-    logits, labels = model(im_q, im_q, index, torch.Generator().manual_seed(7))
+    logits, labels = model.contrast(im_q, index, torch.Generator().manual_seed(7))
     chosen = torch.randint(6, (5,), generator=torch.Generator().manual_seed(7)).tolist()
     q = embed(model.encoder_q, im_q)
     expected = [
@@ -126,6 +152,8 @@ def test_memory_bank_against_loops() -> None:
     ]
     torch.testing.assert_close(logits, torch.tensor(expected))
     F.cross_entropy(logits, labels).backward()
+    torch.testing.assert_close(model.memory_bank, torch.tensor(bank))  # still
+    model.after_step()
     for i, number in enumerate(index.tolist()):
         bank[number] = unit([0.5 * a + 0.5 * b for a, b in zip(bank[number], q[i], strict=True)])
     torch.testing.assert_close(model.memory_bank, torch.tensor(bank))
@@ -136,7 +164,7 @@ def test_end_to_end_against_loops() -> None:
     torch.manual_seed(0)
     model = EndToEnd(Linear, T=T)
     im_q, im_k = views()
-    logits, labels = model(im_q, im_k, torch.arange(N), torch.Generator().manual_seed(1))
+    logits, labels = model.contrast(im_q, im_k, torch.Generator().manual_seed(1))
     q, k = embed(model.encoder_q, im_q), embed(model.encoder_k, im_k)
     torch.testing.assert_close(
         logits, torch.tensor([[dot(q[i], k[j]) / T for j in range(N)] for i in range(N)])
@@ -147,26 +175,8 @@ def test_end_to_end_against_loops() -> None:
         assert encoder.fc.weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_split_bn_is_batch_norm_of_each_slice(layout: torch.memory_format) -> None:
-    x = torch.randn(6, 4, 3, 3).contiguous(memory_format=layout)
-    split, plain = SplitBatchNorm2d(4, groups=3), nn.BatchNorm2d(4)
-    alone = [nn.BatchNorm2d(4) for _ in range(3)]
-    expected = torch.cat([layer(part) for layer, part in zip(alone, x.chunk(3), strict=True)])
-    torch.testing.assert_close(split(x), expected)
-    torch.testing.assert_close(
-        split.running_mean, torch.stack([layer.running_mean for layer in alone]).mean(0)
-    )
-    torch.testing.assert_close(split.running_var, torch.stack([layer.running_var for layer in alone]).mean(0))
-    assert split.state_dict().keys() == plain.state_dict().keys()
-    plain.load_state_dict(split.state_dict())
-    torch.testing.assert_close(split.eval()(x), plain.eval()(x))
-
-
 def test_shuffling_changes_what_a_key_shares_its_statistics_with() -> None:
-    """The reason for all of it: with groups, a shuffled key differs from an unshuffled one; with one group
-    it does not.
-    """
+    """With groups a shuffled key differs from an unshuffled one; with one group it does not."""
     outputs = {}
     for groups in (1, 2):
         for shuffle in (False, True):
@@ -174,6 +184,6 @@ def test_shuffling_changes_what_a_key_shares_its_statistics_with() -> None:
             model = MoCo(lambda groups=groups: tiny_resnet(16, groups), 16, 16, T=0.2, shuffle=shuffle)
             images = torch.randn(2, 8, 3, 32, 32, generator=torch.Generator().manual_seed(1))
             with torch.no_grad():
-                outputs[groups, shuffle], _ = model(images[0], images[1], torch.arange(8), torch.Generator())
+                outputs[groups, shuffle], _ = model.contrast(images[0], images[1], torch.Generator())
     torch.testing.assert_close(outputs[1, True], outputs[1, False], rtol=0, atol=1e-4)
     assert (outputs[2, True] - outputs[2, False])[:, 0].abs().max() > 1e-2

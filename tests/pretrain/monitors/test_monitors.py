@@ -1,4 +1,4 @@
-"""kNN against loops, feature export, and the log."""
+"""kNN against loops, as a monitor and as a command; feature export."""
 
 from __future__ import annotations
 
@@ -15,23 +15,14 @@ import torch
 from pretrain import cli, features, knn
 from pretrain.images.augment_device import normalise
 from pretrain.images.decode import decode
-from pretrain.knn import knn_accuracy
+from pretrain.monitors import knn as knn_monitor
+from pretrain.monitors.features import centre_crop, extract
+from pretrain.monitors.knn import knn_accuracy
 from pretrain.networks.encoders import pooled_features
-from pretrain.process.progress import trim_log
+from pretrain.training.load_encoder import load_encoder
 from tests.pretrain.tiny import register_miniature
 
-OPTIONS = [
-    "--arch",
-    "resnet_miniature",
-    "--batch-size",
-    "8",
-    "--moco-k",
-    "32",
-    "--image-size",
-    "32",
-    "--device",
-    "cpu",
-]
+OPTIONS = "--arch resnet_miniature --batch-size 8 --moco-k 32 --image-size 32 --device cpu"
 
 
 def knn_by_loops(train: list, labels: list, test: list, truth: list, k: int, T: float) -> float:
@@ -66,7 +57,9 @@ def run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part in ("train", "val"):
         (root / "data" / part).symlink_to(image_folder)
     more = ["--max-iters", "6", "--knn-every", "1", "--mlp", "-p", "2"]
-    assert cli.main(["--data", str(root / "data"), "--output", str(root / "out"), *OPTIONS, *more]) == 0
+    assert (
+        cli.main(["--data", str(root / "data"), "--output", str(root / "out"), *OPTIONS.split(), *more]) == 0
+    )
     return root
 
 
@@ -76,68 +69,6 @@ def test_log_has_loss_and_knn(run: Path) -> None:
     assert [line["iteration"] for line in lines if "knn" in line] == [0, 3, 6]
     assert all(0 <= line["knn"] <= 100 for line in lines if "knn" in line)
     assert all(math.isfinite(line["loss"]) and line["images_per_s"] > 0 for line in lines if "loss" in line)
-
-
-@pytest.mark.parametrize("mechanism", ["memory_bank", "end_to_end"])
-def test_mechanisms_train_and_resume(run: Path, tmp_path: Path, mechanism: str) -> None:
-    """Same end, in one go or in two."""
-    common = [
-        "--data",
-        str(run / "data"),
-        *OPTIONS,
-        "--mechanism",
-        mechanism,
-        "-p",
-        "2",
-        "--precision",
-        "fp32",
-    ]
-    assert cli.main([*common, "--output", str(tmp_path / "a"), "--max-iters", "6"]) == 0
-    for length in ("3", "6"):
-        assert cli.main([*common, "--output", str(tmp_path / "b"), "--max-iters", length]) == 0
-    a, b = (
-        torch.load(tmp_path / x / "checkpoint_last.pth.tar", weights_only=True)["state_dict"] for x in "ab"
-    )
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert ("module.memory_bank" in a) == (mechanism == "memory_bank")
-
-
-def test_a_run_is_not_continued_with_other_options(run: Path, capsys: pytest.CaptureFixture) -> None:
-    more = ["--max-iters", "8", "--mlp", "--lr", "0.1"]
-    assert cli.main(["--data", str(run / "data"), "--output", str(run / "out"), *OPTIONS, *more]) == 2
-    assert "was made with lr = 0.03, now 0.1" in capsys.readouterr().err
-
-
-def test_no_shuffle_is_marked(run: Path, tmp_path: Path) -> None:
-    more = ["--max-iters", "2", "--no-shuffle-bn"]
-    assert cli.main(["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS, *more]) == 0
-    read = torch.load(tmp_path / "checkpoint_last.pth.tar", weights_only=True)
-    assert read["identity"]["shuffle_bn"] is False
-
-
-def test_a_loss_that_is_no_number_is_not_saved(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    more = [
-        "--max-iters",
-        "9",
-        "--lr",
-        "1e38",
-        "--save-iters",
-        "1",
-        "-p",
-        "9",
-        "--precision",
-        "fp32",
-        "--keep",
-        "9",
-    ]
-    assert cli.main(["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS, *more]) == 2
-    assert "loss" in capsys.readouterr().err
-    for path in tmp_path.glob("checkpoint_*.pth.tar"):
-        totals = torch.load(path, weights_only=True)["totals"]
-        assert torch.isfinite(totals["loss"])
 
 
 def test_feature_export(run: Path, tmp_path: Path, image_folder: Path) -> None:
@@ -150,8 +81,8 @@ def test_feature_export(run: Path, tmp_path: Path, image_folder: Path) -> None:
         assert file["labels"].tolist() == [0] * 12 + [1] * 12
         assert file["names"][12] == "c1/001.jpg"
         row = file["features"][12]
-    encoder, _ = features.load_encoder(run / "out" / "checkpoint_last.pth.tar", torch.device("cpu"))
-    crop = features.centre_crop(decode((image_folder / "c1" / "001.jpg").read_bytes()), 32)
+    encoder, _ = load_encoder(run / "out" / "checkpoint_last.pth.tar", torch.device("cpu"))
+    crop = centre_crop(decode((image_folder / "c1" / "001.jpg").read_bytes()), 32)
     alone = pooled_features(encoder, normalise(torch.from_numpy(crop.copy())[None]))
     np.testing.assert_allclose(alone.detach()[0], row, rtol=1e-4, atol=1e-6)
 
@@ -190,17 +121,17 @@ def test_a_stop_during_knn_loses_nothing(
 ) -> None:
     """SIGTERM breaks the measurement off and says so; in the end the log is that of a run left alone."""
     more = ["--max-iters", "6", "--knn-every", "1", "--mlp", "-p", "2"]
-    command = ["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS, *more]
+    command = ["--data", str(run / "data"), "--output", str(tmp_path), *OPTIONS.split(), *more]
     calls = []
 
     def interrupted(*args, **kwargs):
         calls.append(1)
         if len(calls) == extraction:
             os.kill(os.getpid(), signal.SIGTERM)
-        return features.extract(*args, **kwargs)
+        return extract(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(knn, "extract", interrupted)
+        patch.setattr(knn_monitor, "extract", interrupted)
         assert cli.main(command) == 143
     said = capsys.readouterr().out
     assert "is broken off; it is measured when the run goes on" in said
@@ -212,37 +143,3 @@ def test_a_stop_during_knn_loses_nothing(
         for text in ((folder / "log.jsonl").read_text() for folder in (tmp_path, run / "out"))
     )
     assert a == b
-
-
-def test_deterministic_runs_resume_to_the_bit_and_are_marked(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    common = ["--data", str(run / "data"), *OPTIONS, "-p", "2", "--precision", "fp32"]
-    try:
-        for name, length in (("a", "6"), ("b", "3"), ("b", "6")):
-            more = ["--deterministic", "--output", str(tmp_path / name), "--max-iters", length]
-            assert cli.main([*common, *more]) == 0
-            assert torch.are_deterministic_algorithms_enabled()
-            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    finally:
-        torch.use_deterministic_algorithms(False)
-    a, b = (torch.load(tmp_path / x / "checkpoint_last.pth.tar", weights_only=True) for x in "ab")
-    assert a["identity"]["deterministic"] is True
-    assert all(torch.equal(a["state_dict"][name], b["state_dict"][name]) for name in b["state_dict"])
-    assert cli.main([*common, "--output", str(tmp_path / "b"), "--max-iters", "8"]) == 2
-    assert "was made with deterministic = True, now False" in capsys.readouterr().err
-    assert not torch.are_deterministic_algorithms_enabled()
-    plain = torch.load(run / "out" / "checkpoint_last.pth.tar", weights_only=True)
-    assert "deterministic" not in plain["identity"]  # files of other runs are what they were
-    more = ["--max-iters", "8", "--mlp", "--deterministic", "--output", str(run / "out")]
-    assert cli.main(["--data", str(run / "data"), *OPTIONS, *more]) == 2
-    torch.use_deterministic_algorithms(False)
-
-
-def test_torn_and_future_log_lines_are_dropped(tmp_path: Path) -> None:
-    (tmp_path / "log.jsonl").write_text('{"iteration": 2, "loss": 1}\n{"iteration": 4, "loss": 1}\n{"iterat')
-    trim_log(tmp_path, 2)
-    assert (tmp_path / "log.jsonl").read_text() == '{"iteration": 2, "loss": 1}\n'
-    trim_log(tmp_path, 0)  # a run that starts afresh writes everything again, the kNN of iteration 0 too
-    assert (tmp_path / "log.jsonl").read_text() == ""

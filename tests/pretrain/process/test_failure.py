@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ import torch
 
 from pretrain.errors import PretrainError, line_of
 from pretrain.process.failure import is_echo
-from tests.pretrain.helpers import ROOT
+from tests.pretrain.helpers import module
 
 RUNS = os.environ.get("PRETRAIN_FAILURE_RUNS", "2")
 EXPECTED = {  # the words that the user must see, and the exit code of the process that failed
@@ -36,10 +34,7 @@ def test_the_cause_is_told_once_and_all_end(image_folder: Path, tmp_path: Path, 
     for part in ("train", "test"):
         (tmp_path / part).symlink_to(image_folder)
     (tmp_path / "runs").mkdir()
-    driver = str(Path(__file__).parents[1] / "failure_driver.py")
-    command = [sys.executable, driver, str(tmp_path), str(tmp_path / "runs"), RUNS, str(size), str(size)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = module("tests.pretrain.failure_driver", tmp_path, tmp_path / "runs", RUNS, size, size)
     assert done.returncode == 0, done.stderr
     runs = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(runs) == int(RUNS)

@@ -3,52 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from pretrain import cli
-from tests.pretrain.helpers import ROOT, overriding
+from tests.pretrain.helpers import module, overriding
 from tests.pretrain.tiny import register_miniature
 
-MAIN = str(Path(__file__).parents[1] / "miniature_main.py")
-OPTIONS = [
-    "--arch",
-    "resnet_miniature",
-    "--batch-size",
-    "8",
-    "--moco-k",
-    "32",
-    "--image-size",
-    "32",
-    "-p",
-    "1",
-]
-OPTIONS += ["--bn-groups", "2", "--precision", "fp32", "--device", "cpu", "--aug-plus", "--lr", "0.01"]
+OPTIONS = (
+    "--arch resnet_miniature --batch-size 8 --moco-k 32 --image-size 32 -p 1 --bn-groups 2"
+    " --precision fp32 --device cpu --aug-plus --lr 0.01"
+)
 
 
-def two_processes(arguments: list[str]) -> subprocess.CompletedProcess:
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        MAIN,
-        *arguments,
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+def two_processes(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    return module(*torchrun, "-m", "tests.pretrain.miniature_main", *arguments)
 
 
 def test_torchrun_shows_the_cause(image_folder: Path, tmp_path: Path) -> None:
     """A loss that is no number is told by one process, and is the root cause in torchrun's report."""
     more = ["--data", str(image_folder), "--output", str(tmp_path / "out"), "--max-iters", "50"]
-    done = two_processes(overriding([*OPTIONS, *more], ["--lr", "1e38"]))
+    done = two_processes(overriding([*OPTIONS.split(), *more], ["--lr", "1e38"]))
     assert done.returncode == 1
     told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(told) == 1, done.stderr
@@ -63,10 +42,8 @@ def losses(output: Path) -> list[float]:
 
 @pytest.mark.parametrize("mechanism", ["queue", "end_to_end"])
 def test_two_processes_are_two_groups(image_folder: Path, tmp_path: Path, mechanism: str) -> None:
-    """Shuffle, gathers (with gradient for end-to-end), data order and averaging, all at once; then one
-    process goes on.
-    """
-    common = ["--data", str(image_folder), *OPTIONS, "--mechanism", mechanism]
+    """Shuffle, gathers, data order and averaging, all at once; then one process goes on."""
+    common = ["--data", str(image_folder), *OPTIONS.split(), "--mechanism", mechanism]
     done = two_processes([*common, "--output", str(tmp_path / "two"), "--max-iters", "6"])
     assert done.returncode == 0, done.stderr
     register_miniature()

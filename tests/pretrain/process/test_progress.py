@@ -1,4 +1,4 @@
-"""What a run shows while it goes: short enough for a terminal, readable off one."""
+"""Progress is short enough for a terminal, and readable off one; the log survives a crash."""
 
 from __future__ import annotations
 
@@ -67,3 +67,13 @@ def test_the_estimate_of_a_run_of_days_counts_them(
     reporter.step(1, {"loss": 1.0})
     reporter.close()
     assert "ETA 2d 7h" in capsys.readouterr().out
+
+
+def test_torn_and_future_log_lines_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"iteration": 2, "loss": 1}\n{"iteration": 4, "loss": 1}\n{"iterat')
+    progress.trim_log(tmp_path, 2)
+    assert (tmp_path / "log.jsonl").read_text() == '{"iteration": 2, "loss": 1}\n'
+    progress.trim_log(
+        tmp_path, 0
+    )  # a run that starts afresh writes everything again, the kNN of iteration 0 too
+    assert (tmp_path / "log.jsonl").read_text() == ""

@@ -1,6 +1,4 @@
-"""Checkpoints: layout, atomic writing, damage found before use, the newest good one taken, official files
-resumed.
-"""
+"""Checkpoints: layout, atomic writing, damage, the newest good one, and files of the published code."""
 
 from __future__ import annotations
 
@@ -21,23 +19,15 @@ from converters.output.export import export
 from converters.output.placing import SUFFIXES
 from pretrain import cli
 from pretrain.errors import PretrainError
+from pretrain.methods.base import Step
 from pretrain.methods.moco import MoCo
 from pretrain.networks.small_network import SmallCNN
-from pretrain.training import checkpoint, state
+from pretrain.training import checkpoint
+from pretrain.training.state import RunState
+from pretrain.training.totals import Totals
 from tests.pretrain.tiny import tiny_resnet
 
-SIZES = [
-    "--image-size",
-    "32",
-    "--batch-size",
-    "8",
-    "--moco-k",
-    "32",
-    "--precision",
-    "fp32",
-    "--device",
-    "cpu",
-]
+SIZES = "--image-size 32 --batch-size 8 --moco-k 32 --precision fp32 --device cpu"
 
 
 def contents(iteration: int = 3) -> dict:
@@ -150,7 +140,7 @@ def test_hostile_contents_are_one_line(
     """Everything in the file is data, but none of it is what a run puts there."""
     read = torch.load(trained, weights_only=True)
     torch.save({**read, entry: value}, tmp_path / "x.pth.tar")
-    options = ["--max-iters", "7", "--mlp", "--aug-plus", "--arch", "resnet18", *SIZES]
+    options = ["--max-iters", "7", "--mlp", "--aug-plus", "--arch", "resnet18", *SIZES.split()]
     options += ["--data", str(image_folder), "--output", str(tmp_path / "out")]
     assert cli.main([*options, "--resume", str(tmp_path / "x.pth.tar")]) == 2
     error = capsys.readouterr().err
@@ -189,7 +179,7 @@ def test_a_converted_backbone_is_called_one(
     """In every form that our converters write."""
     path = tmp_path / f"a{suffix}"
     export(load_backbone(narrow_backbone), path, SUFFIXES[suffix])
-    options = ["--data", str(image_folder), "--output", str(tmp_path / "out"), *SIZES]
+    options = ["--data", str(image_folder), "--output", str(tmp_path / "out"), *SIZES.split()]
     assert cli.main([*options, "--max-iters", "1", "--resume", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {path}: a converted backbone, no checkpoint of pre-training; expected")
@@ -199,17 +189,10 @@ def test_a_converted_backbone_is_called_one(
 @pytest.fixture(scope="module")
 def trained(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("run")
-    arguments = [
-        "--data",
-        str(image_folder),
-        "--output",
-        str(output),
-        "--max-iters",
-        "6",
-        "--mlp",
-        "--aug-plus",
-    ]
-    assert cli.main([*arguments, "--arch", "resnet18", *SIZES]) == 0
+    more = "--max-iters 6 --mlp --aug-plus --arch resnet18"
+    assert (
+        cli.main(["--data", str(image_folder), "--output", str(output), *more.split(), *SIZES.split()]) == 0
+    )
     return output / "checkpoint_last.pth.tar"
 
 
@@ -244,9 +227,10 @@ def test_official_file_is_resumed(image_folder: Path, tmp_path: Path, capsys: py
     model = MoCo(lambda: SmallCNN(128), 128, 32)
     optimizer = torch.optim.SGD(model.parameters(), 0.03, momentum=0.9, weight_decay=1e-4)
     images = torch.randn(2, 8, 3, 32, 32)
-    logits, labels = model(images[0], images[1], torch.arange(8), torch.Generator())
-    torch.nn.functional.cross_entropy(logits, labels).backward()
+    loss, _ = model(list(images), torch.arange(8), torch.Generator(), Step(0, 4))
+    loss.backward()
     optimizer.step()
+    model.after_step()
     official = {
         "epoch": 1,
         "arch": "small_cnn",
@@ -255,16 +239,21 @@ def test_official_file_is_resumed(image_folder: Path, tmp_path: Path, capsys: py
     }
     torch.save(official, tmp_path / "checkpoint_0000.pth.tar")
     arguments = ["--data", str(image_folder), "--output", str(tmp_path / "out"), "--max-iters", "4"]
-    arguments += ["--resume", str(tmp_path / "checkpoint_0000.pth.tar"), "--arch", "small_cnn", *SIZES]
+    arguments += [
+        "--resume",
+        str(tmp_path / "checkpoint_0000.pth.tar"),
+        "--arch",
+        "small_cnn",
+        *SIZES.split(),
+    ]
     assert cli.main(arguments) == 0
     assert "going on from iteration 3" in capsys.readouterr().out
     read = torch.load(tmp_path / "out" / "checkpoint_last.pth.tar", weights_only=True)
     assert read["iteration"] == 4
     assert read["state_dict"]["module.queue_ptr"].item() == 16  # one batch before, one since
     old, new = official["state_dict"], read["state_dict"]
-    assert torch.equal(
-        new["module.queue"][:, :8], old["module.queue"][:, :8]
-    )  # its keys are still the oldest
+    # Its keys are still the oldest.
+    assert torch.equal(new["module.queue"][:, :8], old["module.queue"][:, :8])
     assert torch.equal(new["module.queue"][:, 16:], old["module.queue"][:, 16:])
     assert not torch.equal(new["module.encoder_q.conv1.weight"], old["module.encoder_q.conv1.weight"])
     momentum = new["module.encoder_k.conv1.weight"] - old["module.encoder_k.conv1.weight"]
@@ -272,18 +261,21 @@ def test_official_file_is_resumed(image_folder: Path, tmp_path: Path, capsys: py
 
 
 def test_unpack_refuses_another_model() -> None:
-    def moco(dim: int, K: int = 32) -> tuple[MoCo, torch.optim.Optimizer]:
+    def moco(dim: int, K: int = 32) -> RunState:
         model = MoCo(lambda: tiny_resnet(dim), dim, K)
-        return model, torch.optim.SGD(model.parameters(), 0.1)
+        optimizer, scaler = (
+            torch.optim.SGD(model.parameters(), 0.1),
+            torch.amp.GradScaler("cpu", enabled=False),
+        )
+        return RunState(model, optimizer, scaler, Totals(torch.device("cpu"), []), "tiny", {}, per_epoch=1)
 
-    model, optimizer = moco(16)
-    packed = state.pack(model, optimizer, arch="tiny", iteration=1, per_epoch=1, identity={}, totals={})
-    state.unpack(packed, *moco(16), "file")
+    packed = moco(16).pack(1)
+    assert moco(16).unpack(packed, "file") == 1
     with pytest.raises(PretrainError, match=r"queue is \(16, 32\), expected \(8, 32\)"):
-        state.unpack(packed, *moco(8), "file")
+        moco(8).unpack(packed, "file")
     del packed["state_dict"]["module.queue"]
     with pytest.raises(PretrainError, match="1 tensors missing"):
-        state.unpack(packed, *moco(16), "file")
+        moco(16).unpack(packed, "file")
 
 
 @pytest.mark.skipif("MOCO_REPO" not in os.environ, reason="MOCO_REPO names no checkout of the published code")

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.pretrain.helpers import ROOT
+from tests.pretrain.helpers import module
 
 TRIALS = int(os.environ.get("PRETRAIN_KILL_TRIALS", "5"))
 
@@ -23,10 +21,7 @@ def result(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     data = tmp_path_factory.mktemp("data")
     for part in ("train", "test"):  # with a test part, so that the kNN monitor runs too
         (data / part).symlink_to(image_folder)
-    command = [sys.executable, str(Path(__file__).parents[1] / "kill_driver.py"), str(data)]
-    command += [str(tmp_path_factory.mktemp("runs")), str(TRIALS), "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = module("tests.pretrain.kill_driver", data, tmp_path_factory.mktemp("runs"), TRIALS, 0)
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,0 +1,84 @@
+"""The contract of a pre-training method with everything around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from torch import Generator, Tensor, nn
+
+from pretrain.images.draws import Views
+from pretrain.methods.options import MethodOptions
+
+Options = TypeVar("Options", bound=MethodOptions)
+# make_encoder(dim=C) gives a maker of fresh encoders: images Nx3xHxW to features NxC.
+EncoderFactory = Callable[..., Callable[[], nn.Module]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The place of a training step in its run: `done` of `total` iterations are over."""
+
+    done: int
+    total: int
+
+
+class Method(nn.Module, Generic[Options]):
+    """A network that turns views of a batch into a loss. A subclass is a method; `choose.METHODS` lists them.
+
+    At every iteration the loop does, on each process's share of the batch,
+
+        loss, logs = method(views, index, rng, step)
+        loss.backward()
+        optimizer.step()
+        method.after_step()
+
+    All parameters of the module are given to the optimizer, which leaves those without a gradient alone.
+    Parameters and buffers make the checkpoint's `state_dict`: each under its own name, after the published
+    code's `module.`. Nothing else of a method is kept, so a run goes on to the bit only where that suffices.
+    """
+
+    # The names of what `forward` logs beside the loss, in the order in which they are shown.
+    figures: ClassVar[tuple[str, ...]] = ()
+    # The child that is evaluated and converted, and the one that `--key-encoder` means instead.
+    encoder_name: ClassVar[str] = "encoder_q"
+    key_encoder_name: ClassVar[str] = "encoder_k"
+    # Whether BatchNorm should see parts of a batch in one process too, as it does in several.
+    splits_batch: ClassVar[bool] = False
+
+    @classmethod
+    def build(cls, options: Options, make_encoder: EncoderFactory, num_images: int) -> Method[Options]:
+        """Makes the method with fresh weights, drawn from torch's default generator."""
+        raise NotImplementedError
+
+    @classmethod
+    def views(cls, options: Options, image_size: int) -> tuple[Views, ...]:
+        """The views that `forward` gets of every image: how many, by which recipe and of which size."""
+        raise NotImplementedError
+
+    @classmethod
+    def check(cls, options: Options, batch_size: int, groups: int) -> None:
+        """Raises PretrainError where the options do not fit the batch or its number of BatchNorm groups."""
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The network that is evaluated; it has a ResNet's stages (`networks.encoders.pooled_features`)."""
+        return self.get_submodule(self.encoder_name)
+
+    def forward(
+        self, views: list[Tensor], index: Tensor, rng: Generator, step: Step
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Computes the loss of this process's n images, and the figures that are logged beside it.
+
+        views: the images, n x 3 x S x S each, normalised, in the order of `views`
+        index: the images' numbers in the data set, int64 n
+        rng: a CPU generator in the same state in every process, seeded anew for every step
+
+        The loss is a scalar, or one number for each of several heads that share nothing; their sum is
+        minimised. Each figure has the loss's shape, is a mean over the images and carries no gradient.
+        """
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Does what is due once the optimizer has made its step, such as the update of a queue."""

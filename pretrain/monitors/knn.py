@@ -1,0 +1,122 @@
+"""Weighted nearest neighbours on frozen features (Wu et al. 2018, InstDisc), without any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pretrain.images.decode import Pixels
+from pretrain.images.sources import ImageSet
+from pretrain.monitors.features import extract
+from pretrain.monitors.protocols import KNN_NEIGHBOURS, KNN_TEMPERATURE
+from pretrain.process.progress import Reporter
+from pretrain.process.signals import Signals, Stopped
+
+
+def knn_accuracy(
+    train: Tensor,
+    train_labels: Tensor,
+    test: Tensor,
+    test_labels: Tensor,
+    k: int = KNN_NEIGHBOURS,
+    T: float = KNN_TEMPERATURE,
+) -> float:
+    """Top-1 accuracy in percent of test features MxF; a neighbour votes with exp(cosine similarity / T)."""
+    train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
+    classes = int(max(train_labels.max(), test_labels.max())) + 1
+    correct = 0
+    for features, labels in zip(test.split(512), test_labels.split(512), strict=True):
+        similarity, neighbours = (features @ train.T).topk(min(k, len(train)), dim=1)  # nxk
+        votes = features.new_zeros(len(features), classes)
+        votes.scatter_add_(1, train_labels[neighbours], (similarity / T).exp())
+        correct += int((votes.argmax(1) == labels).sum())
+    return 100 * correct / len(test)
+
+
+class KnnEvaluation:
+    """Measures the accuracy of pooled features on a labelled pair of image sets, as often as it is asked."""
+
+    def __init__(
+        self,
+        sets: tuple[ImageSet, ImageSet],
+        image_size: int,
+        device: torch.device,
+        workers: int,
+        cache_bytes: int = 0,
+        batch_size: int = 256,
+    ) -> None:
+        """`sets` are the one that votes and the one that is classified; each caches half of `cache_bytes`."""
+        self.pixels = [Pixels(images, cache_bytes // 2) for images in sets]
+        self.num_images = sum(map(len, sets))
+        self._labels = [torch.tensor(images.labels(sets[0].classes)) for images in sets]
+        self._image_size, self._batch_size = image_size, batch_size
+        self._device, self._workers = device, workers
+
+    def accuracy(
+        self,
+        encoder: nn.Module,
+        k: int = KNN_NEIGHBOURS,
+        T: float = KNN_TEMPERATURE,
+        done: Callable[[int], None] = lambda count: None,
+    ) -> float:
+        """Percent, with the encoder in evaluation mode; its mode is put back afterwards.
+
+        `done` is told after each batch how many images it had, and may raise to end the work.
+        """
+        mode = encoder.training
+        encoder.eval()
+        try:
+            train, test = (
+                extract(
+                    encoder,
+                    pixels,
+                    image_size=self._image_size,
+                    device=self._device,
+                    batch_size=self._batch_size,
+                    workers=self._workers,
+                    done=done,
+                )
+                for pixels in self.pixels
+            )
+        finally:
+            encoder.train(mode)
+        return knn_accuracy(train, self._labels[0], test, self._labels[1], k, T)
+
+
+@dataclass
+class KnnMonitor:
+    """Measures and records the kNN accuracy of an encoder every few epochs of its training."""
+
+    every: int  # epochs
+    per_epoch: int  # iterations
+    encoder: nn.Module
+    evaluation: KnnEvaluation | None  # None in all processes but the first, which wait for it
+    reporter: Reporter
+    signals: Signals
+
+    def due(self, done: int) -> bool:
+        return done % (self.every * self.per_epoch) == 0
+
+    def measure(self, done: int) -> None:
+        """Measures after `done` iterations. A request to stop breaks it off until the run goes on."""
+        if self.evaluation is None:
+            return
+        epoch, total = done // self.per_epoch, self.evaluation.num_images
+        title = f"kNN of epoch {epoch}" if done else "kNN of the untrained network"
+        self.reporter.say(f"{title}: {total} images")
+        try:
+            with self.reporter.phase(title, total) as shown:
+
+                def advance(count: int) -> None:
+                    shown(count)
+                    self.signals.raise_stop()
+
+                accuracy = self.evaluation.accuracy(self.encoder, done=advance)
+                self.reporter.record(done, {"knn": accuracy})
+                self.reporter.say(f"epoch {epoch}: kNN top-1 {accuracy:.2f}")
+        except Stopped:
+            self.reporter.say(f"{title} is broken off; it is measured when the run goes on")

@@ -1,0 +1,51 @@
+"""Loads the finished encoder of a checkpoint, to be evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pretrain.errors import PretrainError
+from pretrain.methods.base import Method
+from pretrain.methods.choose import METHODS, method_class
+from pretrain.networks.encoders import add_mlp_head, make_encoder_factory
+from pretrain.training import checkpoint
+
+
+def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[nn.Module, str]:
+    """The encoder that the checkpoint's method evaluates, in evaluation mode, and its arch.
+
+    `key` takes the key encoder instead. Raises PretrainError where the file is no checkpoint, or its arch and
+    its tensors disagree.
+    """
+    contents = checkpoint.load(path)
+    prefix = f"module.{_name(contents['identity'], key)}."
+    stored = {n.removeprefix(prefix): v for n, v in contents["state_dict"].items() if n.startswith(prefix)}
+    if not stored or "conv1.weight" not in stored:
+        raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a MoCo checkpoint")
+    arch = str(contents.get("arch", "resnet50"))
+    mlp = "fc.2.weight" in stored
+    head = "fc.2.weight" if mlp else "fc.weight"
+    if head not in stored:
+        raise PretrainError(f"{path}: holds no {prefix}{head}; expected a MoCo checkpoint")
+    dim = len(stored[head])
+    small = contents["identity"].get("small_images", stored["conv1.weight"].shape[-1] == 3)
+    encoder = make_encoder_factory(arch, dim=dim, small_images=bool(small))()
+    if mlp:
+        add_mlp_head(encoder)
+    try:
+        encoder.load_state_dict(stored)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise PretrainError(f"{path}: its tensors do not fit its arch {arch} ({reason})") from None
+    return encoder.to(device).to(memory_format=torch.channels_last).eval(), arch
+
+
+def _name(identity: dict[str, Any], key: bool) -> str:
+    """The encoder's name in the method that made the file; the published one where no method is recorded."""
+    mechanism = str(identity.get("mechanism"))
+    made_by = method_class(mechanism) if mechanism in METHODS else Method
+    return made_by.key_encoder_name if key else made_by.encoder_name
