@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from converters.backbone import Backbone, save_backbone
+from converters.backbone import Backbone, expected_shapes, save_backbone
 from converters.convert import open_checkpoint
-from converters.networks.resnet import expected_shapes
 from tests.converters.checkpoint_nets import Weights, features, tensors
 from tests.converters.detectron2_live import MODELS, build, load
 from tests.converters.detectron2_rules import is_backbone, matches, stored_models
