@@ -8,9 +8,9 @@ from converters.command import command
 from converters.containers.reading import FOLDERS, NO_CHECKPOINT
 from converters.finding.health import ACCEPTABLE
 from converters.finding.refusals import rows
+from converters.networks import table
 from converters.networks.family import Family
 from converters.networks.resnet import STRIDES
-from converters.networks.table import FAMILIES
 from converters.publishers.row import STATED, Layout, Source
 from converters.publishers.table import SOURCES, UNKNOWN
 
@@ -79,9 +79,10 @@ def page() -> str:
         "\n".join(f"- `{s.name}`: {s.note or s.warning}." for s in (*SOURCES, UNKNOWN) if s.note or s.warning)
         + "\n",
         "## Dialects\n\nTemplates of the names. Letters stand for stage, block and convolution.\n",
-        *map(_dialects, FAMILIES),
+        *map(_dialects, table.FAMILIES),
         "## Refused, with the reason\n",
-        "\n".join(f"- {text}" for text in dict.fromkeys(t for f in FAMILIES for _, t in rows(f))) + "\n",
+        "\n".join(f"- {text}" for text in dict.fromkeys(t for f in table.FAMILIES for _, t in rows(f)))
+        + "\n",
         "Folders:\n",
         "\n".join(f"- with `{pattern}`: {text}" for pattern, text in FOLDERS) + "\n",
         "Files that are no checkpoints are named by their first bytes:\n",
