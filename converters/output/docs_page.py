@@ -81,8 +81,7 @@ def page() -> str:
         "## Dialects\n\nTemplates of the names. Letters stand for stage, block and convolution.\n",
         *map(_dialects, table.FAMILIES),
         "## Refused, with the reason\n",
-        "\n".join(f"- {text}" for text in dict.fromkeys(t for f in table.FAMILIES for _, t in rows(f)))
-        + "\n",
+        "\n".join(f"- {text}" for text in _refusals()) + "\n",
         "Folders:\n",
         "\n".join(f"- with `{pattern}`: {text}" for pattern, text in FOLDERS) + "\n",
         "Files that are no checkpoints are named by their first bytes:\n",
@@ -92,6 +91,11 @@ def page() -> str:
         "\n".join(f"- `{name}`: {text}" for name, text in ACCEPTABLE.items()) + "\n",
     ]
     return "\n".join(parts)
+
+
+def _refusals() -> list[str]:
+    """Each line once: those outside the families hold for all of them."""
+    return list(dict.fromkeys(text for family in table.FAMILIES for _, text in rows(family)))
 
 
 def _dialects(family: Family) -> str:
