@@ -79,7 +79,7 @@ def _exportable(facts: Facts) -> str:
 
 @dataclass(frozen=True, eq=False)  # one object a family, compared and hashed as such
 class Family:
-    """What the package must know of one kind of network; `networks/table.py` lists the rows.
+    """All that the package knows of one kind of network; `networks/table.py` lists the rows.
 
     Facts in the arguments below may be a whole manifest: each function takes the keys that it knows.
     """
