@@ -158,6 +158,7 @@ def _read(file: FileBytes) -> _Contents:
 
 
 def zip_names(file: FileBytes) -> list[str]:
+    """The members of a zip archive. CheckpointError if it is damaged."""
     try:
         with zipfile.ZipFile(file.path) as archive:
             return archive.namelist()

@@ -114,10 +114,12 @@ class StoredTensor:
 
 
 def item_size(dtype: str) -> int:
+    """Bytes per element: the number at the end of the type's name."""
     return int(dtype[-1])
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """In elements, the last axis moving fastest."""
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)
@@ -126,4 +128,5 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def fortran_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """In elements, the first axis moving fastest."""
     return tuple(reversed(contiguous_strides(tuple(reversed(shape)))))

@@ -1,4 +1,4 @@
-"""Which of the complete networks in a file is the one that the field evaluates, and whose file it is."""
+"""Chooses the one network of a file that the field evaluates, and finds out whose file it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do these weights look trained and whole? A finding is a refusal, or a note that goes into the manifest.
+"""Looks whether weights are trained and whole: a finding is a refusal, or a note in the manifest.
 
 Refusals named in ACCEPTABLE can be turned into notes with `--accept NAME`; values that are not finite and
 variances that are not positive cannot. A network that is untouched as a whole is a warning only: somebody may
@@ -53,11 +53,13 @@ def _peak(array: np.ndarray) -> float:
 
 
 def not_finite(peaks: Mapping[str, float]) -> str:
+    """The finding on values that are no numbers, "" if there are none."""
     bad = [name for name, peak in peaks.items() if not np.isfinite(peak)]
     return f"{len(bad)} tensors hold NaN or infinite values: {', '.join(bad[:3])}" if bad else ""
 
 
 def beyond(peaks: Mapping[str, float], limit: float) -> str:
+    """The finding on values larger than `limit`, "" if there are none."""
     bad = [name for name, peak in peaks.items() if peak > limit]
     if not bad:
         return ""
@@ -69,6 +71,7 @@ def beyond(peaks: Mapping[str, float], limit: float) -> str:
 
 
 def bad_variance(weights: Weights) -> str:
+    """The finding on running variances that no batch can have, "" if there are none."""
     variances = {name: array for name, array in weights.items() if name.endswith(".running_var")}
     negative = [name for name, array in variances.items() if array.min() < 0]
     if negative:

@@ -14,7 +14,7 @@ from converters.networks.table import family_of
 
 @dataclass(frozen=True)
 class Overrides:
-    """None means: as the source's row says."""
+    """Facts and choices of the user; None leaves a fact to the source's row."""
 
     # Three numbers in the channel order of input_format, scale 0..255.
     pixel_mean: Sequence[float] | None = None
@@ -26,6 +26,7 @@ class Overrides:
 
     @staticmethod
     def make(values: Mapping[str, Any]) -> Overrides:
+        """Of keyword arguments. CheckpointError for an unknown name, or a check that cannot be accepted."""
         known = [field.name for field in fields(Overrides)]
         unknown = sorted(set(values) - set(known))
         if unknown:

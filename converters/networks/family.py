@@ -108,6 +108,7 @@ class Family:
     unexportable: Callable[[Facts], str] = _exportable
 
     def dialect(self, name: str) -> Dialect:
+        """The family's dialect of that name."""
         return next(dialect for dialect in self.dialects if dialect.name == name)
 
     def exported(self) -> Mapping[str, str]:

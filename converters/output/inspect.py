@@ -35,9 +35,9 @@ FILE_LINES = (("source_sha256", "source sha256"),)
 def inspect(
     path: str | os.PathLike[str], source: str | None, encoder: str | None, overrides: Mapping[str, Any]
 ) -> tuple[str, bool]:
-    """A report for people: container, networks found, what would be taken and dropped, health; and whether
-    the file can be converted.
+    """A report for people, and whether the file can be converted.
 
+    The report has the container, the networks found, all that would be taken and dropped, and the health.
     Raises CheckpointError only where nothing can be said, such as a damaged file.
     """
     wishes = Overrides.make(overrides)
