@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import converters
 from converters.backbone import (
     FACTS_OF_WEIGHTS,
     KEYS_THAT_MOVE_NUMBERS,
@@ -150,6 +152,26 @@ def test_where_the_family_is_not_known_its_file_is_refused(
     monkeypatch.setattr(table, "FAMILIES", table.FAMILIES[:1])
     assert "no complete ResNet" in refused(path)
     assert "family 'toy' is not known" in refused(tmp_path / "b.pkl")
+
+
+def test_a_file_of_before_families_is_written_byte_for_byte(narrow_backbone: Path) -> None:
+    """Both hashes were taken at the commit before; its records hold the second one."""
+    assert hashlib.sha256(narrow_backbone.read_bytes()).hexdigest() == (
+        "5c03c54307e141cb5cd86f15be223320fbbe0f5a81d3f78d26aca207dcfe4bf7"
+    )
+    assert load_backbone(narrow_backbone).content_sha256() == (
+        "028defbbdbd4120467f17e851f90afbcbc5ceb781b2b269fbc503b1a3987ecc7"
+    )
+
+
+def test_only_its_own_files_know_a_resnet() -> None:
+    """The publishers' rows quote the files that they describe."""
+    package = Path(converters.__file__).parent
+    for path in package.rglob("*.py"):
+        if not path.name.startswith("resnet") and path.parent.name != "publishers":
+            text = path.read_text(encoding="utf-8")
+            told = [word for word in ("res5", "318", "7x7", "MODEL.RESNETS", "bottleneck") if word in text]
+            assert not told, f"{path.relative_to(package)} says {told}"
 
 
 def test_a_resnet_needs_no_name_for_its_family(tiny: Weights, tmp_path: Path) -> None:
