@@ -83,7 +83,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     from benchmarks.planning.cells import Request, make_cells, seeds
     from benchmarks.planning.dry_run import show_plan
     from benchmarks.planning.foresight import foresee
-    from benchmarks.planning.inits import open_inits
+    from benchmarks.planning.inits import introduction, open_inits
     from benchmarks.planning.suite import load_suites
     from transfer.engines.choose import choose_engine
 
@@ -114,6 +114,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     for note in notes:
         print(note, file=sys.stderr)
     inits = open_inits(args.init, fetch=not args.dry_run)
+    for line in (line for init in inits for line in introduction(init)):
+        print(line, file=sys.stderr)
     if args.dry_run:
         show_plan(suites, inits, request)
         return 0

@@ -1,3 +1,1 @@
-"""Any self-supervised ResNet checkpoint in, a proven Detectron2 backbone file out, and no code of the file is
-run.
-"""
+"""Any self-supervised checkpoint comes in; a proven Detectron2 backbone file goes out, and no code is run."""

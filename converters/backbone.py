@@ -15,69 +15,94 @@ import numpy as np
 
 from converters.containers.pickles.machine import LONG_DATA
 from converters.containers.pickles.writer import write_pickle
-from converters.containers.reading import Opened, describe, open_file
+from converters.containers.reading import Opened, open_file
 from converters.containers.tensors import StoredTensor
 from converters.containers.writing import replacing
 from converters.errors import CheckpointError
-from converters.networks.resnet import COUNTER, expected_shapes
-from converters.networks.resnet_names import vocabulary
+from converters.networks.family import COUNTER, Fact, Family
+from converters.networks.resnet_shapes import BLOCKS, expected_shapes
+from converters.networks.table import UNNAMED, family_of, named
+from converters.publishers.row import IMAGENET
 
-__all__ = ["Backbone", "CheckpointError", "expected_shapes", "load_backbone", "save_backbone"]
+__all__ = [
+    "BLOCKS",
+    "FACTS_OF_WEIGHTS",
+    "Backbone",
+    "CheckpointError",
+    "Fact",
+    "expected_shapes",
+    "facts_of_weights",
+    "load_backbone",
+    "save_backbone",
+]
 
 AUTHOR = "moco-transfer"  # any text but "Caffe2", which would switch Detectron2's renaming of Caffe2 files on
 MANIFEST, DIGEST = "moco_transfer_manifest", "moco_transfer_sha256"
-ARCHITECTURE_KEYS = ("depth", "groups", "width_per_group", "stem_out_channels", "res2_out_channels")
-PIXEL_KEYS = ("input_format", "pixel_mean", "pixel_std")
-KEYS_THAT_MOVE_NUMBERS = (*ARCHITECTURE_KEYS, "stride_in_1x1", *PIXEL_KEYS)
-MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
-    "source": str,
-    "source_file": str,
-    "source_sha256": str,
-    "container_path": str,
-    "prefix": str,
-    "encoder": str,
-    "dialect": str,
-    **dict.fromkeys(ARCHITECTURE_KEYS, int),
-    "stride_in_1x1": bool,
-    "input_format": str,
-    "pixel_mean": list,
-    "pixel_std": list,
-    "num_tensors": int,
-    "tool_version": str,
-    "notes": list,
-}
+PIXELS = (
+    Fact("input_format", str, IMAGENET.input_format, "input format"),
+    Fact("pixel_mean", list, list(IMAGENET.mean), "pixel mean"),
+    Fact("pixel_std", list, list(IMAGENET.std), "pixel std"),
+)
+
+
+def facts_of_weights(family: Family) -> tuple[Fact, ...]:
+    """The facts that belong to the weights of a family and move the numbers of a run, in manifest order."""
+    return (*family.facts, *family.stated, *PIXELS)
+
+
+def manifest_types(family: Family) -> dict[str, type]:
+    """Every key that a manifest must have, and the JSON type of its value."""
+    texts = ("source", "source_file", "source_sha256", "container_path", "prefix", "encoder", "dialect")
+    facts = {fact.key: fact.kind for fact in facts_of_weights(family)}
+    return {**dict.fromkeys(texts, str), **facts, "num_tensors": int, "tool_version": str, "notes": list}
+
+
+# Those of a ResNet: the nine facts that the recipes take over.
+FACTS_OF_WEIGHTS = facts_of_weights(UNNAMED)
+KEYS_THAT_MOVE_NUMBERS = tuple(fact.key for fact in FACTS_OF_WEIGHTS)
+MANIFEST_TYPES = manifest_types(UNNAMED)
 SHOWN_KEYS = ("source", "encoder", "dialect", "tool_version")  # go to terminals and reports as they are
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """Weights by relative Detectron2 name (float32, counters int64, C-contiguous) and a manifest of JSON
-    types."""
+    """Weights by relative Detectron2 name, and a manifest of JSON types.
+
+    Weights are float32, counters int64 of shape (); all are C-contiguous.
+    """
 
     weights: dict[str, np.ndarray]
     manifest: dict[str, Any]
 
     def content_sha256(self) -> str:
-        """Equal exactly when the numbers of a transfer run may be equal: weights and the facts that move
-        them.
+        """Equal exactly when the numbers of a run may be equal: of the weights and the facts that move them.
+
+        CheckpointError for a family that is not known.
         """
+        family = family_of(self.manifest)
         digest = hashlib.sha256()
         for name in sorted(self.weights):
             array = np.asarray(self.weights[name], order="C")
             digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
             digest.update(array.reshape(-1).view(np.uint8).data)
-        digest.update(_canonical({key: self.manifest[key] for key in KEYS_THAT_MOVE_NUMBERS}))
+        facts = {fact.key: self.manifest[fact.key] for fact in facts_of_weights(family)}
+        digest.update(_canonical(facts | named(family)))
         return digest.hexdigest()
 
 
 def prove(backbone: Backbone) -> None:
     """Raises CheckpointError unless manifest and weights are complete and fit each other exactly."""
-    manifest = backbone.manifest
+    family = family_of(backbone.manifest)
+    _prove_manifest(backbone.manifest, family)
+    _prove_weights(backbone, family)
+
+
+def _prove_manifest(manifest: dict[str, Any], family: Family) -> None:
     try:
         _canonical(manifest)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"backbone manifest: holds more than JSON: {error}") from None
-    for key, kind in MANIFEST_TYPES.items():
+    for key, kind in manifest_types(family).items():
         if (
             key not in manifest
             or not isinstance(manifest[key], kind)
@@ -105,26 +130,29 @@ def prove(backbone: Backbone) -> None:
         raise CheckpointError(
             f"backbone manifest: pixel_std {manifest['pixel_std']}; expected positive numbers"
         )
+
+
+def _prove_weights(backbone: Backbone, family: Family) -> None:
+    manifest, weights = backbone.manifest, backbone.weights
     try:
-        expected = expected_shapes(**{key: manifest[key] for key in ARCHITECTURE_KEYS})
+        expected = family.shapes(manifest)
     except ValueError as error:
         raise CheckpointError(f"backbone manifest: {error}") from None
-    weights = backbone.weights
     missing, extra = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
     wrong = [
         f"{name} {weights[name].dtype} {weights[name].shape}"
         for name, shape in expected.items()
-        if name in weights
-        and (
-            weights[name].shape != shape
-            or weights[name].dtype != ("int64" if name.endswith(COUNTER) else "float32")
-        )
+        if name in weights and (weights[name].shape != shape or weights[name].dtype != _element_type(name))
     ]
     if missing or extra or wrong:
         raise CheckpointError(
-            f"backbone is not the complete ResNet-{manifest['depth']}: {len(missing)} missing {missing[:3]}, "
+            f"backbone is not the complete {family.label(manifest)}: {len(missing)} missing {missing[:3]}, "
             f"{len(extra)} unexpected {extra[:3]}, {len(wrong)} of wrong shape or type {wrong[:3]}"
         )
+
+
+def _element_type(name: str) -> str:
+    return "int64" if name.endswith(COUNTER) else "float32"
 
 
 def _shown(manifest: dict[str, Any]) -> list[Any]:
@@ -132,15 +160,21 @@ def _shown(manifest: dict[str, Any]) -> list[Any]:
 
 
 def save_backbone(backbone: Backbone, path: str | os.PathLike[str]) -> None:
-    """Writes atomically; same backbone, same bytes. CheckpointError if incomplete or the place is not
-    writable.
-    """
+    """Writes atomically; same backbone, same bytes. CheckpointError if incomplete or not to be written."""
     prove(backbone)
+    write_proven(backbone, path, backbone.content_sha256())
+
+
+def write_proven(backbone: Backbone, path: str | os.PathLike[str], content_sha256: str) -> None:
+    """As `save_backbone`, for a backbone that this process has opened, and so proven, and hashed already.
+
+    A hash that is not its own makes a file that no reader takes.
+    """
     content = {
         "__author__": AUTHOR,
         "matching_heuristics": True,
         MANIFEST: backbone.manifest,
-        DIGEST: file_digest(backbone),
+        DIGEST: file_digest(backbone.manifest, content_sha256),
         "model": {name: np.asarray(backbone.weights[name], order="C") for name in sorted(backbone.weights)},
     }
     with replacing(path, backbone.weights.values()) as file:
@@ -165,13 +199,16 @@ def is_backbone_file(opened: Opened) -> bool:
 def holds_backbone(path: str | os.PathLike[str]) -> bool:
     """As `is_backbone_file`, for any path; nothing of the file is run and no weights are read."""
     try:
-        return is_backbone_file(describe(path))
+        return is_backbone_file(open_file(path))
     except CheckpointError:
         return False
 
 
 def read_backbone(opened: Opened) -> Backbone:
-    """As `load_backbone`, for a file that is open already."""
+    """As `load_backbone`, for a file that is open already.
+
+    The hash in it covers all that is taken from it, so the container's own checksums are not asked for.
+    """
     stored, manifest, stated = _contents(opened)
     if type(stored) is not dict or type(manifest) is not dict:
         raise CheckpointError(f"{opened.path}: damaged backbone file: weights or manifest are no table")
@@ -180,14 +217,13 @@ def read_backbone(opened: Opened) -> Backbone:
     try:
         backbone = Backbone({name: tensor.array() for name, tensor in stored.items()}, manifest)
         prove(backbone)
-        digest = file_digest(backbone)
+        digest = file_digest(manifest, backbone.content_sha256())
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{opened.path}: {error}") from None
     if stated != digest:
         raise CheckpointError(
             f"{opened.path}: damaged or edited: its contents do not fit their SHA-256; convert again"
         )
-    opened.verification.result()
     return backbone
 
 
@@ -202,17 +238,16 @@ def _contents(opened: Opened) -> tuple[Any, Any, Any]:
         raise CheckpointError(
             f"{opened.path}: damaged backbone file: its manifest is not JSON: {error}"
         ) from None
-    names, stored = vocabulary("torchvision"), opened.root
-    if type(stored) is dict:
+    stored = opened.root
+    if type(stored) is dict and type(manifest) is dict:
+        names = family_of(manifest).exported()
         stored = {names.get(name, name): tensor for name, tensor in stored.items()}
     return stored, manifest, facts.get(DIGEST)
 
 
-def file_digest(backbone: Backbone) -> str:
-    """What a file carries to prove itself: SHA-256 over the weights and the whole manifest."""
-    return hashlib.sha256(
-        f"{backbone.content_sha256()} ".encode() + _canonical(backbone.manifest)
-    ).hexdigest()
+def file_digest(manifest: dict[str, Any], content_sha256: str) -> str:
+    """SHA-256 over the weights' hash and the whole manifest: a file carries it to prove itself."""
+    return hashlib.sha256(f"{content_sha256} ".encode() + _canonical(manifest)).hexdigest()
 
 
 def _canonical(value: Any) -> bytes:

@@ -1,11 +1,8 @@
-"""Raw checkpoint or converted backbone in, `Backbone` out: open, find, choose, account, read, check,
-describe.
-"""
+"""Raw checkpoint or converted backbone in, `Backbone` out: open, find, choose, read, check, describe."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,8 +16,8 @@ from converters.finding.accounting import Account
 from converters.finding.choosing import Choice, choose, find
 from converters.finding.health import check_health
 from converters.finding.overrides import Overrides, apply_overrides
-from converters.networks.resnet import COUNTER
-from converters.networks.resnet_names import BY_NAME as DIALECTS
+from converters.networks.family import COUNTER
+from converters.networks.table import named
 from converters.printable import LONGEST_NAME, printable
 
 TOOL_VERSION = "1"
@@ -35,7 +32,7 @@ def open_checkpoint(
 
     source: name of a row of the publishers' table; encoder: "online" or "ema"; the other overrides are
     the fields of `converters.finding.overrides.Overrides`. All are recorded in the manifest. CheckpointError
-    with the reason if the file is not exactly one complete, healthy, undamaged ResNet.
+    with the reason if the file is not exactly one complete, healthy, undamaged network of a known family.
     """
     wishes = Overrides.make(overrides)
     opened = open_file(path)
@@ -45,7 +42,11 @@ def open_checkpoint(
                 f"{opened.path}: already converted; source, encoder and prefix cannot be chosen again"
             )
         backbone = read_backbone(opened)
-        return apply_overrides(backbone, wishes)
+        restated = apply_overrides(backbone, wishes)
+        if restated is not backbone:
+            prove(restated)
+        return restated
+    opened.verification.begin()
     if opened.verification.size <= VERIFY_FIRST:
         opened.verification.result()
     try:
@@ -68,8 +69,8 @@ def open_checkpoint(
 
 def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
     """The account's tensors as Detectron2 wants them, and notes on what was changed on the way."""
-    candidate, expected = account.candidate, account.architecture.shapes()
-    channels_last = DIALECTS[candidate.dialect].channels_last
+    candidate, expected = account.candidate, account.expected
+    channels_last = candidate.dialect.channels_last
     weights: dict[str, np.ndarray] = {}
     types: set[str] = set()
     for name, shape in expected.items():
@@ -126,13 +127,14 @@ def describe(choice: Choice, container: str, notes: list[str]) -> dict[str, Any]
         "container_path": candidate.path,
         "prefix": candidate.raw_prefix,
         "encoder": choice.role,
-        "dialect": candidate.dialect,
-        **asdict(choice.account.architecture),
-        "stride_in_1x1": choice.stride_in_1x1,
+        "dialect": candidate.dialect.name,
+        **named(candidate.family),
+        **choice.account.facts,
+        **choice.stated,
         "input_format": row.pixels.input_format,
         "pixel_mean": list(row.pixels.mean),
         "pixel_std": list(row.pixels.std),
-        "num_tensors": len(choice.account.architecture.shapes()),
+        "num_tensors": len(choice.account.expected),
         "tool_version": TOOL_VERSION,
         "notes": notes,
     }

@@ -7,17 +7,16 @@ import functools
 import hashlib
 import json
 import re
-import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.named_weights import KNOWN, at_hand, cached
-from converters.backbone import Backbone, save_backbone
+from converters.backbone import Backbone, write_proven
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.recipes.resolve import MANIFEST_KEYS
@@ -36,12 +35,12 @@ class Init:
 
     @functools.cached_property
     def weights_sha256(self) -> str:
-        """Of the weights and what belongs to them; a plan asks for every suite and trial."""
+        """Hash of the weights and what belongs to them, taken once; a plan asks for every suite and trial."""
         assert self.backbone is not None
         return self.backbone.content_sha256()
 
     def identity(self, flat_recipe: dict[str, Any]) -> str:
-        """What of the init moves the numbers: the weights; for `random` the shape and pixels of the net."""
+        """Hash of all that moves the numbers: the weights; for `random` the shape and pixels of the net."""
         if self.backbone is not None:
             return self.weights_sha256
         facts = {key: flat_recipe[key] for key in MANIFEST_KEYS.values()}
@@ -62,12 +61,12 @@ class Wanted:
         return self.path not in NAMES and not _exists(self.path)
 
 
-def open_inits(texts: list[str], quiet: bool = False, fetch: bool = True) -> list[Init]:
-    """All inits, those of @files too, in the order in which they were asked for; unless `fetch`, what is not
-    there stays `absent`.
+def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
+    """All inits, those of @files too, in the order in which they were asked for.
 
-    What can be known at once comes first: labels, then all files that are not there, then those that are no
-    checkpoints. Only then is anything fetched.
+    Cheap refusals come first: labels, then all files that are not there, then those that are no checkpoints.
+    Only then is anything fetched; unless `fetch`, known weights that are not in the cache stay `absent`.
+    UsageError or CheckpointError says which init it is, and what to do.
     """
     wanted = [_wanted(text, where) for text, where in _read_lists(texts)]
     _check_labels(wanted)
@@ -81,11 +80,7 @@ def open_inits(texts: list[str], quiet: bool = False, fetch: bool = True) -> lis
                 opened[number] = Init(one.label, _open(one.path))
         except (UsageError, CheckpointError) as error:
             raise type(error)(f"{one.where}{error}") from None
-    inits = [opened[number] for number in range(len(wanted))]
-    if not quiet:
-        for init in inits:
-            _introduce(init)
-    return inits
+    return [opened[number] for number in range(len(wanted))]
 
 
 def _open(path: str) -> Backbone | None:
@@ -94,14 +89,15 @@ def _open(path: str) -> Backbone | None:
     return open_checkpoint(cached(path) if path in KNOWN else path)
 
 
-def _introduce(init: Init) -> None:
+def introduction(init: Init) -> Iterator[str]:
+    """The lines that tell a user whose weights these are; none for random initialisation."""
     if init.backbone is None:
         return
     m = init.backbone.manifest
     facts = f"{m['source']}, {m['encoder']} encoder, {m['num_tensors']} tensors, {m['input_format']}"
-    print(f"init {init.label}: {facts}", file=sys.stderr)
-    for note in m["notes"]:  # what the converter found odd, or decided for the user
-        print(f"  {note}", file=sys.stderr)
+    yield f"init {init.label}: {facts}"
+    for note in m["notes"]:  # the converter's: oddities, and what it decided for the user
+        yield f"  {note}"
 
 
 def _wanted(text: str, where: str) -> Wanted:
@@ -189,7 +185,8 @@ def store(init: Init, directory: Path) -> Path | None:
     path = directory / f"{slug(init.label)}-{init.weights_sha256[:12]}.pkl"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        save_backbone(init.backbone, path)
+        # Proven and hashed when it was opened; the cell that loads the file proves it again.
+        write_proven(init.backbone, path, init.weights_sha256)
     return path
 
 

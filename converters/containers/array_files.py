@@ -38,8 +38,10 @@ NUMPY_KINDS = {"f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "u2", "u4", "u8",
 
 
 def read_safetensors(file: FileBytes) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
-    """Name to tensor, and the metadata. The header must describe the file exactly: no gap, no overlap,
-    nothing beyond the end.
+    """Name to tensor, and the metadata.
+
+    The header must describe the file exactly: no gap, no overlap, nothing beyond the end. CheckpointError if
+    it does not, or is longer than MAX_HEADER.
     """
     size = int.from_bytes(file.read(0, 8), "little")
     if size > file.size - 8:
@@ -105,9 +107,7 @@ def _reader(file: FileBytes, base: int) -> Callable[[int, int], bytes]:
 
 
 def read_npz(file: FileBytes) -> tuple[dict[str, StoredTensor], list[Checked]]:
-    """Name to tensor, and the parts to check against their CRC. Arrays of objects are left out: they are
-    pickles.
-    """
+    """Name to tensor, and the parts to check against their CRC; arrays of objects, pickles, are left out."""
     with zipfile.ZipFile(file.path) as archive:
         infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
     _check_names([info.filename for info in infos])

@@ -1,6 +1,4 @@
-"""Positioned reads of one file, and one pass over it that takes its SHA-256 and every CRC that its container
-stores.
-"""
+"""Positioned reads of one file, and one pass over it for its SHA-256 and the CRCs of its container."""
 
 from __future__ import annotations
 
@@ -57,8 +55,9 @@ class Checked:
 
 
 class Verification:
-    """Reads the whole file once, from `begin()` on in a second thread while the first one converts;
-    `result()` waits and judges.
+    """Reads the whole file once, in a second thread while the first one converts.
+
+    `begin()` starts it, `result()` waits for it and judges.
     """
 
     def __init__(self, file: FileBytes, stretches: Sequence[Checked] = ()) -> None:

@@ -63,8 +63,9 @@ HUGGINGFACE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 @dataclass(frozen=True)
 class Opened:
-    """One file, described but hardly read. `verification.result()` must be asked before the contents are
-    trusted.
+    """One file, described but hardly read.
+
+    `verification.result()` must be asked before the contents are trusted, unless they prove themselves.
     """
 
     path: Path
@@ -77,16 +78,10 @@ class Opened:
 
 
 def open_file(path: str | os.PathLike[str]) -> Opened:
-    """The file's object with every tensor described. Raises CheckpointError with the reason for anything
-    else.
+    """The file's object with every tensor described. CheckpointError with the reason for anything else.
+
+    No checksum is taken before `verification` is asked for it.
     """
-    opened = describe(path)
-    opened.verification.begin()
-    return opened
-
-
-def describe(path: str | os.PathLike[str]) -> Opened:
-    """As `open_file`, but the checksums are only taken when `verification.result()` is asked."""
     given = Path(path)
     config: dict[str, Any] = {}
     if given.is_dir():
@@ -163,6 +158,7 @@ def _read(file: FileBytes) -> _Contents:
 
 
 def zip_names(file: FileBytes) -> list[str]:
+    """The members of a zip archive. CheckpointError if it is damaged."""
     try:
         with zipfile.ZipFile(file.path) as archive:
             return archive.namelist()

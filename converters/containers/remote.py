@@ -1,4 +1,4 @@
-"""What to do with an address or a model's name where a file is expected: nothing is fetched here."""
+"""Tells a user who gives an address or a model's name how to get the file: nothing is fetched here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILES = (".pth", ".pt", ".pkl", ".tar", ".npz", ".bin", ".ckpt", ".safetensors",
 
 
 def how_to_get(given: str) -> str:
-    """What `given` is and the command that fetches it, "" where it looks like a local path."""
+    """The nature of `given` and the command that fetches it, "" where it looks like a local path."""
     address = SCHEME.fullmatch(given)
     scheme, rest = (address[1].lower(), address[2]) if address else ("", given)
     if scheme in ("http", "https"):

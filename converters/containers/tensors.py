@@ -37,9 +37,8 @@ MAX_DIMENSIONS = 32
 class StoredTensor:
     """Shape, element type and place of one dense tensor; `array()` reads it.
 
-    `read(start, stop)` returns those bytes of the storage. Strides and offset are in elements. Built empty by
-    a pickle's constructor and filled by `place`, because pickle refers to the object before it knows the
-    contents.
+    `read(start, stop)` returns those bytes of the storage. Strides and offset are in elements. It is built
+    empty and filled by `place`, because a pickle refers to the object before it knows the contents.
     """
 
     __slots__ = ("dtype", "key", "offset", "read", "shape", "stored_bytes", "strides", "swap")
@@ -66,8 +65,10 @@ class StoredTensor:
         swap: bool = False,
         key: Any = None,
     ) -> StoredTensor:
-        """Checks that every element lies inside the storage, which torch itself does not promise for hostile
-        files. An expanded tensor (stride 0) may show more than is stored: it is described, not read.
+        """Fills it, once every element is known to lie inside the storage. CheckpointError if one does not.
+
+        torch itself does not promise that for hostile files. An expanded tensor (stride 0) may show more than
+        is stored: it is described here, and refused by `array`.
         """
         numbers = (*shape, *(strides or ()), offset)
         if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or n < 0 for n in numbers):
@@ -113,10 +114,12 @@ class StoredTensor:
 
 
 def item_size(dtype: str) -> int:
+    """Bytes per element: the number at the end of the type's name."""
     return int(dtype[-1])
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """In elements, the last axis moving fastest."""
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)
@@ -125,4 +128,5 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def fortran_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """In elements, the first axis moving fastest."""
     return tuple(reversed(contiguous_strides(tuple(reversed(shape)))))

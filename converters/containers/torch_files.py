@@ -30,8 +30,9 @@ OTHER_ITEMS = {
 
 
 def read_torch_zip(file: FileBytes) -> tuple[Any, set[str], list[Checked], dict[str, Any]]:
-    """The pickled object with described tensors, the foreign names, the parts to check against their CRC, and
-    our metadata if there are any.
+    """The pickled object, its foreign names, the parts to check against their CRC, and our metadata.
+
+    Tensors are described, not read. The metadata are {} where another program wrote the file.
     """
     entries = zip_entries(file)
     pickles = [name for name in entries if name.endswith("/data.pkl") or name == "data.pkl"]
@@ -78,8 +79,7 @@ def _metadata(file: FileBytes, member: Checked | None) -> dict[str, Any]:
 
 
 def zip_entries(file: FileBytes) -> dict[str, Checked]:
-    """Every member with the place of its bytes. torch stores without compression; anything else is
-    refused."""
+    """Every member with the place of its bytes; compressed ones, which torch never writes, are refused."""
     try:
         with zipfile.ZipFile(file.path) as archive:
             infos = archive.infolist()
@@ -120,9 +120,7 @@ def zip_entries(file: FileBytes) -> dict[str, Checked]:
 
 
 def storage_reference(identity: Any) -> tuple[Any, str, int]:
-    """(type name, key, element count) out of torch's persistent id ('storage', type, key, location, count,
-    ...).
-    """
+    """(type name, key, element count) out of torch's id ('storage', type, key, location, count, ...)."""
     if type(identity) is not tuple or len(identity) < 5 or identity[0] != "storage":
         raise CheckpointError(f"a reference outside the pickle that is not torch's: {str(identity)[:60]}")
     _, kind, key, _, count = identity[:5]
@@ -132,8 +130,9 @@ def storage_reference(identity: Any) -> tuple[Any, str, int]:
 
 
 def read_torch_legacy(file: FileBytes, view: memoryview) -> tuple[Any, set[str]]:
-    """Five pickles (magic, protocol, system, object, storage keys), then each storage: its count and its
-    bytes.
+    """The object and its foreign names, out of five pickles: magic, protocol, system, object, storage keys.
+
+    Behind them lies each storage: its count, then its bytes.
     """
     magic, position, _ = read_pickle(view)
     if magic != LEGACY_MAGIC:
@@ -201,9 +200,7 @@ def about_tar(file: FileBytes) -> str:
 
 
 def _part_of_storage(identity: tuple, count: int) -> tuple[int, int]:
-    """First element and number of elements: very old files name a part (key, offset, size) of a shared
-    storage.
-    """
+    """(first element, number of elements); very old files name a part (key, offset, size) of a storage."""
     part = identity[5] if len(identity) > 5 else None
     if part is None:
         return 0, count

@@ -1,18 +1,14 @@
-"""Holds a candidate against a complete ResNet: every tensor once, with the right shape, and nothing inside
-left over.
-"""
+"""Holds a candidate against a complete network of its family: every tensor once, none beside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from converters.finding.candidates import Candidate, TensorSet, strip_wrappers
-from converters.networks.resnet import BLOCKS, COUNTER, Architecture, blocks_per_stage, closest_architecture
-from converters.networks.resnet_names import BY_NAME, roots
+from converters.networks.family import COUNTER, Facts, Shape, Shapes
+from converters.networks.table import roots
 from converters.printable import LONGEST_NAME, printable
 
-Shape = tuple[int, ...]
 WORTH_A_LOOK = 50  # below, it is a few norms of a head and not a network with something added
 STATISTICS = (".running_mean", ".running_var")
 
@@ -22,19 +18,19 @@ class Account:
     """The comparison of one candidate with the network that explains it best."""
 
     candidate: Candidate
-    architecture: Architecture
+    facts: Facts  # of that network
+    expected: Shapes  # all its tensors
     missing: tuple[str, ...]
     wrong_shape: tuple[str, ...]
     unexpected: tuple[str, ...]
     twice: tuple[str, ...]
     counters_missing: int
-    shapes: Mapping[str, Shape]  # as found, by our names
-    known_depth: bool  # the blocks per stage are those of a ResNet-50, 101 or 152
+    shapes: Shapes  # as found, by our names
 
     @property
     def fused(self) -> bool:
         """All is there but the running statistics: norms that were fused into affine maps."""
-        statistics = {name for name in self.architecture.shapes() if name.endswith(STATISTICS)}
+        statistics = {name for name in self.expected if name.endswith(STATISTICS)}
         return set(self.missing) == statistics and not (self.wrong_shape or self.unexpected or self.twice)
 
     @property
@@ -48,7 +44,6 @@ class Account:
 
     def difference(self) -> str:
         """One line: what keeps it from being complete."""
-        total = len(self.architecture.shapes())
         groups = [
             ("missing", self.missing),
             ("wrong shape", self.wrong_shape),
@@ -61,16 +56,16 @@ class Account:
             if names
         ]
         return (
-            f"{max(self.score, 0)} of {total} tensors of a ResNet-{self.architecture.depth} fit; "
-            + "; ".join(told)
+            f"{max(self.score, 0)} of {len(self.expected)} tensors of a "
+            f"{self.candidate.family.label(self.facts)} fit; " + "; ".join(told)
         )
 
 
 def account(candidate: Candidate, tensors: TensorSet) -> Account:
     """The account of `candidate` among all `tensors` of its dictionary."""
     shapes = {name: _our_shape(candidate, name) for name in candidate.tensors}
-    architecture = closest_architecture(shapes)
-    expected = architecture.shapes()
+    facts = candidate.family.closest(shapes)
+    expected = candidate.family.shapes(facts)
     names = candidate.names
     missing = [name for name in expected if name not in shapes]
     counters = [name for name in missing if name.endswith(COUNTER)]
@@ -85,24 +80,22 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
     twice = [f"{first} and {second}" for _, first, second in candidate.twice]
     return Account(
         candidate,
-        architecture,
+        facts,
+        expected,
         tuple(name for name in missing if not name.endswith(COUNTER)),
         tuple(wrong),
         tuple(unexpected),
         tuple(twice),
         len(counters),
         shapes,
-        blocks_per_stage(shapes) in BLOCKS.values(),
     )
 
 
 def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
-    """Names beside the known ones within the network's own parts (an SE layer in layer1, say); heads are not
-    inside.
-    """
-    dialect = BY_NAME[candidate.dialect]
+    """Names beside the known ones within the network's own parts (an SE layer in layer1, say); no heads."""
+    dialect = candidate.dialect
     known = set(candidate.names.values()) | {second for _, _, second in candidate.twice}
-    inside = roots(dialect.name)
+    inside = roots(dialect)
     left = []
     for raw in tensors.tensors:
         if raw in known:
@@ -116,15 +109,15 @@ def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
     return left
 
 
-def _our_shape(candidate: Candidate, name: str) -> tuple[int, ...]:
+def _our_shape(candidate: Candidate, name: str) -> Shape:
     """As PyTorch would store it: kernels out, in, height, width; norms flat."""
     shape = candidate.tensors[name].shape or ()
-    if not BY_NAME[candidate.dialect].channels_last or len(shape) != 4:
+    if not candidate.dialect.channels_last or len(shape) != 4:
         return shape
     if ".norm." in name:
         return shape[3:] if shape[:3] == (1, 1, 1) else shape
     return (shape[3], shape[2], shape[0], shape[1])
 
 
-def _fits(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+def _fits(name: str, shape: Shape, expected: Shape) -> bool:
     return shape == expected or (name.endswith(COUNTER) and shape == (1,))

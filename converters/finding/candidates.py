@@ -1,7 +1,7 @@
-"""Finds every set of ResNet tensors inside an opened file, whatever it is wrapped in.
+"""Finds every set of tensors of a known family inside an opened file, whatever it is wrapped in.
 
-A candidate is (where the dictionary sits, the prefix of its names, the dialect) with its tensors under
-Detectron2's names.
+A candidate is (where the dictionary sits, the prefix of its names, the dialect), with its tensors by our
+names, which are Detectron2's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 from converters.containers.pickles.inert import Inert
 from converters.containers.tensors import StoredTensor
 from converters.errors import CheckpointError
-from converters.networks.resnet_names import DIALECTS, Dialect, longest_word, words
+from converters.networks import table
+from converters.networks.family import Dialect, Family
 
 # Names that wrappers put between the model and its parameters; removed as whole dotted segments at any depth.
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
@@ -43,20 +44,20 @@ class Candidate:
     path: str
     prefix: str  # without wrapper segments
     raw_prefix: str  # as in the file
-    dialect: str
+    family: Family
+    dialect: Dialect
     tensors: dict[str, StoredTensor] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # ours -> the file's
     twice: list[tuple[str, str, str]] = field(default_factory=list)  # ours, and two names of the file for it
 
     @property
     def place(self) -> str:
+        """For people: "state_dict:encoder_q.", "" for the top level."""
         return f"{self.path}:{self.prefix}" if self.path else self.prefix
 
 
 def tensor_sets(root: Any) -> list[TensorSet]:
-    """Every dictionary with tensors, outermost first. Each object is visited once, so cycles and sharing are
-    harmless.
-    """
+    """Every dictionary with tensors, outermost first. Each object is visited once: cycles do no harm."""
     found: list[TensorSet] = []
     seen: set[int] = set()
     queue: list[tuple[str, Any, int]] = [("", root, 0)]
@@ -170,17 +171,15 @@ def strip_wrappers(name: str) -> str:
 
 def find_candidates(tensors: TensorSet) -> list[Candidate]:
     """All candidates of one dictionary, the fullest first."""
-    groups: dict[tuple[str, str], Candidate] = {}
+    groups: dict[tuple[str, Family, str], Candidate] = {}
     for raw, tensor in tensors.tensors.items():
         name = strip_wrappers(raw)
-        for dialect, prefix, ending, ours in _readings(name):
-            raw_prefix = raw.removesuffix(ending)
-            if ours.startswith("res5.") and prefix.endswith("roi_heads."):
-                prefix = prefix.removesuffix("roi_heads.") + "backbone."  # C4 keeps res5 in its head
-            group = groups.get((prefix, dialect.name))
+        for (family, dialect, ours), before, ending in _readings(name):
+            prefix = family.home(ours, before)
+            group = groups.get((prefix, family, dialect.name))
             if group is None:
-                group = Candidate(tensors.path, prefix, raw_prefix, dialect.name)
-                groups[prefix, dialect.name] = group
+                group = Candidate(tensors.path, prefix, raw.removesuffix(ending), family, dialect)
+                groups[prefix, family, dialect.name] = group
             if ours not in group.tensors:
                 group.tensors[ours], group.names[ours] = tensor, raw
             elif not _same(group.tensors[ours], tensor):
@@ -188,23 +187,22 @@ def find_candidates(tensors: TensorSet) -> list[Candidate]:
     return sorted(groups.values(), key=lambda group: -len(group.tensors))
 
 
-def _readings(name: str) -> Iterator[tuple[Dialect, str, str, str]]:
-    """(dialect, prefix, rest, our name) for the longest ending of `name` that is a word of each dialect."""
-    for separator in ("/",) if "/" in name else (".",):
-        spelled = name
-        for dialect in DIALECTS:
-            if dialect.separator == separator:
-                for old, new in dialect.renamed:
-                    spelled = spelled.replace(f"/{old}/", f"/{new}/")
-        known, seen = words(separator), set()
-        ends = spelled.rsplit(separator, longest_word(separator))  # what is longer can be no word
-        start = len(ends[0]) + 1 if len(ends) > longest_word(separator) else 0
-        while start >= 0:
-            for dialect, ours in known.get(spelled[start:], ()):
-                if dialect.name not in seen:
-                    seen.add(dialect.name)
-                    yield dialect, spelled[:start], spelled[start:], ours
-            start = spelled.find(separator, start) + 1 or -1
+def _readings(name: str) -> Iterator[tuple[table.Word, str, str]]:
+    """(word, prefix, rest) for the longest ending of `name` that is a word of each dialect."""
+    separator = "/" if "/" in name else "."
+    for old, new in table.renamed(separator):
+        name = name.replace(f"{separator}{old}{separator}", f"{separator}{new}{separator}")
+    known, longest = table.words(separator), table.longest_word(separator)
+    seen: set[tuple[Family, str]] = set()
+    ends = name.rsplit(separator, longest)  # what is longer can be no word
+    start = len(ends[0]) + 1 if len(ends) > longest else 0
+    while start >= 0:
+        for word in known.get(name[start:], ()):
+            family, dialect, _ = word
+            if (family, dialect.name) not in seen:
+                seen.add((family, dialect.name))
+                yield word, name[:start], name[start:]
+        start = name.find(separator, start) + 1 or -1
 
 
 def _same(first: StoredTensor, second: StoredTensor) -> bool:

@@ -1,9 +1,10 @@
-"""Which of the complete networks in a file is the one that the field evaluates, and whose file it is."""
+"""Chooses the one network of a file that the field evaluates, and finds out whose file it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from converters.errors import CheckpointError
 from converters.finding.accounting import Account, account
 from converters.finding.candidates import Candidate, TensorSet, find_candidates, strip_wrappers, tensor_sets
 from converters.finding.overrides import Overrides
-from converters.finding.refusals import Evidence, reason
+from converters.finding.refusals import reason
+from converters.networks.family import Family
 from converters.printable import LONGEST_NAME, listed, printable
 from converters.publishers.row import EMA, ONLINE, SINGLE, Layout, Place, Source, matching_layout, role_of
 from converters.publishers.table import BY_NAME, SOURCES, UNKNOWN
@@ -29,7 +31,7 @@ class Choice:
     account: Account
     row: Source
     role: str
-    stride_in_1x1: bool
+    stated: dict[str, Any]  # facts that the shapes do not tell
     notes: tuple[str, ...] = ()
     other: Account | None = None
 
@@ -56,7 +58,7 @@ def find(opened: Opened, accept: Sequence[str] = ()) -> Found:
         if entry.complete or (entry.fused and "fused-bn" in accept):
             names = frozenset(map(strip_wrappers, tensors.tensors))
             place = Place(
-                candidate.path, candidate.prefix, candidate.dialect, names, top_keys, _is_permuted(entry)
+                candidate.path, candidate.prefix, candidate.dialect.name, names, top_keys, _is_permuted(entry)
             )
             if not any(_same_bytes(entry, known) for known, _ in complete):
                 complete.append((entry, place))
@@ -83,7 +85,7 @@ def choose(
     if not found.complete:
         shapes = {strip_wrappers(n): t.shape or () for s in found.sets for n, t in s.tensors.items()}
         best = max(found.accounts, key=lambda a: a.score, default=None)
-        raise CheckpointError(reason(Evidence.of(shapes, best, opened.foreign)))
+        raise CheckpointError(reason(shapes, best, opened.foreign))
     complete = [pair for pair in found.complete if _wanted(pair[0], wishes.prefix)]
     if not complete:
         raise CheckpointError(
@@ -121,8 +123,8 @@ def choose(
         notes.append(f"objects read as data, nothing imported or called: {listed(harmless)}")
     if warning := code_warning(opened.foreign):
         notes.append(warning)
-    stride, more = _stride(row, opened)
-    return Choice(chosen, row, role, stride, (*notes, *more), others[0] if others else None)
+    stated, more = _stated(row, chosen.candidate.family, opened)
+    return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None)
 
 
 def _row_for(
@@ -161,13 +163,12 @@ def _precision(layouts: Sequence[Layout]) -> int:
     return 100 * markers + exact
 
 
-def _stride(row: Source, opened: Opened) -> tuple[bool, list[str]]:
-    """Where a bottleneck's stride sits: a fact of the row, or of the config beside HuggingFace weights."""
-    if row.name != "huggingface":
-        return row.stride_in_1x1, []
-    if not opened.config:
-        return False, ["no config.json was given: strides assumed in the 3x3 convolution"]
-    return bool(opened.config.get("downsample_in_bottleneck", False)), []
+def _stated(row: Source, family: Family, opened: Opened) -> tuple[dict[str, Any], list[str]]:
+    """The facts that no shape tells: as usual, as the row says, or as the config beside the weights does."""
+    told = dict(row.facts)
+    facts = {fact.key: told.get(fact.key, fact.usual) for fact in family.stated}
+    more, notes = family.from_config(opened.config) if row.config else ({}, [])
+    return facts | more, notes
 
 
 def _wanted(entry: Account, prefix: str | None) -> bool:

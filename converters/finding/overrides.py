@@ -1,4 +1,4 @@
-"""What a user may state against the table, and how it is recorded."""
+"""The facts that a user may state against the table, and how they are recorded."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from converters.backbone import Backbone, prove
+from converters.backbone import Backbone
 from converters.errors import CheckpointError
 from converters.finding.health import ACCEPTABLE
+from converters.networks.table import family_of
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """None means: as the source's row says."""
+    """Facts and choices of the user; None leaves a fact to the source's row."""
 
-    pixel_mean: Sequence[float] | None = (
-        None  # three numbers in the channel order of input_format, scale 0..255
-    )
+    # Three numbers in the channel order of input_format, scale 0..255.
+    pixel_mean: Sequence[float] | None = None
     pixel_std: Sequence[float] | None = None
     input_format: str | None = None  # "RGB" or "BGR"
     stride_in_1x1: bool | None = None
@@ -26,6 +26,7 @@ class Overrides:
 
     @staticmethod
     def make(values: Mapping[str, Any]) -> Overrides:
+        """Of keyword arguments. CheckpointError for an unknown name, or a check that cannot be accepted."""
         known = [field.name for field in fields(Overrides)]
         unknown = sorted(set(values) - set(known))
         if unknown:
@@ -38,7 +39,10 @@ class Overrides:
 
 
 def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
-    """The same weights with the stated facts in the manifest, each with a note that says so."""
+    """The same weights with the stated facts in the manifest, each with a note that says so; not proven yet.
+
+    CheckpointError for a fact that networks of this family do not have.
+    """
     manifest: dict[str, Any] = dict(backbone.manifest, notes=list(backbone.manifest["notes"]))
     stated: dict[str, Any] = {
         "pixel_mean": _floats(wishes.pixel_mean),
@@ -49,12 +53,12 @@ def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
     for key, value in stated.items():
         if value is None:
             continue
+        if key not in manifest:
+            raise CheckpointError(f"{key} was stated, but a {family_of(manifest).title} has no such fact")
         if value != manifest[key]:
             manifest["notes"].append(f"{key} stated by the user: {value} instead of {manifest[key]}")
             manifest[key] = value
-    result = replace(backbone, manifest=manifest)
-    prove(result)
-    return result
+    return replace(backbone, manifest=manifest) if manifest != backbone.manifest else backbone
 
 
 def _floats(values: Sequence[float] | None) -> list[float] | None:

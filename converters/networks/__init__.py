@@ -1,1 +1,1 @@
-"""What a family of networks is: its shapes, and the names that publishers give them."""
+"""Foreign tensor names and shapes come in; the family, its facts and Detectron2's names go out."""

@@ -1,104 +1,69 @@
-"""Which tensors a bottleneck ResNet has in Detectron2's vocabulary, and which ResNet a set of shapes is.
-
-Names are relative to the backbone ("stem.conv1.weight", "res2.0.conv1.norm.bias"): Detectron2 matches by the
-longest dotted suffix, so one file serves C4, where res5 lives under `roi_heads`, and FPN, where all is under
-`bottom_up`.
-"""
+"""The row of the bottleneck ResNet, of which every backbone file was before families had names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from functools import lru_cache
-from types import MappingProxyType
+from collections.abc import Mapping
+from typing import Any
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # bottleneck blocks of res2..res5
-NORM_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-COUNTER = ".num_batches_tracked"
+from converters.networks.family import Fact, Facts, Family
+from converters.networks.resnet_health import WARNINGS
+from converters.networks.resnet_names import DIALECTS
+from converters.networks.resnet_refusals import REFUSALS
+from converters.networks.resnet_shapes import FACTS, closest, shapes
 
-
-@dataclass(frozen=True)
-class Architecture:
-    """The five numbers of Detectron2's config that fix every shape of a bottleneck ResNet."""
-
-    depth: int = 50
-    groups: int = 1
-    width_per_group: int = 64
-    stem_out_channels: int = 64
-    res2_out_channels: int = 256
-
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """As `expected_shapes`; shared between calls, so not to be changed."""
-        return _shapes(self)
+STRIDES = Fact("stride_in_1x1", bool, False, "stride in 1x1")  # of a block's first convolution, or its 3x3
 
 
-def expected_shapes(
-    depth: int = 50,
-    groups: int = 1,
-    width_per_group: int = 64,
-    stem_out_channels: int = 64,
-    res2_out_channels: int = 256,
-) -> dict[str, tuple[int, ...]]:
-    """Every tensor name of that ResNet with its shape, in network order; 318 names for ResNet-50.
-
-    Raises ValueError for a depth without bottleneck blocks in Detectron2.
-    """
-    if depth not in BLOCKS:
-        raise ValueError(f"depth {depth} is not a bottleneck ResNet; expected one of {sorted(BLOCKS)}")
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def add(conv: str, out_channels: int, in_channels: int, kernel: int) -> None:
-        shapes[f"{conv}.weight"] = (out_channels, in_channels, kernel, kernel)
-        for part in NORM_PARTS:
-            shapes[f"{conv}.norm.{part}"] = () if part == "num_batches_tracked" else (out_channels,)
-
-    add("stem.conv1", stem_out_channels, 3, 7)
-    in_channels = stem_out_channels
-    for stage, blocks in enumerate(BLOCKS[depth]):
-        out_channels = res2_out_channels << stage
-        bottleneck = (groups * width_per_group) << stage
-        for block in range(blocks):
-            here = f"res{stage + 2}.{block}"
-            if block == 0:
-                add(f"{here}.shortcut", out_channels, in_channels, 1)
-            add(f"{here}.conv1", bottleneck, in_channels, 1)
-            add(f"{here}.conv2", bottleneck, bottleneck // groups, 3)
-            add(f"{here}.conv3", out_channels, bottleneck, 1)
-            in_channels = out_channels
-    return shapes
+def _label(facts: Facts) -> str:
+    return f"ResNet-{facts['depth']}"
 
 
-@lru_cache(maxsize=64)  # a hostile file can ask for many
-def _shapes(architecture: Architecture) -> Mapping[str, tuple[int, ...]]:
-    return MappingProxyType(expected_shapes(**asdict(architecture)))
-
-
-def blocks_per_stage(names: Iterable[str]) -> tuple[int, ...]:
-    """How many blocks res2..res5 have, (3, 4, 6, 3) for ResNet-50."""
-    blocks = {tuple(name.split(".")[:2]) for name in names if name.startswith("res")}
-    return tuple(sum(block[0] == f"res{stage}" for block in blocks) for stage in (2, 3, 4, 5))
-
-
-def closest_architecture(shapes: Mapping[str, tuple[int, ...]]) -> Architecture:
-    """The ResNet that best explains these Detectron2-named shapes; what cannot be read keeps ResNet-50's
-    value.
-
-    It is a guess to compare with: the caller must still hold `shapes` against `Architecture.shapes()`.
-    """
-    counts = blocks_per_stage(shapes)
-    depth = min(BLOCKS, key=lambda d: sum(abs(a - b) for a, b in zip(BLOCKS[d], counts, strict=True)))
-
-    def size(name: str, axis: int, default: int) -> int:
-        shape = shapes.get(name, ())
-        return shape[axis] if len(shape) == 4 and shape[axis] > 0 else default
-
-    bottleneck = size("res2.0.conv2.weight", 0, size("res2.0.conv1.weight", 0, 64))
-    per_group_in = size("res2.0.conv2.weight", 1, bottleneck)
-    groups = bottleneck // per_group_in if bottleneck % per_group_in == 0 else 1
-    return Architecture(
-        depth=depth,
-        groups=groups,
-        width_per_group=bottleneck // groups,
-        stem_out_channels=size("stem.conv1.weight", 0, 64),
-        res2_out_channels=size("res2.0.conv3.weight", 0, 256),
+def _details(facts: Facts) -> str:
+    return (
+        f"groups {facts['groups']}, width {facts['width_per_group']}, stem {facts['stem_out_channels']}, "
+        f"res2 {facts['res2_out_channels']}"
     )
+
+
+def _home(name: str, prefix: str) -> str:
+    """A C4 detector keeps res5 in its head, under `roi_heads` and not under `backbone`."""
+    if name.startswith("res5.") and prefix.endswith("roi_heads."):
+        return prefix.removesuffix("roi_heads.") + "backbone."
+    return prefix
+
+
+def _from_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """transformers' ResNets say where the strides are; the shapes do not."""
+    if not config:
+        return {STRIDES.key: False}, ["no config.json was given: strides assumed in the 3x3 convolution"]
+    return {STRIDES.key: bool(config.get("downsample_in_bottleneck", False))}, []
+
+
+def _unexportable(facts: Facts) -> str:
+    if not facts[STRIDES.key]:
+        return ""
+    return (
+        "this network has its strides in the 1x1 convolutions, torchvision's and timm's in the 3x3: "
+        "write a .pkl for Detectron2, or say --stride-in-1x1 false if the table is wrong about this file"
+    )
+
+
+RESNET = Family(
+    "resnet",
+    "ResNet",
+    facts=FACTS,
+    stated=(STRIDES,),
+    shapes=shapes,
+    closest=closest,
+    label=_label,
+    details=_details,
+    dialects=DIALECTS,
+    export_dialect="torchvision",
+    colours="stem.conv1.weight",
+    compared=("stem.conv1.weight", "res5.2.conv3.weight", "res3.0.conv1.norm.running_mean"),
+    warnings=WARNINGS,
+    refusals=REFUSALS,
+    home=_home,
+    from_config=_from_config,
+    unexportable=_unexportable,
+)

@@ -1,8 +1,7 @@
 """How each publisher's code names the tensors of a ResNet: one row of templates per dialect.
 
-A template is filled with the indices below for every convolution of the network, which gives an exact
-dictionary from a foreign name to Detectron2's. There is no pattern matching, so `bn1` can never be found
-inside `bn10`.
+A template is filled with the indices below for every convolution of the network. This gives an exact
+dictionary from a foreign name to Detectron2's, without any pattern: `bn1` is never found inside `bn10`.
 
   L l   stage 1..4, 0..3                  r     Detectron2's stage 2..5
   i b   block in the stage, 0.., 1..      q     place in a list of children, 4..7
@@ -11,22 +10,21 @@ inside `bn10`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from converters.networks.resnet import BLOCKS, NORM_PARTS
+from converters.networks.family import Dialect
+from converters.networks.resnet_shapes import BLOCKS, NORM_PARTS
 
 Parts = tuple[tuple[str, ...], ...]  # for each of NORM_PARTS, the names that it goes by
 PLAIN_PARTS: Parts = tuple((part,) for part in NORM_PARTS)
 
 
-@dataclass(frozen=True)
-class Dialect:
+@dataclass(frozen=True, kw_only=True)
+class ResNetDialect(Dialect):
     """Templates of the six kinds of tensors; `{p}` is the norm's part."""
 
-    name: str
-    about: str
     stem: str
     stem_norm: str
     conv: str
@@ -34,14 +32,23 @@ class Dialect:
     shortcut: str
     shortcut_norm: str
     parts: Parts = PLAIN_PARTS
-    renamed: tuple[tuple[str, str], ...] = ()  # segments that some versions call differently
-    channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
-    separator: str = "."
-    silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
+
+    def vocabulary(self) -> Mapping[str, str]:
+        """Foreign name -> relative Detectron2 name, for the deepest network of each stage."""
+        return _vocabulary(self)
+
+    def templates(self) -> Mapping[str, str]:
+        """Column -> template, for the page of checkpoints."""
+        return {
+            "Stem": self.stem,
+            "Convolution": self.conv,
+            "Norm": self.norm,
+            "Shortcut": self.shortcut,
+        }
 
 
-DIALECTS: tuple[Dialect, ...] = (
-    Dialect(
+DIALECTS: tuple[ResNetDialect, ...] = (
+    ResNetDialect(
         "torchvision",
         "torchvision.models.resnet, and everything that subclasses or copies it",
         stem="conv1.weight",
@@ -51,7 +58,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="layer{L}.0.downsample.0.weight",
         shortcut_norm="layer{L}.0.downsample.1.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "detectron2",
         "Detectron2, relative or full names",
         stem="stem.conv1.weight",
@@ -60,11 +67,11 @@ DIALECTS: tuple[Dialect, ...] = (
         norm="res{r}.{i}.conv{j}.norm.{p}",
         shortcut="res{r}.0.shortcut.weight",
         shortcut_norm="res{r}.0.shortcut.norm.{p}",
-        # The zoo's torchvision file keeps the classifier; MoCo's C4 head has a norm behind res5 that is no
-        # backbone.
+        # The zoo's torchvision file keeps the classifier. The norm behind res5 in MoCo's C4 head has names
+        # of its own and is no part of a backbone.
         silent=("stem.fc.weight", "stem.fc.bias"),
     ),
-    Dialect(
+    ResNetDialect(
         "shortcut",
         "torchvision's names with `shortcut` for `downsample` (SupContrast, lightly's own nets)",
         stem="conv1.weight",
@@ -74,7 +81,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="layer{L}.0.shortcut.0.weight",
         shortcut_norm="layer{L}.0.shortcut.1.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "children",
         "nn.Sequential(*list(resnet.children())[:-1]): children by number",
         stem="0.weight",
@@ -84,7 +91,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="{q}.0.downsample.0.weight",
         shortcut_norm="{q}.0.downsample.1.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "obow",
         "OBoW: torchvision's stages in a numbered list of blocks, 0 being the stem",
         stem="_feature_blocks.0.Conv.weight",
@@ -94,7 +101,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="_feature_blocks.{L}.0.downsample.0.weight",
         shortcut_norm="_feature_blocks.{L}.0.downsample.1.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "pycls",
         "pycls' ResNet",
         stem="stem.conv.weight",
@@ -104,7 +111,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="s{L}.b1.proj.weight",
         shortcut_norm="s{L}.b1.bn.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "simclr_v2",
         "the PyTorch port of SimCLR v2",
         stem="net.0.0.weight",
@@ -114,7 +121,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="net.{L}.blocks.0.projection.shortcut.weight",
         shortcut_norm="net.{L}.blocks.0.projection.bn.0.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "huggingface",
         "transformers' ResNet",
         stem="embedder.embedder.convolution.weight",
@@ -124,7 +131,7 @@ DIALECTS: tuple[Dialect, ...] = (
         shortcut="encoder.stages.{l}.layers.0.shortcut.convolution.weight",
         shortcut_norm="encoder.stages.{l}.layers.0.shortcut.normalization.{p}",
     ),
-    Dialect(
+    ResNetDialect(
         "caffe2",
         "Caffe2 and Detectron 1",
         stem="conv1_w",
@@ -142,7 +149,7 @@ DIALECTS: tuple[Dialect, ...] = (
         ),
         silent=("_momentum", "conv1_b"),
     ),
-    Dialect(
+    ResNetDialect(
         "haiku",
         "DeepMind's Haiku ResNet; modules and their parameters joined by '/'",
         stem="initial_conv/w",
@@ -164,13 +171,10 @@ DIALECTS: tuple[Dialect, ...] = (
         silent=("/hidden", "/counter"),
     ),
 )
-BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
 @cache
-def vocabulary(name: str) -> dict[str, str]:
-    """Foreign name -> relative Detectron2 name, for the deepest network of each stage."""
-    dialect = BY_NAME[name]
+def _vocabulary(dialect: ResNetDialect) -> Mapping[str, str]:
     found: dict[str, str] = {}
 
     def add(conv: str, norm: str, ours: str, **index: object) -> None:
@@ -197,34 +201,3 @@ def vocabulary(name: str) -> dict[str, str]:
                 }
                 add(dialect.conv, dialect.norm, f"res{stage + 2}.{block}.conv{k + 1}", **index)
     return found
-
-
-@cache
-def words(separator: str) -> dict[str, tuple[tuple[Dialect, str], ...]]:
-    """All vocabularies whose names are joined by `separator` in one: a name -> who uses it, and for what."""
-    merged: dict[str, tuple[tuple[Dialect, str], ...]] = {}
-    for dialect in DIALECTS:
-        if dialect.separator == separator:
-            for foreign, ours in vocabulary(dialect.name).items():
-                merged[foreign] = (*merged.get(foreign, ()), (dialect, ours))
-    return merged
-
-
-@cache
-def longest_word(separator: str) -> int:
-    """The most segments that a name of any dialect has."""
-    return 1 + max(word.count(separator) for word in words(separator))
-
-
-@cache
-def roots(name: str) -> frozenset[str]:
-    """The first segments of a dialect's names: what starts with one lies inside the network."""
-    return frozenset(word.replace("/", ".").split(".")[0] for word in vocabulary(name))
-
-
-def inverse(name: str, ours: Iterable[str]) -> dict[str, str]:
-    """Relative Detectron2 name -> this dialect's (first) name, for exporting."""
-    found: dict[str, str] = {}
-    for foreign, own in vocabulary(name).items():
-        found.setdefault(own, foreign)
-    return {own: found[own] for own in ours}

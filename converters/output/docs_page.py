@@ -7,8 +7,10 @@ import sys
 from converters.command import command
 from converters.containers.reading import FOLDERS, NO_CHECKPOINT
 from converters.finding.health import ACCEPTABLE
-from converters.finding.refusals import REASONS
-from converters.networks.resnet_names import DIALECTS
+from converters.finding.refusals import rows
+from converters.networks import table
+from converters.networks.family import Family
+from converters.networks.resnet import STRIDES
 from converters.publishers.row import STATED, Layout, Source
 from converters.publishers.table import SOURCES, UNKNOWN
 
@@ -77,12 +79,9 @@ def page() -> str:
         "\n".join(f"- `{s.name}`: {s.note or s.warning}." for s in (*SOURCES, UNKNOWN) if s.note or s.warning)
         + "\n",
         "## Dialects\n\nTemplates of the names. Letters stand for stage, block and convolution.\n",
-        _table(
-            ("Dialect", "Used by", "Stem", "Convolution", "Norm", "Shortcut"),
-            [(d.name, d.about, *(f"`{t}`" for t in (d.stem, d.conv, d.norm, d.shortcut))) for d in DIALECTS],
-        ),
+        *map(_dialects, table.FAMILIES),
         "## Refused, with the reason\n",
-        "\n".join(f"- {text}" for _, text in REASONS) + "\n",
+        "\n".join(f"- {text}" for text in _refusals()) + "\n",
         "Folders:\n",
         "\n".join(f"- with `{pattern}`: {text}" for pattern, text in FOLDERS) + "\n",
         "Files that are no checkpoints are named by their first bytes:\n",
@@ -94,6 +93,17 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def _refusals() -> list[str]:
+    """Each line once: those outside the families hold for all of them."""
+    return list(dict.fromkeys(text for family in table.FAMILIES for _, text in rows(family)))
+
+
+def _dialects(family: Family) -> str:
+    columns = tuple(family.dialects[0].templates())
+    named = [(d.name, d.about, *(f"`{t}`" for t in d.templates().values())) for d in family.dialects]
+    return _table(("Dialect", "Used by", *columns), named)
+
+
 def _row(source: Source) -> tuple[str, ...]:
     pixels = source.pixels
     return (
@@ -102,7 +112,7 @@ def _row(source: Source) -> tuple[str, ...]:
         source.encoder,
         "<br>".join(map(_layout, source.layouts)),
         f"{pixels.input_format}<br>{_numbers(pixels.mean)}<br>{_numbers(pixels.std)}",
-        "1x1" if source.stride_in_1x1 else "3x3",
+        "1x1" if dict(source.facts).get(STRIDES.key, STRIDES.usual) else "3x3",
         source.dropped or "-",
         source.status,
         source.reference or "-",

@@ -19,7 +19,7 @@ from converters.backbone import DIGEST, MANIFEST, Backbone, file_digest, prove, 
 from converters.containers.torch_files import METADATA
 from converters.containers.writing import replacing
 from converters.errors import CheckpointError
-from converters.networks.resnet_names import inverse
+from converters.networks.table import family_of
 
 FLIPPED = "the first convolution's channels were flipped from BGR to RGB, exactly, for torchvision's reader"
 
@@ -31,27 +31,28 @@ def as_torchvision(backbone: Backbone) -> Backbone:
     note. CheckpointError if its strides are in the 1x1 convolutions, which those networks cannot do.
     """
     manifest = backbone.manifest
-    if manifest["stride_in_1x1"]:
-        raise CheckpointError(
-            "this network has its strides in the 1x1 convolutions, torchvision's and timm's in the 3x3: "
-            "write a .pkl for Detectron2, or say --stride-in-1x1 false if the table is wrong about this file"
-        )
+    family = family_of(manifest)
+    if why := family.unexportable(manifest):
+        raise CheckpointError(why)
     if manifest["input_format"] == "RGB":
         return backbone
-    stem = "stem.conv1.weight"
-    flipped = np.array(backbone.weights[stem][:, ::-1], order="C")
+    flipped = np.array(backbone.weights[family.colours][:, ::-1], order="C")
     facts = {
         "input_format": "RGB",
         "pixel_mean": manifest["pixel_mean"][::-1],
         "pixel_std": manifest["pixel_std"][::-1],
         "notes": [*manifest["notes"], FLIPPED],
     }
-    return replace(backbone, weights={**backbone.weights, stem: flipped}, manifest={**manifest, **facts})
+    return replace(
+        backbone, weights={**backbone.weights, family.colours: flipped}, manifest={**manifest, **facts}
+    )
 
 
 def to_torchvision(backbone: Backbone) -> dict[str, np.ndarray]:
     """The weights under torchvision's names; no classifier: load with strict=False."""
-    names = inverse("torchvision", backbone.weights)
+    names: dict[str, str] = {}
+    for foreign, ours in family_of(backbone.manifest).exported().items():
+        names.setdefault(ours, foreign)  # the first, where a dialect has several names for one tensor
     return {names[name]: np.asarray(array, order="C") for name, array in sorted(backbone.weights.items())}
 
 
@@ -88,7 +89,8 @@ def save_safetensors(backbone: Backbone, path: str | os.PathLike[str]) -> None:
 
 
 def _metadata(backbone: Backbone) -> dict[str, str]:
-    return {MANIFEST: json.dumps(backbone.manifest), DIGEST: file_digest(backbone)}
+    digest = file_digest(backbone.manifest, backbone.content_sha256())
+    return {MANIFEST: json.dumps(backbone.manifest), DIGEST: digest}
 
 
 WRITERS: dict[str, Callable[[Backbone, str | os.PathLike[str]], None]] = {

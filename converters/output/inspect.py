@@ -1,4 +1,4 @@
-"""What `--inspect` and `--list` print."""
+"""The texts of `--inspect` and `--list`, and the lines after a file was written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from converters.backbone import Backbone, is_backbone_file, read_backbone
+from converters.backbone import Backbone, facts_of_weights, is_backbone_file, read_backbone
 from converters.containers.pickles.foreign import code_warning, is_harmless
 from converters.containers.reading import Opened, open_file
 from converters.convert import read_weights
@@ -15,36 +15,29 @@ from converters.finding.accounting import Account
 from converters.finding.choosing import Found, choose, find
 from converters.finding.health import check_health
 from converters.finding.overrides import Overrides
+from converters.networks.table import family_of
 from converters.printable import LONGEST_NAME, listed, printable
 from converters.publishers.table import SOURCES
 
 REFUSED = "refused"
 MOST = 12  # names in a line
-MANIFEST_LINES = (
+# Manifest key -> label, before and after the facts of the family.
+ORIGIN_LINES = (
     ("source", "source"),
     ("encoder", "encoder"),
     ("dialect", "dialect"),
     ("container_path", "found at"),
     ("prefix", "prefix"),
-    ("depth", "depth"),
-    ("groups", "groups"),
-    ("width_per_group", "width per group"),
-    ("stem_out_channels", "stem channels"),
-    ("res2_out_channels", "res2 channels"),
-    ("stride_in_1x1", "stride in 1x1"),
-    ("input_format", "input format"),
-    ("pixel_mean", "pixel mean"),
-    ("pixel_std", "pixel std"),
-    ("source_sha256", "source sha256"),
 )
+FILE_LINES = (("source_sha256", "source sha256"),)
 
 
 def inspect(
     path: str | os.PathLike[str], source: str | None, encoder: str | None, overrides: Mapping[str, Any]
 ) -> tuple[str, bool]:
-    """A report for people: container, networks found, what would be taken and dropped, health; and whether
-    the file can be converted.
+    """A report for people, and whether the file can be converted.
 
+    The report has the container, the networks found, all that would be taken and dropped, and the health.
     Raises CheckpointError only where nothing can be said, such as a damaged file.
     """
     wishes = Overrides.make(overrides)
@@ -53,7 +46,9 @@ def inspect(
     if is_backbone_file(opened):
         manifest = read_backbone(opened).manifest
         lines.append(_line("kind", "converted backbone, complete and undamaged"))
-        lines += [_line(label, _shown(manifest[key])) for key, label in MANIFEST_LINES]
+        facts = [(fact.key, fact.title) for fact in facts_of_weights(family_of(manifest))]
+        labels = (*ORIGIN_LINES, *facts, *FILE_LINES)
+        lines += [_line(label, _shown(manifest[key])) for key, label in labels]
         return "\n".join(lines + [_line("note", note) for note in manifest["notes"]]), True
     sha256 = opened.verification.result()  # before anything is believed
     lines.append(_line("sha256", sha256))
@@ -88,7 +83,7 @@ def _verdict(
             f"{choice.row.pixels.input_format} mean {list(choice.row.pixels.mean)}"
             f" std {list(choice.row.pixels.std)}",
         ),
-        _line("stride in 1x1", _shown(choice.stride_in_1x1)),
+        *(_line(f.title, _shown(choice.stated[f.key])) for f in chosen.candidate.family.stated),
         *(_line("note", note) for note in choice.notes if note != code_warning(opened.foreign)),  # told above
     ]
     taken = set(chosen.candidate.names.values())
@@ -108,14 +103,14 @@ def _verdict(
 
 
 def summary(backbone: Backbone, path: str | os.PathLike[str]) -> str:
-    """What was written to `path`, for people: whose weights, which pixels and strides, and the notes."""
-    facts = backbone.manifest
+    """The lines on the file written to `path`: whose weights, which pixels and strides, and the notes."""
+    facts, family = backbone.manifest, family_of(backbone.manifest)
+    stated = "".join(f", {fact.key.upper()} {facts[fact.key]}" for fact in family.stated)
     place = ":".join(part for part in (facts["container_path"], facts["prefix"]) if part) or "the top level"
     lines = [
-        f"{os.fspath(path)}: all {facts['num_tensors']} tensors of a ResNet-{facts['depth']}",
+        f"{os.fspath(path)}: all {facts['num_tensors']} tensors of a {family.label(facts)}",
         f"source {facts['source']}, {facts['encoder']} encoder, from {printable(place, LONGEST_NAME)}",
-        f"{facts['input_format']}, mean {facts['pixel_mean']}, std {facts['pixel_std']}, "
-        f"STRIDE_IN_1X1 {facts['stride_in_1x1']}",
+        f"{facts['input_format']}, mean {facts['pixel_mean']}, std {facts['pixel_std']}{stated}",
         *(note if note.startswith("warning: ") else f"note: {note}" for note in facts["notes"]),
     ]
     return "\n".join(map(printable, lines))
@@ -138,14 +133,10 @@ def _closest(found: Found) -> list[Account]:
 
 
 def _network(entry: Account) -> str:
-    place = f"{_place(entry)} [{entry.candidate.dialect}]"
+    place, family = f"{_place(entry)} [{entry.candidate.dialect.name}]", entry.candidate.family
     if not entry.complete:
         return f"{place} incomplete: {entry.difference()}"
-    a = entry.architecture
-    return (
-        f"{place} complete: ResNet-{a.depth}, groups {a.groups}, width {a.width_per_group}, "
-        f"stem {a.stem_out_channels}, res2 {a.res2_out_channels}"
-    )
+    return f"{place} complete: {family.label(entry.facts)}, {family.details(entry.facts)}"
 
 
 def _place(entry: Account) -> str:

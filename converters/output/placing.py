@@ -1,4 +1,4 @@
-"""Where a backbone may be written, and in which form: no file of the user is lost, no suffix lies."""
+"""Decides where a backbone may be written, and in which form: no file is lost, no suffix lies."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who publishes checkpoints, and how each is recognised: the table that contributors edit."""
+"""A network's place in a file comes in; its publisher's row goes out. Contributors edit the rows here."""

@@ -101,6 +101,7 @@ LIBRARIES: tuple[Source, ...] = (
         "huggingface/transformers models/resnet/modeling_resnet.py",
         dropped="classifier",
         dialects=("huggingface",),
+        config=True,
         note="strides are read from config.json; a file alone is taken as downsample_in_bottleneck = false",
     ),
     Source(
@@ -111,7 +112,7 @@ LIBRARIES: tuple[Source, ...] = (
         dropped="fc1000, pred, conv1_b, momentum",
         dialects=("caffe2",),
         pixels=CAFFE,
-        stride_in_1x1=True,
+        facts=(("stride_in_1x1", True),),
         note="Detectron 1's fused norms are right for FrozenBN only: --accept fused-bn",
     ),
     Source(

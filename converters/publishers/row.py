@@ -1,10 +1,11 @@
-"""What a row of the publishers' table says, and how a row is held against the networks found in a file."""
+"""A row of the publishers' table, and how it is held against the networks found in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 ONLINE, EMA, SINGLE, BY_WORDS = "online", "ema", "single", "by words"
 ANY = "*"
@@ -58,7 +59,8 @@ class Source:
     dropped: str = ""  # what else such a file holds
     dialects: tuple[str, ...] = ("torchvision",)
     pixels: Pixels = IMAGENET
-    stride_in_1x1: bool = False
+    facts: tuple[tuple[str, Any], ...] = ()  # of what no shape tells, where it is not as usual
+    config: bool = False  # the config.json beside the weights says it
     status: str = READ
     note: str = ""
     warning: str = ""  # goes into every manifest
@@ -66,7 +68,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Place:
-    """What a row is compared with: one complete network of a file and its surroundings."""
+    """One complete network of a file and its surroundings, which a row is compared with."""
 
     path: str
     prefix: str

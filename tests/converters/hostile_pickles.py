@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 MARKER = "hostile-payload-ran"
@@ -135,13 +135,6 @@ def legacy(payload: bytes, folder: Path) -> Path:
 
 
 WRAPS: dict[str, Wrap] = {"pickle": plain, "zip": zipped, "legacy": legacy}
-
-
-def hostile_files() -> Iterator[tuple[str, bytes]]:
-    """(name, pickle) for every way of calling and every target."""
-    for call, make in CALLS.items():
-        for module, name, argument in TARGETS:
-            yield f"{call} {module}.{name}", make(module, name, argument)
 
 
 def _array(dtype: bytes, raw: bytes, shape: bytes = b"K\x01\x85") -> bytes:

@@ -1,4 +1,4 @@
-"""What Detectron2 sets from a converted file: every backbone tensor, in C4 and FPN, trained or frozen norms.
+"""Detectron2 sets every backbone tensor from a converted file, in C4 and FPN, norms trained or frozen.
 
 Live through the stock `DetectionCheckpointer` where Detectron2 is importable, for every publisher's file on
 narrow models and once on full ones; by its rule and recorded lists of the models' tensors everywhere.
@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 
-from converters.backbone import Backbone, save_backbone
+from converters.backbone import Backbone, expected_shapes, save_backbone
 from converters.convert import open_checkpoint
-from converters.networks.resnet import expected_shapes
 from tests.converters.checkpoint_nets import Weights, features, tensors
 from tests.converters.detectron2_live import MODELS, build, load
 from tests.converters.detectron2_rules import is_backbone, matches, stored_models
-from tests.converters.publisher_cases import CASES
-from tests.converters.publisher_files import Case
+from tests.converters.publishers.cases import CASES
+from tests.converters.publishers.files import Case
 
 EXPECTED = {"c4": 318, "fpn": 318, "c4_frozen": 265, "fpn_frozen": 265}
 

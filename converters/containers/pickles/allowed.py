@@ -1,4 +1,4 @@
-"""The closed table: the only globals of a pickle that mean anything here, and what is built for each.
+"""The closed table: the only globals of a pickle that mean anything here, and the builder of each.
 
 Everything else becomes `Inert`. Nothing in this file imports or calls what a pickle names.
 """
@@ -17,7 +17,7 @@ ELEMENT = re.compile(r"[fiu][1248]|b1")
 
 
 def call(function: Any, args: tuple) -> Any:
-    """What REDUCE, NEWOBJ, INST and OBJ give: a table entry's value, or a placeholder."""
+    """Stands for REDUCE, NEWOBJ, INST and OBJ: gives a table entry's value, or a placeholder."""
     if type(function) is Inert:
         return Inert(f"{function.name}()", args, function)
     if type(function) is not Name:
@@ -27,7 +27,7 @@ def call(function: Any, args: tuple) -> Any:
 
 
 def build(target: Any, state: Any) -> None:
-    """What BUILD does: fills an array or element type, and keeps a placeholder's state as plain data."""
+    """Stands for BUILD: fills an array or element type, keeps a placeholder's state as plain data."""
     if type(target) is Inert:
         target.state = state
     elif type(target) is StoredTensor:
@@ -181,8 +181,7 @@ def _parameter(name: str, data: Any, *_: Any) -> Any:
 
 
 def _typed(name: str, function: Any, cls: Any, args: Any, *_: Any) -> Any:
-    """A tensor subclass: the data without the class. Only the rebuild functions of this table are
-    followed."""
+    """A tensor subclass: the data without the class, where a rebuild function of this table made it."""
     if type(function) is Name and function.dotted in REBUILDS and type(args) is tuple:
         return REBUILDS[function.dotted](function.dotted, *args)
     return Inert(name, (function, cls))

@@ -1,4 +1,4 @@
-"""Which globals of a pickle are harmless data types; any other one means that loading it runs code."""
+"""Tells harmless data types among the globals of a pickle; any other means that loading it runs code."""
 
 from __future__ import annotations
 

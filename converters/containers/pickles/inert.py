@@ -1,6 +1,4 @@
-"""What a pickle may turn into here: names instead of imported objects, and inert placeholders instead of
-instances.
-"""
+"""Stand-ins for the objects of a pickle: names for what it imports, placeholders for instances."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ class Name:
 
 
 class Inert:
-    """Stands for an instance of a class outside the closed table; keeps its parts so that tensors inside are
-    found.
-    """
+    """Stands for an instance of a class outside the closed table; its parts are kept, for their tensors."""
 
     __slots__ = ("args", "entries", "items", "maker", "name", "state")
 
@@ -39,9 +35,7 @@ class Inert:
 
 
 class Text:
-    """A long unicode string, left undecoded: protocol 2 stores array bytes this way, and most are never
-    needed.
-    """
+    """A long unicode string, left undecoded: protocol 2 stores array bytes so, and few are needed."""
 
     __slots__ = ("utf8",)
 
@@ -49,8 +43,7 @@ class Text:
         self.utf8 = utf8
 
     def characters(self) -> int:
-        """Counted without decoding: all bytes of UTF-8 but the continuation bytes 10xxxxxx start a
-        character."""
+        """Counted without decoding: every byte of UTF-8 but 10xxxxxx starts a character."""
         return int(np.count_nonzero((np.frombuffer(self.utf8, np.uint8) & 0xC0) != 0x80))
 
     def latin1_bytes(self) -> bytes:

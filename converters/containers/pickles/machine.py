@@ -1,7 +1,6 @@
-"""A pickle reader that imports nothing, calls nothing and builds only containers, numbers, text and described
-tensors.
+"""A pickle reader that imports and calls nothing: it builds containers, numbers, text, described tensors.
 
-All protocols 0 to 5. Globals become `Name`, instances outside the closed table of `pickle_names` become
+It knows all protocols, 0 to 5. Globals become `Name`, instances outside the closed table of `allowed` become
 `Inert`. The limits below bound opcodes, nesting, time and, with them, memory: nothing is allocated that the
 file does not contain.
 """
@@ -30,9 +29,9 @@ Persistent = Callable[[Any], Any]
 def read_pickle(
     data: memoryview, start: int = 0, persistent: Persistent | None = None
 ) -> tuple[Any, int, set[str]]:
-    """The object, the position after STOP, and the dotted names outside the closed table that the pickle
-    built, or only named where they are no harmless data types.
+    """The object, the position after STOP, and the foreign names: dotted, outside the closed table.
 
+    A name counts as foreign if the pickle built something of it, or named it and it is no harmless data type.
     Raises CheckpointError with the byte position for anything malformed, unsupported or above a limit.
     """
     machine = Machine(data, start, persistent)
@@ -59,6 +58,8 @@ def _seen(machine: Machine) -> str:
 
 
 class Machine:
+    """The state of one reading: the place in the bytes, stack, marks, memo, and the foreign names so far."""
+
     def __init__(self, data: memoryview, start: int, persistent: Persistent | None) -> None:
         self.data, self.position, self.here = data, start, start
         self.persistent = persistent

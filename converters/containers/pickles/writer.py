@@ -21,8 +21,10 @@ ELEMENT_TYPES = {"float32": b"f4", "int64": b"i8"}
 
 
 def write_pickle(write: Write, value: Any) -> None:
-    """Streams `value` (dicts with text keys, lists, JSON scalars, float32 and int64 arrays) as a protocol 2
-    pickle."""
+    """Streams `value` as a pickle: dicts with text keys, lists, JSON scalars, float32 and int64 arrays.
+
+    CheckpointError for anything else.
+    """
     write(b"\x80\x02")
     _object(write, value)
     write(b".")

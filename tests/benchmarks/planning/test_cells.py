@@ -75,7 +75,7 @@ def test_the_identity_changes_with_what_moves_numbers_and_nothing_else(
         identity(_request(devkit, num_processes=2)),
         identity(_request(devkit, overrides=[("SOLVER.BASE_LR", "0.003")])),
         identity(_request(devkit, overrides=[("INPUT.FORMAT", "BGR")])),
-        identity(_request(devkit), [open_inits([f"a={narrow_backbone}"], quiet=True)[0]]),
+        identity(_request(devkit), [open_inits([f"a={narrow_backbone}"])[0]]),
         identity(_request(devkit, overrides=[("DATASETS.TRAIN", "('voc_2007_trainval',)")])),
     ]
     assert len({base, *others}) == 1 + len(others)
@@ -152,10 +152,10 @@ def test_a_variant_has_its_recipe_and_says_what_it_stands_beside(tmp_path: Path)
 
 
 def test_labels(narrow_backbone: Path) -> None:
-    assert open_inits(["random"], quiet=True)[0].label == "random"
-    assert open_inits(["scratch=random"], quiet=True)[0].label == "scratch"
-    assert open_inits([str(narrow_backbone)], quiet=True)[0].label == "narrow"
-    assert open_inits([f"my net={narrow_backbone}"], quiet=True)[0].label == "my net"
+    assert open_inits(["random"])[0].label == "random"
+    assert open_inits(["scratch=random"])[0].label == "scratch"
+    assert open_inits([str(narrow_backbone)])[0].label == "narrow"
+    assert open_inits([f"my net={narrow_backbone}"])[0].label == "my net"
 
 
 def test_labels_of_every_script_are_folders_of_their_own() -> None:
@@ -251,9 +251,7 @@ def test_help_and_list_import_nothing_heavy(benchmark: Run) -> None:
 def test_the_row_random_is_that_without_weights(narrow_backbone: Path) -> None:
     """Gaps and reports know it by its name."""
     with pytest.raises(UsageError, match="--init random=.*: the row `random` is that without weights"):
-        open_inits([f"random={narrow_backbone}"], quiet=True)[0]
+        open_inits([f"random={narrow_backbone}"])[0]
     with pytest.raises(UsageError, match="two rows are called 'random'; leave one of them out"):
         open_inits(["random", "random"])
-    assert open_inits([f"supervised={narrow_backbone}"], quiet=True)[0].label == "supervised", (
-        "a reference of one's own"
-    )
+    assert open_inits([f"supervised={narrow_backbone}"])[0].label == "supervised", "a reference of one's own"

@@ -88,11 +88,11 @@ def test_success_is_kept_and_asked_for_once(
 ) -> None:
     server.body = narrow_backbone.read_bytes()
     _serve(monkeypatch, "supervised", server, sha256=hashlib.sha256(server.body).hexdigest()[:8])
-    init = open_inits(["supervised"], quiet=True)[0]
+    init = open_inits(["supervised"])[0]
     assert init.label == "supervised"
     assert init.backbone is not None
     assert (cache / FILE).read_bytes() == server.body
-    assert open_inits(["row=supervised"], quiet=True)[0].label == "row"
+    assert open_inits(["row=supervised"])[0].label == "row"
     assert server.asked == 1
 
 
@@ -167,7 +167,7 @@ def test_a_damaged_file_is_not_used(cache: Path) -> None:
     cache.mkdir()
     (cache / FILE).write_bytes(b"something else")
     with pytest.raises(UsageError, match="is damaged .* does not begin with 0676ba61"):
-        open_inits(["supervised"], quiet=True)[0]
+        open_inits(["supervised"])[0]
 
 
 def test_the_libraries_know_the_addresses() -> None:

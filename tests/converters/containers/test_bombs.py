@@ -8,16 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.converters.bombs import write_all
+from tests.converters.containers.bombs import write_all
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_bombs_do_not_go_off(tmp_path: Path) -> None:
     names = write_all(tmp_path)
-    assert len(names) >= 25
     run = subprocess.run(
-        [sys.executable, str(Path(__file__).parents[1] / "open_each.py"), str(tmp_path)],
+        [sys.executable, str(Path(__file__).with_name("open_each.py")), str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=120,

@@ -132,7 +132,7 @@ def test_flips_inside_the_weights_are_all_refused(narrow: Weights, tmp_path: Pat
 
 
 def test_zeroed_pages_are_found(narrow: Weights, tmp_path: Path) -> None:
-    """What a crash without fsync leaves behind: 4 KiB of zeros somewhere."""
+    """A crash without fsync leaves 4 KiB of zeros somewhere."""
     path = torch_zip(narrow, tmp_path)
     original, whole = open_checkpoint(path), path.read_bytes()
     for place in range(0, len(whole) - 4096, 16 * 4096):

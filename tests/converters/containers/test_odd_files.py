@@ -21,7 +21,7 @@ from converters.errors import CheckpointError
 from converters.finding import accounting, candidates, choosing
 from converters.finding.health import ABSURD, LARGE
 from tests.converters.checkpoint_nets import Weights, tensors
-from tests.converters.odd_files import legacy_tar, many_tensors
+from tests.converters.containers.odd_files import legacy_tar, many_tensors
 from tests.converters.safetensors_bytes import write
 
 

@@ -16,7 +16,7 @@ from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from tests.converters.checkpoint_nets import Weights, template, tensors, trained
 from tests.converters.foreign_names import caffe2, prefixed
-from tests.converters.publisher_files import msra
+from tests.converters.publishers.files import msra
 from tests.converters.safetensors_bytes import write
 
 

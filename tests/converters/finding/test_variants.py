@@ -168,7 +168,7 @@ def test_warned_health(tiny: Weights, narrow: Weights, tmp_path: Path) -> None:
     dead[0] = 0
     assert "1 channels have running variance 0" in warnings(tiny | {"layer1.0.bn1.running_var": dead})
     full = trained({n: s for n, s in template().items() if n == "conv1.weight"})["conv1.weight"]
-    from converters.finding.health import fresh_stem
+    from converters.networks.resnet_health import fresh_stem
 
     fresh = torch.nn.Conv2d(3, 64, 7).weight.detach().numpy()
     assert fresh_stem({"stem.conv1.weight": fresh})

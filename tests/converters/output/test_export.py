@@ -1,4 +1,4 @@
-"""What torchvision and timm read of our output, and that we know it again with all its facts."""
+"""torchvision and timm read our output, and we know it again with all its facts."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def backbone(tiny: Weights, tmp_path: Path) -> Backbone:
 def test_every_output_is_known_again_with_all_its_facts(
     form: str, backbone: Backbone, tiny: Weights, tmp_path: Path
 ) -> None:
-    """What `--init` reads: the same manifest, weights and identity as of the backbone before."""
+    """`--init` reads the same manifest, weights and identity as of the backbone before."""
     path = tmp_path / FORMS[form]
     assert export(backbone, path, form).manifest == backbone.manifest
     for again in (load_backbone(path), open_checkpoint(path)):

@@ -14,8 +14,8 @@ from converters.publishers.row import SINGLE
 from converters.publishers.table import BY_NAME
 from tests.converters.checkpoint_nets import Weights, features, source_features, to_detectron2
 from tests.converters.detectron2_rules import is_backbone, matches, stored_models
-from tests.converters.publisher_cases import CASES
-from tests.converters.publisher_files import Case
+from tests.converters.publishers.cases import CASES
+from tests.converters.publishers.files import Case
 
 UNCOUNTED = {"byol", "msra"}  # frameworks that count no batches: zeros are put in their place
 DETECTRON2 = {"c4": 318, "fpn": 318, "c4_frozen": 265, "fpn_frozen": 265}

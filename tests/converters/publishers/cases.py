@@ -7,7 +7,7 @@ import torch
 from tests.converters import foreign_names as names
 from tests.converters.checkpoint_nets import to_detectron2
 from tests.converters.foreign_names import prefixed, renamed
-from tests.converters.publisher_files import (
+from tests.converters.publishers.files import (
     OPTIONS,
     Case,
     deepmind,
@@ -23,7 +23,7 @@ from tests.converters.publisher_files import (
     torch_case,
     zoo,
 )
-from tests.converters.publisher_states import (
+from tests.converters.publishers.states import (
     LIGHTLY,
     SOLO,
     SWAV,

@@ -26,7 +26,7 @@ class _ByKey(pickle.Pickler):
 
 
 def legacy_tar(state: dict[str, torch.Tensor], path: Path) -> Path:
-    """What torch 0.1 wrote and torch.load still reads: storages, tensors and the object in a tar."""
+    """The tar that torch 0.1 wrote and torch.load still reads: storages, tensors and the object."""
     storages, described, content = io.BytesIO(), io.BytesIO(), io.BytesIO()
     storages.write(pickle.dumps(len(state), protocol=2))
     described.write(pickle.dumps(len(state), protocol=2))

@@ -1,4 +1,4 @@
-"""What the publishers' dictionaries look like, apart from how they are stored."""
+"""Dictionaries like the publishers', apart from how they are stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from tests.converters import foreign_names as names
 from tests.converters.foreign_names import prefixed, renamed
-from tests.converters.publisher_files import OPTIONS, linear, norm, sgd
+from tests.converters.publishers.files import OPTIONS, linear, norm, sgd
 
 Tensors = dict[str, Any]
 

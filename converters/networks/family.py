@@ -1,0 +1,116 @@
+"""A family of networks as one row: its tensors, the names that others give them, its facts and its health.
+
+Finding, proving, converting and exporting read the row and know no family by themselves. Inside a backbone
+file tensors go by relative Detectron2 names ("stem.conv1.norm.bias") in every family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
+Weights = Mapping[str, np.ndarray]
+Facts = Mapping[str, Any]
+
+COUNTER = ".num_batches_tracked"  # ends the names of the only tensors that are int64; all others are float32
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One fact of the weights: it travels in the manifest, and another value gives other numbers."""
+
+    key: str  # in the manifest
+    kind: type
+    usual: Any  # what it is where nothing says otherwise
+    title: str  # in reports
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one publisher's code names the tensors of a family; a subclass fills its own templates."""
+
+    name: str
+    about: str
+    separator: str = "."
+    renamed: tuple[tuple[str, str], ...] = ()  # segments that some versions call differently
+    channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
+    silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
+
+    def vocabulary(self) -> Mapping[str, str]:
+        """Foreign name -> relative Detectron2 name, for the deepest network of the family."""
+        raise NotImplementedError
+
+    def templates(self) -> Mapping[str, str]:
+        """Column -> template, for the page of checkpoints."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A file without a complete network: all its names, and what of the family came closest."""
+
+    shapes: Shapes  # every tensor of the file, by name without wrapper segments
+    segments: frozenset[str]  # the parts between the dots of these names
+    found: Shapes  # the closest candidate's tensors by our names; empty if there is no candidate
+    missing: tuple[str, ...]  # what it lacks, by our names
+    dialect: str
+    foreign: tuple[str, ...]  # globals of the pickle that are no plain data
+
+
+Refusal = tuple[Callable[[Evidence], bool], str]  # what must hold, and the line that is told then
+
+
+def _same_prefix(name: str, prefix: str) -> str:
+    return prefix
+
+
+def _no_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    return {}, []
+
+
+def _exportable(facts: Facts) -> str:
+    return ""
+
+
+@dataclass(frozen=True, eq=False)  # one object a family, compared and hashed as such
+class Family:
+    """All that the package knows of one kind of network; `networks/table.py` lists the rows.
+
+    Facts in the arguments below may be a whole manifest: each function takes the keys that it knows.
+    """
+
+    name: str  # in the manifest
+    title: str  # for people
+    facts: tuple[Fact, ...]  # read off the shapes
+    stated: tuple[Fact, ...]  # not to be seen in the shapes: said by the publisher's row or the user
+    # Facts -> every tensor with its shape, in network order. ValueError for facts of no such network.
+    shapes: Callable[[Facts], Shapes]
+    # Shapes as found -> the facts of the network that explains them best; never fails.
+    closest: Callable[[Shapes], dict[str, Any]]
+    label: Callable[[Facts], str]  # "ResNet-50"
+    details: Callable[[Facts], str]  # what the label leaves out
+    dialects: tuple[Dialect, ...]
+    export_dialect: str  # the one of the files that are written for other programs
+    colours: str  # the kernel (out, in, height, width) that sees the image
+    compared: tuple[str, ...]  # tensors by which two encoders are known to be equal
+    warnings: tuple[Callable[[Weights], str], ...] = ()  # each gives a line, or "" where all is well
+    refusals: tuple[Refusal, ...] = ()  # from the particular to the general: the first that holds is told
+    # (our name, prefix) -> the prefix of the network, where a detector keeps a part of it elsewhere
+    home: Callable[[str, str], str] = _same_prefix
+    # config.json beside HuggingFace weights ({} if there is none) -> stated facts, and notes
+    from_config: Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]] = _no_config
+    # Why torchvision and timm cannot compute a network with these facts; "" if they can.
+    unexportable: Callable[[Facts], str] = _exportable
+
+    def dialect(self, name: str) -> Dialect:
+        """The family's dialect of that name."""
+        return next(dialect for dialect in self.dialects if dialect.name == name)
+
+    def exported(self) -> Mapping[str, str]:
+        """Names of the files for other programs -> ours."""
+        return self.dialect(self.export_dialect).vocabulary()

@@ -1,0 +1,105 @@
+"""The tensors of a bottleneck ResNet in Detectron2's vocabulary, and which ResNet a set of shapes is.
+
+Names are relative to the backbone ("stem.conv1.weight", "res2.0.conv1.norm.bias"). Detectron2 matches by the
+longest dotted suffix, so one file serves C4, where res5 lives under `roi_heads`, as well as FPN and DC5,
+where all is under `bottom_up`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from types import MappingProxyType
+
+from converters.networks.family import Fact, Facts, Shape, Shapes
+
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # bottleneck blocks of res2..res5
+NORM_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+# The five numbers of Detectron2's config that fix every shape; usual is ResNet-50.
+FACTS = (
+    Fact("depth", int, 50, "depth"),
+    Fact("groups", int, 1, "groups"),
+    Fact("width_per_group", int, 64, "width per group"),
+    Fact("stem_out_channels", int, 64, "stem channels"),
+    Fact("res2_out_channels", int, 256, "res2 channels"),
+)
+
+
+def shapes(facts: Facts) -> Shapes:
+    """As `expected_shapes`, of a manifest or any table with FACTS; shared between calls and read-only."""
+    return _shapes(*(facts[fact.key] for fact in FACTS))
+
+
+@lru_cache(maxsize=64)  # a hostile file can ask for many
+def _shapes(*numbers: int) -> Shapes:
+    return MappingProxyType(expected_shapes(*numbers))
+
+
+def expected_shapes(
+    depth: int = 50,
+    groups: int = 1,
+    width_per_group: int = 64,
+    stem_out_channels: int = 64,
+    res2_out_channels: int = 256,
+) -> dict[str, Shape]:
+    """Every tensor name of that ResNet with its shape, in network order; 318 names for ResNet-50.
+
+    Raises ValueError for a depth without bottleneck blocks in Detectron2, and for a width below 1.
+    """
+    if depth not in BLOCKS:
+        raise ValueError(f"depth {depth} is not a bottleneck ResNet; expected one of {sorted(BLOCKS)}")
+    if min(groups, width_per_group, stem_out_channels, res2_out_channels) < 1:
+        raise ValueError("groups, widths and channels are counts; expected 1 or more")
+    found: dict[str, Shape] = {}
+
+    def add(conv: str, out_channels: int, in_channels: int, kernel: int) -> None:
+        found[f"{conv}.weight"] = (out_channels, in_channels, kernel, kernel)
+        for part in NORM_PARTS:
+            found[f"{conv}.norm.{part}"] = () if part == "num_batches_tracked" else (out_channels,)
+
+    add("stem.conv1", stem_out_channels, 3, 7)
+    in_channels = stem_out_channels
+    for stage, blocks in enumerate(BLOCKS[depth]):
+        out_channels = res2_out_channels << stage
+        bottleneck = (groups * width_per_group) << stage
+        for block in range(blocks):
+            here = f"res{stage + 2}.{block}"
+            if block == 0:
+                add(f"{here}.shortcut", out_channels, in_channels, 1)
+            add(f"{here}.conv1", bottleneck, in_channels, 1)
+            add(f"{here}.conv2", bottleneck, bottleneck // groups, 3)
+            add(f"{here}.conv3", out_channels, bottleneck, 1)
+            in_channels = out_channels
+    return found
+
+
+def blocks_per_stage(names: Iterable[str]) -> tuple[int, ...]:
+    """How many blocks res2..res5 have, (3, 4, 6, 3) for ResNet-50."""
+    blocks = {tuple(name.split(".")[:2]) for name in names if name.startswith("res")}
+    return tuple(sum(block[0] == f"res{stage}" for block in blocks) for stage in (2, 3, 4, 5))
+
+
+def closest(found: Shapes) -> dict[str, int]:
+    """The facts of the ResNet that best explains shapes by our names; what is not there is as usual.
+
+    It is a guess to compare with: the caller must still hold `found` against `shapes` of it.
+    """
+    usual = {fact.key: fact.usual for fact in FACTS}
+    counts = blocks_per_stage(found)
+    depth = min(BLOCKS, key=lambda d: sum(abs(a - b) for a, b in zip(BLOCKS[d], counts, strict=True)))
+
+    def size(name: str, axis: int, default: int) -> int:
+        shape = found.get(name, ())
+        return shape[axis] if len(shape) == 4 and shape[axis] > 0 else default
+
+    first = size("res2.0.conv1.weight", 0, usual["groups"] * usual["width_per_group"])
+    bottleneck = size("res2.0.conv2.weight", 0, first)
+    per_group_in = size("res2.0.conv2.weight", 1, bottleneck)
+    groups = bottleneck // per_group_in if bottleneck % per_group_in == 0 else 1
+    return {
+        "depth": depth,
+        "groups": groups,
+        "width_per_group": bottleneck // groups,
+        "stem_out_channels": size("stem.conv1.weight", 0, usual["stem_out_channels"]),
+        "res2_out_channels": size("res2.0.conv3.weight", 0, usual["res2_out_channels"]),
+    }
