@@ -12,11 +12,11 @@ import numpy as np
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES, NAMES
+from transfer.datasets.coco.rle import encode, runs
 from transfer.errors import DataError
 from transfer.evaluation.cityscapes.instances import check_instances
 from transfer.evaluation.folder import whole_files
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import encode, runs
 
 
 def write_text_index(directory: Path, image_id: str) -> Path:

@@ -14,10 +14,10 @@ import numpy as np
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes.labels import INSTANCES, NAMES, SEMANTIC
 from transfer.datasets.cityscapes.reader import Frame, instance_map
+from transfer.datasets.coco.rle import runs
 from transfer.errors import DataError
 from transfer.evaluation.numpy1_libraries import cityscapes as load_script
 from transfer.evaluation.prediction import Prediction, check_predictions
-from transfer.evaluation.run_lengths import runs
 from transfer.evaluation.scores import Scores
 
 _VOID = [label for label, name in enumerate(NAMES) if name not in SEMANTIC]

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.rle import areas
 from transfer.datasets.coco.table import ROW
 from transfer.evaluation.coco.detections import Detections
-from transfer.evaluation.run_lengths import areas
 
 Statistics = tuple[np.ndarray, np.ndarray]
 PARTS = {"bbox": ("bbox",), "segm": ("segmentation",), "keypoints": ("bbox", "keypoints")}

@@ -13,11 +13,10 @@ import numpy as np
 from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.coco.rle import run_lengths
+from transfer.datasets.coco.rle import as_text, run_lengths
 from transfer.errors import DataError
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import as_text
 
 SLICE = 10_000  # entries that exist as dicts at a time
 FILES = {

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.rle import areas
 from transfer.evaluation.coco.backends import available
 from transfer.evaluation.coco.detections import Detections, detections, tasks_of
 from transfer.evaluation.coco.lvis_backends import BACKENDS
 from transfer.evaluation.names import LVIS
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import areas
 from transfer.evaluation.scores import Scores, classes_of, mean_percent
 
 MAX_DETECTIONS = 300

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from tests.transfer.evaluation import city_oracle, city_scenes
+from transfer.datasets.coco.rle import encode
 from transfer.errors import DataError
 from transfer.evaluation import folder as folders
 from transfer.evaluation.evaluate import evaluate, read_predictions, write_predictions
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import encode
 
 SCENES, CHUNKS = 40, 4
 ORACLES = {"segm": city_oracle.instances, "sem_seg": city_oracle.semantic}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.transfer.evaluation import coco_scenes
+from transfer.datasets.coco.rle import as_text
 from transfer.evaluation.coco import files as coco_files
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.evaluate import write_predictions
-from transfer.evaluation.run_lengths import as_text
 
 TASKS = ("bbox", "segm")
 
