@@ -14,7 +14,7 @@ from pycocotools import mask as rle
 from tests.conftest import blank_image
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.images import Images
-from transfer.datasets.coco.keypoints import NAMES
+from transfer.datasets.coco.names import KEYPOINT_NAMES as NAMES
 from transfer.datasets.coco.reader import CocoTruth
 from transfer.datasets.coco.table import Collector
 from transfer.evaluation.prediction import Prediction

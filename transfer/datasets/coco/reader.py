@@ -18,7 +18,7 @@ from transfer.datasets.coco.densepose_rules import check_densepose
 from transfer.datasets.coco.explain import explain
 from transfer.datasets.coco.images import Images, read_categories, read_images
 from transfer.datasets.coco.json_chunks import BOM, read_chunked
-from transfer.datasets.coco.keypoints import FLIP_MAP, NAMES, SIGMAS
+from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP, KEYPOINT_NAMES, KEYPOINT_SIGMAS
 from transfer.datasets.coco.records import make_records
 from transfer.datasets.coco.rules import check_table
 from transfer.datasets.coco.table import Collector, Table
@@ -82,7 +82,9 @@ def read_files(
     masks = tasks != ("bbox",)  # the only files that may lack them
 
     def new() -> Collector:
-        return Collector(num_keypoints=len(NAMES) if keypoints else 0, masks=masks, densepose=densepose)
+        return Collector(
+            num_keypoints=len(KEYPOINT_NAMES) if keypoints else 0, masks=masks, densepose=densepose
+        )
 
     collector, rest, data = read_chunked(path, "annotations", new)
     file = path.name
@@ -110,9 +112,9 @@ def read_files(
     }
     if keypoints:
         _check_keypoint_names(categories, file, findings)
-        metadata["keypoint_names"] = list(NAMES)
-        metadata["keypoint_flip_map"] = [list(pair) for pair in FLIP_MAP]
-        metadata["keypoint_sigmas"] = list(SIGMAS)
+        metadata["keypoint_names"] = list(KEYPOINT_NAMES)
+        metadata["keypoint_flip_map"] = [list(pair) for pair in KEYPOINT_FLIP_MAP]
+        metadata["keypoint_sigmas"] = list(KEYPOINT_SIGMAS)
     records = make_records(table, images, categories, fit, folder)
     if findings.deep:
         check_images(records, findings)
@@ -138,8 +140,8 @@ def _file_name(entry: dict[str, Any]) -> str:
 
 def _check_keypoint_names(categories: list[dict[str, Any]], file: str, findings: Findings) -> None:
     for category in categories:
-        if category.get("keypoints") != list(NAMES):
-            says = f"expected COCO's {len(NAMES)} person keypoints in COCO's order"
+        if category.get("keypoints") != list(KEYPOINT_NAMES):
+            says = f"expected COCO's {len(KEYPOINT_NAMES)} person keypoints in COCO's order"
             findings.error("keypoint-names", file, f"category {category['name']}", "keypoints",
                            category.get("keypoints"), says)  # fmt: skip
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from transfer.datasets.coco.densepose import KEYS as DENSEPOSE_KEYS
+
 _ROW = struct.Struct("<qqq5dq")
 ROW = np.dtype(
     [
@@ -25,7 +27,6 @@ ROW = np.dtype(
         ("iscrowd", "<i8"),
     ]
 )
-DENSEPOSE_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V", "dp_masks")
 
 
 @dataclass

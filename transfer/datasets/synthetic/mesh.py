@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from transfer.datasets.coco.densepose import PATCHES
+
 GRID = (5, 4)
 # How patches hang together: torso, head, arms, hands, legs, feet.
 # fmt: off
@@ -30,10 +32,10 @@ def make_mesh() -> dict[str, np.ndarray]:
     """
     us, vs = np.linspace(0, 1, GRID[0]), np.linspace(0, 1, GRID[1])
     per_patch = len(us) * len(vs)
-    n = 24 * per_patch
-    u = np.tile(np.repeat(us, len(vs)), 24)
-    v = np.tile(np.tile(vs, len(us)), 24)
-    part = np.repeat(np.arange(1, 25), per_patch)
+    n = PATCHES * per_patch
+    u = np.tile(np.repeat(us, len(vs)), PATCHES)
+    v = np.tile(np.tile(vs, len(us)), PATCHES)
+    part = np.repeat(np.arange(1, PATCHES + 1), per_patch)
     distance = np.full((n, n), np.inf)
     np.fill_diagonal(distance, 0)
     position = np.stack([u * (GRID[0] - 1), v * (GRID[1] - 1)], 1) * _STEP
@@ -64,8 +66,8 @@ def make_symmetry() -> dict[str, np.ndarray]:
     tables = {"U_transforms": np.tile(ramp, (256, 1)), "V_transforms": np.tile(1 - ramp[:, None], (1, 256))}
     out = {}
     for name, table in tables.items():
-        out[name] = np.empty((1, 24), object)
-        out[name][0, :] = [table] * 24
+        out[name] = np.empty((1, PATCHES), object)
+        out[name][0, :] = [table] * PATCHES
     return out
 
 

@@ -24,7 +24,7 @@ from transfer.evaluation.coco.backends import truth_document
 from transfer.evaluation.coco.detections import detections, tasks_of
 from transfer.evaluation.coco.metric import evaluate_coco
 from transfer.evaluation.densepose.geodesics import load_surface
-from transfer.evaluation.densepose.similarity import similarities
+from transfer.evaluation.densepose.similarity import grouped, similarities
 from transfer.evaluation.names import PEOPLE
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores, percent
@@ -167,11 +167,3 @@ def _best(
             continue
         best, m = value, g
     return m
-
-
-def grouped(coco: Any) -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """Annotations by (image id, category id), in the order of the file."""
-    groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for annotation in coco.dataset["annotations"]:
-        groups.setdefault((annotation["image_id"], annotation["category_id"]), []).append(annotation)
-    return groups

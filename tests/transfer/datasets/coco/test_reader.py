@@ -12,7 +12,8 @@ from PIL import Image
 
 import transfer.datasets.coco.json_chunks as json_chunks
 from tests.conftest import blank_image
-from transfer.datasets.coco.keypoints import FLIP_MAP, NAMES
+from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP as FLIP_MAP
+from transfer.datasets.coco.names import KEYPOINT_NAMES as NAMES
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import load_dataset, read_dataset
 from transfer.errors import DataError

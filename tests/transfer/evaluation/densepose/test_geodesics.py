@@ -8,9 +8,10 @@ import pickle
 import numpy as np
 import pytest
 
+from transfer.datasets.coco.densepose import URL
 from transfer.datasets.synthetic.mesh import make_mesh, write_mesh_folder
 from transfer.errors import DataError
-from transfer.evaluation.densepose.geodesics import URL, load_surface
+from transfer.evaluation.densepose.geodesics import load_surface
 from transfer.evaluation.densepose.similarity import enlarge
 
 
