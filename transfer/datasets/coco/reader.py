@@ -79,12 +79,11 @@ def read_files(
 ) -> Dataset:
     """Reads the COCO file `path`, its images in `folder`; predictions are scored for `tasks`."""
     keypoints, densepose = "keypoints" in tasks, "densepose" in tasks
+    num_keypoints = len(KEYPOINT_NAMES) if keypoints else 0
     masks = tasks != ("bbox",)  # the only files that may lack them
 
     def new() -> Collector:
-        return Collector(
-            num_keypoints=len(KEYPOINT_NAMES) if keypoints else 0, masks=masks, densepose=densepose
-        )
+        return Collector(num_keypoints=num_keypoints, masks=masks, densepose=densepose)
 
     collector, rest, data = read_chunked(path, "annotations", new)
     file = path.name

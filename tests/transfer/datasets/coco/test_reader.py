@@ -12,8 +12,7 @@ from PIL import Image
 
 import transfer.datasets.coco.json_chunks as json_chunks
 from tests.conftest import blank_image
-from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP as FLIP_MAP
-from transfer.datasets.coco.names import KEYPOINT_NAMES as NAMES
+from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP, KEYPOINT_NAMES
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import load_dataset, read_dataset
 from transfer.errors import DataError
@@ -38,7 +37,7 @@ def good(keypoints=False, lvis=False):
         [{"id": 1, "name": "person"}] if keypoints else [{"id": 1, "name": "cat"}, {"id": 4, "name": "dog"}]
     )
     if keypoints:
-        categories[0]["keypoints"] = list(NAMES)
+        categories[0]["keypoints"] = list(KEYPOINT_NAMES)
     if lvis:
         for i in images:
             i |= {"coco_url": f"http://x/val2017/{i['file_name']}", "neg_category_ids": [4]}
@@ -114,8 +113,8 @@ def test_keypoints_become_continuous_and_carry_flip_map_and_sigmas(tmp_path):
     write(tmp_path, good(keypoints=True), "keypoints_coco_2017_val")
     dataset = load_dataset("keypoints_coco_2017_val", tmp_path)
     assert dataset.records[0]["annotations"][0]["keypoints"][:3] == [20.5, 20.5, 2]
-    assert dataset.metadata["keypoint_names"] == list(NAMES)
-    assert len(dataset.metadata["keypoint_flip_map"]) == len(FLIP_MAP) == 8
+    assert dataset.metadata["keypoint_names"] == list(KEYPOINT_NAMES)
+    assert len(dataset.metadata["keypoint_flip_map"]) == len(KEYPOINT_FLIP_MAP) == 8
     assert len(dataset.metadata["keypoint_sigmas"]) == 17
 
 
