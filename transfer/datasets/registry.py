@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from transfer.datasets import class_maps as semantic
-from transfer.datasets import voc
+from transfer.datasets import voc, voc_segmentation
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
@@ -26,7 +25,7 @@ SPECS: dict[str, Spec] = {
         *coco.SPECS,
         *lvis.SPECS,
         *cityscapes.SPECS,
-        *semantic.SPECS,
+        *voc_segmentation.SPECS,
     ]
 }
 

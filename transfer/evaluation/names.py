@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from transfer.datasets import class_maps as semantic
-from transfer.datasets import voc
+from transfer.datasets import voc, voc_segmentation
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
@@ -46,7 +45,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
     for module, evaluator, tasks in (
         (voc, "voc", ("bbox",)),
         (lvis, "lvis", ("bbox", "segm")),
-        (semantic, "voc_sem_seg", ("sem_seg",)),
+        (voc_segmentation, "voc_sem_seg", ("sem_seg",)),
     ):
         if any(spec.name == name for spec in module.SPECS):
             return evaluator, tasks

@@ -10,8 +10,10 @@ import numpy as np
 from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.class_maps import IGNORE, read_class_map, voc_palette
+from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.images import open_rgb
+from transfer.datasets.mask_images import IGNORE
+from transfer.datasets.voc_segmentation import voc_palette
 from transfer.evaluation.prediction import Prediction
 
 SHOWN_SCORE = 0.5

@@ -51,12 +51,10 @@ def document(
                 whole = rle.merge(rle.frPyObjects(a["segmentation"], SIDE, SIDE))
                 a["segmentation"] = {"size": [SIDE, SIDE], "counts": whole["counts"].decode()}
             if task == "keypoints":
-                points = np.c_[
-                    rng.randint(0, SIDE, (len(KEYPOINT_NAMES), 2)), rng.choice([0, 1, 2], len(KEYPOINT_NAMES))
-                ]
-                points[rng.rand() < 0.15 and slice(None) or slice(0, 0), 2] = (
-                    0  # people without any labelled point
-                )
+                n = len(KEYPOINT_NAMES)
+                points = np.c_[rng.randint(0, SIDE, (n, 2)), rng.choice([0, 1, 2], n)]
+                if rng.rand() < 0.15:  # people without any labelled point
+                    points[:, 2] = 0
                 a["keypoints"] = points.ravel().tolist()
                 a["num_keypoints"] = int((points[:, 2] > 0).sum())
             annotations.append(a)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import XYXY
+from transfer.datasets.cityscapes.class_map import read_label_ids
 from transfer.datasets.cityscapes.labels import INSTANCES, NAMES
 from transfer.datasets.cityscapes.polygons import draw_polygons
-from transfer.datasets.class_maps import read_class_map
 from transfer.errors import DataError
 
 # Values of an instance map that are an object of a judged class: such a value is 1000 * label id + number.
@@ -49,7 +49,7 @@ def instance_map(frame: Frame) -> np.ndarray:
 
 def label_map(frame: Frame) -> np.ndarray:
     """(H, W) uint8 training classes, 255 where nothing is judged."""
-    return read_class_map(frame.source(True), "cityscapes_ids")
+    return read_label_ids(frame.source(True))
 
 
 def map_has_object(ids: np.ndarray) -> bool:

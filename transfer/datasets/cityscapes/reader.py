@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.cityscapes.class_map import read_label_ids
 from transfer.datasets.cityscapes.frame import Frame, instance_map, instances, label_map, map_has_object
 from transfer.datasets.cityscapes.labels import INSTANCES, SEMANTIC
 from transfer.datasets.cityscapes.visible import has_visible_object, visible_instances
-from transfer.datasets.class_maps import IGNORE, check_masks
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images, image_columns, image_size, of_each
+from transfer.datasets.mask_images import IGNORE, check_class_maps
 from transfer.datasets.records import Column, LazyRecords
 from transfer.errors import DataError
 
@@ -178,7 +179,7 @@ def _check(frames: list[Frame], semantic: bool, findings: Findings) -> None:
             )
     if semantic:
         pairs = [(f.image_id, f.image, f.label_ids) for f in frames if f.label_ids]
-        check_masks(pairs, len(SEMANTIC), "cityscapes_ids", findings)
+        check_class_maps(pairs, read_label_ids, len(SEMANTIC), findings)
     check_images(records, findings)
 
 

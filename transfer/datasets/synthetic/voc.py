@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image
 
-from transfer.datasets.class_maps import voc_palette
 from transfer.datasets.synthetic.drawing import Drawn, Look, scene
 from transfer.datasets.voc import CLASSES
+from transfer.datasets.voc_segmentation import voc_palette
 
 LOOKS = {
     "aeroplane": Look("triangle", (225, 70, 50), 0.9),

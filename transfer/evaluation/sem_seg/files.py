@@ -9,7 +9,9 @@ import numpy as np
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes.labels import LABEL_ID_OF
-from transfer.datasets.class_maps import IGNORE, read_class_map, voc_palette
+from transfer.datasets.class_maps import read_class_map
+from transfer.datasets.mask_images import IGNORE
+from transfer.datasets.voc_segmentation import voc_palette
 from transfer.errors import DataError
 from transfer.evaluation.folder import whole_files
 from transfer.evaluation.prediction import Prediction

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.class_maps import IGNORE, read_class_map
+from transfer.datasets.class_maps import read_class_map
+from transfer.datasets.mask_images import IGNORE
 from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores
