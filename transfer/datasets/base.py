@@ -46,8 +46,14 @@ Reader = Callable[[str, Path, Findings], Dataset]
 
 @dataclass(frozen=True)
 class Spec:
-    """One row of the registry: how a name is read, and where its files are expected under the data root."""
+    """One row of the registry.
+
+    read: how it is read. layout: where its files are expected under the data root.
+    training_images: how many images training may draw, known without the data for the sets that suites are
+        trained on; of COCO's only those with an object that is no crowd.
+    """
 
     name: str
     read: Reader
     layout: tuple[str, ...]
+    training_images: int | None = None

@@ -43,6 +43,11 @@ def describe_layout(name: str, others: Iterable[str] = ()) -> str:
     return "\n".join(_spec(name, others).layout)
 
 
+def training_images(name: str) -> int | None:
+    """How many images training may draw, where that is known without the data."""
+    return SPECS[name].training_images if name in SPECS else None
+
+
 def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset:
     """Reads and checks one data set, and hashes its images; `own` are the user's, by name.
 

@@ -190,8 +190,9 @@ def _number(
     return value
 
 
+_TRAINING_IMAGES = {(2007, "trainval"): 5011, (2012, "trainval"): 11540}
 SPECS = [
-    Spec(f"voc_{year}_{split}", read_voc, _layout(year, split))
+    Spec(f"voc_{year}_{split}", read_voc, _layout(year, split), _TRAINING_IMAGES.get((year, split)))
     for year, splits in SPLITS.items()
     for split in splits
 ]

@@ -151,4 +151,8 @@ def _opens(path: str, findings: Findings) -> bool:
     return True
 
 
-SPECS = [Spec(f"voc_2012_sem_seg_{split}", read_voc_segmentation, _layout(split)) for split in SPLITS]
+_TRAINING_IMAGES = {"train_aug": 10582}
+SPECS = [
+    Spec(f"voc_2012_sem_seg_{split}", read_voc_segmentation, _layout(split), _TRAINING_IMAGES.get(split))
+    for split in SPLITS
+]

@@ -183,8 +183,9 @@ def _check(frames: list[Frame], semantic: bool, findings: Findings) -> None:
     check_images(records, findings)
 
 
+_TRAINING_IMAGES = {"train": 2975}
 SPECS = [
-    Spec(f"cityscapes_fine_{task}_{split}", read_cityscapes, _layout(split))
+    Spec(f"cityscapes_fine_{task}_{split}", read_cityscapes, _layout(split), _TRAINING_IMAGES.get(split))
     for task in ("instance_seg", "sem_seg")
     for split in SPLITS
 ]

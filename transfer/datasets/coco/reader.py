@@ -145,4 +145,12 @@ def _check_keypoint_names(categories: list[dict[str, Any]], file: str, findings:
                            category.get("keypoints"), says)  # fmt: skip
 
 
-SPECS = [Spec(name, read_coco, (s.json, f"{s.images}/*.jpg")) for name, s in SOURCES.items()]
+_TRAINING_IMAGES = {
+    "coco_2017_train": 117266,
+    "densepose_coco_2014_train": 26437,
+    "densepose_coco_2014_valminusminival": 5984,
+}
+SPECS = [
+    Spec(name, read_coco, (s.json, f"{s.images}/*.jpg"), _TRAINING_IMAGES.get(name))
+    for name, s in SOURCES.items()
+]
