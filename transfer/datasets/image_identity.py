@@ -22,7 +22,7 @@ from typing import Any
 
 from boltons.fileutils import atomic_save
 
-from transfer.datasets.base import Dataset
+from transfer.datasets.base import Dataset, Truth
 from transfer.datasets.images import check_header, of_each
 from transfer.datasets.records import column
 from transfer.errors import DataError
@@ -37,7 +37,7 @@ Stamp = list[int]  # size, time of content, time of inode (ns), inode number
 Known = dict[str, tuple[Stamp, str]]  # file name -> its stamp and its SHA-256
 
 
-def with_image_content(dataset: Dataset) -> Dataset:
+def with_image_content(dataset: Dataset[Truth]) -> Dataset[Truth]:
     """The data set whose `sha256` covers the bytes of its images too; `images_sha256` is theirs alone."""
     images = images_sha256(column(dataset.records, "file_name").tolist(), check_header)
     both = hashlib.sha256(f"{dataset.summary['sha256']} {images}".encode()).hexdigest()

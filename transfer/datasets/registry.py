@@ -6,6 +6,7 @@ import difflib
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from transfer.datasets import voc, voc_segmentation
 from transfer.datasets.base import Dataset, Spec
@@ -48,7 +49,7 @@ def training_images(name: str) -> int | None:
     return SPECS[name].training_images if name in SPECS else None
 
 
-def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset:
+def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset[Any]:
     """Reads and checks one data set, and hashes its images; `own` are the user's, by name.
 
     Raises DataError for an unknown name (nearest names offered), missing folders (what is expected where)
@@ -66,7 +67,7 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
     return with_image_content(dataset)
 
 
-def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset:
+def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset[Any]:
     """As `load_dataset`, but leaves what to do about broken rules to the caller; `others` are names of data
     sets that a user might have meant.
     """

@@ -38,7 +38,7 @@ def _layout(year: int, split: str) -> tuple[str, ...]:
     return (f"{kit}/Annotations/*.xml", f"{kit}/ImageSets/Main/{split}.txt", f"{kit}/JPEGImages/*.jpg")
 
 
-def read_voc(name: str, root: Path, findings: Findings) -> Dataset:
+def read_voc(name: str, root: Path, findings: Findings) -> Dataset[None]:
     """Reads `voc_<year>_<split>`; annotation problems go to `findings`, missing folders raise DataError."""
     year, split = int(name.split("_")[1]), name.split("_")[2]
     kit = root / f"VOC{year}"
@@ -82,7 +82,7 @@ def read_voc(name: str, root: Path, findings: Findings) -> Dataset:
         "sha256": digest.hexdigest(),
         "odd": dict(findings.odd),
     }
-    return Dataset(name, records, metadata, summary)
+    return Dataset(name, records, metadata, summary, None)
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -52,7 +52,7 @@ def _layout(split: str) -> tuple[str, ...]:
     return (f"{kit}/ImageSets/Segmentation/{split}.txt", f"{kit}/{masks}", f"{kit}/JPEGImages/*.jpg")
 
 
-def read_voc_segmentation(name: str, root: Path, findings: Findings) -> Dataset:
+def read_voc_segmentation(name: str, root: Path, findings: Findings) -> Dataset[None]:
     """Reads `voc_2012_sem_seg_<split>`; train_aug takes SegmentationClassAug where it has the mask."""
     split = name.removeprefix("voc_2012_sem_seg_")
     kit, layout = root / "VOC2012", _layout(split)
@@ -94,7 +94,7 @@ def _ids(path: Path, findings: Findings) -> list[str]:
 
 def _dataset(
     name: str, root: Path, pairs: Sequence[tuple[str, str, str]], split: str, findings: Findings
-) -> Dataset:
+) -> Dataset[None]:
     """Records with sem_seg_file_name; sizes come from the headers, read when a record is asked for."""
     digest = hashlib.sha256()
     for image_id, image, mask in pairs:
@@ -121,7 +121,7 @@ def _dataset(
         "sha256": digest.hexdigest(),
         "odd": dict(findings.odd),
     }
-    return Dataset(name, records, metadata, summary)
+    return Dataset(name, records, metadata, summary, None)
 
 
 def _record(pairs: Sequence[tuple[str, str, str]], i: int) -> dict[str, Any]:

@@ -21,7 +21,9 @@ _BOX_LEGEND = f"truth dashed white, predictions above {SHOWN_SCORE} in colour"
 _TINT = 0.6  # how much of a class's colour covers the image
 
 
-def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path, count: int = 8) -> None:
+def save_samples(
+    dataset: Dataset[Any], predictions: Sequence[Prediction], path: Path, count: int = 8
+) -> None:
     """Draws `count` images spread over the set.
 
     Boxes: truth dashed in white, predictions above 0.5 in colour. Class maps: truth above, prediction below.

@@ -41,7 +41,7 @@ def _layout(split: str) -> tuple[str, ...]:
     )
 
 
-def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset:
+def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset[list[Frame]]:
     """Reads cityscapes_fine_{instance_seg,sem_seg}_{train,val}."""
     task, split = name.removeprefix("cityscapes_fine_").rsplit("_", 1)
     layout = _layout(split)

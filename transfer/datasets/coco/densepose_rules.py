@@ -8,11 +8,11 @@ import numpy as np
 
 from transfer.datasets.coco.densepose import COARSE_MASKS, FRAME, PATCHES, POINT_KEYS
 from transfer.datasets.coco.rle import run_lengths
-from transfer.datasets.coco.table import Table
+from transfer.datasets.coco.table import Annotations
 from transfer.datasets.findings import Findings
 
 
-def check_densepose(table: Table, file: str, findings: Findings) -> np.ndarray:
+def check_densepose(table: Annotations, file: str, findings: Findings) -> np.ndarray:
     """Judges the dp_* fields; returns (N,) bool: fine, or without any."""
     good = np.ones(len(table), bool)
     for n, fields in table.densepose.items():

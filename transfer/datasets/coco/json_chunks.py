@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import orjson
+
 from transfer.errors import DataError
 
 PIECE = 4 << 20  # bytes
@@ -128,14 +130,8 @@ def _closes_late(text: bytes, start: int, stop: int) -> bool:
 
 def _parse(piece: bytes) -> Any:
     try:
-        import orjson
-    except ImportError:
-        return json.loads(piece)
-    try:
         return orjson.loads(piece)
-    except (
-        ValueError
-    ):  # NaN, which json reads and the checks then report, or a real error, which json raises again
+    except ValueError:  # NaN, which json reads and the checks then report, or an error that json raises too
         return json.loads(piece)
 
 

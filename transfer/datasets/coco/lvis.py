@@ -17,7 +17,7 @@ from transfer.datasets.coco.json_chunks import read_chunked
 from transfer.datasets.coco.reader import CocoTruth
 from transfer.datasets.coco.records import make_records
 from transfer.datasets.coco.rules import STRAY, check_table
-from transfer.datasets.coco.table import Collector, Table
+from transfer.datasets.coco.table import Annotations, Collector
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
@@ -30,7 +30,7 @@ def _layout(name: str) -> tuple[str, ...]:
     return (f"lvis/{name}.json", "coco/train2017/*.jpg", "coco/val2017/*.jpg")
 
 
-def read_lvis(name: str, root: Path, findings: Findings) -> Dataset:
+def read_lvis(name: str, root: Path, findings: Findings) -> Dataset[CocoTruth]:
     """Reads one LVIS split; problems go to `findings`, missing or unreadable files raise DataError."""
     path = need(root / f"lvis/{name}.json", name, root, _layout(name))
     folder = need(root / "coco", name, root, _layout(name))
@@ -74,7 +74,7 @@ def _file_name(entry: dict[str, Any]) -> str:
 
 
 def _check_federation(
-    table: Table, images: Images, categories: list[dict[str, Any]], file: str, findings: Findings
+    table: Annotations, images: Images, categories: list[dict[str, Any]], file: str, findings: Findings
 ) -> None:
     """Frequency groups, and the lists that say which categories were looked for in an image."""
     known = {c["id"] for c in categories}

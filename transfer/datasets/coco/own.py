@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.coco.reader import read_files
+from transfer.datasets.coco.reader import CocoTruth, read_files
 from transfer.datasets.findings import Findings
 from transfer.errors import DataError
 
@@ -96,7 +96,7 @@ def _path(text: Any, where: str, suite: Path) -> Path:
         raise DataError(f"{where} is {text!r}; there is no such user, so no such home folder") from None
 
 
-def read_own(own: OwnDataset, findings: Findings) -> Dataset:
+def read_own(own: OwnDataset, findings: Findings) -> Dataset[CocoTruth]:
     """Reads it; problems go to `findings`, missing or unreadable files raise DataError."""
     if not own.json.is_file():
         what = f"{own.json} is not a file; correct `json`{_near(own.json)}"
@@ -119,7 +119,7 @@ def read_own(own: OwnDataset, findings: Findings) -> Dataset:
     return dataset
 
 
-def stop_on_error(own: OwnDataset, dataset: Dataset, findings: Findings) -> None:
+def stop_on_error(own: OwnDataset, dataset: Dataset[CocoTruth], findings: Findings) -> None:
     """Raises DataError with the first error, its key in the suite file and the command that lists all."""
     images = dataset.summary["images"]
     if images and findings.errors["missing-image"] == images:

@@ -21,7 +21,7 @@ from transfer.datasets.coco.json_chunks import BOM, read_chunked
 from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP, KEYPOINT_NAMES, KEYPOINT_SIGMAS
 from transfer.datasets.coco.records import make_records
 from transfer.datasets.coco.rules import check_table
-from transfer.datasets.coco.table import Collector, Table
+from transfer.datasets.coco.table import Annotations, Collector
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
@@ -31,7 +31,7 @@ from transfer.datasets.images import check_images
 class CocoTruth:
     """What the COCO metrics need: all annotations of the file, also those left out of training."""
 
-    table: Table
+    table: Annotations
     images: Images
     categories: list[dict[str, Any]]
 
@@ -65,7 +65,7 @@ def _sources() -> dict[str, Source]:
 SOURCES = _sources()
 
 
-def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
+def read_coco(name: str, root: Path, findings: Findings) -> Dataset[CocoTruth]:
     """Reads one COCO split; problems go to `findings`, missing or unreadable files raise DataError."""
     source = SOURCES[name]
     layout = (source.json, f"{source.images}/*.jpg")
@@ -76,7 +76,7 @@ def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
 
 def read_files(
     name: str, path: Path, folder: Path, root: Path, tasks: tuple[str, ...], findings: Findings
-) -> Dataset:
+) -> Dataset[CocoTruth]:
     """Reads the COCO file `path`, its images in `folder`; predictions are scored for `tasks`."""
     keypoints, densepose = "keypoints" in tasks, "densepose" in tasks
     num_keypoints = len(KEYPOINT_NAMES) if keypoints else 0

@@ -15,7 +15,7 @@ import numpy as np
 
 from transfer.datasets.coco.images import LARGEST, Images
 from transfer.datasets.coco.rle import run_lengths
-from transfer.datasets.coco.table import Table
+from transfer.datasets.coco.table import Annotations
 from transfer.datasets.findings import Findings
 
 STRAY = 1e-3
@@ -24,7 +24,7 @@ DISAGREE = 0.05  # LVIS v0.5 has whole images whose boxes are not those of the p
 
 @dataclass
 class _Judge:
-    table: Table
+    table: Annotations
     file: str
     findings: Findings
     sloppy: bool
@@ -53,7 +53,7 @@ class _Judge:
 
 
 def check_table(
-    table: Table,
+    table: Annotations,
     images: Images,
     category_ids: list[int],
     file: str,

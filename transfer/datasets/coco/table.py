@@ -30,7 +30,7 @@ ROW = np.dtype(
 
 
 @dataclass
-class Table:
+class Annotations:
     """All annotations of a file, in file order.
 
     rows: (N,) of ROW, boxes as in the file (x, y, width, height).
@@ -137,12 +137,12 @@ class Collector:
         values += shape.values() if isinstance(shape, dict) else shape if isinstance(shape, list) else []
         return any(v is True or v is False for v in chain(values, *(v for v in values if type(v) is list)))
 
-    def table(self) -> Table:
+    def table(self) -> Annotations:
         keypoints = num_keypoints = None
         if self.num_keypoints:
             keypoints = np.frombuffer(self._keypoints, "<f8").reshape(-1, 3 * self.num_keypoints)
             num_keypoints = np.frombuffer(self._num_keypoints, "<i8")
-        return Table(
+        return Annotations(
             np.frombuffer(self._rows, ROW),
             np.frombuffer(self._coords, "<f8"),
             np.frombuffer(self._poly_start, "<i8"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import Frame
 from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES, NAMES
 from transfer.datasets.coco.rle import encode, runs
 from transfer.errors import DataError
@@ -23,7 +24,9 @@ def write_text_index(directory: Path, image_id: str) -> Path:
     return directory / f"{image_id}_pred.txt"
 
 
-def write_instances(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_instances(
+    dataset: Dataset[list[Frame]], predictions: Sequence[Prediction], directory: Path
+) -> None:
     """Writes the submission files, each whole or not at all; without detections a text file is empty."""
     check_instances(dataset, predictions)
     by_id = {p.image_id: p for p in predictions}
@@ -56,7 +59,7 @@ def _write_mask(rle: dict[str, Any], path: Path) -> None:
     Image.frombytes("1", (width, height), bits.tobytes()).save(path, compress_level=1)
 
 
-def read_instances(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_instances(dataset: Dataset[list[Frame]], directory: Path) -> list[Prediction]:
     """Reads what `write_instances` wrote; DataError names file and line of anything else."""
     from PIL import Image
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import Frame, instance_map
 from transfer.datasets.cityscapes.labels import INSTANCES, NAMES, SEMANTIC
-from transfer.datasets.cityscapes.reader import Frame, instance_map
 from transfer.datasets.coco.rle import runs
 from transfer.errors import DataError
 from transfer.evaluation.numpy1_libraries import cityscapes as load_script
@@ -24,9 +24,9 @@ _VOID = [label for label, name in enumerate(NAMES) if name not in SEMANTIC]
 _KEYS = {"AP": "ap", "AP50": "ap50%"}
 
 
-def evaluate_cityscapes_instances(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_cityscapes_instances(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> Scores:
     """{"segm": {"AP", "AP50"}}, and the same by class; NaN where no image has an instance of a class."""
-    frames: Sequence[Frame] = dataset.ground_truth
+    frames = dataset.ground_truth
     check_instances(dataset, predictions)
     by_id = {p.image_id: p for p in predictions}
     script = load_script("evalInstanceLevelSemanticLabeling")
@@ -60,7 +60,7 @@ def _average_precisions(script: Any, matches: dict[str, Any], args: Any) -> np.n
     return table
 
 
-def check_instances(dataset: Dataset, predictions: Sequence[Prediction]) -> None:
+def check_instances(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> None:
     """DataError unless these are predictions on the data set, with masks."""
     check_predictions(predictions, (f.image_id for f in dataset.ground_truth), len(INSTANCES))
     for p in predictions:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import Frame, instance_map
 from transfer.datasets.cityscapes.labels import LABEL_ID_OF, NAMES, SEMANTIC
 from transfer.datasets.cityscapes.polygons import draw_polygons
-from transfer.datasets.cityscapes.reader import Frame, instance_map
 from transfer.errors import DataError
 from transfer.evaluation.numpy1_libraries import cityscapes as load_script
 from transfer.evaluation.prediction import Prediction
@@ -26,7 +26,7 @@ from transfer.evaluation.sem_seg.metric import by_image, class_map, scores_of
 _LABELS = len(NAMES)
 
 
-def evaluate_cityscapes_sem_seg(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_cityscapes_sem_seg(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> Scores:
     """{"sem_seg": {"mIoU", "iIoU", "IoU_sup", "iIoU_sup"}} (the last three as Cityscapes names them), by
     class {"IoU", "ACC"}.
     """

@@ -49,21 +49,26 @@ def image_entries(truth: CocoTruth) -> list[dict[str, Any]]:
     return [{"id": a, "width": w, "height": h, "file_name": n} for a, w, h, n in zip(*columns, strict=True)]
 
 
-def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Statistics:
+def indexed(document: dict[str, Any], results: list[dict[str, Any]]) -> tuple[Any, Any]:
+    """pycocotools' COCO objects of a document and of results on it, of which there may be none."""
     from pycocotools.coco import COCO
+
+    gt = COCO()
+    gt.dataset = document
+    gt.createIndex()
+    if results:
+        return gt, gt.loadRes(results)
+    dt = COCO()  # loadRes cannot take an empty list
+    dt.dataset = {**document, "annotations": []}
+    dt.createIndex()
+    return gt, dt
+
+
+def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Statistics:
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO()
-        gt.dataset = truth_document(truth, task)
-        gt.createIndex()
-        if len(found):
-            dt = gt.loadRes(found.results(*PARTS[task]))
-        else:  # loadRes cannot take an empty list
-            dt = COCO()
-            dt.dataset = {**gt.dataset, "annotations": []}
-            dt.createIndex()
-        run = COCOeval(gt, dt, task)
+        run = COCOeval(*indexed(truth_document(truth, task), found.results(*PARTS[task])), task)
         run.evaluate()
         run.accumulate()
         run.summarize()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
 from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction, check_predictions
 
@@ -63,7 +64,7 @@ class Detections:
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def tasks_of(dataset: Dataset, predictions: Sequence[Prediction]) -> list[str]:
+def tasks_of(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> list[str]:
     """What to score: the tasks of the data set that the predictions hold; all of them if there are no
     predictions.
     """
@@ -76,7 +77,7 @@ def tasks_of(dataset: Dataset, predictions: Sequence[Prediction]) -> list[str]:
     return [task for task in dataset.metadata["tasks"] if have[task]]
 
 
-def detections(dataset: Dataset, predictions: Sequence[Prediction]) -> Detections:
+def detections(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> Detections:
     """Checks and joins predictions; DataError for anything that is no prediction on this data set."""
     ids = dataset.ground_truth.images.ids.tolist()
     categories = dataset.ground_truth.categories

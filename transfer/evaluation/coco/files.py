@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
 from transfer.datasets.coco.rle import as_text, run_lengths
 from transfer.errors import DataError
 from transfer.evaluation.coco.detections import detections
@@ -25,7 +27,7 @@ FILES = {
 }
 
 
-def write_coco(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_coco(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes the result file that the benchmark's server takes, atomically; numbers in full."""
     found = detections(dataset, predictions)
     parts = ["bbox"]
@@ -45,8 +47,6 @@ def write_coco(dataset: Dataset, predictions: Sequence[Prediction], directory: P
 
 def write_list(path: Path, entries: Iterable[dict[str, Any]]) -> None:
     """Writes a JSON list, atomically, an entry at a time: 1.5 million at once take gigabytes as dicts."""
-    import orjson
-
     with atomic_save(str(path), overwrite_part=True) as f:
         between = b"["
         for entry in entries:
@@ -55,7 +55,7 @@ def write_list(path: Path, entries: Iterable[dict[str, Any]]) -> None:
         f.write(b"[]" if between == b"[" else b"]")
 
 
-def read_coco_results(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_coco_results(dataset: Dataset[CocoTruth], directory: Path) -> list[Prediction]:
     """Reads `directory` (the folder of `write_coco`, or any one result file); DataError names the entry at
     fault.
     """

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
 from transfer.datasets.coco.rle import areas
 from transfer.evaluation.coco.backends import available
 from transfer.evaluation.coco.detections import Detections, detections, tasks_of
@@ -20,7 +21,9 @@ from transfer.evaluation.scores import Scores, classes_of, mean_percent
 MAX_DETECTIONS = 300
 
 
-def evaluate_lvis(dataset: Dataset, predictions: Sequence[Prediction], backend: str | None = None) -> Scores:
+def evaluate_lvis(
+    dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], backend: str | None = None
+) -> Scores:
     """For "bbox" and "segm" COCO's six and "APr", "APc", "APf"; by class "AP", "AP50", "AP75"."""
     run = BACKENDS[backend or available(BACKENDS)[0]]
     found = detections(dataset, predictions)

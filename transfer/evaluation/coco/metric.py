@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
 from transfer.evaluation.coco.backends import BACKENDS, available
 from transfer.evaluation.coco.detections import detections, tasks_of
 from transfer.evaluation.names import NAMES
@@ -17,7 +18,9 @@ from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores, classes_of, percent
 
 
-def evaluate_coco(dataset: Dataset, predictions: Sequence[Prediction], backend: str | None = None) -> Scores:
+def evaluate_coco(
+    dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], backend: str | None = None
+) -> Scores:
     """ "AP", "AP50", ... and by class "AP", "AP50", "AP75", for the tasks that the predictions hold."""
     run = BACKENDS[backend or available(BACKENDS)[0]]
     found = detections(dataset, predictions)

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.reader import CocoTruth
-from transfer.evaluation.coco.backends import truth_document
+from transfer.evaluation.coco.backends import indexed, truth_document
 from transfer.evaluation.coco.detections import detections, tasks_of
 from transfer.evaluation.coco.metric import evaluate_coco
 from transfer.evaluation.densepose.geodesics import load_surface
@@ -32,7 +31,7 @@ from transfer.evaluation.scores import Scores, percent
 _NEAR = 0.8  # a detection on an unlabelled person, by its box
 
 
-def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_densepose(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> Scores:
     """{"bbox": ..., "densepose_gps": {AP, AP50, AP75, APm, APl}, "densepose_gpsm": ..., "densepose_segm":
     ...}; by class the boxes' table, as there is one class, person.
     """
@@ -44,31 +43,24 @@ def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> S
     return scores
 
 
-def _boxes_only(dataset: Dataset) -> Dataset:
+def _boxes_only(dataset: Dataset[CocoTruth]) -> Dataset[CocoTruth]:
     metadata = {**dataset.metadata, "tasks": ["bbox"]}
     return Dataset(dataset.name, dataset.records, metadata, dataset.summary, dataset.ground_truth)
 
 
-def _runs(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
-    truth: CocoTruth = dataset.ground_truth
+def _runs(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
+    truth = dataset.ground_truth
     found = detections(dataset, predictions)
     results = found.results("bbox")
     for result, surface in zip(results, (d for p in predictions for d in p.densepose or []), strict=True):
         result["densepose"] = surface
+    document = truth_document(truth, "bbox")
+    for n, annotation in enumerate(document["annotations"]):
+        labels = truth.table.densepose.get(n)
+        annotation.update(labels or {"segmentation": truth.table.segmentation(n)})
     mesh = load_surface(Path(dataset.metadata["data_root"]))
     with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO()
-        gt.dataset = truth_document(truth, "bbox")
-        for n, annotation in enumerate(gt.dataset["annotations"]):
-            labels = truth.table.densepose.get(n)
-            annotation.update(labels or {"segmentation": truth.table.segmentation(n)})
-        gt.createIndex()
-        if results:
-            dt = gt.loadRes(results)
-        else:
-            dt = COCO()
-            dt.dataset = {**gt.dataset, "annotations": []}
-            dt.createIndex()
+        gt, dt = indexed(document, results)
         tables = similarities(gt, dt, mesh)
         out = {}
         for name in ("gps", "gpsm", "segm"):

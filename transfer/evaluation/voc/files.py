@@ -18,11 +18,11 @@ from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction, check_predictions
 
 
-def _name(dataset: Dataset, cls: str) -> str:
+def _name(dataset: Dataset[None], cls: str) -> str:
     return f"comp4_det_{dataset.metadata['split']}_{cls}.txt"
 
 
-def write_voc(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_voc(dataset: Dataset[None], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes one file a class, also for classes without detections; each file is replaced atomically."""
     names = dataset.metadata["thing_classes"]
     check_predictions(predictions, (r["image_id"] for r in dataset.records), len(names))
@@ -37,7 +37,7 @@ def write_voc(dataset: Dataset, predictions: Sequence[Prediction], directory: Pa
             f.write("".join(line + "\n" for line in content))
 
 
-def read_voc_files(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_voc_files(dataset: Dataset[None], directory: Path) -> list[Prediction]:
     """Reads what `write_voc` (or a devkit user) wrote; DataError names file and line of anything else."""
     names = dataset.metadata["thing_classes"]
     rows: dict[str, list[tuple[list[float], int]]] = {}

@@ -41,7 +41,7 @@ class _Matches:
     positives: int  # ground-truth boxes that are not difficult
 
 
-def evaluate_voc(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_voc(dataset: Dataset[None], predictions: Sequence[Prediction]) -> Scores:
     """{"bbox": {"AP", "AP50", "AP75"}}, and the same by class; AP is the mean over IoU 0.50:0.05:0.95."""
     table = average_precisions(dataset, predictions)  # (classes, thresholds)
     names = dataset.metadata["thing_classes"]
@@ -59,7 +59,7 @@ def _means(table: np.ndarray) -> dict[str, float]:
     return {"AP": math.fsum(means) / len(means), "AP50": means[0], "AP75": means[5]}
 
 
-def average_precisions(dataset: Dataset, predictions: Sequence[Prediction]) -> np.ndarray:
+def average_precisions(dataset: Dataset[None], predictions: Sequence[Prediction]) -> np.ndarray:
     """(classes, 10) AP in percent at each of THRESHOLDS; 11-point for VOC 2007, area under the curve
     otherwise.
     """
@@ -70,7 +70,7 @@ def average_precisions(dataset: Dataset, predictions: Sequence[Prediction]) -> n
     return np.array([[100.0 * _average_precision(m, t, eleven) for t in THRESHOLDS] for m in matches])
 
 
-def _match(dataset: Dataset, predictions: Sequence[Prediction], num_classes: int) -> list[_Matches]:
+def _match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes: int) -> list[_Matches]:
     image_index = {r["image_id"]: i for i, r in enumerate(dataset.records)}
     truth = [(i, a) for i, r in enumerate(dataset.records) for a in r["annotations"]]
     gt_box = np.array([a["bbox"] for _, a in truth], float).reshape(-1, 4)
