@@ -68,8 +68,9 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
 
 
 def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset[Any]:
-    """As `load_dataset`, but leaves what to do about broken rules to the caller; `others` are names of data
-    sets that a user might have meant.
+    """As `load_dataset`, but leaves broken rules to the caller, in `findings`; hashes no images.
+
+    others: names of further data sets that a user might have meant.
     """
     spec = _spec(name, others)
     root = Path(root).expanduser().absolute()

@@ -1,8 +1,7 @@
 """Pascal VOC detection: the devkit folders read into Detectron2's dataset dicts.
 
-Contract (as Detectron2 reads VOC): pixels in the XML count from 1 and are inclusive, so a box [xmin, ymin,
-xmax, ymax] becomes [xmin - 1, ymin - 1, xmax, ymax] in continuous 0-based coordinates; `difficult` objects
-are kept and marked.
+As Detectron2 reads VOC: pixels in the XML count from 1 and are inclusive, so a box [xmin, ymin, xmax, ymax]
+becomes [xmin - 1, ymin - 1, xmax, ymax] in continuous 0-based coordinates. `difficult` objects are kept.
 """
 
 from __future__ import annotations
@@ -154,8 +153,7 @@ def _object(
             "empty-box", file, record, "bndbox", value, "zero or negative area; expected min < max"
         )
         return None
-    # A box [1, 1, width, height] covers the image. Tools that count from 0 give boxes one pixel off: odd,
-    # not wrong.
+    # A box [1, 1, width, height] covers the image. Tools that count from 0 are one pixel off: odd, not wrong.
     over = max(1 - xmin, 1 - ymin, xmax - width, ymax - height)
     if over > 0:
         value, says = f"{[xmin, ymin, xmax, ymax]}", f"outside the image (1..{width} x 1..{height})"

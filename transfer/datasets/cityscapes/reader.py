@@ -1,10 +1,10 @@
 """Cityscapes fine annotations: instances of 8 classes and the 19-class semantic maps.
 
-Needed are the images, and either the published PNGs (gtFine_instanceIds, gtFine_labelIds) or the polygons:
-what is missing is drawn from the polygons the way Cityscapes' own script draws it. Derived files
-(labelTrainIds) are not used. Scored by are always the maps; trained on are the polygons where they are there,
-as in Detectron2, and the instance maps where they are not. Both are read when a record is asked for: a
-training split would otherwise take minutes and gigabytes.
+The reader needs the images, and the published PNGs (gtFine_instanceIds, gtFine_labelIds) or the polygons: a
+PNG that is absent is drawn from the polygons as Cityscapes' own script draws it. Derived files such as
+labelTrainIds are not used. Metrics always score by the maps. Training takes the polygons, as Detectron2 does,
+and the instance map of an image without them. Both are read when a record is asked for: a training split
+would otherwise take minutes and gigabytes.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _annotations(frame: Frame, width: int, height: int) -> list[dict[str, Any]]:
 
 
 def _columns(frames: list[Frame], semantic: bool, name: str) -> dict[str, Column]:
-    """Without the polygons every instance map has to be decoded to say whether an object is in it."""
+    """Columns; where polygons are absent, has_object decodes every instance map."""
     if name == "has_object" and not semantic:
         return {name: np.array(of_each(_has_object, frames, "objects of images"), bool)}
     return image_columns([f.image_id for f in frames], [f.image for f in frames], name)

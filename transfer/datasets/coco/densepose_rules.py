@@ -13,7 +13,7 @@ from transfer.datasets.findings import Findings
 
 
 def check_densepose(table: Annotations, file: str, findings: Findings) -> np.ndarray:
-    """Judges the dp_* fields; returns (N,) bool: fine, or without any."""
+    """Judges the dp_* fields; returns (N,) bool: sound, or without any."""
     good = np.ones(len(table), bool)
     for n, fields in table.densepose.items():
         record = f"annotation id {table.rows['id'][n]} (image {table.rows['image_id'][n]})"

@@ -1,7 +1,6 @@
-"""LVIS v0.5 and v1: COCO-like annotations with frequency groups and, per image, categories known to be
-absent.
+"""LVIS v0.5 and v1: COCO-like annotations, frequency groups and, per image, categories known to be absent.
 
-Images lie in the COCO 2017 folders; which one, the `coco_url` of each image says (as Detectron2 resolves it).
+Images lie in the COCO 2017 folders; the `coco_url` of each says in which, as Detectron2 resolves it.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def _file_name(entry: dict[str, Any]) -> str:
 def _check_federation(
     table: Annotations, images: Images, categories: list[dict[str, Any]], file: str, findings: Findings
 ) -> None:
-    """Frequency groups, and the lists that say which categories were looked for in an image."""
+    """Checks frequency groups, and the lists of categories that were looked for in an image."""
     known = {c["id"] for c in categories}
     for c in categories:
         if c.get("frequency") not in ("r", "c", "f"):

@@ -21,7 +21,7 @@ _REQUIRED, _OPTIONAL = ("format", "json", "images"), ("tasks",)
 
 @dataclass(frozen=True)
 class OwnDataset:
-    """Where it lies (absolute), what its annotations hold (boxes always), and the file that defines it."""
+    """A data set of a user: absolute paths, annotated tasks (boxes always), and the file that defines it."""
 
     name: str
     json: Path
@@ -58,9 +58,9 @@ def block(suite: Path) -> str:
 
 
 def make_own(name: str, definition: Any, suite: Path) -> OwnDataset:
-    """The definition `{format, json, images, tasks}` in the file `suite`, to whose folder paths are relative.
+    """Checks the definition `{format, json, images, tasks}` in the file `suite`, from whose folder paths go.
 
-    Raises DataError that names the file and the key; what the paths hold is not looked at.
+    DataError names the file and the key; what the paths hold is not looked at.
     """
     where = block(suite)
     if not name or not name.isprintable():
@@ -97,7 +97,7 @@ def _path(text: Any, where: str, suite: Path) -> Path:
 
 
 def read_own(own: OwnDataset, findings: Findings) -> Dataset[CocoTruth]:
-    """Reads it; problems go to `findings`, missing or unreadable files raise DataError."""
+    """Reads the data set; problems go to `findings`, missing or unreadable files raise DataError."""
     if not own.json.is_file():
         what = f"{own.json} is not a file; correct `json`{_near(own.json)}"
         raise DataError(f"{own.where}: json: {what}")
@@ -134,7 +134,7 @@ def stop_on_error(own: OwnDataset, dataset: Dataset[CocoTruth], findings: Findin
 
 
 def _near(path: Path) -> str:
-    """What stands there instead: the path itself, names like it beside it, or the folder that is missing."""
+    """Says what is there instead: the path itself, names like it beside it, or the missing folder."""
     if path.exists():
         return f": it is a {'folder' if path.is_dir() else 'file'}"
     if not path.parent.is_dir():

@@ -1,9 +1,8 @@
 """COCO instances, person keypoints and DensePose, read into Detectron2's dataset dicts.
 
-Contract (as Detectron2 reads COCO): images in order of id, annotations in file order; category ids become
-contiguous classes in order of id; keypoints are pixel indices in the file and continuous coordinates (+0.5)
-in the records. Unlike there, boxes are [x0, y0, x1, y1] (bbox_mode 0), and what is left out of training is
-counted.
+As Detectron2 reads COCO: images in order of id, annotations in file order; category ids become contiguous
+classes in order of id; keypoints are pixel indices in the file and continuous (+0.5) in the records. Unlike
+there, boxes are [x0, y0, x1, y1] (bbox_mode 0), and annotations left out of training are counted.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from transfer.datasets.images import check_images
 
 @dataclass
 class CocoTruth:
-    """What the COCO metrics need: all annotations of the file, also those left out of training."""
+    """The truth of COCO's metrics: all annotations of the file, also those left out of training."""
 
     table: Annotations
     images: Images

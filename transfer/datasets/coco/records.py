@@ -1,4 +1,4 @@
-"""Dataset dicts and columns from a COCO-like table: nothing is built before it is asked for."""
+"""Makes dataset dicts and columns from COCO's annotations when they are asked for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """COCO annotations as columns: numbers in arrays, polygons in one flat array, a few objects for the rest.
 
-Memory: about 100 bytes an annotation plus 8 a polygon coordinate, some 0.5 GB for train2017, where the
-    parsed JSON takes some 3 GB.
+Memory: 100 bytes an annotation and 8 a polygon coordinate; train2017 takes 0.5 GB, as parsed JSON 3 GB.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ class Annotations:
     rows: (N,) of ROW, boxes as in the file (x, y, width, height).
     coords: flat polygon coordinates; polygon p is coords[poly_start[p]:poly_start[p + 1]].
     first_poly: (N + 1,), annotation n has the polygons first_poly[n]:first_poly[n + 1].
-    rle: annotation -> {"counts", "size"} as in the file. keypoints: (N, 51) or None. densepose: annotation
-        -> dp_*.
+    rle: annotation -> {"counts", "size"} as in the file. densepose: annotation -> its dp_* fields.
+    keypoints: (N, 51) x, y, visibility in turn, and num_keypoints: (N,); None in files without.
     """
 
     rows: np.ndarray
@@ -62,11 +61,10 @@ class Annotations:
 
 @dataclass
 class Collector:
-    """The sink of `read_chunked`: packs well-typed annotations, keeps the others aside to be explained.
+    """The sink of `read_chunked`: packs well-typed annotations and puts the others aside, for `explain`.
 
-    num_keypoints is the length of the keypoints list divided by three, or 0 for files without keypoints;
-    crowds says whether `iscrowd` is a field of the format (LVIS has none); without `masks` whatever stands
-    in `segmentation` is not looked at, and it may be absent.
+    num_keypoints: of a person, 0 for files without. crowds: whether `iscrowd` is a field of the format; LVIS
+        has none. masks: whether `segmentation` is read; else it may be anything, or absent.
     """
 
     num_keypoints: int = 0

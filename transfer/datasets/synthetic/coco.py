@@ -1,8 +1,7 @@
-"""A generated COCO folder: images, instances, person keypoints and DensePose, in the files and names of the
-real one.
+"""Generates a COCO folder: images, instances, person keypoints and DensePose, in the real one's file names.
 
-2017: train and val. 2014: train (of it the images of 2017's train) and minival, valminusminival, val (of
-its val).
+2017 has train and val. 2014's train has the images of 2017's train, its val those of 2017's val, and its
+minival and valminusminival are the halves of that.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ JPEG_QUALITY = 90
 def frames(
     split: str, *, train_images: int, test_images: int, image_size: int, seed: int
 ) -> Iterator[tuple[int, Any, list[Drawn], np.random.Generator]]:
-    """(image id, image, objects, generator for annotations) of split train or val; always the same for a
-    seed.
-    """
+    """Yields (image id, image, objects, generator for annotations) of train or val, a function of `seed`."""
     first = 1 if split == "train" else 1_000_001
     for index in range(train_images if split == "train" else test_images):
         rng = np.random.default_rng([seed, 2017, split == "val", index])
@@ -160,8 +157,7 @@ def _densepose(drawn: Drawn, rng: np.random.Generator) -> dict[str, Any]:
     chosen = rng.choice(len(rows), min(POINTS, len(rows)), replace=False)
     rows, columns = rows[chosen], columns[chosen]
     u, v = (drawn.figure.uv[k][rows, columns].astype(float).round(4).tolist() for k in (0, 1))
-    # The metric takes 255 frame units for a box side and cuts to whole pixels: the centre of the pixel
-    # stays in it.
+    # The metric takes 255 frame units for a box side and cuts to whole pixels: a pixel's centre stays in it.
     at_x = (columns + 0.5 - x0) / (x1 - x0) * 255.0
     at_y = (rows + 0.5 - y0) / (y1 - y0) * 255.0
     coarse = COARSE_OF[part[y0:y1, x0:x1]]
