@@ -1,6 +1,6 @@
 """Scores predictions with the metric of their data set; writes and reads them in its official format.
 
-One return shape for all tasks (see `scores`), from one pass over the predictions. Scoring writes nothing.
+All tasks return one shape (see `scores`), from one pass over the predictions. Scoring writes nothing.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ class _Metric:
 
 
 def _densepose(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scores:
-    from transfer.evaluation.densepose.metric import (
-        evaluate_densepose,  # imports pycocotools to build upon it
-    )
+    # Imported only now, because its module imports pycocotools to build upon it.
+    from transfer.evaluation.densepose.metric import evaluate_densepose
 
     return evaluate_densepose(dataset, predictions)
 
@@ -53,7 +52,10 @@ METRICS: dict[str, _Metric] = {
 
 
 def evaluate(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scores:
-    """Scores over all classes and of each class; an image without a Prediction has no detections."""
+    """Scores over all classes and of each class; an image without a Prediction has no detections.
+
+    DataError for predictions that are none on this data set: unknown image, class or shape.
+    """
     return METRICS[dataset.metadata["evaluator"]].evaluate(dataset, predictions)
 
 

@@ -1,4 +1,4 @@
-"""A picture of a few test images with truth and predictions, to see at a glance what the numbers mean."""
+"""Draws a few test images with truth and predictions, to see at a glance what the numbers mean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from transfer.evaluation.prediction import Prediction
 
 SHOWN_SCORE = 0.5
 _BOX_LEGEND = f"truth dashed white, predictions above {SHOWN_SCORE} in colour"
-_TINT = 0.6  # how much of a class's colour covers the image
+_TINT = 0.6  # share of the class's colour in a pixel
 
 
 def save_samples(

@@ -1,4 +1,4 @@
-"""What an engine says about one image, independent of the engine."""
+"""The predictions on one image, in a form that no engine owns, and their checks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def check_predictions(
                 raise DataError(f"{_of(p)}: {len(part)} {name} for {n} boxes; expected one each")
     if not predictions:
         return
-    # One look at everything; only where something is wrong, who it is.
+    # All predictions at once; only where something is wrong, one by one.
     boxes, scores, classes = (np.concatenate([getattr(p, k) for p in predictions]) for k in _COLUMNS)
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         bad = next(p for p in predictions if not (np.isfinite(p.boxes).all() and np.isfinite(p.scores).all()))

@@ -1,5 +1,6 @@
-"""Cityscapes instance predictions: per image a text file `<mask.png> <label id> <score>` and one PNG a
-mask.
+"""Cityscapes instance predictions on disk: of each image a text file, and one PNG a mask.
+
+A line of the text file is `<mask.png> <label id> <score>`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from transfer.evaluation.folder import whole_files
 from transfer.evaluation.prediction import Prediction
 
 
-def write_text_index(directory: Path, image_id: str) -> Path:
+def _index_path(directory: Path, image_id: str) -> Path:
     return directory / f"{image_id}_pred.txt"
 
 
@@ -40,7 +41,7 @@ def write_instances(
                 png = f"{frame.image_id}_{i}_{name}.png"
                 _write_mask(p.masks[i], folder / png)
                 lines.append(f"{png} {ID_OF[name]} {float(p.scores[i])!r}\n")
-            write_text_index(folder, frame.image_id).write_text("".join(lines), encoding="utf-8")
+            _index_path(folder, frame.image_id).write_text("".join(lines), encoding="utf-8")
 
 
 def _write_mask(rle: dict[str, Any], path: Path) -> None:
@@ -65,7 +66,7 @@ def read_instances(dataset: Dataset[list[Frame]], directory: Path) -> list[Predi
 
     predictions = []
     for frame in dataset.ground_truth:
-        path = write_text_index(directory, frame.image_id)
+        path = _index_path(directory, frame.image_id)
         if not path.is_file():
             raise DataError(
                 f"{path}: missing; expected one text file for each of the {len(dataset.records)} images"

@@ -1,6 +1,6 @@
-"""Cityscapes' instance AP. Overlaps are counted here, from the masks; cityscapesscripts matches and averages.
+"""Cityscapes' instance AP: overlaps are counted here, from the masks; cityscapesscripts matches and averages.
 
-Its own way takes a file for each mask and looks at the whole image for each pair of instances.
+Its own way needs a file for each mask and looks at the whole image for each pair of instances.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def evaluate_cityscapes_instances(dataset: Dataset[list[Frame]], predictions: Se
 
 
 def _average_precisions(script: Any, matches: dict[str, Any], args: Any) -> np.ndarray:
-    """(1, classes, overlaps), asked one by one: the script fails where there are instances, none of them
-    found, and all predictions lie on ground that is not judged. Nothing found is 0.
+    """(1, classes, overlaps), asked for one by one; 0 where instances are there and none is found.
+
+    The script fails for such a class if all of its predictions lie on ground that is not judged.
     """
     table = np.zeros((1, len(args.instLabels), len(args.overlaps)))
     one = copy.copy(args)
@@ -116,7 +117,7 @@ def overlaps(ids: np.ndarray, prediction: Prediction) -> dict[str, dict[str, lis
 
 
 def _pixels(ids: np.ndarray, where: str) -> np.ndarray:
-    """Pixels of each id, some rows at a time: a count of all copies the map to 64 bits."""
+    """Counts the pixels of each id, some rows at a time, as bincount copies its input to 64 bits."""
     if ids.max(initial=0) >= 1000 * len(NAMES):
         raise _bad_id(where, ids.max())
     n = int(ids.max(initial=0)) + 1

@@ -1,9 +1,10 @@
-"""Two engines for COCO's metric: pycocotools is the reference, hotcoco is fast and proven equal bit for bit.
+"""Two backends of COCO's metric: pycocotools is the reference, hotcoco is fast and equal bit for bit (tests).
 
 faster-coco-eval is not used: on random scenes half of its statistics differ from pycocotools in the last bit.
 
-Each takes the truth and the detections of one task ("bbox", "segm", "keypoints") and returns COCO's summary
-statistics (12, or 10 for keypoints; -1 is undefined) and the precision table (T, R, K, A, M).
+Each takes the truth and the detections of one task ("bbox", "segm", "keypoints"). It returns COCO's summary
+statistics (12, or 10 for keypoints; -1 is undefined) and the precision table (T, R, K, A, M): IoU thresholds,
+recalls, classes, areas, numbers of detections.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""COCO and LVIS result files: one JSON list of {image_id, category_id, bbox, score, segmentation,
-keypoints}.
+"""COCO and LVIS result files: one JSON list of dicts with image_id, category_id, bbox and score.
+
+With masks or keypoints a dict also has segmentation or keypoints.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ def write_list(path: Path, entries: Iterable[dict[str, Any]]) -> None:
 
 
 def read_coco_results(dataset: Dataset[CocoTruth], directory: Path) -> list[Prediction]:
-    """Reads `directory` (the folder of `write_coco`, or any one result file); DataError names the entry at
-    fault.
-    """
+    """Reads the folder of `write_coco`, or any one result file; DataError names the entry at fault."""
     path = directory / FILES[dataset.metadata["evaluator"]] if directory.is_dir() else directory
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -1,5 +1,6 @@
-"""LVIS's metric: AP over frequent, common and rare classes, 300 detections an image, absent classes only
-where known.
+"""LVIS's metric: AP over all, frequent, common and rare classes, with 300 detections an image.
+
+Detections of a class do not count in images of which it is not known whether they hold the class.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ def evaluate_lvis(
 
 
 def judged(found: Detections, task: str) -> tuple[Detections, np.ndarray]:
-    """What the metric looks at, and the area of each: the 300 best of each image, none of them empty.
+    """The detections that the metric counts, and the area of each: the 300 best of an image, none empty.
 
-    As lvis's LVISResults, which puts the detections of an image in the order of their scores only where it
-    has to drop some; that decides between equal scores.
+    As lvis's LVISResults, which sorts the detections of an image by score only where it must drop some; that
+    decides between equal scores.
     """
     _, first, count = np.unique(found.image_id, return_index=True, return_counts=True)
     kept = []

@@ -1,5 +1,6 @@
-"""DensePose results: COCO result entries with the surface of each box as a PNG of part, U and V (8 bits
-each).
+"""DensePose result files: COCO's result entries, each with its surface as a PNG.
+
+The channels of the PNG are part, U and V, of 8 bits.
 """
 
 from __future__ import annotations

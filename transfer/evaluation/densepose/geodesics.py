@@ -22,8 +22,10 @@ PUBLISHED = ("SMPL_subdiv.mat", "SMPL_SUBDIV_TRANSFORM.mat", "Pdist_matrix.pkl")
 
 @dataclass
 class Surface:
-    """uv: (2, n) of the sampled surface points; patch: (n,) 1..24; vertex: (n,) number of the mesh vertex,
-    from 1.
+    """Sampled points of the body surface, and the distances between the vertices of its mesh.
+
+    uv: (2, n). patch: (n,) 1..24. vertex: (n,) number of its vertex, from 1. distances: in metres, the lower
+        triangle row by row.
     """
 
     uv: np.ndarray
@@ -82,9 +84,7 @@ def _load_published(folder: Path) -> Surface:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads numpy arrays and plain containers, and refuses every other name: a pickle can name any
-    function.
-    """
+    """Reads numpy arrays and plain containers; a pickle can name any function, so all others are refused."""
 
     _ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"),

@@ -87,8 +87,9 @@ def _rle(mask: np.ndarray) -> dict[str, Any]:
 
 
 def _truth_mask(person: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
-    """The union of the part masks, brought from their 256 x 256 frame to the box; the polygons of an
-    unlabelled person.
+    """(H, W) bool: the union of the part masks, brought from their frame to the box.
+
+    Of a person without them it is the segmentation.
     """
     from pycocotools import mask as rle
 
@@ -112,9 +113,9 @@ def _shape_mask(shape: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def enlarge(image: np.ndarray, scale_y: float, scale_x: float) -> np.ndarray:
-    """Bilinear resize with corners kept, as scipy.ndimage.zoom of order 1 does it, to the last bit.
+    """Bilinear resize with corners kept, equal to scipy.ndimage.zoom of order 1 to the last bit.
 
-    The sum has its order of terms, because masks are cut at one half and many values are exactly that.
+    Terms are added in its order: masks are cut at one half, and many values are exactly that.
     """
     (top, down), (left, right) = (
         _neighbours(n, s) for n, s in zip(image.shape, (scale_y, scale_x), strict=True)

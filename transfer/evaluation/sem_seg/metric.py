@@ -29,8 +29,9 @@ def evaluate_sem_seg(dataset: Dataset[None], predictions: Sequence[Prediction]) 
 
 
 def confusion(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes: int) -> np.ndarray:
-    """(C, C) pixel counts, rows ground truth, columns prediction. DataError unless every image has one full
-    map.
+    """(C, C) pixel counts, rows ground truth, columns prediction.
+
+    DataError unless every image has one full map.
     """
     by_id = by_image(dataset, predictions)
     encoding = dataset.metadata["sem_seg_encoding"]

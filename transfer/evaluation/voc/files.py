@@ -1,8 +1,7 @@
-"""VOC detection files: one text file for each class, `<image_id> <score> <x1> <y1> <x2> <y2>` with 1-based
-corners.
+"""VOC detection files: a text file for each class, its lines `<image_id> <score> <x1> <y1> <x2> <y2>`.
 
-The devkit names them `comp4_det_<split>_<class>.txt`. Numbers are written in full, so that reading back and
-scoring again gives the same metric to the last bit.
+Corners count from 1. The devkit names the files `comp4_det_<split>_<class>.txt`. Numbers are written in full,
+so that reading back and scoring again gives the same metric to the last bit.
 """
 
 from __future__ import annotations
