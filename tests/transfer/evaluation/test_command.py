@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.planning.suite import load_suite, suite_names
 from tests.conftest import ROOT
-from tests.transfer.evaluation import synthetic_scenes as scenes
+from tests.transfer.evaluation import scenes
 from transfer.datasets.registry import dataset_names
 from transfer.evaluation.__main__ import main, scored_set
 from transfer.evaluation.evaluate import evaluate, write_predictions

@@ -1,4 +1,4 @@
-"""What is said of a run's metrics beforehand is what its evaluation yields."""
+"""The metrics named before a run are those that its evaluation yields."""
 
 from __future__ import annotations
 

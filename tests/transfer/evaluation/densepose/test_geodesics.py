@@ -1,12 +1,11 @@
-"""Body surfaces: generated and published files give the same distances; a pickle that calls code is
-refused.
-"""
+"""Body surfaces: generated and published files give the same distances; a pickle that calls is refused."""
 
 import os
 import pickle
 
 import numpy as np
 import pytest
+from scipy import io
 
 from transfer.datasets.coco.densepose import URL
 from transfer.datasets.synthetic.mesh import make_mesh, write_mesh_folder
@@ -17,7 +16,6 @@ from transfer.evaluation.densepose.similarity import enlarge
 
 def write_published(folder, mesh, distances=None):
     """The three files of DensePose, in their layout, for a small mesh."""
-    io = pytest.importorskip("scipy.io")
     folder.mkdir(parents=True)
     points = {
         "U_subdiv": mesh["u"][:, None],

@@ -1,6 +1,4 @@
-"""Random COCO scenes as documents: crowds, ties, empty classes, many detections, ids of 0 for images and
-categories.
-"""
+"""Random COCO scenes as documents: crowds, ties, empty classes, many detections, images and classes 0."""
 
 from __future__ import annotations
 
