@@ -5,7 +5,6 @@ Images lie in the COCO 2017 folders; the `coco_url` of each says in which, as De
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.coco.explain import explain
 from transfer.datasets.coco.images import Images, read_categories, read_images
 from transfer.datasets.coco.json_chunks import read_chunked
-from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.reader import CocoTruth, content_sha256
 from transfer.datasets.coco.records import make_records
 from transfer.datasets.coco.rules import STRAY, check_table
 from transfer.datasets.coco.table import Annotations, Collector
@@ -45,8 +44,6 @@ def read_lvis(name: str, root: Path, findings: Findings) -> Dataset[CocoTruth]:
     records = make_records(table, images, categories, fit, folder)
     if findings.deep:
         check_images(records, findings)
-    digest = hashlib.sha256(data)
-    digest.update("\n".join(images.names).encode())
     metadata = {
         "evaluator": "lvis",
         "tasks": ["bbox", "segm"],
@@ -61,7 +58,7 @@ def read_lvis(name: str, root: Path, findings: Findings) -> Dataset[CocoTruth]:
         "images": len(images.names),
         "objects": len(table),
         "trainable_objects": int(fit.sum()),
-        "sha256": digest.hexdigest(),
+        "sha256": content_sha256(data, images),
         "odd": dict(findings.odd),
     }
     return Dataset(name, records, metadata, summary, CocoTruth(table, images, categories))

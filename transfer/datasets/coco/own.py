@@ -58,7 +58,7 @@ def block(suite: Path) -> str:
 
 
 def make_own(name: str, definition: Any, suite: Path) -> OwnDataset:
-    """Checks the definition `{format, json, images, tasks}` in the file `suite`, from whose folder paths go.
+    """Checks a definition `{format, json, images, tasks}`; paths are relative to the folder of `suite`.
 
     DataError names the file and the key; what the paths hold is not looked at.
     """

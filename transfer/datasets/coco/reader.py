@@ -116,17 +116,22 @@ def read_files(
     records = make_records(table, images, categories, fit, folder)
     if findings.deep:
         check_images(records, findings)
-    digest = hashlib.sha256(data)
-    digest.update("\n".join(images.names).encode())
     summary = {
         "images": len(images.names),
         "objects": len(table),
         "trainable_objects": int(fit.sum()),
         "crowds": int(table.rows["iscrowd"].sum()),
-        "sha256": digest.hexdigest(),
+        "sha256": content_sha256(data, images),
         "odd": dict(findings.odd),
     }
     return Dataset(name, records, metadata, summary, CocoTruth(table, images, categories))
+
+
+def content_sha256(data: bytes, images: Images) -> str:
+    """Hash of the annotation file and of the names of its images."""
+    digest = hashlib.sha256(data)
+    digest.update("\n".join(images.names).encode())
+    return digest.hexdigest()
 
 
 def _file_name(entry: dict[str, Any]) -> str:

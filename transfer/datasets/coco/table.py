@@ -83,6 +83,7 @@ class Collector:
     _seen: int = 0
 
     def take(self, items: list[Any], booleans: bool = True) -> None:
+        """Packs annotations; `booleans` says whether `true` or `false` may be in them."""
         n = len(self._first_poly) - 1
         for a in items:
             marks = len(self._coords), len(self._poly_start), len(self._keypoints)
@@ -136,6 +137,7 @@ class Collector:
         return any(v is True or v is False for v in chain(values, *(v for v in values if type(v) is list)))
 
     def table(self) -> Annotations:
+        """All that was packed, in the order of the file."""
         keypoints = num_keypoints = None
         if self.num_keypoints:
             keypoints = np.frombuffer(self._keypoints, "<f8").reshape(-1, 3 * self.num_keypoints)

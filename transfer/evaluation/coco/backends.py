@@ -45,6 +45,7 @@ def truth_document(truth: CocoTruth, task: str) -> dict[str, Any]:
 
 
 def image_entries(truth: CocoTruth) -> list[dict[str, Any]]:
+    """The `images` of a COCO document."""
     i = truth.images
     columns = (i.ids.tolist(), i.width.tolist(), i.height.tolist(), i.names)
     return [{"id": a, "width": w, "height": h, "file_name": n} for a, w, h, n in zip(*columns, strict=True)]
