@@ -18,12 +18,12 @@ from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES
+from transfer.datasets.coco.rle import as_text, decode
 from transfer.evaluation import numpy1_libraries as libraries
 from transfer.evaluation.coco.backends import BACKENDS
 from transfer.evaluation.coco.detections import detections, tasks_of
 from transfer.evaluation.names import LVIS as NAMES
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import as_text, decode
 from transfer.evaluation.scores import PerClass, Scores, Summary, classes_of, percent
 
 _COCO_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")

@@ -25,7 +25,7 @@ PROCESSES = 8
 
 @dataclass(frozen=True)
 class Case:
-    """What is scored, and through which backend as it is and as it was."""
+    """A scene at full size, and the backends that score it as it is and as it was."""
 
     images: int
     per_image: int
@@ -70,7 +70,7 @@ def _child(name: str, way: str, root: str, scale: float) -> dict[str, Any]:
 
 
 def child(name: str, way: str, root: Path, scale: float) -> dict[str, Any]:
-    """What a process of its own does: makes the scene under `root`, or scores it."""
+    """Runs in a process of its own: makes the scene under `root`, or scores it."""
     case = CASES[name]
     return _make(case, root, scale) if way == "make" else _measure(case, way == "before", root)
 

@@ -127,8 +127,8 @@ def street_scene(images: int, masks: int, root: Path, seed: int = 0) -> tuple[An
     from pycocotools import mask
 
     from transfer.datasets.base import Dataset
+    from transfer.datasets.cityscapes.frame import Frame
     from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES
-    from transfer.datasets.cityscapes.reader import Frame
     from transfer.evaluation.prediction import Prediction
 
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""What a process does before its first step on Cityscapes: which images have an object, and in what order.
+"""Times the start of a training process on Cityscapes: which images have an object, and in what order.
 
     python benchmarks/perf/start.py [--images 60] [--width 2048]
 
@@ -37,7 +37,7 @@ def by_records(records: Any, cfg: Any) -> None:
 
 
 def by_columns(records: Any, cfg: Any) -> None:
-    """What `transfer.run` does."""
+    """As `transfer.run` does it."""
     from transfer.samples.loader import training_batches, training_records
 
     left = training_records(records, cfg)

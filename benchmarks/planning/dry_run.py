@@ -21,22 +21,10 @@ from benchmarks.planning.cells import (
 from benchmarks.planning.inits import NAMES, Init
 from benchmarks.planning.suite import GROUPS, Suite, load_suite, suite_names
 from transfer.datasets.base import Dataset
-from transfer.datasets.registry import dataset_names, describe_layout
+from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
 from transfer.parameters import count_parameters
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten
-
-# Images that training may draw (of COCO: those with an object that is no crowd).
-TRAINING_IMAGES = {
-    "voc_2007_trainval": 5011,
-    "voc_2012_trainval": 11540,
-    "voc_2012_sem_seg_train_aug": 10582,
-    "coco_2017_train": 117266,
-    "densepose_coco_2014_train": 26437,
-    "densepose_coco_2014_valminusminival": 5984,
-    "cityscapes_fine_instance_seg_train": 2975,
-    "cityscapes_fine_sem_seg_train": 2975,
-}
 
 
 def show_list() -> None:
@@ -145,7 +133,7 @@ def _amount(flat: Mapping[str, Any], training: Sequence[Dataset] | None) -> str:
     iterations = flat["SOLVER.MAX_ITER"]
     images = iterations * flat["SOLVER.IMS_PER_BATCH"]
     if training is None:
-        sizes = [TRAINING_IMAGES.get(name) for name in flat["DATASETS.TRAIN"]]
+        sizes = [training_images(name) for name in flat["DATASETS.TRAIN"]]
     else:
         sizes = [_drawn(dataset, flat) for dataset in training]
     known = [size for size in sizes if size]
@@ -163,7 +151,7 @@ def _drawn(dataset: Dataset, flat: Mapping[str, Any]) -> int | None:
     if table is None or not flat["DATALOADER.FILTER_EMPTY_ANNOTATIONS"]:
         return int(dataset.summary["images"])
     if flat["MODEL.KEYPOINT_ON"] or flat["MODEL.DENSEPOSE_ON"]:
-        return TRAINING_IMAGES.get(dataset.name)
+        return training_images(dataset.name)
     return len(set(table.rows["image_id"][table.rows["iscrowd"] == 0].tolist()))
 
 

@@ -1,4 +1,4 @@
-"""Data sets of every task, read into Detectron2's standard dataset dicts; no engine and no torch in here.
+"""The name of a data set comes in; its records, metadata and ground truth go out. No engine, no torch.
 
 Nothing is imported here, so that `python -m transfer.datasets` can say in one line what is not installed.
 """

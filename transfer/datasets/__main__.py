@@ -8,7 +8,7 @@ from transfer.command import command
 
 
 def main() -> int:
-    """Imports the command only now: without numpy it cannot be."""
+    """Runs `check.main`, imported only now: where numpy is absent, one line says so."""
     from transfer.datasets import check
 
     return check.main()

@@ -1,4 +1,4 @@
-"""The report on a whole data set: every rule that is broken, how often, and where; images are opened too."""
+"""Reports on a whole data set: every broken rule, how often and where. Images are opened too."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from transfer.errors import TransferError
 def check_dataset(
     name: str, root: Path, findings: Findings | None = None, own: Mapping[str, OwnDataset] | None = None
 ) -> tuple[str, Findings]:
-    """The report as text, and the findings; raises DataError only where nothing could be read at all.
+    """Returns the report as text, and the findings; DataError only where nothing could be read at all.
 
-    A caller's own `findings` let it watch how far the images are; `own` are the user's data sets, by name.
+    findings: the caller's own, if it wants to watch how far the images are. own: the user's data sets.
     """
     findings = findings or Findings(deep=True, keep=LISTED_PER_RULE)
     if own and name in own:
@@ -44,8 +44,9 @@ def check_dataset(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """`python -m transfer.datasets {check,list,synthetic}`; 0 fine, 1 errors found in the data, 2 wrong
-    use.
+    """Runs `python -m transfer.datasets {check,list,synthetic}`.
+
+    Exit codes: 0 fine, 1 errors in the data, 2 wrong use or a data set that cannot be read.
     """
     args = _parser().parse_args(argv)
     root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
@@ -95,7 +96,7 @@ def _parser() -> Parser:
 
 
 def _check_all(names: Iterable[str], root: Path, own: Mapping[str, OwnDataset], as_json: bool) -> int:
-    """The report on each; one that cannot be read at all does not keep the others from theirs."""
+    """Prints the report on each, also after one that cannot be read; returns the exit code."""
     wrong = unread = 0
     for name in names:
         findings = Findings(deep=True, keep=LISTED_PER_RULE)

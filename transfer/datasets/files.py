@@ -11,9 +11,7 @@ from transfer.errors import DataError
 
 
 def need(path: Path, name: str, root: Path, layout: Sequence[str]) -> Path:
-    """`path` if it exists; else DataError that says what the data set expects where, and what is there
-    instead.
-    """
+    """Returns `path` if it exists; else DataError says what is expected where, and what is there instead."""
     if path.exists():
         return path
     inner = [d for d in ("VOCdevkit", "datasets", "data") if (root / d / path.relative_to(root)).exists()]
@@ -28,16 +26,18 @@ def need(path: Path, name: str, root: Path, layout: Sequence[str]) -> Path:
 
 
 def listing(directory: Path) -> set[str]:
-    """Names of the files in a directory, by one listing: a stat for each of 16,000 images would cost seconds
-    on a network disk.
+    """Names of the files in a directory, by one listing.
+
+    A stat for each of 16,000 images would cost seconds on a network disk.
     """
     with os.scandir(directory) as entries:
         return {entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)}
 
 
 def read_split(path: Path, findings: Findings) -> list[str]:
-    """Image ids of a split file, one per line; DataError if there are none, findings for bad or repeated
-    lines.
+    """Image ids of a split file, one per line; DataError if there are none.
+
+    Bad or repeated lines go to `findings`.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")

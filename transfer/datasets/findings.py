@@ -1,6 +1,6 @@
-"""Problems found in annotations: a table of rules, and the list of what broke them.
+"""Problems found in annotations: which rule was broken how often, with examples.
 
-A rule is `error` (the run stops) or `odd` (kept as it is, counted, and told). Nothing is dropped in silence.
+A broken rule is an error, which stops the run, or odd: kept as it is, counted and reported.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from transfer.errors import DataError
 
-EXAMPLES_PER_RULE = 5  # kept where one line is told
-LISTED_PER_RULE = 10_000  # kept where everything is: more of one rule is no slip but a wrong format
+EXAMPLES_PER_RULE = 5  # kept where one line is shown
+LISTED_PER_RULE = 10_000  # kept where everything is listed: more of one rule is a wrong format
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class Findings:
             kept.append(Finding(rule, file, record, field, shorten(value), says))
 
     def stop_on_error(self, where: str, command: str) -> None:
-        """Raises DataError with the first error and the number of the others, by rule if there are several;
-        `command` lists them all.
+        """Raises DataError with the first error, the number of the others by rule, and `command`.
+
+        where: begins the message. command: lists all findings.
         """
         if not self.errors:
             return
@@ -72,9 +73,7 @@ class Findings:
 
 
 def shorten(value: Any, limit: int = 60) -> str:
-    """One printable line for any value; a name that is no text or holds a line break must not break the
-    message.
-    """
+    """One printable line for any value: a line break in a name must not break the message."""
     try:
         text = value if isinstance(value, str) else ("" if value is None else repr(value))
     except RecursionError:

@@ -1,8 +1,8 @@
-"""The content of a data set's images as one hash: every byte is read once, then files vouch for themselves.
+"""Hashes the images of a data set: every byte is read once, and only changed files are read again.
 
 A file that was hashed is not read again while its size, its times (of content and of inode) and its inode
-stay. What was found is kept in the user's cache, one small file for each folder of images. What was written
-in the last seconds is not kept: clocks of file systems are coarse, and it may be written once more.
+stay. Hashes are kept in the user's cache, one small file for each folder of images. Those of files written in
+the last seconds are not kept: clocks of file systems are coarse, and such a file may be written once more.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any
 
 from boltons.fileutils import atomic_save
 
-from transfer.datasets.base import Dataset
+from transfer.datasets.base import Dataset, Truth
 from transfer.datasets.images import check_header, of_each
 from transfer.datasets.records import column
 from transfer.errors import DataError
 from transfer.process.cache import cache_folder
 
-KEEP_FROM = 64 << 20  # bytes read; less is read again as fast as it is looked up
+KEEP_FROM = 64 << 20  # bytes read; fewer are read again as fast as they are looked up
 SHOW_FROM = 1 << 30  # bytes to read from which progress is shown
 AT_ONCE = 500  # files that a thread looks at before it reports
 SETTLED_S = 3.0
@@ -37,8 +37,8 @@ Stamp = list[int]  # size, time of content, time of inode (ns), inode number
 Known = dict[str, tuple[Stamp, str]]  # file name -> its stamp and its SHA-256
 
 
-def with_image_content(dataset: Dataset) -> Dataset:
-    """The data set whose `sha256` covers the bytes of its images too; `images_sha256` is theirs alone."""
+def with_image_content(dataset: Dataset[Truth]) -> Dataset[Truth]:
+    """Extends `sha256` of the summary to the bytes of the images, and adds `images_sha256`, theirs alone."""
     images = images_sha256(column(dataset.records, "file_name").tolist(), check_header)
     both = hashlib.sha256(f"{dataset.summary['sha256']} {images}".encode()).hexdigest()
     return replace(dataset, summary=dataset.summary | {"sha256": both, "images_sha256": images})
@@ -106,7 +106,7 @@ def _file(folder: str) -> Path:
 
 
 def _load(folder: str) -> Known:
-    """What is known of a folder's files; nothing where the cache is absent or is not one."""
+    """Reads what is known of a folder's files; nothing where the cache is absent or is not one."""
     try:
         content: Any = json.loads(_file(folder).read_bytes())
         if content["folder"] != folder:

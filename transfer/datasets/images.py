@@ -75,9 +75,9 @@ def _unusable(path: str, how: str, error: Exception) -> DataError:
 
 
 def deep_channels(opened: Picture) -> str:
-    """What is wrong with the depth of an opened image and what to do; empty for 8 bits a channel or less.
+    """Says what is wrong with the depth of an opened image and what to do; empty for 8 bits or less.
 
-    To be asked before anything is decoded: Pillow forgets how the pixels were stored.
+    To be called before anything is decoded: Pillow forgets how the pixels were stored.
     """
     stored = " ".join(str(part[-1]) for part in getattr(opened, "tile", ()))  # Pillow's raw modes
     bits = 16 if ";16" in f"{opened.mode} {stored}" else 32 if opened.mode in ("I", "F") else 8
@@ -101,7 +101,7 @@ def image_size(path: str) -> tuple[int, int]:
 
 
 def image_columns(image_ids: Sequence[str], paths: Sequence[str], name: str) -> dict[str, Column]:
-    """Columns of records whose sizes stand in the headers of their images only."""
+    """Columns of records whose sizes stand only in the headers of their images."""
     if name == "image_id":
         return {name: np.array(image_ids, object)}
     if name == "file_name":
@@ -115,7 +115,10 @@ def image_columns(image_ids: Sequence[str], paths: Sequence[str], name: str) -> 
 def of_each(
     function: Callable[[_T], _Result], items: Sequence[_T], what: str, quiet: bool | None = None
 ) -> list[_Result]:
-    """`function` of every item, in threads, which hide the latency of files; progress is shown for many."""
+    """Calls `function` on every item, in threads, which hide the latency of files; shows progress for many.
+
+    quiet: whether no progress is shown; by default for few items. `what` is its label.
+    """
     from transfer.process.progress import progress
 
     found = []

@@ -1,4 +1,4 @@
-"""The `datasets:` block of a user's suite file: all data sets that it defines."""
+"""Reads the `datasets:` block of a user's suite file: all data sets that it defines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def own_datasets(definitions: Mapping[Any, Any], suite: Path) -> dict[str, OwnDa
 
 
 def own_dataset(name: str, definition: Any, suite: Path) -> OwnDataset:
-    """One of them; the names of public data sets are taken."""
+    """Reads one definition of such a block; the names of public data sets are taken."""
     if name in dataset_names():
         raise DataError(f"{block(suite)}: {name} is the name of a public data set; choose another")
     return make_own(name, definition, suite)

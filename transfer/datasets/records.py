@@ -1,9 +1,8 @@
-"""Records made when they are asked for, and columns: what must be known of every record before training.
+"""Records made when they are asked for, and columns: facts of every record that training asks for first.
 
 A data set need not exist as millions of Python objects, and looking through it (has this image an object, is
-it wide) must not build its records: where the files are slow to read, that took minutes.
-What makes records and columns must pickle (no closures): processes and, on newer Pythons, data workers
-receive them so.
+it wide) must not build its records, which takes minutes where the files are slow to read. The functions that
+make records and columns must pickle (no closures), for processes and, on newer Pythons, data workers.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Column = np.ndarray  # (records,)
 # Columns by name, of one data set: asked for one, it may give others that cost nothing more, or none.
 Columns = Callable[[str], dict[str, Column]]
 
-# What a column says of a record, read from the record in full: the definition, and the slow way.
+# Column -> (its value by a record in full, its type): the definition, and the slow way.
 DEFINITIONS: dict[str, tuple[Callable[[Record], Any], Any]] = {
     "image_id": (lambda r: r["image_id"], object),
     "file_name": (lambda r: r["file_name"], object),
@@ -42,7 +41,8 @@ DEFINITIONS: dict[str, tuple[Callable[[Record], Any], Any]] = {
 class LazyRecords(Sequence[Record]):
     """A sequence of dataset dicts; each access makes a new dict, which the caller may change.
 
-    `columns` knows columns without making records; `bare` makes a record without its annotations.
+    make: record by index. columns: columns by name, without making records. bare: a record without
+        annotations by index; by default `make`, and they are taken out.
     """
 
     def __init__(
@@ -69,12 +69,6 @@ class LazyRecords(Sequence[Record]):
         if not 0 <= i < self._length:
             raise IndexError(f"record {index} of {self._length}")
         return self._make(i)
-
-    def __add__(self, other: Sequence[Record]) -> list[Record]:
-        return [*self, *other]
-
-    def __radd__(self, other: Sequence[Record]) -> list[Record]:
-        return [*other, *self]
 
     def column(self, name: str) -> Column:
         """As `column(records, name)`; computed once."""
@@ -133,7 +127,7 @@ def _bare(records: Sequence[Record], i: int) -> Record:
 
 
 def _some_column(records: Sequence[Record], name: str) -> dict[str, Column]:
-    """What does not come from annotations."""
+    """Columns that do not come from annotations."""
     of_image = name in ("image_id", "file_name", "width", "height")
     return {name: column(records, name)} if of_image else {}
 

@@ -6,9 +6,9 @@ import difflib
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from transfer.datasets import class_maps as semantic
-from transfer.datasets import voc
+from transfer.datasets import voc, voc_segmentation
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
@@ -26,7 +26,7 @@ SPECS: dict[str, Spec] = {
         *coco.SPECS,
         *lvis.SPECS,
         *cityscapes.SPECS,
-        *semantic.SPECS,
+        *voc_segmentation.SPECS,
     ]
 }
 
@@ -44,7 +44,12 @@ def describe_layout(name: str, others: Iterable[str] = ()) -> str:
     return "\n".join(_spec(name, others).layout)
 
 
-def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset:
+def training_images(name: str) -> int | None:
+    """How many images training may draw, where that is known without the data."""
+    return SPECS[name].training_images if name in SPECS else None
+
+
+def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset[Any]:
     """Reads and checks one data set, and hashes its images; `own` are the user's, by name.
 
     Raises DataError for an unknown name (nearest names offered), missing folders (what is expected where)
@@ -62,9 +67,10 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
     return with_image_content(dataset)
 
 
-def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset:
-    """As `load_dataset`, but leaves what to do about broken rules to the caller; `others` are names of data
-    sets that a user might have meant.
+def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset[Any]:
+    """As `load_dataset`, but leaves broken rules to the caller, in `findings`; hashes no images.
+
+    others: names of further data sets that a user might have meant.
     """
     spec = _spec(name, others)
     root = Path(root).expanduser().absolute()

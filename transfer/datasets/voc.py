@@ -1,8 +1,7 @@
 """Pascal VOC detection: the devkit folders read into Detectron2's dataset dicts.
 
-Contract (as Detectron2 reads VOC): pixels in the XML count from 1 and are inclusive, so a box [xmin, ymin,
-xmax, ymax] becomes [xmin - 1, ymin - 1, xmax, ymax] in continuous 0-based coordinates; `difficult` objects
-are kept and marked.
+As Detectron2 reads VOC: pixels in the XML count from 1 and are inclusive, so a box [xmin, ymin, xmax, ymax]
+becomes [xmin - 1, ymin - 1, xmax, ymax] in continuous 0-based coordinates. `difficult` objects are kept.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ def _layout(year: int, split: str) -> tuple[str, ...]:
     return (f"{kit}/Annotations/*.xml", f"{kit}/ImageSets/Main/{split}.txt", f"{kit}/JPEGImages/*.jpg")
 
 
-def read_voc(name: str, root: Path, findings: Findings) -> Dataset:
+def read_voc(name: str, root: Path, findings: Findings) -> Dataset[None]:
     """Reads `voc_<year>_<split>`; annotation problems go to `findings`, missing folders raise DataError."""
     year, split = int(name.split("_")[1]), name.split("_")[2]
     kit = root / f"VOC{year}"
@@ -82,7 +81,7 @@ def read_voc(name: str, root: Path, findings: Findings) -> Dataset:
         "sha256": digest.hexdigest(),
         "odd": dict(findings.odd),
     }
-    return Dataset(name, records, metadata, summary)
+    return Dataset(name, records, metadata, summary, None)
 
 
 def _bytes(path: Path) -> bytes | None:
@@ -154,8 +153,7 @@ def _object(
             "empty-box", file, record, "bndbox", value, "zero or negative area; expected min < max"
         )
         return None
-    # A box [1, 1, width, height] covers the image. Tools that count from 0 give boxes one pixel off: odd,
-    # not wrong.
+    # A box [1, 1, width, height] covers the image. Tools that count from 0 are one pixel off: odd, not wrong.
     over = max(1 - xmin, 1 - ymin, xmax - width, ymax - height)
     if over > 0:
         value, says = f"{[xmin, ymin, xmax, ymax]}", f"outside the image (1..{width} x 1..{height})"
@@ -190,8 +188,9 @@ def _number(
     return value
 
 
+_TRAINING_IMAGES = {(2007, "trainval"): 5011, (2012, "trainval"): 11540}
 SPECS = [
-    Spec(f"voc_{year}_{split}", read_voc, _layout(year, split))
+    Spec(f"voc_{year}_{split}", read_voc, _layout(year, split), _TRAINING_IMAGES.get((year, split)))
     for year, splits in SPLITS.items()
     for split in splits
 ]

@@ -1,4 +1,4 @@
-"""A sign of life while a data set is read: nothing for what is quick, on standard error for the rest."""
+"""Shows on standard error that a data set is being read, where that is not quick."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from transfer.datasets.findings import Findings
 
-QUICK_S = 2.0  # what takes no longer says nothing on a terminal
+QUICK_S = 2.0  # nothing is shown on a terminal for reading that takes no longer
 BEAT_S = 5.0  # between lines, where there is no terminal
 
 
@@ -19,8 +19,8 @@ BEAT_S = 5.0  # between lines, where there is no terminal
 def waiting(what: str, findings: Findings | None = None) -> Iterator[None]:
     """Shows `what` and its seconds: a moving line on a terminal, a line every few seconds elsewhere.
 
-    `findings` tell how far the images are, how many files are wrong, and so how long it still takes. Of the
-    processes that torchrun starts on one terminal only the first speaks.
+    findings: of the check that is waited for; with them it also shows how far the images are, how many files
+        are wrong, and how long it still takes. Of torchrun's processes only the first one shows anything.
     """
     if os.environ.get("RANK", "0") != "0":
         yield

@@ -1,4 +1,4 @@
-"""Metrics of every task on plain predictions; no engine and no torch in here.
+"""A data set and plain predictions come in; scores and official result files go out. No engine, no torch.
 
 Nothing is imported here, so that `python -m transfer.evaluation` can say in one line what is not installed.
 """

@@ -14,29 +14,11 @@ from typing import Any
 
 from transfer.arguments import Parser
 
-# suite -> the data set that it is tested on, as in the paper
-TEST_SETS = {
-    "voc_c4": "voc_2007_test",
-    "voc_dc5": "voc_2007_test",
-    "voc07_c4": "voc_2007_test",
-    "coco_fpn_1x": "coco_2017_val",
-    "coco_fpn_2x": "coco_2017_val",
-    "coco_fpn_6x": "coco_2017_val",
-    "coco_c4_1x": "coco_2017_val",
-    "coco_c4_2x": "coco_2017_val",
-    "coco_keypoint": "keypoints_coco_2017_val",
-    "coco_densepose": "densepose_coco_2014_minival",
-    "lvis": "lvis_v0.5_val",
-    "cityscapes_instance": "cityscapes_fine_instance_seg_val",
-    "cityscapes_semantic": "cityscapes_fine_sem_seg_val",
-    "voc_semantic": "voc_2012_sem_seg_val",
-}
-
 
 def main(argv: list[str] | None = None) -> int:
     """Prints task, metric and percent, one a line (or JSON); 2 and one line of error for wrong input."""
     parser = Parser(prog="python -m transfer.evaluation", description=__doc__.split("\n")[0])
-    parser.add_argument("suite", help=f"one of {', '.join(TEST_SETS)}, or a data set name")
+    parser.add_argument("suite", help="a suite, as `benchmarks/run.py --list` names them, or a data set")
     parser.add_argument(
         "predictions", type=Path, help="folder (or JSON file) in the benchmark's submission format"
     )
@@ -54,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
         if not args.predictions.exists():
             raise DataError(f"{args.predictions}: no such folder or file; expected prediction files")
-        dataset = load_dataset(TEST_SETS.get(args.suite, args.suite), root)
+        dataset = load_dataset(scored_set(args.suite), root)
         predictions = read_predictions(dataset, args.predictions)
         found = evaluate(dataset, predictions)
         scores: dict[str, Any] = dict(found.summary)
@@ -68,6 +50,15 @@ def main(argv: list[str] | None = None) -> int:
     else:
         print("\n".join(_lines(scores)))
     return 0
+
+
+def scored_set(name: str) -> str:
+    """The data set that a suite is scored on, which its recipe names; any other name is a data set's own."""
+    from transfer.recipes.resolve import RECIPES, load_recipe
+
+    if not (RECIPES / f"{name}.yaml").is_file():
+        return name
+    return next(iter(load_recipe(name).DATASETS.TEST), name)
 
 
 def _lines(tree: dict[str, Any], path: str = "") -> list[str]:

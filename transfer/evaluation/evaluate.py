@@ -1,6 +1,6 @@
 """Scores predictions with the metric of their data set; writes and reads them in its official format.
 
-One return shape for all tasks (see `scores`), from one pass over the predictions. Scoring writes nothing.
+All tasks return one shape (see `scores`), from one pass over the predictions. Scoring writes nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from transfer.datasets.base import Dataset
 from transfer.evaluation.cityscapes.files import read_instances, write_instances
@@ -27,15 +28,14 @@ from transfer.evaluation.voc.metric import evaluate_voc
 
 @dataclass(frozen=True)
 class _Metric:
-    evaluate: Callable[[Dataset, Sequence[Prediction]], Scores]
-    write: Callable[[Dataset, Sequence[Prediction], Path], None]
-    read: Callable[[Dataset, Path], list[Prediction]]
+    evaluate: Callable[[Dataset[Any], Sequence[Prediction]], Scores]
+    write: Callable[[Dataset[Any], Sequence[Prediction], Path], None]
+    read: Callable[[Dataset[Any], Path], list[Prediction]]
 
 
-def _densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
-    from transfer.evaluation.densepose.metric import (
-        evaluate_densepose,  # imports pycocotools to build upon it
-    )
+def _densepose(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scores:
+    # Imported only now, because its module imports pycocotools to build upon it.
+    from transfer.evaluation.densepose.metric import evaluate_densepose
 
     return evaluate_densepose(dataset, predictions)
 
@@ -51,16 +51,19 @@ METRICS: dict[str, _Metric] = {
 }
 
 
-def evaluate(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
-    """Scores over all classes and of each class; an image without a Prediction has no detections."""
+def evaluate(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scores:
+    """Scores over all classes and of each class; an image without a Prediction has no detections.
+
+    DataError for predictions that are none on this data set: unknown image, class or shape.
+    """
     return METRICS[dataset.metadata["evaluator"]].evaluate(dataset, predictions)
 
 
-def write_predictions(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_predictions(dataset: Dataset[Any], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes the official submission files of the benchmark into `directory`, none of them half-written."""
     METRICS[dataset.metadata["evaluator"]].write(dataset, predictions, Path(directory))
 
 
-def read_predictions(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_predictions(dataset: Dataset[Any], directory: Path) -> list[Prediction]:
     """Reads what `write_predictions` wrote, or files of another tool in the same official format."""
     return METRICS[dataset.metadata["evaluator"]].read(dataset, Path(directory))

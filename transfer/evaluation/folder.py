@@ -1,4 +1,4 @@
-"""Many files into one folder, none of them half-written, with one sync and not one a file."""
+"""Writes many files into one folder, none of them half-written, with one sync instead of one a file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 def whole_files(directory: Path) -> Iterator[Path]:
     """Yields an empty folder to write into; at the end its files take their places in `directory`.
 
-    Images go first and lists of images last, so that no list names an image that is not there. After an
-    error nothing of it is left and `directory` is as it was. A loss of power within seconds of the end may
-    cost the newest files: 20,000 masks would wait for the disk 20,000 times otherwise.
+    Images go first and lists of images last, so that no list names an image that is not there. After an error
+    nothing of it is left and `directory` is as it was. A loss of power within seconds of the end may cost the
+    newest files; with a sync for each, 20,000 masks would wait for the disk 20,000 times.
     """
     directory.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".part-", dir=directory))

@@ -1,12 +1,11 @@
-"""What a run will be scored by, known before it begins: evaluators of data sets, and the metrics of each."""
+"""Names the metrics that a run will yield, before it begins: from its data set and its recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from transfer.datasets import class_maps as semantic
-from transfer.datasets import voc
+from transfer.datasets import voc, voc_segmentation
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
@@ -18,7 +17,7 @@ _VOC = ("AP", "AP50", "AP75")
 _COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 PEOPLE = ("AP", "AP50", "AP75", "APm", "APl")
 LVIS = (*_COCO, "APr", "APc", "APf")
-# evaluator -> what it scores -> the names of its numbers, as `evaluate` returns them
+# evaluator -> task -> the names of its metrics, as `evaluate` returns them
 NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "voc": {"bbox": _VOC},
     "coco": {"bbox": _COCO, "segm": _COCO, "keypoints": PEOPLE},
@@ -46,7 +45,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
     for module, evaluator, tasks in (
         (voc, "voc", ("bbox",)),
         (lvis, "lvis", ("bbox", "segm")),
-        (semantic, "voc_sem_seg", ("sem_seg",)),
+        (voc_segmentation, "voc_sem_seg", ("sem_seg",)),
     ):
         if any(spec.name == name for spec in module.SPECS):
             return evaluator, tasks
@@ -57,7 +56,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
 
 
 def metrics_of(evaluator: str, tasks: Collection[str], flat: Mapping[str, Any]) -> list[str]:
-    """The metrics that a flat recipe yields, as in "bbox/AP": what is annotated, and predicted by a head."""
+    """The metrics that a flat recipe yields, as "bbox/AP": of tasks that are annotated and predicted."""
     predicted = {"sem_seg"} if architecture(flat) == "FCN" else {"bbox"}
     predicted |= {part for part, key in HEADS.items() if flat[key]}
     found = predicted.intersection(tasks)

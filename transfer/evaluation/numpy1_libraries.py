@@ -1,10 +1,9 @@
-"""Copies of library modules of our own, so that what today's numpy lacks can be put beside them and nowhere
-else.
+"""Loads lvis and cityscapesscripts, which were written for numpy 1, so that they run under numpy 2.
 
-lvis 0.5.3 says `np.float`, cityscapesscripts 2.3.0 says `np.in1d`; numpy 2 has neither. Their modules look
-names up in their own global `np`. A copy of the module, loaded under another name, gets an `np` of its own;
-numpy itself and the modules that others import stay as they are. Loading this way also leaves out
-`lvis/__init__`, which imports OpenCV and matplotlib and sets up the root logger.
+lvis 0.5.3 uses `np.float` and cityscapesscripts 2.3.0 `np.in1d`; numpy 2 has neither. A module looks such
+names up in its own global `np`. So a private copy of the module is loaded and its `np` is replaced by
+`Numpy1`; numpy itself, and the modules that others import, stay as they are. Loading lvis this way also
+leaves out `lvis/__init__`, which imports OpenCV and matplotlib and sets up the root logger.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from transfer.errors import TransferError
 _LOCK = threading.Lock()
 
 
-class _Numpy:
-    """numpy, plus the two names that were taken away."""
+class Numpy1:
+    """numpy, and the two names that numpy 2 took away."""
 
     float = float
     in1d = staticmethod(np.isin)
@@ -36,7 +35,7 @@ class _Numpy:
 
 
 class _Quiet:
-    """In the place of `logging`, for a library that warns of every list of results that it is given."""
+    """Stands in for `logging`: lvis warns of every list of results that it is given."""
 
     def getLogger(self, _: str) -> _Quiet:
         return self
@@ -64,7 +63,7 @@ def lvis() -> tuple[Any, Any, Any]:
             for n in [n for n in sys.modules if n == "lvis" or n.startswith("lvis.")]:
                 del sys.modules[n]
             sys.modules.update(hidden)
-    evaluation.np = _Numpy()  # type: ignore[attr-defined]
+    evaluation.np = Numpy1()  # type: ignore[attr-defined]
     for module in (data, results, evaluation):
         module.logging = _Quiet()  # type: ignore[attr-defined]
     return data.LVIS, results.LVISResults, evaluation.LVISEval
@@ -87,5 +86,5 @@ def cityscapes(script: str) -> Any:
         assert own.loader is not None
         module = importlib.util.module_from_spec(own)
         own.loader.exec_module(module)
-    module.np = _Numpy()  # type: ignore[attr-defined]
+    module.np = Numpy1()  # type: ignore[attr-defined]
     return module

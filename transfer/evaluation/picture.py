@@ -1,4 +1,4 @@
-"""A picture of a few test images with truth and predictions, to see at a glance what the numbers mean."""
+"""Draws a few test images with truth and predictions, to see at a glance what the numbers mean."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import numpy as np
 from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.class_maps import IGNORE, read_class_map, voc_palette
+from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.images import open_rgb
+from transfer.datasets.mask_images import IGNORE
+from transfer.datasets.voc_segmentation import voc_palette
 from transfer.evaluation.prediction import Prediction
 
 SHOWN_SCORE = 0.5
 _BOX_LEGEND = f"truth dashed white, predictions above {SHOWN_SCORE} in colour"
-_TINT = 0.6  # how much of a class's colour covers the image
+_TINT = 0.6  # share of the class's colour in a pixel
 
 
-def save_samples(dataset: Dataset, predictions: Sequence[Prediction], path: Path, count: int = 8) -> None:
+def save_samples(
+    dataset: Dataset[Any], predictions: Sequence[Prediction], path: Path, count: int = 8
+) -> None:
     """Draws `count` images spread over the set.
 
     Boxes: truth dashed in white, predictions above 0.5 in colour. Class maps: truth above, prediction below.

@@ -1,4 +1,4 @@
-"""What an engine says about one image, independent of the engine."""
+"""The predictions on one image, in a form that no engine owns, and their checks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Prediction:
 
     boxes: (N, 4) float32, [x0, y0, x1, y1], 0-based. scores: (N,) float32. classes: (N,) int64, contiguous
         from 0.
-    masks: N COCO run-length dicts {"size": [H, W], "counts": bytes or str} (see `evaluation.masks.encode`).
+    masks: N COCO run-length dicts {"size": [H, W], "counts": bytes or str} (see `coco.rle.encode`).
     keypoints: (N, K, 3) float32, x, y, score.
     densepose: N mappings {"labels": (h, w) uint8 part 0..24, "uv": (2, h, w) float32 in [0, 1]} over the
-        box, w and h cut to integers and at least 1 (see `evaluation.surface`).
+        box, w and h cut to integers and at least 1 (see `densepose.surface`).
     sem_seg: (H, W) integer class map, for the semantic tasks; boxes, scores and classes are then empty.
     """
 
@@ -66,7 +66,7 @@ def check_predictions(
                 raise DataError(f"{_of(p)}: {len(part)} {name} for {n} boxes; expected one each")
     if not predictions:
         return
-    # One look at everything; only where something is wrong, who it is.
+    # All predictions at once; only where something is wrong, one by one.
     boxes, scores, classes = (np.concatenate([getattr(p, k) for p in predictions]) for k in _COLUMNS)
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         bad = next(p for p in predictions if not (np.isfinite(p.boxes).all() and np.isfinite(p.scores).all()))

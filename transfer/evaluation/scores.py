@@ -1,4 +1,4 @@
-"""What scoring says: the metrics over all classes and those of each class, from one pass."""
+"""Scores of a task over all classes and of each class, and how they are made from precision tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Scores(NamedTuple):
 
 
 def percent(value: Any) -> float:
-    """COCO's -1 means undefined."""
+    """A share of COCO's in percent; its -1, undefined, becomes NaN."""
     return math.nan if value < 0 else 100.0 * float(value)
 
 

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from yacs.config import CfgNode
 
-from transfer.datasets.class_maps import IGNORE, read_class_map
+from transfer.datasets.class_maps import read_class_map
+from transfer.datasets.mask_images import IGNORE
 from transfer.errors import DataError
 from transfer.samples.detection import Sample, read_image, resized
 

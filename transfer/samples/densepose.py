@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transfer.datasets.coco.densepose_rules import FRAME, PARTS, POINT_KEYS
+from transfer.datasets.coco.densepose import FRAME, PATCHES, POINT_KEYS, URL
 from transfer.errors import DataError
 
 FILE = "UV_symmetry_transforms.mat"
-URL = f"https://dl.fbaipublicfiles.com/densepose/data/{FILE}"
 # The mirrored number of each surface patch and of each coarse mask, 0 being the background.
 # fmt: off
 PATCH_MIRROR = (0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23)
@@ -60,20 +59,20 @@ def _load(path: Path) -> Symmetry:
 
     if not path.is_file():
         raise DataError(
-            f"flipping DensePose images needs {path}, which is missing; download {URL} to it, or train "
+            f"flipping DensePose images needs {path}, which is missing; download {URL}{FILE} to it, or train "
             "without flips (INPUT.RANDOM_FLIP none)"
         )
     try:
         tables = loadmat(path)
         u, v = (np.stack(list(tables[f"{name}_transforms"][0])).astype(np.float32) for name in "UV")
-        if u.shape != (PARTS, FRAME, FRAME) or v.shape != u.shape:
+        if u.shape != (PATCHES, FRAME, FRAME) or v.shape != u.shape:
             raise ValueError(f"tables of shape {u.shape} and {v.shape}")
         if not (np.isfinite(u).all() and np.isfinite(v).all()):
             raise ValueError("NaN or infinite values")
     except Exception as error:  # scipy and zlib have kinds of their own
         raise DataError(
-            f"{path}: cannot be read ({error}); expected U_transforms and V_transforms of {PARTS} tables of "
-            f"{FRAME}x{FRAME}; download {URL} again"
+            f"{path}: cannot be read ({error}); expected U_transforms and V_transforms of {PATCHES} tables "
+            f"of {FRAME}x{FRAME}; download {URL}{FILE} again"
         ) from None
     return Symmetry(torch.from_numpy(u), torch.from_numpy(v))
 

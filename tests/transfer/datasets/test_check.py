@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transfer.datasets.data_kits import voc_xml, write_voc
+from tests.transfer.datasets.voc_kit import voc_xml, write_voc
 from transfer.datasets.check import main
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -1,4 +1,4 @@
-"""What is slow to read says so while it is read: nothing where it is quick, else how far it is."""
+"""Reading that is slow shows how far it is; quick reading shows nothing."""
 
 import sys
 import threading

@@ -11,7 +11,7 @@ import torch
 from pycocotools import mask
 
 from tests.transfer.engines import head_scene as scene
-from transfer.evaluation.run_lengths import decode
+from transfer.datasets.coco.rle import decode
 
 pytestmark = pytest.mark.detectron2
 

@@ -12,12 +12,12 @@ from pycocotools import mask
 from torch import Tensor
 
 from tests.transfer.engines import head_scene as scene
+from transfer.datasets.coco.rle import decode
 from transfer.engines.torchvision.heads import mask_output
 from transfer.engines.torchvision.heads.mask import MaskHead
 from transfer.engines.torchvision.heads.mask_output import output_masks, paste_masks
 from transfer.engines.torchvision.heads.mask_targets import rasterise
 from transfer.engines.torchvision.structures import Detections
-from transfer.evaluation.run_lengths import decode
 
 
 def _covered(polygons: list[np.ndarray], x: float, y: float) -> tuple[bool, float]:

@@ -1,6 +1,6 @@
-"""Makes golden/*.json: what Detectron2's own evaluators say about the scenes of the metric tests.
+"""Makes golden/*.json, the scores that Detectron2's own evaluators give to the scenes of the metric tests.
 
-Run it where Detectron2 is importable: `python tests/transfer/evaluation/make_golden.py [voc tasks]`.
+Where Detectron2 and DensePose are importable: `python -m tests.transfer.evaluation.make_golden [voc tasks]`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "datasets"), str(HERE.parents[2])]
-
+GOLDEN = Path(__file__).resolve().parent / "golden"
 SEEDS = range(3)
 
 
 def voc():
-    from tests.transfer.evaluation.d2_oracle import voc_evaluate
-    from tests.transfer.evaluation.voc_scenes import make_scene
+    from tests.transfer.evaluation.detectron2s import voc_evaluate
+    from tests.transfer.evaluation.voc.scenes import make_scene
 
     golden = {}
     for year in (2007, 2012):
@@ -29,8 +27,8 @@ def voc():
 
 
 def tasks():
-    from tests.transfer.evaluation import synthetic_scenes as scenes
-    from tests.transfer.evaluation.d2_tasks import ORACLES
+    from tests.transfer.evaluation import scenes
+    from tests.transfer.evaluation.detectron2s import ORACLES
 
     golden = {}
     for task, oracle in ORACLES.items():
@@ -46,8 +44,7 @@ def tasks():
 MAKERS = {"voc": voc, "tasks": tasks}
 
 if __name__ == "__main__":
-    (HERE / "golden").mkdir(exist_ok=True)
     for name in sys.argv[1:] or MAKERS:
         numbers = MAKERS[name]()
-        (HERE / "golden" / f"{name}.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+        (GOLDEN / f"{name}.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
         print(name, "written")

@@ -1,12 +1,18 @@
 """`python -m transfer.evaluation`: re-scores files without an engine; errors are one line."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from tests.transfer.evaluation import synthetic_scenes as scenes
-from transfer.evaluation.__main__ import TEST_SETS, main
+from benchmarks.planning.suite import load_suite, suite_names
+from tests.conftest import ROOT
+from tests.transfer.evaluation import scenes
+from transfer.datasets.registry import dataset_names
+from transfer.evaluation.__main__ import main, scored_set
 from transfer.evaluation.evaluate import evaluate, write_predictions
+from transfer.recipes.resolve import load_recipe
 
 SUITES = {
     "voc_c4": "voc", "coco_fpn_1x": "coco", "coco_keypoint": "keypoints", "coco_densepose": "densepose",
@@ -24,7 +30,7 @@ def root(tmp_path_factory):
 def test_scores_as_evaluate_does(root, tmp_path, capsys, suite):
     task = SUITES[suite]
     dataset = scenes.load(task, root)
-    assert TEST_SETS[suite] == dataset.name
+    assert scored_set(suite) == dataset.name
     predictions = scenes.spoil(dataset, scenes.truth(dataset), 2)
     write_predictions(dataset, predictions, tmp_path)
     data = ["--data-root", str(root / task)]
@@ -53,8 +59,27 @@ def test_help_says_what_it_does_in_a_whole_sentence(capsys):
     assert description.count("`") % 2 == 0
 
 
-def test_suites_are_those_of_the_design():
-    assert len(TEST_SETS) == 14
+@pytest.mark.parametrize("suite", suite_names())
+def test_a_suite_is_scored_on_what_its_recipe_tests_on(suite):
+    recipe = load_recipe(load_suite(suite).recipe)
+    assert [scored_set(suite)] == list(recipe.DATASETS.TEST)
+    assert scored_set(suite) in dataset_names()
+
+
+def test_any_other_name_is_a_data_set():
+    assert scored_set("voc_2012_val") == "voc_2012_val"
+    assert scored_set("c4_bn") == "c4_bn"  # the base of recipes, which names no data sets
+
+
+def test_help_reads_no_recipe_and_imports_no_library():
+    code = (
+        "import sys; from transfer.evaluation.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as ended: assert ended.code == 0\n"
+        "assert not {'numpy', 'yaml', 'yacs', 'transfer.recipes.resolve'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_errors_are_one_line(root, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What is said of a run's metrics beforehand is what its evaluation yields."""
+"""The metrics named before a run are those that its evaluation yields."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.planning.suite import suite_names
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.registry import dataset_names, load_dataset
 from transfer.datasets.synthetic.make import make_synthetic
 from transfer.errors import DataError
-from transfer.evaluation.__main__ import TEST_SETS
+from transfer.evaluation.__main__ import scored_set
 from transfer.evaluation.evaluate import evaluate
 from transfer.evaluation.names import NAMES, evaluator_of, metrics_of
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.resolve import flatten, load_recipe
 
-NAMED = sorted({*TEST_SETS.values(), "keypoints_coco_2014_val", "voc_2012_val"})
+NAMED = sorted({*map(scored_set, suite_names()), "keypoints_coco_2014_val", "voc_2012_val"})
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The results that ship with the official COCO API (cocoapi/results) score what its authors printed.
+"""The results that ship with the official COCO API (cocoapi/results) score as its authors printed.
 
 Needed in `../shared/data/coco_fake100` or $COCO_FAKE100: the three fake*100 result files and the ground
 truth of their 100 images, instances_val2014_100.json (and person_keypoints_val2014_100.json). Skipped where
@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import blank_image
+from tests.conftest import SAMPLES, blank_image
 from transfer.datasets.registry import load_dataset
 from transfer.evaluation.coco.backends import BACKENDS
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.coco.metric import evaluate_coco
 from transfer.evaluation.evaluate import read_predictions
 
-FOLDERS = [
-    os.environ.get("COCO_FAKE100", ""),
-    str(Path(__file__).resolve().parents[3].parent / "shared/data/coco_fake100"),
-]
+FOLDERS = [os.environ.get("COCO_FAKE100", ""), str(SAMPLES / "coco_fake100")]
 # cocoapi/results/val2014_fake_eval_res.txt
 CASES = {
     "bbox": ("coco_2014_val", "instances_val2014", "instances_val2014_fakebbox100_results.json",

@@ -14,7 +14,8 @@ from PIL import Image
 from pycocotools import mask
 from yacs.config import CfgNode
 
-from transfer.datasets.coco.keypoints import FLIP_MAP, NAMES
+from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP as FLIP_MAP
+from transfer.datasets.coco.names import KEYPOINT_NAMES as NAMES
 from transfer.errors import DataError
 from transfer.recipes.resolve import load_recipe
 from transfer.samples.detection import Sample, training_sample

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import XYXY
+from transfer.datasets.cityscapes.class_map import read_label_ids
 from transfer.datasets.cityscapes.labels import INSTANCES, NAMES
 from transfer.datasets.cityscapes.polygons import draw_polygons
-from transfer.datasets.class_maps import read_class_map
 from transfer.errors import DataError
 
 # Values of an instance map that are an object of a judged class: such a value is 1000 * label id + number.
@@ -21,7 +21,7 @@ for _label in INSTANCES:
 
 @dataclass(frozen=True)
 class Frame:
-    """A path is empty where the file is not there."""
+    """The files of one image; a path is empty where the file is not there."""
 
     image_id: str  # <city>_<sequence>_<frame>
     image: str
@@ -30,7 +30,7 @@ class Frame:
     polygons: str
 
     def source(self, semantic: bool) -> str:
-        """The file that is scored by; the polygons are drawn only where the PNG is not there."""
+        """The file of the map that is scored by: the PNG, or the polygons where it is absent."""
         return (self.label_ids if semantic else self.instance_ids) or self.polygons
 
 
@@ -49,7 +49,7 @@ def instance_map(frame: Frame) -> np.ndarray:
 
 def label_map(frame: Frame) -> np.ndarray:
     """(H, W) uint8 training classes, 255 where nothing is judged."""
-    return read_class_map(frame.source(True), "cityscapes_ids")
+    return read_label_ids(frame.source(True))
 
 
 def map_has_object(ids: np.ndarray) -> bool:
@@ -71,7 +71,7 @@ def instances(ids: np.ndarray) -> list[dict[str, Any]]:
         if label >= len(NAMES) or NAMES[label] not in INSTANCES:
             continue
         rows, columns = box
-        where = np.zeros(ids.shape, np.uint8, order="F")  # as run lengths go
+        where = np.zeros(ids.shape, np.uint8, order="F")  # run lengths go down the columns
         where[box] = ids[box] == value
         found.append(
             {

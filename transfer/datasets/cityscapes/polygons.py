@@ -23,7 +23,7 @@ class Thing:
 
 
 def read_polygons(path: str) -> tuple[int, int, list[Thing]]:
-    """(width, height) of the image and its polygons in file order: later ones lie over earlier ones.
+    """Returns (width, height) of the image and its polygons; later ones lie over earlier ones.
 
     Deleted ones and licence plates, which have no id, are left out. DataError for any other file.
     """
@@ -39,9 +39,7 @@ def read_polygons(path: str) -> tuple[int, int, list[Thing]]:
 
 
 def draw_polygons(path: str, numbered: bool) -> np.ndarray:
-    """(H, W) int32 label ids; numbered: 1000 * id + number for instances. Later polygons lie over earlier
-    ones.
-    """
+    """(H, W) int32 label ids; numbered: 1000 * id + number for instances that are no group."""
     from PIL import Image, ImageDraw
 
     width, height, things = read_polygons(path)

@@ -1,10 +1,10 @@
 """Cityscapes fine annotations: instances of 8 classes and the 19-class semantic maps.
 
-Needed are the images, and either the published PNGs (gtFine_instanceIds, gtFine_labelIds) or the polygons:
-what is missing is drawn from the polygons the way Cityscapes' own script draws it. Derived files
-(labelTrainIds) are not used. Scored by are always the maps; trained on are the polygons where they are there,
-as in Detectron2, and the instance maps where they are not. Both are read when a record is asked for: a
-training split would otherwise take minutes and gigabytes.
+The reader needs the images, and the published PNGs (gtFine_instanceIds, gtFine_labelIds) or the polygons: a
+PNG that is absent is drawn from the polygons as Cityscapes' own script draws it. Derived files such as
+labelTrainIds are not used. Metrics always score by the maps. Training takes the polygons, as Detectron2 does,
+and the instance map of an image without them. Both are read when a record is asked for: a training split
+would otherwise take minutes and gigabytes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.cityscapes.class_map import read_label_ids
 from transfer.datasets.cityscapes.frame import Frame, instance_map, instances, label_map, map_has_object
 from transfer.datasets.cityscapes.labels import INSTANCES, SEMANTIC
 from transfer.datasets.cityscapes.visible import has_visible_object, visible_instances
-from transfer.datasets.class_maps import IGNORE, check_masks
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images, image_columns, image_size, of_each
+from transfer.datasets.mask_images import IGNORE, check_class_maps
 from transfer.datasets.records import Column, LazyRecords
 from transfer.errors import DataError
 
@@ -40,7 +41,7 @@ def _layout(split: str) -> tuple[str, ...]:
     )
 
 
-def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset:
+def read_cityscapes(name: str, root: Path, findings: Findings) -> Dataset[list[Frame]]:
     """Reads cityscapes_fine_{instance_seg,sem_seg}_{train,val}."""
     task, split = name.removeprefix("cityscapes_fine_").rsplit("_", 1)
     layout = _layout(split)
@@ -147,7 +148,7 @@ def _annotations(frame: Frame, width: int, height: int) -> list[dict[str, Any]]:
 
 
 def _columns(frames: list[Frame], semantic: bool, name: str) -> dict[str, Column]:
-    """Without the polygons every instance map has to be decoded to say whether an object is in it."""
+    """Columns; where polygons are absent, has_object decodes every instance map."""
     if name == "has_object" and not semantic:
         return {name: np.array(of_each(_has_object, frames, "objects of images"), bool)}
     return image_columns([f.image_id for f in frames], [f.image for f in frames], name)
@@ -178,12 +179,13 @@ def _check(frames: list[Frame], semantic: bool, findings: Findings) -> None:
             )
     if semantic:
         pairs = [(f.image_id, f.image, f.label_ids) for f in frames if f.label_ids]
-        check_masks(pairs, len(SEMANTIC), "cityscapes_ids", findings)
+        check_class_maps(pairs, read_label_ids, len(SEMANTIC), findings)
     check_images(records, findings)
 
 
+_TRAINING_IMAGES = {"train": 2975}
 SPECS = [
-    Spec(f"cityscapes_fine_{task}_{split}", read_cityscapes, _layout(split))
+    Spec(f"cityscapes_fine_{task}_{split}", read_cityscapes, _layout(split), _TRAINING_IMAGES.get(split))
     for task in ("instance_seg", "sem_seg")
     for split in SPLITS
 ]

@@ -1,8 +1,8 @@
-"""What is seen of each Cityscapes polygon, as polygons: the truth that Detectron2 trains Cityscapes on.
+"""The visible part of each Cityscapes polygon, as polygons: the truth that Detectron2 trains on.
 
 Its reader (detectron2/data/datasets/cityscapes.py, from_json and to_polygons) walks from the topmost polygon
-down. Points become pixel centres (+0.5, in float32) and the outline grows by half a pixel, as the drawn one
-is fatter by that; what lies above is cut away; of what is left the outer rings are kept, so holes are filled.
+down. Points become pixel centres (+0.5, in float32), and the outline grows by half a pixel, because the drawn
+one is fatter by that. What lies above is cut away. Of the rest the outer rings are kept, so holes are filled.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def visible_instances(path: str, width: int, height: int) -> list[dict[str, Any]
 
 
 def has_visible_object(path: str) -> bool:
-    """Whether `visible_instances` holds one that is no group; mostly the last polygons decide."""
+    """Whether `visible_instances` holds one that is no group; the topmost polygons mostly decide."""
     things = read_polygons(path)[2]
     if not any(thing.label in INSTANCES and not thing.group for thing in things):
         return False

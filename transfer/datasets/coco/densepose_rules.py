@@ -6,18 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from transfer.datasets.coco.densepose import COARSE_MASKS, FRAME, PATCHES, POINT_KEYS
 from transfer.datasets.coco.rle import run_lengths
-from transfer.datasets.coco.table import Table
+from transfer.datasets.coco.table import Annotations
 from transfer.datasets.findings import Findings
 
-PARTS = 24  # surface patches, numbered from 1
-MASKS = 14  # coarse body parts
-FRAME = 256
-POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
 
-
-def check_densepose(table: Table, file: str, findings: Findings) -> np.ndarray:
-    """Judges the dp_* fields; returns (N,) bool: fine, or without any."""
+def check_densepose(table: Annotations, file: str, findings: Findings) -> np.ndarray:
+    """Judges the dp_* fields; returns (N,) bool: sound, or without any."""
     good = np.ones(len(table), bool)
     for n, fields in table.densepose.items():
         record = f"annotation id {table.rows['id'][n]} (image {table.rows['image_id'][n]})"
@@ -40,7 +36,7 @@ def _points(fields: dict[str, Any], record: str, file: str, findings: Findings) 
         lengths = [len(fields[key]) for key in POINT_KEYS]
         if len(set(lengths)) > 1 or not lengths[0]:
             says = "must be of equal length and not empty"
-            findings.error("densepose-length", file, record, "dp_x, dp_y, dp_I, dp_U, dp_V", lengths, says)
+            findings.error("densepose-length", file, record, ", ".join(POINT_KEYS), lengths, says)
             return None
         return np.array([fields[key] for key in POINT_KEYS], float)
     except (TypeError, ValueError):
@@ -50,11 +46,11 @@ def _points(fields: dict[str, Any], record: str, file: str, findings: Findings) 
 
 def _check_points(points: np.ndarray, record: str, file: str, findings: Findings) -> None:
     part = points[2]
-    no_patch = (part < 1) | (part > PARTS) | (part != np.round(part))
+    no_patch = (part < 1) | (part > PATCHES) | (part != np.round(part))
     no_uv = (points[3:] < 0).any(0) | (points[3:] > 1).any(0)
     outside = (points[:2] < 0).any(0) | (points[:2] > FRAME).any(0)
     rules = (
-        ("densepose-part", no_patch, "dp_I", 2, f"must be 1 to {PARTS}"),
+        ("densepose-part", no_patch, "dp_I", 2, f"must be 1 to {PATCHES}"),
         ("densepose-uv", no_uv, "dp_U, dp_V", 3, "must lie in [0, 1]"),
         ("densepose-frame", outside, "dp_x, dp_y", 0, f"must lie in [0, {FRAME}], the frame of the box"),
     )
@@ -72,9 +68,9 @@ def _check_masks(masks: Any, record: str, file: str, findings: Findings) -> None
     if masks is None:
         findings.error("densepose-missing", file, record, "dp_masks", None, "missing beside dp_x")
         return
-    if not isinstance(masks, list) or len(masks) != MASKS:
+    if not isinstance(masks, list) or len(masks) != COARSE_MASKS:
         got = len(masks) if isinstance(masks, list) else masks
-        findings.error("densepose-masks", file, record, "dp_masks", got, f"expected a list of {MASKS}")
+        findings.error("densepose-masks", file, record, "dp_masks", got, f"expected a list of {COARSE_MASKS}")
         return
     for i, mask in enumerate(masks):
         if not mask:

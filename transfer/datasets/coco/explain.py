@@ -1,7 +1,6 @@
-"""Why an annotation of a COCO-like file could not be packed: the slow path of `coco_table.Collector`.
+"""Explains why `table.Collector` could not pack an annotation of a COCO-like file: its slow path.
 
-Only annotations with a missing field, a wrong type or a wrong length come here; values are judged in
-`coco_rules`.
+Only annotations with a missing field, a wrong type or a wrong length come here; `rules` judges values.
 """
 
 from __future__ import annotations

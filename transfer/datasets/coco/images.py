@@ -19,9 +19,8 @@ LARGEST = 10**7  # no image is that many pixels wide
 class Images:
     """Images in rising order of id, as Detectron2 orders them.
 
-    ids, width, height: (M,) int64. names: file names under the image root. extra: further fields by name
-    (LVIS).
-    sloppy: the 2014 minival files, whose known faults (repeated ids, boxes of other images) are tolerated.
+    ids, width, height: (M,) int64. names: file names under the image root. extra: LVIS's further fields.
+    sloppy: whether repeated ids and boxes of other images are tolerated, as in the 2014 minival files.
     """
 
     ids: np.ndarray
@@ -53,8 +52,9 @@ def read_images(
     extra: tuple[str, ...],
     sloppy: bool,
 ) -> Images:
-    """Checks and packs the `images` list; name_of(entry) gives the file name under `root` or raises
-    KeyError.
+    """Checks and packs the `images` list; extra: names of further fields to keep.
+
+    name_of(entry) gives the file name under `root`; it raises KeyError or TypeError where there is none.
     """
     if not isinstance(entries, list):
         findings.error("missing-field", file, "", "images", None, "missing or not a list")
@@ -102,7 +102,7 @@ def read_images(
 
 
 def is_text(name: str) -> bool:
-    """Whether it can be written down: no NUL, no half of a surrogate pair (JSON can hold both)."""
+    """Whether a file may have that name: JSON can hold NUL and halves of surrogate pairs."""
     return "\0" not in name and (name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name))
 
 

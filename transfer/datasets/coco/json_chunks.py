@@ -1,9 +1,8 @@
 """Reads a large COCO-like JSON file without ever holding all of its annotations as Python objects.
 
 `json.load` of instances_train2017.json makes tens of millions of objects. Here the annotation array is cut
-at object borders into pieces of a few megabytes; each piece is parsed, handed over and forgotten. A file
-that cannot be cut (no such array at top level, or a border inside a string) is parsed whole: slower, never
-wrong.
+at object borders into pieces of a few megabytes; each piece is parsed, handed over and forgotten. A file that
+cannot be cut (no such array at top level, or a border inside a string) is parsed whole, which is slower.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import orjson
+
 from transfer.errors import DataError
 
 PIECE = 4 << 20  # bytes
@@ -26,8 +27,8 @@ _BORDER = re.compile(rb"\}\s*,\s*(?=\{)")
 class Sink(Protocol):
     """Takes the array, one piece after another; `booleans` says whether `true` or `false` may be in it.
 
-    To Python they are numbers. Millions of annotations are looked through for them only where the text, which
-    is searched a thousand times faster, holds the words.
+    Python takes them for numbers. A sink looks for them in its annotations only where the text, which is
+    searched a thousand times faster, holds the words.
     """
 
     def take(self, items: list[Any], booleans: bool) -> None: ...
@@ -51,11 +52,11 @@ def read_chunked(path: Path, key: str, new_sink: Callable[[], S]) -> tuple[S, di
         try:
             sink, rest = _in_pieces(text, key, new_sink())
         except (ValueError, RecursionError):
-            sink, rest = _whole(path, text, key, new_sink())
+            sink, rest = _in_one(path, text, key, new_sink())
     return sink, rest, data
 
 
-def _whole(path: Path, text: bytes, key: str, sink: S) -> tuple[S, dict[str, Any]]:
+def _in_one(path: Path, text: bytes, key: str, sink: S) -> tuple[S, dict[str, Any]]:
     document = _loads_or_explain(path, text)
     if not isinstance(document, dict) or not isinstance(document.get(key), list):
         got = (
@@ -90,7 +91,7 @@ def _loads_or_explain(path: Path, text: bytes) -> Any:
 
 
 def _in_pieces(text: bytes, key: str, sink: S) -> tuple[S, dict[str, Any]]:
-    """As `_whole`, but ValueError for anything out of the ordinary."""
+    """As `_in_one`, but ValueError for anything out of the ordinary."""
     opening = re.search(rb'"%s"\s*:\s*\[' % key.encode(), text)
     if not opening:
         raise ValueError("no array")
@@ -128,25 +129,19 @@ def _closes_late(text: bytes, start: int, stop: int) -> bool:
 
 def _parse(piece: bytes) -> Any:
     try:
-        import orjson
-    except ImportError:
-        return json.loads(piece)
-    try:
         return orjson.loads(piece)
-    except (
-        ValueError
-    ):  # NaN, which json reads and the checks then report, or a real error, which json raises again
+    except ValueError:  # NaN, which json reads and the checks then report, or an error that json raises too
         return json.loads(piece)
 
 
 def _may_hold_booleans(text: bytes) -> bool:
-    wide = b"\0" in text[:4]  # UTF-16 and UTF-32, which json reads too: there the words look otherwise
+    wide = b"\0" in text[:4]  # UTF-16 or UTF-32, which json reads too and where the words look otherwise
     return wide or b"true" in text or b"false" in text
 
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Collections while millions of small objects appear double the time of parsing and find nothing."""
+    """Pauses garbage collection, which doubles the time of parsing and finds nothing."""
     was = gc.isenabled()
     gc.disable()
     try:

@@ -1,12 +1,10 @@
-"""LVIS v0.5 and v1: COCO-like annotations with frequency groups and, per image, categories known to be
-absent.
+"""LVIS v0.5 and v1: COCO-like annotations, frequency groups and, per image, categories known to be absent.
 
-Images lie in the COCO 2017 folders; which one, the `coco_url` of each image says (as Detectron2 resolves it).
+Images lie in the COCO 2017 folders; the `coco_url` of each says in which, as Detectron2 resolves it.
 """
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,10 @@ from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.coco.explain import explain
 from transfer.datasets.coco.images import Images, read_categories, read_images
 from transfer.datasets.coco.json_chunks import read_chunked
-from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.reader import CocoTruth, content_sha256
 from transfer.datasets.coco.records import make_records
 from transfer.datasets.coco.rules import STRAY, check_table
-from transfer.datasets.coco.table import Collector, Table
+from transfer.datasets.coco.table import Annotations, Collector
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
@@ -30,7 +28,7 @@ def _layout(name: str) -> tuple[str, ...]:
     return (f"lvis/{name}.json", "coco/train2017/*.jpg", "coco/val2017/*.jpg")
 
 
-def read_lvis(name: str, root: Path, findings: Findings) -> Dataset:
+def read_lvis(name: str, root: Path, findings: Findings) -> Dataset[CocoTruth]:
     """Reads one LVIS split; problems go to `findings`, missing or unreadable files raise DataError."""
     path = need(root / f"lvis/{name}.json", name, root, _layout(name))
     folder = need(root / "coco", name, root, _layout(name))
@@ -46,8 +44,6 @@ def read_lvis(name: str, root: Path, findings: Findings) -> Dataset:
     records = make_records(table, images, categories, fit, folder)
     if findings.deep:
         check_images(records, findings)
-    digest = hashlib.sha256(data)
-    digest.update("\n".join(images.names).encode())
     metadata = {
         "evaluator": "lvis",
         "tasks": ["bbox", "segm"],
@@ -62,7 +58,7 @@ def read_lvis(name: str, root: Path, findings: Findings) -> Dataset:
         "images": len(images.names),
         "objects": len(table),
         "trainable_objects": int(fit.sum()),
-        "sha256": digest.hexdigest(),
+        "sha256": content_sha256(data, images),
         "odd": dict(findings.odd),
     }
     return Dataset(name, records, metadata, summary, CocoTruth(table, images, categories))
@@ -74,9 +70,9 @@ def _file_name(entry: dict[str, Any]) -> str:
 
 
 def _check_federation(
-    table: Table, images: Images, categories: list[dict[str, Any]], file: str, findings: Findings
+    table: Annotations, images: Images, categories: list[dict[str, Any]], file: str, findings: Findings
 ) -> None:
-    """Frequency groups, and the lists that say which categories were looked for in an image."""
+    """Checks frequency groups, and the lists of categories that were looked for in an image."""
     known = {c["id"] for c in categories}
     for c in categories:
         if c.get("frequency") not in ("r", "c", "f"):

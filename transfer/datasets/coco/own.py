@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.coco.reader import read_files
+from transfer.datasets.coco.reader import CocoTruth, read_files
 from transfer.datasets.findings import Findings
 from transfer.errors import DataError
 
@@ -21,7 +21,7 @@ _REQUIRED, _OPTIONAL = ("format", "json", "images"), ("tasks",)
 
 @dataclass(frozen=True)
 class OwnDataset:
-    """Where it lies (absolute), what its annotations hold (boxes always), and the file that defines it."""
+    """A data set of a user: absolute paths, annotated tasks (boxes always), and the file that defines it."""
 
     name: str
     json: Path
@@ -58,9 +58,9 @@ def block(suite: Path) -> str:
 
 
 def make_own(name: str, definition: Any, suite: Path) -> OwnDataset:
-    """The definition `{format, json, images, tasks}` in the file `suite`, to whose folder paths are relative.
+    """Checks a definition `{format, json, images, tasks}`; paths are relative to the folder of `suite`.
 
-    Raises DataError that names the file and the key; what the paths hold is not looked at.
+    DataError names the file and the key; what the paths hold is not looked at.
     """
     where = block(suite)
     if not name or not name.isprintable():
@@ -96,8 +96,8 @@ def _path(text: Any, where: str, suite: Path) -> Path:
         raise DataError(f"{where} is {text!r}; there is no such user, so no such home folder") from None
 
 
-def read_own(own: OwnDataset, findings: Findings) -> Dataset:
-    """Reads it; problems go to `findings`, missing or unreadable files raise DataError."""
+def read_own(own: OwnDataset, findings: Findings) -> Dataset[CocoTruth]:
+    """Reads the data set; problems go to `findings`, missing or unreadable files raise DataError."""
     if not own.json.is_file():
         what = f"{own.json} is not a file; correct `json`{_near(own.json)}"
         raise DataError(f"{own.where}: json: {what}")
@@ -119,7 +119,7 @@ def read_own(own: OwnDataset, findings: Findings) -> Dataset:
     return dataset
 
 
-def stop_on_error(own: OwnDataset, dataset: Dataset, findings: Findings) -> None:
+def stop_on_error(own: OwnDataset, dataset: Dataset[CocoTruth], findings: Findings) -> None:
     """Raises DataError with the first error, its key in the suite file and the command that lists all."""
     images = dataset.summary["images"]
     if images and findings.errors["missing-image"] == images:
@@ -134,7 +134,7 @@ def stop_on_error(own: OwnDataset, dataset: Dataset, findings: Findings) -> None
 
 
 def _near(path: Path) -> str:
-    """What stands there instead: the path itself, names like it beside it, or the folder that is missing."""
+    """Says what is there instead: the path itself, names like it beside it, or the missing folder."""
     if path.exists():
         return f": it is a {'folder' if path.is_dir() else 'file'}"
     if not path.parent.is_dir():

@@ -1,9 +1,8 @@
 """COCO instances, person keypoints and DensePose, read into Detectron2's dataset dicts.
 
-Contract (as Detectron2 reads COCO): images in order of id, annotations in file order; category ids become
-contiguous classes in order of id; keypoints are pixel indices in the file and continuous coordinates (+0.5)
-in the records. Unlike there, boxes are [x0, y0, x1, y1] (bbox_mode 0), and what is left out of training is
-counted.
+As Detectron2 reads COCO: images in order of id, annotations in file order; category ids become contiguous
+classes in order of id; keypoints are pixel indices in the file and continuous (+0.5) in the records. Unlike
+there, boxes are [x0, y0, x1, y1] (bbox_mode 0), and annotations left out of training are counted.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from transfer.datasets.coco.densepose_rules import check_densepose
 from transfer.datasets.coco.explain import explain
 from transfer.datasets.coco.images import Images, read_categories, read_images
 from transfer.datasets.coco.json_chunks import BOM, read_chunked
-from transfer.datasets.coco.keypoints import FLIP_MAP, NAMES, SIGMAS
+from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP, KEYPOINT_NAMES, KEYPOINT_SIGMAS
 from transfer.datasets.coco.records import make_records
 from transfer.datasets.coco.rules import check_table
-from transfer.datasets.coco.table import Collector, Table
+from transfer.datasets.coco.table import Annotations, Collector
 from transfer.datasets.files import need
 from transfer.datasets.findings import Findings
 from transfer.datasets.images import check_images
@@ -29,9 +28,9 @@ from transfer.datasets.images import check_images
 
 @dataclass
 class CocoTruth:
-    """What the COCO metrics need: all annotations of the file, also those left out of training."""
+    """The truth of COCO's metrics: all annotations of the file, also those left out of training."""
 
-    table: Table
+    table: Annotations
     images: Images
     categories: list[dict[str, Any]]
 
@@ -65,7 +64,7 @@ def _sources() -> dict[str, Source]:
 SOURCES = _sources()
 
 
-def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
+def read_coco(name: str, root: Path, findings: Findings) -> Dataset[CocoTruth]:
     """Reads one COCO split; problems go to `findings`, missing or unreadable files raise DataError."""
     source = SOURCES[name]
     layout = (source.json, f"{source.images}/*.jpg")
@@ -76,13 +75,14 @@ def read_coco(name: str, root: Path, findings: Findings) -> Dataset:
 
 def read_files(
     name: str, path: Path, folder: Path, root: Path, tasks: tuple[str, ...], findings: Findings
-) -> Dataset:
+) -> Dataset[CocoTruth]:
     """Reads the COCO file `path`, its images in `folder`; predictions are scored for `tasks`."""
     keypoints, densepose = "keypoints" in tasks, "densepose" in tasks
+    num_keypoints = len(KEYPOINT_NAMES) if keypoints else 0
     masks = tasks != ("bbox",)  # the only files that may lack them
 
     def new() -> Collector:
-        return Collector(num_keypoints=len(NAMES) if keypoints else 0, masks=masks, densepose=densepose)
+        return Collector(num_keypoints=num_keypoints, masks=masks, densepose=densepose)
 
     collector, rest, data = read_chunked(path, "annotations", new)
     file = path.name
@@ -110,23 +110,28 @@ def read_files(
     }
     if keypoints:
         _check_keypoint_names(categories, file, findings)
-        metadata["keypoint_names"] = list(NAMES)
-        metadata["keypoint_flip_map"] = [list(pair) for pair in FLIP_MAP]
-        metadata["keypoint_sigmas"] = list(SIGMAS)
+        metadata["keypoint_names"] = list(KEYPOINT_NAMES)
+        metadata["keypoint_flip_map"] = [list(pair) for pair in KEYPOINT_FLIP_MAP]
+        metadata["keypoint_sigmas"] = list(KEYPOINT_SIGMAS)
     records = make_records(table, images, categories, fit, folder)
     if findings.deep:
         check_images(records, findings)
-    digest = hashlib.sha256(data)
-    digest.update("\n".join(images.names).encode())
     summary = {
         "images": len(images.names),
         "objects": len(table),
         "trainable_objects": int(fit.sum()),
         "crowds": int(table.rows["iscrowd"].sum()),
-        "sha256": digest.hexdigest(),
+        "sha256": content_sha256(data, images),
         "odd": dict(findings.odd),
     }
     return Dataset(name, records, metadata, summary, CocoTruth(table, images, categories))
+
+
+def content_sha256(data: bytes, images: Images) -> str:
+    """Hash of the annotation file and of the names of its images."""
+    digest = hashlib.sha256(data)
+    digest.update("\n".join(images.names).encode())
+    return digest.hexdigest()
 
 
 def _file_name(entry: dict[str, Any]) -> str:
@@ -138,10 +143,18 @@ def _file_name(entry: dict[str, Any]) -> str:
 
 def _check_keypoint_names(categories: list[dict[str, Any]], file: str, findings: Findings) -> None:
     for category in categories:
-        if category.get("keypoints") != list(NAMES):
-            says = f"expected COCO's {len(NAMES)} person keypoints in COCO's order"
+        if category.get("keypoints") != list(KEYPOINT_NAMES):
+            says = f"expected COCO's {len(KEYPOINT_NAMES)} person keypoints in COCO's order"
             findings.error("keypoint-names", file, f"category {category['name']}", "keypoints",
                            category.get("keypoints"), says)  # fmt: skip
 
 
-SPECS = [Spec(name, read_coco, (s.json, f"{s.images}/*.jpg")) for name, s in SOURCES.items()]
+_TRAINING_IMAGES = {
+    "coco_2017_train": 117266,
+    "densepose_coco_2014_train": 26437,
+    "densepose_coco_2014_valminusminival": 5984,
+}
+SPECS = [
+    Spec(name, read_coco, (s.json, f"{s.images}/*.jpg"), _TRAINING_IMAGES.get(name))
+    for name, s in SOURCES.items()
+]

@@ -1,4 +1,4 @@
-"""Dataset dicts and columns from a COCO-like table: nothing is built before it is asked for."""
+"""Makes dataset dicts and columns from COCO's annotations when they are asked for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from transfer.datasets.base import XYXY
 from transfer.datasets.coco.images import Images
 from transfer.datasets.coco.rle import compressed
-from transfer.datasets.coco.table import Table
+from transfer.datasets.coco.table import Annotations
 from transfer.datasets.records import Column, LazyRecords
 
 
 def make_records(
-    table: Table, images: Images, categories: list[dict[str, Any]], fit: np.ndarray, folder: Path
+    table: Annotations, images: Images, categories: list[dict[str, Any]], fit: np.ndarray, folder: Path
 ) -> LazyRecords:
     """Lazy dataset dicts of the annotations where fit (N,) holds."""
     usable = np.flatnonzero(fit)
@@ -32,7 +32,7 @@ def make_records(
 class _Maker:
     """The annotations of image i are the rows by_image[starts[i] : starts[i + 1]] of the table."""
 
-    table: Table
+    table: Annotations
     images: Images
     classes: dict[int, int]
     folder: Path
@@ -92,7 +92,7 @@ class _Maker:
         return out
 
 
-def _annotation(table: Table, n: int, classes: dict[int, int]) -> dict[str, Any]:
+def _annotation(table: Annotations, n: int, classes: dict[int, int]) -> dict[str, Any]:
     row = table.rows[n]
     x, y, w, h = row["bbox"].tolist()
     shape = table.segmentation(n)

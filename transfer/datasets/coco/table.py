@@ -1,7 +1,6 @@
 """COCO annotations as columns: numbers in arrays, polygons in one flat array, a few objects for the rest.
 
-Memory: about 100 bytes an annotation plus 8 a polygon coordinate, some 0.5 GB for train2017, where the
-    parsed JSON takes some 3 GB.
+Memory: 100 bytes an annotation and 8 a polygon coordinate; train2017 takes 0.5 GB, as parsed JSON 3 GB.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from transfer.datasets.coco.densepose import KEYS as DENSEPOSE_KEYS
+
 _ROW = struct.Struct("<qqq5dq")
 ROW = np.dtype(
     [
@@ -25,18 +26,17 @@ ROW = np.dtype(
         ("iscrowd", "<i8"),
     ]
 )
-DENSEPOSE_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V", "dp_masks")
 
 
 @dataclass
-class Table:
+class Annotations:
     """All annotations of a file, in file order.
 
     rows: (N,) of ROW, boxes as in the file (x, y, width, height).
     coords: flat polygon coordinates; polygon p is coords[poly_start[p]:poly_start[p + 1]].
     first_poly: (N + 1,), annotation n has the polygons first_poly[n]:first_poly[n + 1].
-    rle: annotation -> {"counts", "size"} as in the file. keypoints: (N, 51) or None. densepose: annotation
-        -> dp_*.
+    rle: annotation -> {"counts", "size"} as in the file. densepose: annotation -> its dp_* fields.
+    keypoints: (N, 51) x, y, visibility in turn, and num_keypoints: (N,); None in files without.
     """
 
     rows: np.ndarray
@@ -61,11 +61,10 @@ class Table:
 
 @dataclass
 class Collector:
-    """The sink of `read_chunked`: packs well-typed annotations, keeps the others aside to be explained.
+    """The sink of `read_chunked`: packs well-typed annotations and puts the others aside, for `explain`.
 
-    num_keypoints is the length of the keypoints list divided by three, or 0 for files without keypoints;
-    crowds says whether `iscrowd` is a field of the format (LVIS has none); without `masks` whatever stands
-    in `segmentation` is not looked at, and it may be absent.
+    num_keypoints: of a person, 0 for files without. crowds: whether `iscrowd` is a field of the format; LVIS
+        has none. masks: whether `segmentation` is read; else it may be anything, or absent.
     """
 
     num_keypoints: int = 0
@@ -84,6 +83,7 @@ class Collector:
     _seen: int = 0
 
     def take(self, items: list[Any], booleans: bool = True) -> None:
+        """Packs annotations; `booleans` says whether `true` or `false` may be in them."""
         n = len(self._first_poly) - 1
         for a in items:
             marks = len(self._coords), len(self._poly_start), len(self._keypoints)
@@ -136,12 +136,13 @@ class Collector:
         values += shape.values() if isinstance(shape, dict) else shape if isinstance(shape, list) else []
         return any(v is True or v is False for v in chain(values, *(v for v in values if type(v) is list)))
 
-    def table(self) -> Table:
+    def table(self) -> Annotations:
+        """All that was packed, in the order of the file."""
         keypoints = num_keypoints = None
         if self.num_keypoints:
             keypoints = np.frombuffer(self._keypoints, "<f8").reshape(-1, 3 * self.num_keypoints)
             num_keypoints = np.frombuffer(self._num_keypoints, "<i8")
-        return Table(
+        return Annotations(
             np.frombuffer(self._rows, ROW),
             np.frombuffer(self._coords, "<f8"),
             np.frombuffer(self._poly_start, "<i8"),

@@ -1,9 +1,7 @@
-"""A generated Cityscapes folder: street-like scenes drawn from polygons, with all 19 classes and ignored
-regions.
+"""Generates a Cityscapes folder: street-like scenes drawn from polygons, with 19 classes and ignored regions.
 
-Every scene has sky, buildings, road and the bonnet of the ego vehicle (not judged); the other classes come
-and go. Polygons, instance ids and label ids are written as Cityscapes has them, in its folders and file
-names.
+Every scene has sky, buildings, road and the bonnet of the ego vehicle (not judged); other classes come and
+go. Polygons, instance ids and label ids are written in Cityscapes' own folders and file names.
 """
 
 from __future__ import annotations
@@ -97,18 +95,8 @@ def _stuff(
 def _outline(name: str, group: str, x: float, y: float, w: float, h: float) -> dict[str, Any]:
     """Cars and the like have a cabin, people a head: the silhouette tells them apart as the colour does."""
     if name in ("person", "rider"):
-        unit = [
-            (0.3, 0),
-            (0.7, 0),
-            (0.7, 0.2),
-            (1, 0.3),
-            (0.8, 0.6),
-            (0.8, 1),
-            (0.2, 1),
-            (0.2, 0.6),
-            (0, 0.3),
-            (0.3, 0.2),
-        ]
+        half = [(0.7, 0), (0.7, 0.2), (1, 0.3), (0.8, 0.6), (0.8, 1)]
+        unit = [(0.3, 0), *half, (0.2, 1), (0.2, 0.6), (0, 0.3), (0.3, 0.2)]
     elif name in ("bus", "train", "truck"):
         unit = [(0, 0), (1, 0), (1, 1), (0, 1)]
     else:

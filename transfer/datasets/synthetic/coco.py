@@ -1,8 +1,7 @@
-"""A generated COCO folder: images, instances, person keypoints and DensePose, in the files and names of the
-real one.
+"""Generates a COCO folder: images, instances, person keypoints and DensePose, in the real one's file names.
 
-2017: train and val. 2014: train (of it the images of 2017's train) and minival, valminusminival, val (of
-its val).
+2017 has train and val. 2014's train has the images of 2017's train, its val those of 2017's val, and its
+minival and valminusminival are the halves of that.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from transfer.datasets.coco.keypoints import NAMES
-from transfer.datasets.coco.names import CATEGORIES
+from transfer.datasets.coco.densepose import COARSE_MASKS, FRAME
+from transfer.datasets.coco.names import CATEGORIES, KEYPOINT_NAMES
 from transfer.datasets.synthetic.drawing import Drawn, Look, scene
 from transfer.datasets.synthetic.person import COARSE_OF
 
@@ -30,15 +29,12 @@ LOOKS = {
 CATEGORY_ID = {name: i for i, name in CATEGORIES.items()}
 POINTS = 60  # labelled DensePose points a person
 JPEG_QUALITY = 90
-_FRAME = 256
 
 
 def frames(
     split: str, *, train_images: int, test_images: int, image_size: int, seed: int
 ) -> Iterator[tuple[int, Any, list[Drawn], np.random.Generator]]:
-    """(image id, image, objects, generator for annotations) of split train or val; always the same for a
-    seed.
-    """
+    """Yields (image id, image, objects, generator for annotations) of train or val, a function of `seed`."""
     first = 1 if split == "train" else 1_000_001
     for index in range(train_images if split == "train" else test_images):
         rng = np.random.default_rng([seed, 2017, split == "val", index])
@@ -105,7 +101,7 @@ def _document(kind: str) -> dict[str, Any]:
             "id": 1,
             "name": "person",
             "supercategory": "person",
-            "keypoints": list(NAMES),
+            "keypoints": list(KEYPOINT_NAMES),
             "skeleton": [],
         }
         categories = [person]
@@ -147,7 +143,7 @@ def _keypoints(drawn: Drawn) -> dict[str, Any]:
     for x, y in drawn.figure.keypoints:
         visible = bool(drawn.mask[int(y), int(x)])
         flat += [int(x), int(y), 2 if visible else 1]
-    return {"keypoints": flat, "num_keypoints": len(NAMES)}
+    return {"keypoints": flat, "num_keypoints": len(KEYPOINT_NAMES)}
 
 
 def _densepose(drawn: Drawn, rng: np.random.Generator) -> dict[str, Any]:
@@ -161,19 +157,18 @@ def _densepose(drawn: Drawn, rng: np.random.Generator) -> dict[str, Any]:
     chosen = rng.choice(len(rows), min(POINTS, len(rows)), replace=False)
     rows, columns = rows[chosen], columns[chosen]
     u, v = (drawn.figure.uv[k][rows, columns].astype(float).round(4).tolist() for k in (0, 1))
-    # The metric takes 255 frame units for a box side and cuts to whole pixels: the centre of the pixel
-    # stays in it.
+    # The metric takes 255 frame units for a box side and cuts to whole pixels: a pixel's centre stays in it.
     at_x = (columns + 0.5 - x0) / (x1 - x0) * 255.0
     at_y = (rows + 0.5 - y0) / (y1 - y0) * 255.0
     coarse = COARSE_OF[part[y0:y1, x0:x1]]
-    grid_y = (np.arange(_FRAME) + 0.5) * (y1 - y0) / _FRAME
-    grid_x = (np.arange(_FRAME) + 0.5) * (x1 - x0) / _FRAME
+    grid_y = (np.arange(FRAME) + 0.5) * (y1 - y0) / FRAME
+    grid_x = (np.arange(FRAME) + 0.5) * (x1 - x0) / FRAME
     enlarged = coarse[np.ix_(grid_y.astype(int), grid_x.astype(int))]
     masks: list[Any] = []
-    for number in range(1, 15):
+    for number in range(1, COARSE_MASKS + 1):
         where = enlarged == number
         encoded = rle.encode(np.asfortranarray(where, np.uint8)) if where.any() else None
-        masks.append({"size": [_FRAME, _FRAME], "counts": encoded["counts"].decode()} if encoded else [])
+        masks.append({"size": [FRAME, FRAME], "counts": encoded["counts"].decode()} if encoded else [])
     return {
         "dp_x": at_x.round(3).tolist(),
         "dp_y": at_y.round(3).tolist(),

@@ -1,4 +1,4 @@
-"""Drawn objects on textured backgrounds: the images of all synthetic data sets.
+"""Draws objects on textured backgrounds: the images of all synthetic data sets but Cityscapes.
 
 Shape and colour make the class, so a detector learns it fast; jittered colours, textures and small overlaps
 keep it from being trivial. Each image is a function of its random generator alone.
@@ -13,6 +13,9 @@ from PIL import Image, ImageDraw
 
 from transfer.datasets.synthetic.person import Figure, draw_figure
 
+OBJECTS = 3  # at most, in an image
+SIZES = (0.25, 0.6)  # the longer side of an object over the shorter side of the image
+OVERLAP = 0.08
 _SUPERSAMPLE = 4
 
 
@@ -32,9 +35,7 @@ class Look:
 
 @dataclass
 class Drawn:
-    """One drawn object: its class name, the (H, W) bool mask of its visible pixels, and the figure of a
-    person.
-    """
+    """One drawn object: its class, the (H, W) bool mask of its visible pixels, and of a person the figure."""
 
     name: str
     mask: np.ndarray
@@ -95,9 +96,7 @@ def outline(shape: str, box: tuple[float, float, float, float], width: int, heig
 def paint(
     rng: np.random.Generator, pixels: np.ndarray, coverage: np.ndarray, colour: tuple[int, int, int]
 ) -> None:
-    """Blends an object of about that colour into (H, W, 3) float pixels, with a gradient and stripes of its
-    own.
-    """
+    """Blends an object of about that colour, with a gradient and stripes, into (H, W, 3) float pixels."""
     height, width = coverage.shape
     base = np.array(colour, np.float32) + rng.normal(0, 16, 3)
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
@@ -109,36 +108,26 @@ def paint(
 
 
 def scene(
-    rng: np.random.Generator,
-    looks: dict[str, Look],
-    width: int,
-    height: int,
-    *,
-    min_objects: int = 1,
-    max_objects: int = 3,
-    min_size: float = 0.25,
-    max_size: float = 0.6,
-    max_overlap: float = 0.08,
+    rng: np.random.Generator, looks: dict[str, Look], width: int, height: int
 ) -> tuple[Image.Image, list[Drawn]]:
-    """An RGB image and its objects; sizes are the longer side of an object over the shorter side of the
-    image.
+    """Draws an RGB image of one to three objects; returns it and the objects.
 
-    A place that would cover more than `max_overlap` of the smaller of two boxes is drawn again; after 30
-    vain tries the object is left out, but there is always at least one.
+    A place that would cover more than OVERLAP of the smaller of two boxes is drawn again; after 30 vain tries
+    the object is left out, but there is always at least one.
     """
     pixels = background(rng, width, height)
     drawn: list[Drawn] = []
     boxes: list[tuple[float, float, float, float]] = []
-    for _ in range(int(rng.integers(min_objects, max_objects + 1))):
+    for _ in range(int(rng.integers(1, OBJECTS + 1))):
         name = _pick(rng, looks)
         look = looks[name]
         for _ in range(30):
-            longer = min(rng.uniform(min_size, max_size) * look.scale, 0.95) * min(width, height)
+            longer = min(rng.uniform(*SIZES) * look.scale, 0.95) * min(width, height)
             aspect = look.aspect * rng.uniform(0.85, 1.18)
             w, h = (longer / aspect, longer) if aspect > 1 else (longer, longer * aspect)
             x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
             box = (x, y, x + w, y + h)
-            if all(_covered(box, other) <= max_overlap for other in boxes):
+            if all(_covered(box, other) <= OVERLAP for other in boxes):
                 break
         else:
             continue

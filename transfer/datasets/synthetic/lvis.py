@@ -1,8 +1,8 @@
-"""Generated LVIS annotations on the images of the generated COCO folder.
+"""Generates LVIS annotations on the images of the generated COCO folder.
 
 All 1,230 (v0.5) or 1,203 (v1) category ids exist, as models expect them; six are drawn: two frequent, two
-common, two rare. Every image lists categories known to be absent (neg) and, now and then, one not labelled
-exhaustively.
+common, two rare. Every image lists categories known to be absent; one in ten also one whose labels are
+incomplete in that image.
 """
 
 from __future__ import annotations

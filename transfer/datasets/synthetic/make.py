@@ -1,4 +1,4 @@
-"""Generated data sets in exactly the layout of the real ones, to try the whole path without a download.
+"""Generates data sets in exactly the layout of the real ones, to try the whole path without a download.
 
 Everything is a function of (seed, folder, split, index). A data set is generated into a temporary folder
 that is renamed at the end, so it is there whole or not at all; a marker inside holds the parameters.

@@ -1,5 +1,4 @@
-"""A generated body surface for DensePose: 24 square patches of 20 vertices with geodesic distances, and its
-mirror.
+"""Generates a body surface for DensePose: 24 patches of 20 vertices, their geodesic distances, their mirror.
 
 It stands in for the published files under the data root: `densepose/geodesics.npz` for the three of SMPL, and
 `densepose/UV_symmetry_transforms.mat` under its own name and in its own layout.
@@ -12,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from transfer.datasets.coco.densepose import PATCHES
+
 GRID = (5, 4)
-# How patches hang together: torso, head, arms, hands, legs, feet.
+# Patches that touch: torso, head, arms, hands, legs, feet.
 # fmt: off
 _LINKS = (
     (1, 2), (2, 23), (2, 24), (23, 24), (2, 17), (2, 18), (1, 15), (1, 16), (15, 17), (16, 18), (17, 21),
@@ -25,15 +26,16 @@ _STEP = 0.06  # metres between neighbours, so that a patch is about 0.25 m long
 
 
 def make_mesh() -> dict[str, np.ndarray]:
-    """u, v, part: (n,) per vertex; vertex: (n,) its number from 1; distances: lower triangle, row by row,
-    float32.
+    """Returns u, v, part: (n,) per vertex; vertex: (n,) its number from 1; distances: float32, in metres.
+
+    Distances are the lower triangle of the (n, n) matrix, row by row.
     """
     us, vs = np.linspace(0, 1, GRID[0]), np.linspace(0, 1, GRID[1])
     per_patch = len(us) * len(vs)
-    n = 24 * per_patch
-    u = np.tile(np.repeat(us, len(vs)), 24)
-    v = np.tile(np.tile(vs, len(us)), 24)
-    part = np.repeat(np.arange(1, 25), per_patch)
+    n = PATCHES * per_patch
+    u = np.tile(np.repeat(us, len(vs)), PATCHES)
+    v = np.tile(np.tile(vs, len(us)), PATCHES)
+    part = np.repeat(np.arange(1, PATCHES + 1), per_patch)
     distance = np.full((n, n), np.inf)
     np.fill_diagonal(distance, 0)
     position = np.stack([u * (GRID[0] - 1), v * (GRID[1] - 1)], 1) * _STEP
@@ -58,14 +60,14 @@ def make_mesh() -> dict[str, np.ndarray]:
 def make_symmetry() -> dict[str, np.ndarray]:
     """U_transforms, V_transforms: (1, 24) objects, tables (256, 256) indexed by row 255 v and column 255 u.
 
-    On `figure`'s people U runs along a limb and V across it: a mirror leaves U and reverses V.
+    On `person`'s figures U runs along a limb and V across it: a mirror leaves U and reverses V.
     """
     ramp = np.arange(256, dtype=np.float32) / 255
     tables = {"U_transforms": np.tile(ramp, (256, 1)), "V_transforms": np.tile(1 - ramp[:, None], (1, 256))}
     out = {}
     for name, table in tables.items():
-        out[name] = np.empty((1, 24), object)
-        out[name][0, :] = [table] * 24
+        out[name] = np.empty((1, PATCHES), object)
+        out[name][0, :] = [table] * PATCHES
     return out
 
 

@@ -1,4 +1,4 @@
-"""A drawn person whose 17 keypoints and dense surface coordinates are known exactly.
+"""Draws a person whose 17 keypoints and dense surface coordinates are known exactly.
 
 The body is a set of capsules. A capsule is one of DensePose's 24 surface patches; on it U runs along the
 limb and V across, both from 0 to 1.
@@ -10,48 +10,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The person faces the camera, so its left is on the right of the image. Unit square, x and y, then how far
-# it may move. fmt: off
-_JOINTS = np.array(
-    [
-        (0.50, 0.09, 0.01),
-        (0.54, 0.07, 0.0),
-        (0.46, 0.07, 0.0),
-        (0.58, 0.08, 0.0),
-        (0.42, 0.08, 0.0),  # face
-        (0.68, 0.23, 0.02),
-        (0.32, 0.23, 0.02),
-        (0.80, 0.38, 0.05),
-        (0.20, 0.38, 0.05),
-        (0.86, 0.52, 0.06),
-        (0.14, 0.52, 0.06),
-        (0.60, 0.54, 0.02),
-        (0.40, 0.54, 0.02),
-        (0.62, 0.74, 0.04),
-        (0.38, 0.74, 0.04),
-        (0.64, 0.92, 0.04),
-        (0.36, 0.92, 0.04),
-    ]
-)
+# The person faces the camera, so its left is on the right of the image. Of each joint x and y in the unit
+# square, then how far it may move.
+# fmt: off
+_JOINTS = np.array([
+    (0.50, 0.09, 0.01), (0.54, 0.07, 0.00), (0.46, 0.07, 0.00),  # nose, eyes
+    (0.58, 0.08, 0.00), (0.42, 0.08, 0.00),  # ears
+    (0.68, 0.23, 0.02), (0.32, 0.23, 0.02),  # shoulders
+    (0.80, 0.38, 0.05), (0.20, 0.38, 0.05),  # elbows
+    (0.86, 0.52, 0.06), (0.14, 0.52, 0.06),  # wrists
+    (0.60, 0.54, 0.02), (0.40, 0.54, 0.02),  # hips
+    (0.62, 0.74, 0.04), (0.38, 0.74, 0.04),  # knees
+    (0.64, 0.92, 0.04), (0.36, 0.92, 0.04),  # ankles
+])
 _LEFT_SHOULDER, _RIGHT_SHOULDER, _LEFT_HIP, _RIGHT_HIP = 5, 6, 11, 12
-# patch, from joint, to joint, radius over the height; in painting order
+# Patch, from joint, to joint, radius over the height; in painting order.
 _LIMBS = (
-    (18, 6, 8, 0.030),
-    (22, 8, 10, 0.026),
-    (17, 5, 7, 0.030),
-    (21, 7, 9, 0.026),
-    (9, 12, 14, 0.042),
-    (13, 14, 16, 0.034),
-    (10, 11, 13, 0.042),
-    (14, 13, 15, 0.034),
+    (18, 6, 8, 0.030), (22, 8, 10, 0.026), (17, 5, 7, 0.030), (21, 7, 9, 0.026),
+    (9, 12, 14, 0.042), (13, 14, 16, 0.034), (10, 11, 13, 0.042), (14, 13, 15, 0.034),
 )
-_ENDS = (
-    (3, 10, 0.030),
-    (4, 9, 0.030),
-    (6, 16, 0.034),
-    (5, 15, 0.034),
-)  # hands and feet: patch, joint, radius
+# Hands and feet: patch, joint, radius over the height.
+_ENDS = ((3, 10, 0.030), (4, 9, 0.030), (6, 16, 0.034), (5, 15, 0.034))
 # fmt: on
+# Patch -> coarse body part, 0 being the background.
 COARSE_OF = np.array([0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14])
 
 
@@ -71,7 +52,7 @@ class Figure:
 def draw_figure(
     rng: np.random.Generator, box: tuple[float, float, float, float], width: int, height: int
 ) -> Figure:
-    """A person that about fills `box` (x0, y0, x1, y1) in an image of that size."""
+    """Draws a person that about fills `box` (x0, y0, x1, y1) in an image of that size."""
     x0, y0, x1, y1 = box
     w, h = x1 - x0, y1 - y0
     unit = _JOINTS[:, :2] + rng.uniform(-1, 1, (17, 2)) * _JOINTS[:, 2:]
@@ -95,7 +76,7 @@ def draw_figure(
 
 
 def _split_head(figure: Figure) -> None:
-    """Patch 23 for the right half of the head (left in the image), with U downwards and V across.
+    """Makes the right half of the head (left in the image) patch 23, with U downwards and V across.
 
     The mirror of patch 23 is 24: a head of one patch would have two truths once training images are flipped.
     """

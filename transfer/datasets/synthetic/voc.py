@@ -1,9 +1,7 @@
-"""A generated VOC devkit: drawn objects of a few VOC classes, in the folders of VOC2007 or VOC2012.
+"""Generates a VOC devkit: drawn objects of a few VOC classes, in the folders of VOC2007 or VOC2012.
 
 VOC2012 also gets SegmentationClass (palette masks with a border of 255 around objects) and its four lists.
-
-Splits: trainval has `train_images`, its first half is train and the rest val; test (2007 only) has
-    `test_images`.
+Trainval has `train_images`, half of them train and the rest val; test (2007 only) has `test_images`.
 """
 
 from __future__ import annotations
@@ -14,9 +12,9 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image
 
-from transfer.datasets.class_maps import voc_palette
 from transfer.datasets.synthetic.drawing import Drawn, Look, scene
 from transfer.datasets.voc import CLASSES
+from transfer.datasets.voc_segmentation import voc_palette
 
 LOOKS = {
     "aeroplane": Look("triangle", (225, 70, 50), 0.9),
@@ -60,9 +58,7 @@ def _write_list(path: Path, ids: list[str]) -> None:
 
 
 def _write_segmentation_lists(folder: Path, ids: dict[str, list[str]]) -> None:
-    """train_aug is train plus half of val here (SBD's images are other ones; what matters is a larger
-    list).
-    """
+    """Writes the four lists; train_aug is train and half of val, as a stand-in for SBD's further images."""
     extra = ids["val"][: len(ids["val"]) // 2]
     for split, of_split in {**ids, "train_aug": ids["train"] + extra}.items():
         _write_list(folder / "ImageSets" / "Segmentation" / f"{split}.txt", of_split)
@@ -70,9 +66,8 @@ def _write_segmentation_lists(folder: Path, ids: dict[str, list[str]]) -> None:
     aug.mkdir()
     for image_id in ids["train"] + extra:
         with Image.open(folder / "SegmentationClass" / f"{image_id}.png") as mask:
-            Image.fromarray(np.array(mask)).save(
-                aug / f"{image_id}.png"
-            )  # grey indices, as the usual archive has
+            indices = np.array(mask)
+        Image.fromarray(indices).save(aug / f"{image_id}.png")  # as grey, like the usual archive
 
 
 def _write_image(folder: Path, image_id: str, rng: np.random.Generator, image_size: int, masks: bool) -> None:

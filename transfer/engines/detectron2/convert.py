@@ -10,7 +10,7 @@ import torch
 from detectron2.structures import BitMasks, Boxes, Instances, Keypoints, PolygonMasks
 from torch import Tensor
 
-from transfer.evaluation.run_lengths import decode, encode
+from transfer.datasets.coco.rle import decode, encode
 from transfer.samples.detection import Sample
 from transfer.samples.masks_and_keypoints import Shape
 

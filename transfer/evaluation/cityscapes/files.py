@@ -1,5 +1,6 @@
-"""Cityscapes instance predictions: per image a text file `<mask.png> <label id> <score>` and one PNG a
-mask.
+"""Cityscapes instance predictions on disk: of each image a text file, and one PNG a mask.
+
+A line of the text file is `<mask.png> <label id> <score>`.
 """
 
 from __future__ import annotations
@@ -11,19 +12,22 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import Frame
 from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES, NAMES
+from transfer.datasets.coco.rle import encode, runs
 from transfer.errors import DataError
 from transfer.evaluation.cityscapes.instances import check_instances
 from transfer.evaluation.folder import whole_files
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import encode, runs
 
 
-def write_text_index(directory: Path, image_id: str) -> Path:
+def _index_path(directory: Path, image_id: str) -> Path:
     return directory / f"{image_id}_pred.txt"
 
 
-def write_instances(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_instances(
+    dataset: Dataset[list[Frame]], predictions: Sequence[Prediction], directory: Path
+) -> None:
     """Writes the submission files, each whole or not at all; without detections a text file is empty."""
     check_instances(dataset, predictions)
     by_id = {p.image_id: p for p in predictions}
@@ -37,7 +41,7 @@ def write_instances(dataset: Dataset, predictions: Sequence[Prediction], directo
                 png = f"{frame.image_id}_{i}_{name}.png"
                 _write_mask(p.masks[i], folder / png)
                 lines.append(f"{png} {ID_OF[name]} {float(p.scores[i])!r}\n")
-            write_text_index(folder, frame.image_id).write_text("".join(lines), encoding="utf-8")
+            _index_path(folder, frame.image_id).write_text("".join(lines), encoding="utf-8")
 
 
 def _write_mask(rle: dict[str, Any], path: Path) -> None:
@@ -56,13 +60,13 @@ def _write_mask(rle: dict[str, Any], path: Path) -> None:
     Image.frombytes("1", (width, height), bits.tobytes()).save(path, compress_level=1)
 
 
-def read_instances(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_instances(dataset: Dataset[list[Frame]], directory: Path) -> list[Prediction]:
     """Reads what `write_instances` wrote; DataError names file and line of anything else."""
     from PIL import Image
 
     predictions = []
     for frame in dataset.ground_truth:
-        path = write_text_index(directory, frame.image_id)
+        path = _index_path(directory, frame.image_id)
         if not path.is_file():
             raise DataError(
                 f"{path}: missing; expected one text file for each of the {len(dataset.records)} images"

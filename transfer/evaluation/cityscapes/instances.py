@@ -1,6 +1,6 @@
-"""Cityscapes' instance AP. Overlaps are counted here, from the masks; cityscapesscripts matches and averages.
+"""Cityscapes' instance AP: overlaps are counted here, from the masks; cityscapesscripts matches and averages.
 
-Its own way takes a file for each mask and looks at the whole image for each pair of instances.
+Its own way needs a file for each mask and looks at the whole image for each pair of instances.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import Frame, instance_map
 from transfer.datasets.cityscapes.labels import INSTANCES, NAMES, SEMANTIC
-from transfer.datasets.cityscapes.reader import Frame, instance_map
+from transfer.datasets.coco.rle import runs
 from transfer.errors import DataError
 from transfer.evaluation.numpy1_libraries import cityscapes as load_script
 from transfer.evaluation.prediction import Prediction, check_predictions
-from transfer.evaluation.run_lengths import runs
 from transfer.evaluation.scores import Scores
 
 _VOID = [label for label, name in enumerate(NAMES) if name not in SEMANTIC]
 _KEYS = {"AP": "ap", "AP50": "ap50%"}
 
 
-def evaluate_cityscapes_instances(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_cityscapes_instances(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> Scores:
     """{"segm": {"AP", "AP50"}}, and the same by class; NaN where no image has an instance of a class."""
-    frames: Sequence[Frame] = dataset.ground_truth
+    frames = dataset.ground_truth
     check_instances(dataset, predictions)
     by_id = {p.image_id: p for p in predictions}
     script = load_script("evalInstanceLevelSemanticLabeling")
@@ -45,8 +45,9 @@ def evaluate_cityscapes_instances(dataset: Dataset, predictions: Sequence[Predic
 
 
 def _average_precisions(script: Any, matches: dict[str, Any], args: Any) -> np.ndarray:
-    """(1, classes, overlaps), asked one by one: the script fails where there are instances, none of them
-    found, and all predictions lie on ground that is not judged. Nothing found is 0.
+    """(1, classes, overlaps), asked for one by one; 0 where instances are there and none is found.
+
+    The script fails for such a class if all of its predictions lie on ground that is not judged.
     """
     table = np.zeros((1, len(args.instLabels), len(args.overlaps)))
     one = copy.copy(args)
@@ -60,7 +61,7 @@ def _average_precisions(script: Any, matches: dict[str, Any], args: Any) -> np.n
     return table
 
 
-def check_instances(dataset: Dataset, predictions: Sequence[Prediction]) -> None:
+def check_instances(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> None:
     """DataError unless these are predictions on the data set, with masks."""
     check_predictions(predictions, (f.image_id for f in dataset.ground_truth), len(INSTANCES))
     for p in predictions:
@@ -116,7 +117,7 @@ def overlaps(ids: np.ndarray, prediction: Prediction) -> dict[str, dict[str, lis
 
 
 def _pixels(ids: np.ndarray, where: str) -> np.ndarray:
-    """Pixels of each id, some rows at a time: a count of all copies the map to 64 bits."""
+    """Counts the pixels of each id, some rows at a time, as bincount copies its input to 64 bits."""
     if ids.max(initial=0) >= 1000 * len(NAMES):
         raise _bad_id(where, ids.max())
     n = int(ids.max(initial=0)) + 1

@@ -1,8 +1,8 @@
-"""Cityscapes' class and category IoU, plain and weighted by instance. Pixels are counted here; the formulas
-are those of cityscapesscripts, which itself takes a file for each prediction.
+"""Cityscapes' class and category IoU, plain and weighted by instance.
 
-Its functions are called with arguments of our own, so that its global state and the files that it likes to
-write into the working directory are never in play.
+Pixels are counted here; the formulas are those of cityscapesscripts, which itself needs a file for each
+prediction. Its functions get arguments of our own, so that they neither use its global state nor write files
+into the working directory.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import Frame, instance_map
 from transfer.datasets.cityscapes.labels import LABEL_ID_OF, NAMES, SEMANTIC
 from transfer.datasets.cityscapes.polygons import draw_polygons
-from transfer.datasets.cityscapes.reader import Frame, instance_map
 from transfer.errors import DataError
 from transfer.evaluation.numpy1_libraries import cityscapes as load_script
 from transfer.evaluation.prediction import Prediction
@@ -26,9 +26,10 @@ from transfer.evaluation.sem_seg.metric import by_image, class_map, scores_of
 _LABELS = len(NAMES)
 
 
-def evaluate_cityscapes_sem_seg(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
-    """{"sem_seg": {"mIoU", "iIoU", "IoU_sup", "iIoU_sup"}} (the last three as Cityscapes names them), by
-    class {"IoU", "ACC"}.
+def evaluate_cityscapes_sem_seg(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> Scores:
+    """{"sem_seg": {"mIoU", "iIoU", "IoU_sup", "iIoU_sup"}}, by class {"IoU", "ACC"}.
+
+    iIoU weights pixels by the size of their instance; _sup is of categories.
     """
     script = load_script("evalPixelLevelSemanticLabeling")
     args = copy.copy(script.args)
@@ -56,8 +57,9 @@ def evaluate_cityscapes_sem_seg(dataset: Dataset, predictions: Sequence[Predicti
 
 
 def _add_instances(script: Any, args: Any, stats: Any, instances: np.ndarray, guess: np.ndarray) -> None:
-    """Adds the hits and misses of each instance, and those of its category, weighted by the mean size of its
-    class; in the script's order, as sums of floats depend on it.
+    """Adds the hits and misses of each instance to its class and category, weighted by its class's mean size.
+
+    In the script's order, as sums of floats depend on it.
     """
     on = instances > 1000
     values, numbers = np.unique(instances[on], return_inverse=True)

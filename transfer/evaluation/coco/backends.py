@@ -1,9 +1,10 @@
-"""Two engines for COCO's metric: pycocotools is the reference, hotcoco is fast and proven equal bit for bit.
+"""Two backends of COCO's metric: pycocotools is the reference, hotcoco is fast and equal bit for bit (tests).
 
 faster-coco-eval is not used: on random scenes half of its statistics differ from pycocotools in the last bit.
 
-Each takes the truth and the detections of one task ("bbox", "segm", "keypoints") and returns COCO's summary
-statistics (12, or 10 for keypoints; -1 is undefined) and the precision table (T, R, K, A, M).
+Each takes the truth and the detections of one task ("bbox", "segm", "keypoints"). It returns COCO's summary
+statistics (12, or 10 for keypoints; -1 is undefined) and the precision table (T, R, K, A, M): IoU thresholds,
+recalls, classes, areas, numbers of detections.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.rle import areas
 from transfer.datasets.coco.table import ROW
 from transfer.evaluation.coco.detections import Detections
-from transfer.evaluation.run_lengths import areas
 
 Statistics = tuple[np.ndarray, np.ndarray]
 PARTS = {"bbox": ("bbox",), "segm": ("segmentation",), "keypoints": ("bbox", "keypoints")}
@@ -44,26 +45,32 @@ def truth_document(truth: CocoTruth, task: str) -> dict[str, Any]:
 
 
 def image_entries(truth: CocoTruth) -> list[dict[str, Any]]:
+    """The `images` of a COCO document."""
     i = truth.images
     columns = (i.ids.tolist(), i.width.tolist(), i.height.tolist(), i.names)
     return [{"id": a, "width": w, "height": h, "file_name": n} for a, w, h, n in zip(*columns, strict=True)]
 
 
-def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Statistics:
+def indexed(document: dict[str, Any], results: list[dict[str, Any]]) -> tuple[Any, Any]:
+    """pycocotools' COCO objects of a document and of results on it, of which there may be none."""
     from pycocotools.coco import COCO
+
+    gt = COCO()
+    gt.dataset = document
+    gt.createIndex()
+    if results:
+        return gt, gt.loadRes(results)
+    dt = COCO()  # loadRes cannot take an empty list
+    dt.dataset = {**document, "annotations": []}
+    dt.createIndex()
+    return gt, dt
+
+
+def pycocotools(truth: CocoTruth, found: Detections, task: str) -> Statistics:
     from pycocotools.cocoeval import COCOeval
 
     with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO()
-        gt.dataset = truth_document(truth, task)
-        gt.createIndex()
-        if len(found):
-            dt = gt.loadRes(found.results(*PARTS[task]))
-        else:  # loadRes cannot take an empty list
-            dt = COCO()
-            dt.dataset = {**gt.dataset, "annotations": []}
-            dt.createIndex()
-        run = COCOeval(gt, dt, task)
+        run = COCOeval(*indexed(truth_document(truth, task), found.results(*PARTS[task])), task)
         run.evaluate()
         run.accumulate()
         run.summarize()

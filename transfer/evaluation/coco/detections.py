@@ -1,5 +1,6 @@
-"""Predictions of all images as columns in COCO's terms: xywh boxes, category ids of the file, pixel-index
-keypoints.
+"""Joins the predictions of all images into columns in COCO's terms.
+
+Boxes become [x, y, width, height], classes the category ids of the file, keypoints pixel indices.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
 from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction, check_predictions
 
 
 @dataclass
 class Detections:
-    """image_id, category_id, score: (N,); boxes: (N, 4) float64 xywh; masks: N run-length dicts; keypoints:
-    (N, 3K).
+    """Columns of N detections, image after image.
+
+    image_id, category_id, score: (N,). boxes: (N, 4) float64 x, y, width, height. masks: N run-length dicts.
+    keypoints: (N, 3K) x, y, score in turn.
     """
 
     image_id: np.ndarray
@@ -46,9 +50,7 @@ class Detections:
         )
 
     def results(self, *parts: str) -> list[dict[str, Any]]:
-        """COCO result dicts with image_id, category_id, score and the named parts (bbox, segmentation,
-        keypoints).
-        """
+        """COCO result dicts of image_id, category_id, score and `parts`: bbox, segmentation, keypoints."""
         columns: dict[str, list[Any]] = {
             "image_id": self.image_id.tolist(),
             "category_id": self.category_id.tolist(),
@@ -63,10 +65,8 @@ class Detections:
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def tasks_of(dataset: Dataset, predictions: Sequence[Prediction]) -> list[str]:
-    """What to score: the tasks of the data set that the predictions hold; all of them if there are no
-    predictions.
-    """
+def tasks_of(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> list[str]:
+    """The tasks of the data set that the predictions hold; without predictions all of them."""
     have = {"bbox": True}
     for task, part in (("segm", "masks"), ("keypoints", "keypoints"), ("densepose", "densepose")):
         given = [getattr(p, part) is not None for p in predictions]
@@ -76,7 +76,7 @@ def tasks_of(dataset: Dataset, predictions: Sequence[Prediction]) -> list[str]:
     return [task for task in dataset.metadata["tasks"] if have[task]]
 
 
-def detections(dataset: Dataset, predictions: Sequence[Prediction]) -> Detections:
+def detections(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> Detections:
     """Checks and joins predictions; DataError for anything that is no prediction on this data set."""
     ids = dataset.ground_truth.images.ids.tolist()
     categories = dataset.ground_truth.categories
@@ -101,9 +101,7 @@ def detections(dataset: Dataset, predictions: Sequence[Prediction]) -> Detection
 
 
 def _xywh(boxes: np.ndarray) -> np.ndarray:
-    """Width and height are taken in the precision of the boxes, as Detectron2 does: the last bit can decide
-    a match.
-    """
+    """Subtracts in the precision of the boxes, as Detectron2 does: the last bit can decide a match."""
     out = np.array(boxes)
     out[:, 2:] -= out[:, :2]
     return out.astype(float)

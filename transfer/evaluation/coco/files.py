@@ -1,5 +1,6 @@
-"""COCO and LVIS result files: one JSON list of {image_id, category_id, bbox, score, segmentation,
-keypoints}.
+"""COCO and LVIS result files: one JSON list of dicts with image_id, category_id, bbox and score.
+
+With masks or keypoints a dict also has segmentation or keypoints.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from boltons.fileutils import atomic_save
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.coco.rle import run_lengths
+from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.rle import as_text, run_lengths
 from transfer.errors import DataError
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import as_text
 
 SLICE = 10_000  # entries that exist as dicts at a time
 FILES = {
@@ -26,7 +28,7 @@ FILES = {
 }
 
 
-def write_coco(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_coco(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes the result file that the benchmark's server takes, atomically; numbers in full."""
     found = detections(dataset, predictions)
     parts = ["bbox"]
@@ -46,8 +48,6 @@ def write_coco(dataset: Dataset, predictions: Sequence[Prediction], directory: P
 
 def write_list(path: Path, entries: Iterable[dict[str, Any]]) -> None:
     """Writes a JSON list, atomically, an entry at a time: 1.5 million at once take gigabytes as dicts."""
-    import orjson
-
     with atomic_save(str(path), overwrite_part=True) as f:
         between = b"["
         for entry in entries:
@@ -56,10 +56,8 @@ def write_list(path: Path, entries: Iterable[dict[str, Any]]) -> None:
         f.write(b"[]" if between == b"[" else b"]")
 
 
-def read_coco_results(dataset: Dataset, directory: Path) -> list[Prediction]:
-    """Reads `directory` (the folder of `write_coco`, or any one result file); DataError names the entry at
-    fault.
-    """
+def read_coco_results(dataset: Dataset[CocoTruth], directory: Path) -> list[Prediction]:
+    """Reads the folder of `write_coco`, or any one result file; DataError names the entry at fault."""
     path = directory / FILES[dataset.metadata["evaluator"]] if directory.is_dir() else directory
     try:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))

@@ -1,5 +1,6 @@
-"""LVIS's metric: AP over frequent, common and rare classes, 300 detections an image, absent classes only
-where known.
+"""LVIS's metric: AP over all, frequent, common and rare classes, with 300 detections an image.
+
+Detections of a class do not count in images of which it is not known whether they hold the class.
 """
 
 from __future__ import annotations
@@ -9,18 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.coco.rle import areas
 from transfer.evaluation.coco.backends import available
 from transfer.evaluation.coco.detections import Detections, detections, tasks_of
 from transfer.evaluation.coco.lvis_backends import BACKENDS
 from transfer.evaluation.names import LVIS
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import areas
 from transfer.evaluation.scores import Scores, classes_of, mean_percent
 
 MAX_DETECTIONS = 300
 
 
-def evaluate_lvis(dataset: Dataset, predictions: Sequence[Prediction], backend: str | None = None) -> Scores:
+def evaluate_lvis(
+    dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], backend: str | None = None
+) -> Scores:
     """For "bbox" and "segm" COCO's six and "APr", "APc", "APf"; by class "AP", "AP50", "AP75"."""
     run = BACKENDS[backend or available(BACKENDS)[0]]
     found = detections(dataset, predictions)
@@ -36,10 +40,10 @@ def evaluate_lvis(dataset: Dataset, predictions: Sequence[Prediction], backend: 
 
 
 def judged(found: Detections, task: str) -> tuple[Detections, np.ndarray]:
-    """What the metric looks at, and the area of each: the 300 best of each image, none of them empty.
+    """The detections that the metric counts, and the area of each: the 300 best of an image, none empty.
 
-    As lvis's LVISResults, which puts the detections of an image in the order of their scores only where it
-    has to drop some; that decides between equal scores.
+    As lvis's LVISResults, which sorts the detections of an image by score only where it must drop some; that
+    decides between equal scores.
     """
     _, first, count = np.unique(found.image_id, return_index=True, return_counts=True)
     kept = []

@@ -1,6 +1,6 @@
-"""Two engines for LVIS's metric: lvis is the reference, hotcoco is fast and proven equal bit for bit.
+"""Two backends of LVIS's metric: lvis is the reference, hotcoco is fast and equal bit for bit (tests).
 
-Each takes the truth, the detections that count with their areas, and the task ("bbox", "segm"), and returns
+Each takes the truth, the detections that count with their areas, and the task ("bbox", "segm"). It returns
 the precision table (T, R, K, A): 10 IoU thresholds, 101 recalls, classes in order of id, and all, small,
 medium and large objects; -1 is undefined. Annotations without area do not count, as in lvis.
 """
@@ -20,7 +20,7 @@ from transfer.evaluation.numpy1_libraries import lvis as load_lvis
 
 
 def _images(truth: CocoTruth) -> list[dict[str, Any]]:
-    """With the classes that are known to be absent, and those that are not labelled completely."""
+    """Image entries with the classes known to be absent, and those that are not labelled completely."""
     extra = truth.images.extra
     return [
         {**entry, **{key: values[k] for key, values in extra.items()}}
@@ -50,10 +50,10 @@ def hotcoco(truth: CocoTruth, found: Detections, area: np.ndarray, task: str) ->
 
 
 def lvis(truth: CocoTruth, found: Detections, area: np.ndarray, task: str) -> np.ndarray:
-    """One class at a time, and only the images that have something of it.
+    """Runs lvis on one class at a time, and only on the images that have something of it.
 
-    Over all classes and images at once the library keeps several lists for each pair: with 1,230 classes
-    and 5,000 images some ten gigabytes of empty ones. Classes do not meet in this metric.
+    Over all classes and images at once it keeps several lists for each pair: with 1,230 classes and 5,000
+    images some ten gigabytes of empty ones. Classes are independent in this metric.
     """
     library = load_lvis()
     images = {entry["id"]: entry for entry in _images(truth)}

@@ -1,5 +1,6 @@
-"""DensePose results: COCO result entries with the surface of each box as a PNG of part, U and V (8 bits
-each).
+"""DensePose result files: COCO's result entries, each with its surface as a PNG.
+
+The channels of the PNG are part, U and V, of 8 bits.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
 from transfer.errors import DataError
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.coco.files import write_list
@@ -22,7 +24,7 @@ from transfer.evaluation.prediction import Prediction
 FILE = "densepose_results.json"
 
 
-def write_densepose(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_densepose(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes one JSON list, atomically; the metric takes 8 bits of U and V, so nothing counted is lost."""
     results = detections(dataset, predictions).results("bbox")
     surfaces = [s for p in predictions for s in p.densepose or []]
@@ -34,7 +36,7 @@ def write_densepose(dataset: Dataset, predictions: Sequence[Prediction], directo
     write_list(directory / FILE, results)
 
 
-def read_densepose(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_densepose(dataset: Dataset[CocoTruth], directory: Path) -> list[Prediction]:
     """Reads what `write_densepose` wrote; DataError names the entry at fault."""
     path = directory / FILE if directory.is_dir() else directory
     try:

@@ -1,9 +1,8 @@
 """Geodesic distances on the body surface: from the published SMPL files, or from a generated mesh.
 
-Under the data root, in `densepose/`: either `geodesics.npz` (see `datasets/synthetic_mesh.py`), or the
-three published files SMPL_subdiv.mat, SMPL_SUBDIV_TRANSFORM.mat and Pdist_matrix.pkl, from
-https://dl.fbaipublicfiles.com/densepose/data/. The distances are the lower triangle of a symmetric matrix,
-row by row: 27,554 vertices make 380 million of them, 1.5 GB.
+They lie under the data root, in `densepose/`: `geodesics.npz` (see `datasets/synthetic/mesh.py`), or the
+published SMPL_subdiv.mat, SMPL_SUBDIV_TRANSFORM.mat and Pdist_matrix.pkl. The distances are the lower
+triangle of a symmetric matrix, row by row: 27,554 vertices make 380 million of them, 1.5 GB.
 """
 
 from __future__ import annotations
@@ -15,17 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from transfer.errors import DataError, TransferError
+from transfer.datasets.coco.densepose import URL
+from transfer.errors import DataError
 
 PUBLISHED = ("SMPL_subdiv.mat", "SMPL_SUBDIV_TRANSFORM.mat", "Pdist_matrix.pkl")
-PATCHES = 24
-URL = "https://dl.fbaipublicfiles.com/densepose/data/"
 
 
 @dataclass
 class Surface:
-    """uv: (2, n) of the sampled surface points; patch: (n,) 1..24; vertex: (n,) number of the mesh vertex,
-    from 1.
+    """Sampled points of the body surface, and the distances between the vertices of its mesh.
+
+    uv: (2, n). patch: (n,) 1..24. vertex: (n,) number of its vertex, from 1. distances: in metres, the lower
+        triangle row by row.
     """
 
     uv: np.ndarray
@@ -71,12 +71,8 @@ def load_surface(data_root: Path) -> Surface:
 
 
 def _load_published(folder: Path) -> Surface:
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise TransferError(
-            "the published DensePose files need scipy; install it: pip install scipy"
-        ) from None
+    from scipy.io import loadmat
+
     points = loadmat(folder / PUBLISHED[0])
     vertex = loadmat(folder / PUBLISHED[1])["index"].squeeze()
     with open(folder / PUBLISHED[2], "rb") as f:
@@ -88,9 +84,7 @@ def _load_published(folder: Path) -> Surface:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads numpy arrays and plain containers, and refuses every other name: a pickle can name any
-    function.
-    """
+    """Reads numpy arrays and plain containers; a pickle can name any function, so all others are refused."""
 
     _ALLOWED = {
         ("numpy.core.multiarray", "_reconstruct"),

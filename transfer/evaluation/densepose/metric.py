@@ -2,8 +2,8 @@
 
 GPS of a person and a detection is the mean over labelled points of exp(-d^2 / (2 k^2)), d the geodesic
 distance between the labelled and the predicted surface point and k the mean distance of its body part. GPSm
-is the geometric mean of GPS and the overlap of the masks. Equals Detectron2's DensePoseCocoEval, its ways
-with people who carry no labels included.
+is the geometric mean of GPS and the overlap of the masks. The numbers equal those of Detectron2's
+DensePoseCocoEval, also where people carry no labels.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.reader import CocoTruth
-from transfer.evaluation.coco.backends import truth_document
+from transfer.evaluation.coco.backends import indexed, truth_document
 from transfer.evaluation.coco.detections import detections, tasks_of
 from transfer.evaluation.coco.metric import evaluate_coco
 from transfer.evaluation.densepose.geodesics import load_surface
-from transfer.evaluation.densepose.similarity import similarities
+from transfer.evaluation.densepose.similarity import grouped, similarities
 from transfer.evaluation.names import PEOPLE
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores, percent
@@ -32,9 +31,10 @@ from transfer.evaluation.scores import Scores, percent
 _NEAR = 0.8  # a detection on an unlabelled person, by its box
 
 
-def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
-    """{"bbox": ..., "densepose_gps": {AP, AP50, AP75, APm, APl}, "densepose_gpsm": ..., "densepose_segm":
-    ...}; by class the boxes' table, as there is one class, person.
+def evaluate_densepose(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> Scores:
+    """Scores "bbox" as COCO, and AP, AP50, AP75, APm, APl of "densepose_gps", "..._gpsm" and "..._segm".
+
+    By class there is the boxes' table alone: person is the only class.
     """
     scores = evaluate_coco(_boxes_only(dataset), predictions)
     if "densepose" in tasks_of(dataset, predictions):
@@ -44,31 +44,24 @@ def evaluate_densepose(dataset: Dataset, predictions: Sequence[Prediction]) -> S
     return scores
 
 
-def _boxes_only(dataset: Dataset) -> Dataset:
+def _boxes_only(dataset: Dataset[CocoTruth]) -> Dataset[CocoTruth]:
     metadata = {**dataset.metadata, "tasks": ["bbox"]}
     return Dataset(dataset.name, dataset.records, metadata, dataset.summary, dataset.ground_truth)
 
 
-def _runs(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
-    truth: CocoTruth = dataset.ground_truth
+def _runs(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
+    truth = dataset.ground_truth
     found = detections(dataset, predictions)
     results = found.results("bbox")
     for result, surface in zip(results, (d for p in predictions for d in p.densepose or []), strict=True):
         result["densepose"] = surface
+    document = truth_document(truth, "bbox")
+    for n, annotation in enumerate(document["annotations"]):
+        labels = truth.table.densepose.get(n)
+        annotation.update(labels or {"segmentation": truth.table.segmentation(n)})
     mesh = load_surface(Path(dataset.metadata["data_root"]))
     with contextlib.redirect_stdout(io.StringIO()):
-        gt = COCO()
-        gt.dataset = truth_document(truth, "bbox")
-        for n, annotation in enumerate(gt.dataset["annotations"]):
-            labels = truth.table.densepose.get(n)
-            annotation.update(labels or {"segmentation": truth.table.segmentation(n)})
-        gt.createIndex()
-        if results:
-            dt = gt.loadRes(results)
-        else:
-            dt = COCO()
-            dt.dataset = {**gt.dataset, "annotations": []}
-            dt.createIndex()
+        gt, dt = indexed(document, results)
         tables = similarities(gt, dt, mesh)
         out = {}
         for name in ("gps", "gpsm", "segm"):
@@ -83,8 +76,7 @@ def _runs(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[str, np.n
 class _Evaluation(COCOeval):
     """COCO's keypoint protocol (20 detections, no small people) over given similarities.
 
-    similarity: (image id, category id) -> (D, G), rows by falling score. boxes: the same keys -> {"box":
-        (D, G)}.
+    similarity: (image id, category id) -> (D, G), rows by falling score. boxes: as `similarities` returns.
     """
 
     def __init__(self, gt: Any, dt: Any, similarity: dict[Any, np.ndarray], boxes: dict[Any, dict[str, Any]]):
@@ -114,9 +106,8 @@ class _Evaluation(COCOeval):
         crowd = [bool(g["iscrowd"]) for g in gt]
         matched_gt = np.zeros((len(self.params.iouThrs), len(gt)))
         matched_dt = np.zeros((len(self.params.iouThrs), len(dt)))
-        ignored_dt = np.full(
-            matched_dt.shape, bool(ignored.all())
-        )  # also where nobody is: then nothing is judged
+        # Where nobody is to be judged, which holds for nobody at all, no detection is judged either.
+        ignored_dt = np.full(matched_dt.shape, bool(ignored.all()))
         if len(gt) and len(dt):
             values = self._similarity[image_id, category_id][:, order]
             boxes = self._boxes[image_id, category_id]["box"][:, order]
@@ -126,8 +117,8 @@ class _Evaluation(COCOeval):
                     if m >= 0:
                         ignored_dt[t, d] = ignored[m]
                         matched_dt[t, d], matched_gt[t, m] = gt[m]["id"], dt[d]["id"]
-            # As published, on the state of the last threshold: a detection that matched nobody but lies on
-            # a person by its box shares whether that person is judged.
+            # As published, on the state of the last threshold: a detection that matched nobody, but whose
+            # box lies on a person, is judged if that person is.
             for d in np.flatnonzero(matched_dt[-1] == 0).tolist():
                 free = (matched_gt[-1] == 0) | np.array(crowd)
                 near = np.where(free & (boxes[d] >= _NEAR), boxes[d], -1.0)
@@ -154,8 +145,9 @@ class _Evaluation(COCOeval):
 def _best(
     values: np.ndarray, threshold: float, taken: np.ndarray, ignored: np.ndarray, crowd: list[bool]
 ) -> int:
-    """The free person most similar to a detection (the last of equals), judged people before ignored ones;
-    -1: none.
+    """The free person most similar to a detection, -1 for none; judged people go before ignored ones.
+
+    Of equals it is the last.
     """
     best, m = threshold, -1
     for g, value in enumerate(values.tolist()):
@@ -167,11 +159,3 @@ def _best(
             continue
         best, m = value, g
     return m
-
-
-def grouped(coco: Any) -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """Annotations by (image id, category id), in the order of the file."""
-    groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for annotation in coco.dataset["annotations"]:
-        groups.setdefault((annotation["image_id"], annotation["category_id"]), []).append(annotation)
-    return groups

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from transfer.datasets.coco.densepose import FRAME
 from transfer.datasets.coco.rle import compressed
 from transfer.evaluation.densepose.geodesics import Surface
 
@@ -13,18 +14,13 @@ MAX_DETECTIONS = 20
 # Mean geodesic distance (metres) on each of eight body parts, and the part of each of the 24 patches.
 KAPPA = np.array([0, 0.351, 0.107, 0.126, 0.237, 0.173, 0.142, 0.128, 0.150])
 PART_OF_PATCH = np.array([0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7, 8, 8])
-FRAME = 256
 
 
 def similarities(gt: Any, dt: Any, mesh: Surface) -> dict[tuple[int, int], dict[str, np.ndarray]]:
     """(image id, category id) -> {"gps", "gpsm", "segm", "box"}, each (D, G), detections by falling score."""
     from pycocotools import mask as rle
 
-    people: dict[tuple[int, int], list[Any]] = {}
-    found: dict[tuple[int, int], list[Any]] = {}
-    for groups, coco in ((people, gt), (found, dt)):
-        for a in coco.dataset["annotations"]:
-            groups.setdefault((a["image_id"], a["category_id"]), []).append(a)
+    people, found = grouped(gt), grouped(dt)
     out = {}
     for key in people.keys() & found.keys():
         size = gt.imgs[key[0]]["height"], gt.imgs[key[0]]["width"]
@@ -43,6 +39,14 @@ def similarities(gt: Any, dt: Any, mesh: Surface) -> dict[tuple[int, int], dict[
         boxes = np.asarray(rle.iou([d["bbox"] for d in ranked], [g["bbox"] for g in people[key]], crowd))
         out[key] = {"gps": gps, "segm": overlap, "gpsm": np.sqrt(overlap * gps), "box": boxes}
     return out
+
+
+def grouped(coco: Any) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """Annotations of a COCO object by (image id, category id), in the order of the file."""
+    groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for annotation in coco.dataset["annotations"]:
+        groups.setdefault((annotation["image_id"], annotation["category_id"]), []).append(annotation)
+    return groups
 
 
 class _Points:
@@ -83,8 +87,9 @@ def _rle(mask: np.ndarray) -> dict[str, Any]:
 
 
 def _truth_mask(person: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
-    """The union of the part masks, brought from their 256 x 256 frame to the box; the polygons of an
-    unlabelled person.
+    """(H, W) bool: the union of the part masks, brought from their frame to the box.
+
+    Of a person without them it is the segmentation.
     """
     from pycocotools import mask as rle
 
@@ -108,9 +113,9 @@ def _shape_mask(shape: Any, size: tuple[int, int]) -> np.ndarray:
 
 
 def enlarge(image: np.ndarray, scale_y: float, scale_x: float) -> np.ndarray:
-    """Bilinear resize with corners kept, as scipy.ndimage.zoom of order 1 does it, to the last bit.
+    """Bilinear resize with corners kept, equal to scipy.ndimage.zoom of order 1 to the last bit.
 
-    The sum has its order of terms, because masks are cut at one half and many values are exactly that.
+    Terms are added in its order: masks are cut at one half, and many values are exactly that.
     """
     (top, down), (left, right) = (
         _neighbours(n, s) for n, s in zip(image.shape, (scale_y, scale_x), strict=True)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes.labels import LABEL_ID_OF
-from transfer.datasets.class_maps import IGNORE, read_class_map, voc_palette
+from transfer.datasets.class_maps import read_class_map
+from transfer.datasets.mask_images import IGNORE
+from transfer.datasets.voc_segmentation import voc_palette
 from transfer.errors import DataError
 from transfer.evaluation.folder import whole_files
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.sem_seg.metric import by_image, class_map
 
 
-def _path(dataset: Dataset, directory: Path, image_id: str) -> Path:
+def _path(dataset: Dataset[Any], directory: Path, image_id: str) -> Path:
     if dataset.metadata["evaluator"] == "voc_sem_seg":
         return directory / f"comp6_{dataset.metadata['split']}_cls" / f"{image_id}.png"
     return directory / f"{image_id}_pred.png"
 
 
-def write_sem_seg(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_sem_seg(dataset: Dataset[Any], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes a PNG an image, whole or not at all: indices in VOC's palette, or Cityscapes' label ids."""
     from PIL import Image
 
@@ -40,7 +43,7 @@ def write_sem_seg(dataset: Dataset, predictions: Sequence[Prediction], directory
             image.save(path)
 
 
-def read_sem_seg_files(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_sem_seg_files(dataset: Dataset[Any], directory: Path) -> list[Prediction]:
     """Reads what `write_sem_seg` wrote; DataError for a missing file, or a label id that is not judged."""
     voc = dataset.metadata["evaluator"] == "voc_sem_seg"
     predictions = []

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.class_maps import IGNORE, read_class_map
+from transfer.datasets.class_maps import read_class_map
+from transfer.datasets.mask_images import IGNORE
 from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores
 
 
-def evaluate_sem_seg(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_sem_seg(dataset: Dataset[None], predictions: Sequence[Prediction]) -> Scores:
     """{"sem_seg": {"mIoU", "fwIoU", "mACC", "pACC"}}, by class {"IoU", "ACC"}."""
     names = dataset.metadata["stuff_classes"]
     means, by_class = scores_of(confusion(dataset, predictions, len(names)))
@@ -27,9 +28,10 @@ def evaluate_sem_seg(dataset: Dataset, predictions: Sequence[Prediction]) -> Sco
     return Scores({"sem_seg": means}, {"sem_seg": per_class})
 
 
-def confusion(dataset: Dataset, predictions: Sequence[Prediction], num_classes: int) -> np.ndarray:
-    """(C, C) pixel counts, rows ground truth, columns prediction. DataError unless every image has one full
-    map.
+def confusion(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes: int) -> np.ndarray:
+    """(C, C) pixel counts, rows ground truth, columns prediction.
+
+    DataError unless every image has one full map.
     """
     by_id = by_image(dataset, predictions)
     encoding = dataset.metadata["sem_seg_encoding"]
@@ -47,7 +49,7 @@ def count(truth: np.ndarray, guess: np.ndarray, num_classes: int) -> np.ndarray:
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def by_image(dataset: Dataset, predictions: Sequence[Prediction]) -> dict[Any, Prediction]:
+def by_image(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> dict[Any, Prediction]:
     """Predictions by image id; DataError for a missing, unknown or repeated image: no map has no meaning."""
     ids = {r["image_id"] for r in dataset.records}
     out: dict[Any, Prediction] = {}

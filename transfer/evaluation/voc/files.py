@@ -1,8 +1,7 @@
-"""VOC detection files: one text file for each class, `<image_id> <score> <x1> <y1> <x2> <y2>` with 1-based
-corners.
+"""VOC detection files: a text file for each class, its lines `<image_id> <score> <x1> <y1> <x2> <y2>`.
 
-The devkit names them `comp4_det_<split>_<class>.txt`. Numbers are written in full, so that reading back and
-scoring again gives the same metric to the last bit.
+Corners count from 1. The devkit names the files `comp4_det_<split>_<class>.txt`. Numbers are written in full,
+so that reading back and scoring again gives the same metric to the last bit.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from transfer.errors import DataError
 from transfer.evaluation.prediction import Prediction, check_predictions
 
 
-def _name(dataset: Dataset, cls: str) -> str:
+def _name(dataset: Dataset[None], cls: str) -> str:
     return f"comp4_det_{dataset.metadata['split']}_{cls}.txt"
 
 
-def write_voc(dataset: Dataset, predictions: Sequence[Prediction], directory: Path) -> None:
+def write_voc(dataset: Dataset[None], predictions: Sequence[Prediction], directory: Path) -> None:
     """Writes one file a class, also for classes without detections; each file is replaced atomically."""
     names = dataset.metadata["thing_classes"]
     check_predictions(predictions, (r["image_id"] for r in dataset.records), len(names))
@@ -37,7 +36,7 @@ def write_voc(dataset: Dataset, predictions: Sequence[Prediction], directory: Pa
             f.write("".join(line + "\n" for line in content))
 
 
-def read_voc_files(dataset: Dataset, directory: Path) -> list[Prediction]:
+def read_voc_files(dataset: Dataset[None], directory: Path) -> list[Prediction]:
     """Reads what `write_voc` (or a devkit user) wrote; DataError names file and line of anything else."""
     names = dataset.metadata["thing_classes"]
     rows: dict[str, list[tuple[list[float], int]]] = {}

@@ -24,24 +24,21 @@ from transfer.evaluation.prediction import Prediction, check_predictions
 from transfer.evaluation.scores import Scores
 
 THRESHOLDS = [t / 100.0 for t in range(50, 100, 5)]
-# Summed steps, as the devkit's port has them: 0.30000000000000004 and not 0.3, which moves recalls of
-# exactly 3/10.
+# Summed steps, as in the devkit's port: 0.30000000000000004 instead of 0.3 moves recalls of exactly 3/10.
 ELEVEN_POINTS = np.arange(0.0, 1.1, 0.1)
 
 
 @dataclass
 class _Matches:
-    """Detections of one class by falling score: best overlap, the ground-truth index it is with, is that
-    difficult.
-    """
+    """Detections of one class by falling score, (N,) each."""
 
-    iou: np.ndarray
-    gt: np.ndarray
-    difficult: np.ndarray
+    iou: np.ndarray  # the best overlap
+    gt: np.ndarray  # the index of the box that it is with, -1 for none
+    difficult: np.ndarray  # whether that box is
     positives: int  # ground-truth boxes that are not difficult
 
 
-def evaluate_voc(dataset: Dataset, predictions: Sequence[Prediction]) -> Scores:
+def evaluate_voc(dataset: Dataset[None], predictions: Sequence[Prediction]) -> Scores:
     """{"bbox": {"AP", "AP50", "AP75"}}, and the same by class; AP is the mean over IoU 0.50:0.05:0.95."""
     table = average_precisions(dataset, predictions)  # (classes, thresholds)
     names = dataset.metadata["thing_classes"]
@@ -59,10 +56,8 @@ def _means(table: np.ndarray) -> dict[str, float]:
     return {"AP": math.fsum(means) / len(means), "AP50": means[0], "AP75": means[5]}
 
 
-def average_precisions(dataset: Dataset, predictions: Sequence[Prediction]) -> np.ndarray:
-    """(classes, 10) AP in percent at each of THRESHOLDS; 11-point for VOC 2007, area under the curve
-    otherwise.
-    """
+def average_precisions(dataset: Dataset[None], predictions: Sequence[Prediction]) -> np.ndarray:
+    """(classes, 10) AP in percent at each of THRESHOLDS: 11-point for VOC 2007, else area under the curve."""
     names = dataset.metadata["thing_classes"]
     check_predictions(predictions, (r["image_id"] for r in dataset.records), len(names))
     eleven = dataset.metadata["year"] == 2007
@@ -70,7 +65,7 @@ def average_precisions(dataset: Dataset, predictions: Sequence[Prediction]) -> n
     return np.array([[100.0 * _average_precision(m, t, eleven) for t in THRESHOLDS] for m in matches])
 
 
-def _match(dataset: Dataset, predictions: Sequence[Prediction], num_classes: int) -> list[_Matches]:
+def _match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes: int) -> list[_Matches]:
     image_index = {r["image_id"]: i for i, r in enumerate(dataset.records)}
     truth = [(i, a) for i, r in enumerate(dataset.records) for a in r["annotations"]]
     gt_box = np.array([a["bbox"] for _, a in truth], float).reshape(-1, 4)
@@ -78,8 +73,7 @@ def _match(dataset: Dataset, predictions: Sequence[Prediction], num_classes: int
     gt_difficult = np.array([a["difficult"] for _, a in truth], bool)
     gt_key = np.array([i for i, _ in truth], int) * num_classes + gt_class  # one number for (image, class)
 
-    # Detectron2 hands detections over in the order of the predictions; a stable sort keeps that order on
-    # equal scores.
+    # In the order of the predictions, as Detectron2 has them; the stable sort keeps it on equal scores.
     boxes = np.concatenate([np.zeros((0, 4)), *(p.boxes for p in predictions)]).astype(float)
     scores = np.concatenate([np.zeros(0), *(p.scores for p in predictions)])
     classes = np.concatenate([np.zeros(0, int), *(p.classes for p in predictions)])
@@ -105,9 +99,8 @@ def best_overlap(
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each box the greatest IoU with the ground truth of equal key, and the index of the first such box.
 
-    boxes (N, 4), keys (N,), gt_boxes (M, 4), gt_keys (M,) -> (N,) float with -inf where there is none, (N,)
-    int or -1. All pairs of equal key are laid out in one flat array, so that no Python loop runs over
-    images.
+    boxes (N, 4), keys (N,), gt_boxes (M, 4), gt_keys (M,) -> (N,) float, -inf where there is none, and (N,)
+    int, -1 there. All pairs of equal key are laid out in one flat array, so no Python loop runs over images.
     """
     best, index = np.full(len(boxes), -np.inf), np.full(len(boxes), -1)
     by_key = np.argsort(gt_keys, kind="stable")
@@ -141,9 +134,8 @@ def _average_precision(m: _Matches, threshold: float, eleven: bool) -> float:
     counted = ~(near & m.difficult)
     claims = np.flatnonzero(near & ~m.difficult)
     hit = np.zeros(len(near), bool)
-    hit[claims[np.unique(m.gt[claims], return_index=True)[1]]] = (
-        True  # the first, so best scored, claim of each box
-    )
+    best_claims = claims[np.unique(m.gt[claims], return_index=True)[1]]  # of each box the first
+    hit[best_claims] = True
     true = np.cumsum(hit)
     precision = true / np.maximum(np.cumsum(counted), 1)
     recall = true / m.positives

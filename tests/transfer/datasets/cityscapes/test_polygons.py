@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import shapely
 
-from tests.transfer.datasets import city_polygons
-from tests.transfer.datasets.city_polygons import HEIGHT, SCENE, WIDTH, random_scene, write
+from tests.transfer.datasets.cityscapes import scenes
+from tests.transfer.datasets.cityscapes.scenes import HEIGHT, SCENE, WIDTH, random_scene, write
 from transfer.datasets.cityscapes.labels import INSTANCES
 from transfer.datasets.cityscapes.visible import has_visible_object, visible_instances
 from transfer.datasets.registry import load_dataset
@@ -28,7 +28,7 @@ def test_equal_to_detectron2s_own(tmp_path, monkeypatch):
     seen = crowds = parts = 0
     for path, width, height in paths:
         ours = visible_instances(path, width, height)
-        theirs = city_polygons.detectron2s(path, monkeypatch)
+        theirs = scenes.detectron2s(path, monkeypatch)
         assert len(ours) == len(theirs)
         for a, b in zip(ours, theirs, strict=True):
             assert a["segmentation"] == b["segmentation"], "to the last bit"
@@ -43,8 +43,8 @@ def test_equal_to_detectron2s_own(tmp_path, monkeypatch):
 
 
 def test_the_stored_numbers_of_detectron2_are_met(tmp_path):
-    found = city_polygons.facts(visible_instances(write(tmp_path / "a.json", SCENE), WIDTH, HEIGHT))
-    wanted = json.loads(city_polygons.GOLDEN.read_text())
+    found = scenes.facts(visible_instances(write(tmp_path / "a.json", SCENE), WIDTH, HEIGHT))
+    wanted = json.loads(scenes.GOLDEN.read_text())
     for a, b in zip(found, wanted, strict=True):
         assert (a["category_id"], a["iscrowd"]) == (b["category_id"], b["iscrowd"])
         np.testing.assert_allclose(a["bbox"], b["bbox"], atol=2e-6)
@@ -89,7 +89,7 @@ def test_every_point_belongs_to_the_topmost_outline(tmp_path):
         judged = [n for n, (label, _) in enumerate(things) if label.removesuffix("group") in INSTANCES]
         wanted = [n for n in judged[::-1] if (top == n).sum() > 4]
         ours = visible_instances(write(tmp_path / "a.json", things), WIDTH, HEIGHT)
-        ours = [a for a in ours if sum(map(city_polygons.area, a["segmentation"])) > 1]
+        ours = [a for a in ours if sum(map(scenes.area, a["segmentation"])) > 1]
         for a, n in zip(ours, wanted, strict=True):
             drawn = np.any([_inside(points, np.reshape(p, (-1, 2))) for p in a["segmentation"]], axis=0)
             assert (drawn[top == n]).all()
@@ -103,17 +103,17 @@ def test_whether_an_object_is_seen_is_found_from_the_top(tmp_path, monkeypatch):
     for seed in range(40):
         things = random_scene(seed, 4)
         if seed % 4 == 0:
-            things.append(("sky", city_polygons.box(0, 0, WIDTH, HEIGHT)))  # hides everything
+            things.append(("sky", scenes.box(0, 0, WIDTH, HEIGHT)))  # hides everything
         path = write(tmp_path / "a.json", things)
         wanted = any(not a["iscrowd"] for a in visible_instances(path, WIDTH, HEIGHT))
         assert has_visible_object(path) == wanted
         answers.add(wanted)
     assert answers == {False, True}
-    hidden = [("car", city_polygons.box(5, 5, 9, 9)), ("sky", city_polygons.box(0, 0, WIDTH, HEIGHT))]
-    only_a_group = write(tmp_path / "a.json", [*hidden, ("persongroup", city_polygons.box(5, 5, 9, 9))])
+    hidden = [("car", scenes.box(5, 5, 9, 9)), ("sky", scenes.box(0, 0, WIDTH, HEIGHT))]
+    only_a_group = write(tmp_path / "a.json", [*hidden, ("persongroup", scenes.box(5, 5, 9, 9))])
     assert [a["iscrowd"] for a in visible_instances(only_a_group, WIDTH, HEIGHT)] == [1]
     assert not has_visible_object(only_a_group)
-    assert not has_visible_object(write(tmp_path / "a.json", [("road", city_polygons.box(0, 0, 9, 9))]))
+    assert not has_visible_object(write(tmp_path / "a.json", [("road", scenes.box(0, 0, 9, 9))]))
 
 
 def test_polygons_that_cannot_be_used_are_named(tmp_path):

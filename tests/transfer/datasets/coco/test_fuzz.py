@@ -1,6 +1,4 @@
-"""Random damage to annotation files: the readers refuse with DataError or read on, and never fail
-otherwise.
-"""
+"""Random damage to annotation files: the readers refuse with DataError or read on, and never crash."""
 
 import contextlib
 import copy
@@ -9,31 +7,17 @@ import random
 
 import pytest
 
-from tests.transfer.datasets.coco.test_reader import KINDS, good, write
-from tests.transfer.datasets.data_kits import voc_xml, write_voc
+from tests.transfer.datasets.coco.documents import KINDS, good, write
+from tests.transfer.datasets.voc_kit import voc_xml, write_voc
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import load_dataset, read_dataset
 from transfer.errors import DataError
 
+# fmt: off
 JUNK = [
-    None,
-    True,
-    -1,
-    0,
-    3.5,
-    2**70,
-    float("nan"),
-    "",
-    "x",
-    [],
-    [1],
-    {},
-    {"a": 1},
-    [[]],
-    [None],
-    "\u0000",
-    1e308,
+    None, True, -1, 0, 3.5, 2**70, float("nan"), "", "x", [], [1], {}, {"a": 1}, [[]], [None], "\u0000", 1e308
 ]
+# fmt: on
 
 
 def places(node, path=()):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.transfer.datasets.coco.test_reader import good
+from tests.transfer.datasets.coco.documents import good
 from transfer.datasets.check import main
 from transfer.datasets.coco import json_chunks
 from transfer.datasets.coco.own import OwnDataset, read_own

@@ -1,6 +1,4 @@
-"""Generated data sets of every task: they read back without a fault, and what is drawn is what is
-annotated.
-"""
+"""Generated data sets of every task: they read back without a fault, and annotations are what is drawn."""
 
 import json
 
@@ -9,8 +7,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as rle
 
-from transfer.datasets.cityscapes.reader import instance_map, label_map
-from transfer.datasets.cityscapes.reader import instances as map_instances
+from transfer.datasets.cityscapes.frame import instance_map, label_map
+from transfer.datasets.cityscapes.frame import instances as map_instances
 from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.findings import Findings
 from transfer.datasets.registry import dataset_names, load_dataset, read_dataset

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.transfer.evaluation import city_oracle, city_scenes
+from tests.transfer.evaluation.cityscapes import oracle, scenes
+from transfer.datasets.coco.rle import encode
 from transfer.errors import DataError
 from transfer.evaluation import folder as folders
 from transfer.evaluation.evaluate import evaluate, read_predictions, write_predictions
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import encode
 
 SCENES, CHUNKS = 40, 4
-ORACLES = {"segm": city_oracle.instances, "sem_seg": city_oracle.semantic}
+ORACLES = {"segm": oracle.instances, "sem_seg": oracle.semantic}
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -22,7 +22,7 @@ ORACLES = {"segm": city_oracle.instances, "sem_seg": city_oracle.semantic}
 def test_equals_the_script_over_files(tmp_path, task, chunk):
     between = 0
     for seed in range(chunk * SCENES // CHUNKS, (chunk + 1) * SCENES // CHUNKS):
-        dataset, predictions = city_scenes.make(tmp_path / str(seed), seed, task == "sem_seg")
+        dataset, predictions = scenes.make(tmp_path / str(seed), seed, task == "sem_seg")
         got = evaluate(dataset, predictions)
         try:
             summary, per_class = ORACLES[task](dataset, predictions, tmp_path / str(seed) / "files")
@@ -40,11 +40,11 @@ def test_polygons_in_the_place_of_maps(tmp_path, semantic):
     from transfer.datasets.cityscapes.polygons import draw_polygons
     from transfer.datasets.registry import load_dataset
 
-    dataset, predictions = city_scenes.make(tmp_path, 1, semantic)
+    dataset, predictions = scenes.make(tmp_path, 1, semantic)
     folder = tmp_path / "cityscapes/gtFine/val/town"
     square = "[[5, 5], [60, 5], [60, 30], [5, 30]]"
     objects = [f'{{"label": "{label}", "polygon": {square}}}' for label in ("road", "car", "license plate")]
-    size = f'"imgWidth": {city_scenes.WIDTH}, "imgHeight": {city_scenes.HEIGHT}'
+    size = f'"imgWidth": {scenes.WIDTH}, "imgHeight": {scenes.HEIGHT}'
     for frame in dataset.ground_truth:
         path = folder / f"{frame.image_id}_gtFine_polygons.json"
         path.write_text(f'{{{size}, "objects": [{", ".join(objects)}]}}')
@@ -59,15 +59,15 @@ def test_polygons_in_the_place_of_maps(tmp_path, semantic):
 
 def test_all_predictions_on_ground_that_is_not_judged(tmp_path):
     """Nothing found is 0, where the script ends with an error."""
-    dataset, _ = city_scenes.make(tmp_path, 4, semantic=False, images=1)
+    dataset, _ = scenes.make(tmp_path, 4, semantic=False, images=1)
     (frame,) = dataset.ground_truth
-    ids = np.zeros((city_scenes.HEIGHT, city_scenes.WIDTH), np.uint16)
+    ids = np.zeros((scenes.HEIGHT, scenes.WIDTH), np.uint16)
     ids[5:25, 5:25] = 26000  # a car
     Image.fromarray(ids).save(frame.instance_ids)
     masks = encode((ids == 0)[None])
     predictions = [Prediction(frame.image_id, np.zeros((1, 4)), np.ones(1), np.array([2]), masks=masks)]
     with pytest.raises(IndexError):
-        city_oracle.instances(dataset, predictions, tmp_path / "files")
+        oracle.instances(dataset, predictions, tmp_path / "files")
     scores = evaluate(dataset, predictions)
     assert scores.summary == {"segm": {"AP": 0.0, "AP50": 0.0}}
     assert scores.per_class["segm"]["AP"]["car"] == 0.0
@@ -75,7 +75,7 @@ def test_all_predictions_on_ground_that_is_not_judged(tmp_path):
 
 
 def test_bad_maps_and_masks_are_named(tmp_path):
-    dataset, predictions = city_scenes.make(tmp_path / "instances", 2, semantic=False)
+    dataset, predictions = scenes.make(tmp_path / "instances", 2, semantic=False)
     small = Prediction(
         predictions[0].image_id,
         np.zeros((1, 4)),
@@ -94,14 +94,14 @@ def test_bad_maps_and_masks_are_named(tmp_path):
     Image.fromarray(np.full((48, 80), 34_000, np.uint16)).save(dataset.ground_truth[0].instance_ids)
     with pytest.raises(DataError, match="id 34000; expected a label 0..33"):
         evaluate(dataset, predictions)
-    dataset, predictions = city_scenes.make(tmp_path / "classes", 2, semantic=True)
+    dataset, predictions = scenes.make(tmp_path / "classes", 2, semantic=True)
     Image.new("L", (80, 48), 99).save(dataset.ground_truth[0].label_ids)
     with pytest.raises(DataError, match="label id 99"):
         evaluate(dataset, predictions)
 
 
 def test_submission_files_wait_for_the_disk_once(tmp_path, monkeypatch):
-    dataset, predictions = city_scenes.make(tmp_path, 3, semantic=False)
+    dataset, predictions = scenes.make(tmp_path, 3, semantic=False)
     synced = []
     monkeypatch.setattr(folders.os, "fsync", lambda handle: synced.append(handle))
     out = tmp_path / "out"

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tests.transfer.evaluation import coco_scenes
+from tests.transfer.evaluation.coco import scenes
 from transfer.evaluation.coco.backends import BACKENDS, available
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.coco.metric import evaluate_coco
@@ -16,13 +16,13 @@ CHUNKS = 10
 MANY = 40  # one scene in so many has more than 100 detections an image
 
 
-def scenes(task, numbers):
+def random_scenes(task, numbers):
     for seed in numbers:
         rng = np.random.RandomState(seed)
-        doc = coco_scenes.document(rng, task, images=rng.randint(1, 3), categories=rng.randint(1, 4))
+        doc = scenes.document(rng, task, images=rng.randint(1, 3), categories=rng.randint(1, 4))
         tasks = ("bbox", task) if task != "bbox" else ("bbox",)
-        data = coco_scenes.dataset(doc, tasks)
-        yield seed, data, coco_scenes.predictions(rng, doc, tasks, many=130 * (seed % MANY == 0))
+        data = scenes.dataset(doc, tasks)
+        yield seed, data, scenes.predictions(rng, doc, tasks, many=130 * (seed % MANY == 0))
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -31,7 +31,7 @@ def test_hotcoco_equals_pycocotools(task, chunk):
     pytest.importorskip("hotcoco")
     size = SCENES[task] // CHUNKS
     defined = 0
-    for seed, data, predictions in scenes(task, range(chunk * size, (chunk + 1) * size)):
+    for seed, data, predictions in random_scenes(task, range(chunk * size, (chunk + 1) * size)):
         found = detections(data, predictions)
         expected, table = BACKENDS["pycocotools"](data.ground_truth, found, task)
         stats, precision = BACKENDS["hotcoco"](data.ground_truth, found, task)
@@ -51,9 +51,9 @@ def test_the_fastest_installed_backend_is_taken():
 def test_no_detections(backend):
     pytest.importorskip(backend)
     rng = np.random.RandomState(5)
-    doc = coco_scenes.document(rng, "segm", images=4)
-    data = coco_scenes.dataset(doc, ("bbox", "segm"))
-    for predictions in ([], [p for p in coco_scenes.predictions(rng, doc, ("bbox", "segm")) if not len(p)]):
+    doc = scenes.document(rng, "segm", images=4)
+    data = scenes.dataset(doc, ("bbox", "segm"))
+    for predictions in ([], [p for p in scenes.predictions(rng, doc, ("bbox", "segm")) if not len(p)]):
         scores = evaluate_coco(data, predictions, backend)
         assert scores.summary["bbox"]["AP"] == 0.0
         per_class = scores.per_class["bbox"]["AP"]
@@ -64,8 +64,8 @@ def test_no_detections(backend):
 def test_per_class_means_make_the_whole(backend):
     pytest.importorskip(backend)
     rng = np.random.RandomState(8)
-    doc = coco_scenes.document(rng, "bbox", images=6)
-    data, predictions = coco_scenes.dataset(doc, ("bbox",)), coco_scenes.predictions(rng, doc, ("bbox",))
+    doc = scenes.document(rng, "bbox", images=6)
+    data, predictions = scenes.dataset(doc, ("bbox",)), scenes.predictions(rng, doc, ("bbox",))
     whole, parts = evaluate_coco(data, predictions, backend)
     for key in ("AP", "AP50", "AP75"):
         assert np.nanmean(list(parts["bbox"][key].values())) == pytest.approx(whole["bbox"][key])

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from tests.transfer.evaluation import coco_scenes
+from tests.transfer.evaluation.coco import scenes
+from transfer.datasets.coco.rle import as_text
 from transfer.evaluation.coco import files as coco_files
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.evaluate import write_predictions
-from transfer.evaluation.run_lengths import as_text
 
 TASKS = ("bbox", "segm")
 
@@ -19,8 +19,8 @@ TASKS = ("bbox", "segm")
 @pytest.mark.parametrize("size", [1, 4, 10_000])
 def test_slices_make_one_list(tmp_path, monkeypatch, size):
     rng = np.random.RandomState(2)
-    doc = coco_scenes.document(rng, "segm", images=4)
-    data, predictions = coco_scenes.dataset(doc, TASKS), coco_scenes.predictions(rng, doc, TASKS)
+    doc = scenes.document(rng, "segm", images=4)
+    data, predictions = scenes.dataset(doc, TASKS), scenes.predictions(rng, doc, TASKS)
     monkeypatch.setattr(coco_files, "SLICE", size)
     write_predictions(data, predictions, tmp_path)
     found = detections(data, predictions)
@@ -32,6 +32,6 @@ def test_slices_make_one_list(tmp_path, monkeypatch, size):
 
 
 def test_no_detections_are_an_empty_list(tmp_path):
-    data = coco_scenes.dataset(coco_scenes.document(np.random.RandomState(2), "segm"), TASKS)
+    data = scenes.dataset(scenes.document(np.random.RandomState(2), "segm"), TASKS)
     write_predictions(data, [], tmp_path)
     assert json.loads((tmp_path / coco_files.FILES["coco"]).read_text()) == []

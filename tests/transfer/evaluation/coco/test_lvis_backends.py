@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tests.transfer.evaluation import coco_scenes, lvis_oracle
+from tests.transfer.evaluation.coco import lvis_oracle, scenes
 from transfer.evaluation.coco.backends import available
 from transfer.evaluation.coco.detections import detections
 from transfer.evaluation.coco.lvis import evaluate_lvis, judged
@@ -23,16 +23,16 @@ def scene(seed: int):
     """Rare, common and frequent classes, known absent ones, incomplete ones, ties, things without area."""
     rng = np.random.RandomState(seed)
     many = 330 * (seed % MANY == 0)
-    doc = coco_scenes.document(rng, "bbox", images=rng.randint(1, 5), categories=rng.randint(1, 7), lvis=True)
+    doc = scenes.document(rng, "bbox", images=rng.randint(1, 5), categories=rng.randint(1, 7), lvis=True)
     for a in doc["annotations"]:
         if rng.rand() < 0.04:
             a["area"] = 0.0
-    predictions = coco_scenes.predictions(rng, doc, TASKS, many)
+    predictions = scenes.predictions(rng, doc, TASKS, many)
     for p in predictions:
         flat = rng.rand(len(p)) < 0.04
         p.boxes[flat, 2] = p.boxes[flat, 0]
-        p.masks = [coco_scenes._mask(b) for b in p.boxes]
-    return coco_scenes.dataset(doc, TASKS, "lvis"), predictions
+        p.masks = [scenes._mask(b) for b in p.boxes]
+    return scenes.dataset(doc, TASKS, "lvis"), predictions
 
 
 def assert_classes(per_class, table) -> None:

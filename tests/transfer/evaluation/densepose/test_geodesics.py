@@ -1,22 +1,21 @@
-"""Body surfaces: generated and published files give the same distances; a pickle that calls code is
-refused.
-"""
+"""Body surfaces: generated and published files give the same distances; a pickle that calls is refused."""
 
 import os
 import pickle
 
 import numpy as np
 import pytest
+from scipy import io
 
+from transfer.datasets.coco.densepose import URL
 from transfer.datasets.synthetic.mesh import make_mesh, write_mesh_folder
 from transfer.errors import DataError
-from transfer.evaluation.densepose.geodesics import URL, load_surface
+from transfer.evaluation.densepose.geodesics import load_surface
 from transfer.evaluation.densepose.similarity import enlarge
 
 
 def write_published(folder, mesh, distances=None):
     """The three files of DensePose, in their layout, for a small mesh."""
-    io = pytest.importorskip("scipy.io")
     folder.mkdir(parents=True)
     points = {
         "U_subdiv": mesh["u"][:, None],

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.transfer.datasets.data_kits import write_voc
-from tests.transfer.evaluation import voc_oracle
-from tests.transfer.evaluation.voc_scenes import make_scene
+from tests.transfer.datasets.voc_kit import write_voc
+from tests.transfer.evaluation.voc import oracle
+from tests.transfer.evaluation.voc.scenes import make_scene
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.evaluation.evaluate import evaluate, read_predictions, write_predictions
@@ -34,7 +34,7 @@ def truth_as_predictions(dataset):
 @pytest.mark.parametrize("seed", range(10, 16))
 def test_equals_slow_oracle_exactly(tmp_path, seed, year):
     dataset, predictions = make_scene(tmp_path, seed, year, images=15, classes=6)
-    assert evaluate(dataset, predictions).summary["bbox"] == voc_oracle.evaluate(
+    assert evaluate(dataset, predictions).summary["bbox"] == oracle.evaluate(
         dataset, predictions, year == 2007
     )
 
@@ -45,7 +45,7 @@ def test_equals_slow_oracle_with_tied_scores_and_unrounded_boxes(tmp_path):
     for p in predictions:
         p.scores = rng.choice(np.array([0.1, 0.5, 0.9], np.float32), len(p.scores))
         p.boxes = p.boxes + rng.uniform(-0.4, 0.4, p.boxes.shape).astype(np.float32)
-    assert evaluate(dataset, predictions).summary["bbox"] == voc_oracle.evaluate(dataset, predictions, False)
+    assert evaluate(dataset, predictions).summary["bbox"] == oracle.evaluate(dataset, predictions, False)
 
 
 @pytest.mark.parametrize("case", sorted(GOLDEN))
@@ -60,7 +60,7 @@ def test_equals_stored_detectron2_numbers(tmp_path, case):
 @pytest.mark.parametrize("seed", range(20, 23))
 def test_equals_detectron2_live(tmp_path, seed, year):
     pytest.importorskip("detectron2")
-    from tests.transfer.evaluation.d2_oracle import voc_evaluate
+    from tests.transfer.evaluation.detectron2s import voc_evaluate
 
     dataset, predictions = make_scene(tmp_path, seed, year)
     expected = voc_evaluate(dataset, predictions)
@@ -174,6 +174,6 @@ def test_missing_detection_files_are_named(tmp_path):
         read_predictions(load_dataset("voc_2007_test", tmp_path), tmp_path)
 
 
-def test_real_sample_scores_perfectly_against_itself(shared_data):
-    dataset = load_dataset("voc_2012_val", shared_data / "voc2012_det100")
+def test_real_sample_scores_perfectly_against_itself(samples):
+    dataset = load_dataset("voc_2012_val", samples / "voc2012_det100")
     assert evaluate(dataset, truth_as_predictions(dataset)).summary["bbox"]["AP"] == 100.0

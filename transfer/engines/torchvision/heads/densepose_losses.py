@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from transfer.datasets.coco.densepose import FRAME
 from transfer.engines.torchvision.structures import Foreground, Targets
-
-FRAME = 256
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from transfer.datasets.coco.rle import encode
 from transfer.engines.torchvision.structures import Detections
-from transfer.evaluation.run_lengths import encode
 
 CHUNK = 2**26  # pixels of all masks that are pasted at once: 256 MB in single precision
 

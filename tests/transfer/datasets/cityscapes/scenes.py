@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 WIDTH, HEIGHT = 128, 64
-GOLDEN = Path(__file__).parent / "golden" / "cityscapes_polygons.json"
+GOLDEN = Path(__file__).parent / "golden" / "polygons.json"
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> list[list[float]]:
@@ -78,7 +78,7 @@ def detectron2s(path: str, monkeypatch: Any) -> list[dict[str, Any]]:
 
 
 def facts(annotations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is compared with stored numbers: vertices may begin elsewhere with another geometry library."""
+    """Numbers that are stored: another geometry library may begin a polygon at another vertex."""
     return [
         {
             "category_id": a["category_id"],

@@ -1,6 +1,4 @@
-"""Faults of COCO-like files: rule -> variants. A variant is (text that the message must hold, what spoils
-it).
-"""
+"""Faults of COCO-like files: rule -> variants, each (text that the message must hold, what spoils)."""
 
 SQUARE = [5, 5, 55, 5, 55, 55, 5, 55]
 

@@ -1,6 +1,4 @@
-"""Random COCO scenes as documents: crowds, ties, empty classes, many detections, ids of 0 for images and
-categories.
-"""
+"""Random COCO scenes as documents: crowds, ties, empty classes, many detections, images and classes 0."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from pycocotools import mask as rle
 from tests.conftest import blank_image
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.images import Images
-from transfer.datasets.coco.keypoints import NAMES
+from transfer.datasets.coco.names import KEYPOINT_NAMES
 from transfer.datasets.coco.reader import CocoTruth
 from transfer.datasets.coco.table import Collector
 from transfer.evaluation.prediction import Prediction
@@ -51,10 +49,10 @@ def document(
                 whole = rle.merge(rle.frPyObjects(a["segmentation"], SIDE, SIDE))
                 a["segmentation"] = {"size": [SIDE, SIDE], "counts": whole["counts"].decode()}
             if task == "keypoints":
-                points = np.c_[rng.randint(0, SIDE, (len(NAMES), 2)), rng.choice([0, 1, 2], len(NAMES))]
-                points[rng.rand() < 0.15 and slice(None) or slice(0, 0), 2] = (
-                    0  # people without any labelled point
-                )
+                n = len(KEYPOINT_NAMES)
+                points = np.c_[rng.randint(0, SIDE, (n, 2)), rng.choice([0, 1, 2], n)]
+                if rng.rand() < 0.15:  # people without any labelled point
+                    points[:, 2] = 0
                 a["keypoints"] = points.ravel().tolist()
                 a["num_keypoints"] = int((points[:, 2] > 0).sum())
             annotations.append(a)
@@ -71,14 +69,14 @@ def document(
             c["frequency"] = "rcf"[k % 3]
     if task == "keypoints":
         for c in classes:
-            c["keypoints"] = list(NAMES)
+            c["keypoints"] = list(KEYPOINT_NAMES)
     return {"images": entries, "annotations": annotations, "categories": classes}
 
 
 def dataset(doc: dict[str, Any], tasks: tuple[str, ...], evaluator: str = "coco") -> Dataset:
     """The document as a Dataset, without files."""
     keypoints = "keypoints" in tasks
-    collector = Collector(num_keypoints=len(NAMES) if keypoints else 0, crowds=evaluator != "lvis")
+    collector = Collector(num_keypoints=len(KEYPOINT_NAMES) if keypoints else 0, crowds=evaluator != "lvis")
     collector.take(doc["annotations"])
     assert not collector.bad
     n = len(doc["images"])
@@ -122,7 +120,7 @@ def predictions(
             x, y = rng.uniform(0, SIDE - 40, 2)
             boxes.append([x, y, x + rng.uniform(4, 40), y + rng.uniform(4, 40)])
             classes.append(rng.randint(len(index)))
-            points.append(np.c_[rng.uniform(0, SIDE, (len(NAMES), 2)), np.ones(len(NAMES))])
+            points.append(np.c_[rng.uniform(0, SIDE, (len(KEYPOINT_NAMES), 2)), np.ones(len(KEYPOINT_NAMES))])
         n = len(boxes)
         scores = rng.choice([0.2, 0.4, 0.4, 0.6, 0.9], n) if rng.rand() < 0.5 else rng.rand(n)
         p = Prediction(
@@ -134,7 +132,7 @@ def predictions(
         if "segm" in tasks:
             p.masks = [_mask(b) for b in p.boxes]
         if "keypoints" in tasks:
-            p.keypoints = np.array(points, np.float32).reshape(n, len(NAMES), 3)
+            p.keypoints = np.array(points, np.float32).reshape(n, len(KEYPOINT_NAMES), 3)
         out.append(p)
     return out
 

@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from transfer.datasets.base import Dataset
-from transfer.datasets.cityscapes.reader import instance_map, instances, label_map
+from transfer.datasets.cityscapes.frame import instance_map, instances, label_map
 from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic.make import make_synthetic
@@ -46,9 +46,7 @@ def scored_records(dataset: Dataset):
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Hash of the annotations. Another Pillow may draw a pixel differently: then stored numbers do not
-    apply.
-    """
+    """Hash of the annotations: stored numbers do not apply where another Pillow draws a pixel differently."""
     digest = hashlib.sha256()
     for i, r in enumerate(scored_records(dataset)):
         digest.update(repr((r["image_id"], r["annotations"])).encode())

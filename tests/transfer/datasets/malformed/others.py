@@ -88,11 +88,9 @@ CITYSCAPES = {
     "bad-mask": [
         (("instance_seg",), lambda root: gt("instanceIds.png")(root).write_bytes(b"")),
         (("sem_seg",), lambda root: gt("labelIds.png")(root).write_bytes(b"PNG")),
-        (
-            ("sem_seg",),
-            lambda root: Image.new("L", (96, 48), 255).save(gt("labelIds.png")(root)),
-        ),  # train ids
-        (("sem_seg",), lambda root: Image.new("RGB", (96, 48)).save(gt("labelIds.png")(root))),  # colours
+        # train ids, and colours
+        (("sem_seg",), lambda root: Image.new("L", (96, 48), 255).save(gt("labelIds.png")(root))),
+        (("sem_seg",), lambda root: Image.new("RGB", (96, 48)).save(gt("labelIds.png")(root))),
         (BOTH, _only_polygons(lambda text: text[:50])),
         (BOTH, _only_polygons(lambda text: "{}")),
         (BOTH, _edit(lambda d: d["objects"][0].update(label="spaceship"))),
@@ -110,7 +108,7 @@ def mask(kit):
 
 
 def _as_grey(kit):
-    """What a tool does that opens the palette image and saves it as luminance."""
+    """Opens the palette image and saves it as luminance, as some tools do."""
     Image.open(mask(kit)).convert("L").save(mask(kit))
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from transfer.datasets.base import Dataset
 from transfer.datasets.cityscapes.labels import HAVE_INSTANCES, ID_OF, INSTANCES, NAMES, SEMANTIC
+from transfer.datasets.coco.rle import encode
 from transfer.datasets.registry import load_dataset
 from transfer.evaluation.prediction import Prediction
-from transfer.evaluation.run_lengths import encode
 
 HEIGHT, WIDTH = 48, 80
 

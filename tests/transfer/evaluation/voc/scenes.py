@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.transfer.datasets.data_kits import write_voc
+from tests.transfer.datasets.voc_kit import write_voc
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.voc import CLASSES
@@ -20,9 +20,7 @@ from transfer.evaluation.prediction import Prediction
 def make_scene(
     root: Path, seed: int, year: int, images: int = 40, classes: int = 20
 ) -> tuple[Dataset, list[Prediction]]:
-    """A devkit under `root` and predictions on it: jittered, doubled, missed and invented boxes; some
-    difficult.
-    """
+    """A devkit under `root` and predictions on it: jittered, doubled, missed, invented, difficult boxes."""
     rng = np.random.RandomState(seed)
     split = "test" if year == 2007 else "val"
     kit: dict[str, tuple[int, int, list[tuple]]] = {}

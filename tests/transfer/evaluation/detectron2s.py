@@ -1,28 +1,22 @@
-"""Our predictions through Detectron2's own evaluators, for the live tests and the golden numbers.
+"""Scores our predictions by Detectron2's own evaluators, for the live tests and the golden numbers.
 
-Detectron2 needs help to run at all with today's packages: `lvis` lacks np.float, its Cityscapes code
-imports a module of Meta's, and DensePose wants 1.5 GB of downloads. What is put in their place touches
-nothing that computes a score.
+Detectron2 needs help to run at all with today's packages: `lvis` lacks np.float, its Cityscapes code imports
+a module of Meta's, and DensePose wants 1.5 GB of downloads. The stand-ins for these compute no score.
 """
 
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
 import types
 import uuid
-from pathlib import Path
 
 import numpy as np
 
-
-class _Numpy:
-    float = float
-    in1d = staticmethod(np.isin)
-
-    def __getattr__(self, name):
-        return getattr(np, name)
+from transfer.datasets.synthetic.mesh import make_mesh
+from transfer.evaluation.numpy1_libraries import Numpy1
 
 
 def _instances(size, prediction):
@@ -96,7 +90,7 @@ def lvis_evaluate(dataset, predictions, output) -> dict[str, dict[str, float]]:
     import lvis.eval
     from detectron2.evaluation import LVISEvaluator
 
-    lvis.eval.np = _Numpy()
+    lvis.eval.np = Numpy1()
     return _coco_like(
         dataset, predictions, lambda name: LVISEvaluator(name, ("bbox", "segm"), False, str(output))
     )
@@ -131,7 +125,7 @@ def _mend_cityscapes():
         sys.modules[f"{prefix}.{base}{end}"] = importlib.import_module(base + end)
     for script in scripts:
         module = importlib.import_module(f"{base}.evaluation.{script}")
-        module.np = _Numpy()
+        module.np = Numpy1()
         sys.modules[f"{prefix}.{base}.evaluation.{script}"] = module
     instance = sys.modules[f"{base}.evaluation.{scripts[0]}"]
     write = instance.writeDict2JSON
@@ -161,14 +155,9 @@ def cityscapes_evaluate(dataset, predictions) -> dict[str, float]:
 
 def densepose_evaluate(dataset, predictions) -> dict[str, dict[str, float]]:
     """DensePoseCocoEval with its body surface replaced by the generated one; distances from a full matrix."""
-    import detectron2
     import torch
-    from pycocotools.coco import COCO
-
-    sys.path.append(str(Path(detectron2.__file__).parents[1] / "projects" / "DensePose"))
     from densepose.evaluation.densepose_coco_evaluation import DensePoseCocoEval, DensePoseEvalMode
-
-    from transfer.datasets.synthetic.mesh import make_mesh
+    from pycocotools.coco import COCO
 
     mesh = make_mesh()
     n = len(mesh["u"])
@@ -218,3 +207,35 @@ def densepose_evaluate(dataset, predictions) -> dict[str, dict[str, float]]:
         run.summarize()
         out[mode] = dict(zip(("AP", "AP50", "AP75", "APm", "APl"), map(float, run.stats[:5]), strict=True))
     return out
+
+
+def _city(dataset, predictions, _):
+    scores = cityscapes_evaluate(dataset, predictions)
+    if "IoU" in scores:
+        return {"sem_seg": {"mIoU" if k == "IoU" else k: v for k, v in scores.items()}}
+    return {"segm": scores}
+
+
+def _lvis(dataset, predictions, work):
+    # It leaves lvis's -1 as -100 percent.
+    result = lvis_evaluate(dataset, predictions, work)
+    return {t: {k: math.nan if v < 0 else v for k, v in values.items()} for t, values in result.items()}
+
+
+def _densepose(dataset, predictions, _):
+    names = {"GPS": "densepose_gps", "GPSM": "densepose_gpsm", "IOU": "densepose_segm"}
+    result = densepose_evaluate(dataset, predictions)
+    return {names[m]: {k: math.nan if v < 0 else 100 * v for k, v in s.items()} for m, s in result.items()}
+
+
+# task of `scenes.VAL` -> its scores by Detectron2, in the shape and names of `transfer.evaluation`
+ORACLES = {
+    "coco": coco_evaluate,
+    "keypoints": coco_evaluate,
+    "lvis_v0.5": _lvis,
+    "lvis_v1": _lvis,
+    "cityscapes_instance": _city,
+    "cityscapes_semantic": _city,
+    "voc_semantic": lambda dataset, predictions, _: {"sem_seg": sem_seg_evaluate(dataset, predictions)},
+    "densepose": _densepose,
+}

@@ -1,0 +1,158 @@
+"""Pascal VOC 2012 segmentation: images and masks whose palette indices are the 20 classes and background."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer.datasets.base import Dataset, Spec
+from transfer.datasets.files import listing, need, read_split
+from transfer.datasets.findings import Findings
+from transfer.datasets.images import check_images, image_columns, image_size
+from transfer.datasets.mask_images import IGNORE, check_class_maps, read_mask
+from transfer.datasets.records import Column, LazyRecords
+from transfer.datasets.voc import CLASSES
+from transfer.errors import DataError
+
+VOC_CLASSES = ("background", *CLASSES)
+SPLITS = ("train", "val", "trainval", "train_aug")
+
+
+def read_indices(path: str | os.PathLike[str]) -> np.ndarray:
+    """(H, W) uint8 of a mask whose numbers are classes, 255 where nothing is judged.
+
+    DataError if the file is no image of one channel, or holds a larger number.
+    """
+    pixels = read_mask(path)
+    if pixels.max(initial=0) > IGNORE:
+        raise DataError(f"{path}: value {pixels.max()}; expected class indices 0..255")
+    return pixels.astype(np.uint8)
+
+
+def voc_palette() -> list[int]:
+    """VOC's colours: the bits of the index spread over red, green and blue, most significant first."""
+    colours = []
+    for index in range(256):
+        rgb = [0, 0, 0]
+        for bit in range(8):
+            rgb[bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
+        colours += rgb
+    return colours
+
+
+def _layout(split: str) -> tuple[str, ...]:
+    masks = "SegmentationClass/*.png" + (" and SegmentationClassAug/*.png" if split == "train_aug" else "")
+    kit = "VOC2012"
+    return (f"{kit}/ImageSets/Segmentation/{split}.txt", f"{kit}/{masks}", f"{kit}/JPEGImages/*.jpg")
+
+
+def read_voc_segmentation(name: str, root: Path, findings: Findings) -> Dataset[None]:
+    """Reads `voc_2012_sem_seg_<split>`; train_aug takes SegmentationClassAug where it has the mask."""
+    split = name.removeprefix("voc_2012_sem_seg_")
+    kit, layout = root / "VOC2012", _layout(split)
+    images = need(kit / "JPEGImages", name, root, layout)
+    folders = [need(kit / "SegmentationClass", name, root, layout)]
+    if split == "train_aug":
+        # The usual list of 10,582 takes SBD's annotations also of the images that both have.
+        folders.insert(0, need(kit / "SegmentationClassAug", name, root, layout))
+    path = kit / "ImageSets" / "Segmentation" / f"{split}.txt"
+    if split == "train_aug" and not path.exists() and path.with_name("trainaug.txt").exists():
+        path = path.with_name("trainaug.txt")  # the name that most copies of the list have
+    need(path, name, root, layout)
+    present, masks = listing(images), [(f, listing(f)) for f in folders]
+    pairs: list[tuple[str, str, str]] = []  # id, image, mask
+    for image_id in _ids(path, findings):
+        if f"{image_id}.jpg" not in present:
+            findings.error(
+                "missing-image", path.name, image_id, "image", f"JPEGImages/{image_id}.jpg", "no such file"
+            )
+        mask = next((f for f, files in masks if f"{image_id}.png" in files), None)
+        if mask is None:
+            value = f"{folders[-1].name}/{image_id}.png"
+            findings.error("missing-mask", path.name, image_id, "mask", value, "no such file")
+        elif f"{image_id}.jpg" in present:
+            pairs.append((image_id, str(images / f"{image_id}.jpg"), str(mask / f"{image_id}.png")))
+    return _dataset(name, root, pairs, split, findings)
+
+
+def _ids(path: Path, findings: Findings) -> list[str]:
+    """Ids of a list; DeepLab's form, two paths a line, is taken as well."""
+    first = path.read_text(encoding="utf-8-sig", errors="replace").split("\n", 1)[0].split()
+    if len(first) == 2 and first[0].endswith(".jpg"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        return list(
+            dict.fromkeys(os.path.splitext(os.path.basename(w.split()[0]))[0] for w in lines if w.split())
+        )
+    return read_split(path, findings)
+
+
+def _dataset(
+    name: str, root: Path, pairs: Sequence[tuple[str, str, str]], split: str, findings: Findings
+) -> Dataset[None]:
+    """Records with sem_seg_file_name; sizes come from the headers, read when a record is asked for."""
+    digest = hashlib.sha256()
+    for image_id, image, mask in pairs:
+        digest.update(f"\n{image_id} {os.path.basename(image)}\n".encode())
+        digest.update(Path(mask).read_bytes())
+
+    make = partial(_record, pairs)
+    records = LazyRecords(len(pairs), make, partial(_columns, pairs))
+    if findings.deep:
+        check_class_maps(pairs, read_indices, len(VOC_CLASSES), findings)
+        check_images([make(i) for i in range(len(pairs)) if _opens(pairs[i][1], findings)], findings)
+    metadata = {
+        "evaluator": "voc_sem_seg",
+        "tasks": ["sem_seg"],
+        "stuff_classes": list(VOC_CLASSES),
+        "ignore_label": IGNORE,
+        "sem_seg_encoding": "index",
+        "split": split,
+        "data_root": str(root),
+    }
+    summary = {
+        "images": len(pairs),
+        "objects": 0,
+        "sha256": digest.hexdigest(),
+        "odd": dict(findings.odd),
+    }
+    return Dataset(name, records, metadata, summary, None)
+
+
+def _record(pairs: Sequence[tuple[str, str, str]], i: int) -> dict[str, Any]:
+    image_id, image, mask = pairs[i]
+    width, height = image_size(image)
+    return {
+        "file_name": image,
+        "sem_seg_file_name": mask,
+        "image_id": image_id,
+        "height": height,
+        "width": width,
+        "annotations": [],
+    }
+
+
+def _columns(pairs: Sequence[tuple[str, str, str]], name: str) -> dict[str, Column]:
+    return image_columns([image_id for image_id, _, _ in pairs], [image for _, image, _ in pairs], name)
+
+
+def _opens(path: str, findings: Findings) -> bool:
+    try:
+        image_size(path)
+    except DataError as e:
+        says = str(e).removeprefix(f"{path}: ")
+        findings.error("bad-image", os.path.basename(path), "image", "file", None, says)
+        return False
+    return True
+
+
+_TRAINING_IMAGES = {"train_aug": 10582}
+SPECS = [
+    Spec(f"voc_2012_sem_seg_{split}", read_voc_segmentation, _layout(split), _TRAINING_IMAGES.get(split))
+    for split in SPLITS
+]
