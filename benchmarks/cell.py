@@ -36,7 +36,7 @@ from transfer.process.disk import is_full, writing
 from transfer.process.distributed import World, launch, leave, member, pick_device
 from transfer.process.memory import keep_freed_memory
 from transfer.recipes.resolve import unflatten
-from transfer.run import Job, run
+from transfer.run import RunRequest, run
 from transfer.samples.loader import look_through
 from transfer.training.checkpoint import remove_checkpoints
 from transfer.training.outcome import FILE as METRICS
@@ -163,7 +163,7 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     if found != record["identity"]["data_sha256"]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
-    job = Job(
+    request = RunRequest(
         *(record["recipe"], content["engine"], record["seed"], record["init"], content["directory"]),
         micro_steps=record["scaling"]["micro_steps"],
         deterministic=record["identity"].get("deterministic", False),
@@ -172,9 +172,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
         decode_each(column(test.records, "file_name").tolist(), "open test images")
     if content["num_processes"] > 1 and place is None:
         look_through(joined([dataset.records for dataset in training]), cfg)
-    arguments = (job, backbone, training, test)
+    arguments = (request, backbone, training, test)
     errors = Path(content["directory"]) / ERRORS
-    outcome = launch(_run_job, content["num_processes"], device, *arguments, errors=errors)
+    outcome = launch(_run_request, content["num_processes"], device, *arguments, errors=errors)
     account = outcome.pop("account")
     return outcome | {
         "status": "finished",
@@ -186,13 +186,13 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run_job(world: World, job: Job, *arguments: Any) -> dict[str, Any]:
+def _run_request(world: World, request: RunRequest, *arguments: Any) -> dict[str, Any]:
     if world.device.type == "cpu":
         keep_freed_memory()  # this process does nothing else
-    if job.deterministic:
+    if request.deterministic:
         ask_for_deterministic()
     with refusal_named():
-        return run(world, job, *arguments)
+        return run(world, request, *arguments)
 
 
 def _line(error: BaseException) -> str:

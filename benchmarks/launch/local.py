@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from benchmarks.errors import UsageError
 from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
+from transfer.process.signals import forwarded
 
 POLL_S = 0.2
 Slot = dict[str, str]  # what a cell that runs there finds in its environment
@@ -80,7 +79,12 @@ def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
     running: list[_Child] = []
     outcomes: list[str] = []
     alone = len(slots) == 1
-    with _forward_signals(running) as stopped:
+
+    def pass_on(number: int) -> None:
+        for child in running:
+            child.process.send_signal(number)
+
+    with forwarded(pass_on) as stopped:
         while running or (waiting and not stopped):
             while waiting and free and not stopped:
                 job = waiting.pop(0)
@@ -135,22 +139,3 @@ def _start(job: Job, slot: Slot, alone: bool) -> _Child:
         log.seek(0, os.SEEK_END)
         process = subprocess.Popen(job.command, env=environment, stdout=output, stderr=output)
     return _Child(job, slot, process, log, "" if alone else f"[{job.title}] ")
-
-
-@contextmanager
-def _forward_signals(children: list[_Child]) -> Iterator[list[int]]:
-    """Stop signals to us go on to the children; yields the list of those received."""
-    received: list[int] = []
-
-    def forward(number: int, _: object) -> None:
-        received.append(number)
-        for child in children:
-            child.process.send_signal(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, forward) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

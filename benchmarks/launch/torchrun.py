@@ -8,13 +8,11 @@ no other with it. Only rank 0 writes records. The output folder and the data hav
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ import torch.distributed as dist
 
 from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
 from transfer.process.distributed import Member
+from transfer.process.signals import collected
 
 POLL_S = 0.2
 GRACE_S = 15  # between the end of one process of a cell and the end of those that still wait for it
@@ -52,7 +51,7 @@ def join(place: Member) -> Team:
 def run_team(jobs: Sequence[Job], team: Team) -> int:
     """Rank 0: the jobs one after the other on all ranks; returns the exit code of the whole."""
     outcomes: list[str] = []
-    with _stop_signals() as stopped:
+    with collected() as stopped:
         for number, job in enumerate(jobs):
             if stopped:
                 break
@@ -70,7 +69,7 @@ def dismiss(team: Team) -> None:
 
 def follow(team: Team) -> int:
     """Every other rank: takes part in the cells that rank 0 names. How they ended is rank 0's to say."""
-    with _stop_signals() as stopped:
+    with collected() as stopped:
         number = 0
         while not stopped and (cell := team.next_cell(number)) is not None:
             _take_part(team, number, *cell, stopped)
@@ -106,16 +105,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collects stop signals; they go on to the cell, which saves first."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""DensePose annotations as training targets, and their mirror image.
+"""Turns DensePose annotations into training targets, and those into their mirror image.
 
 Points and part masks live in a 256 x 256 frame of the person's box, so resizing leaves them alone. A mirror
 swaps left and right parts, and each surface patch has its own table of where a point (u, v) goes: the file
@@ -22,7 +22,7 @@ from transfer.errors import DataError
 
 FILE = "UV_symmetry_transforms.mat"
 URL = f"https://dl.fbaipublicfiles.com/densepose/data/{FILE}"
-# The mirrored number of each surface patch and of each coarse mask, 0 being the background.
+# The number of each patch and coarse mask in the mirror.
 # fmt: off
 PATCH_MIRROR = (0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23)
 MASK_MIRROR = (0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 14)
@@ -50,7 +50,7 @@ def densepose_targets(
 
 
 def load_symmetry(data_root: str | Path) -> Symmetry:
-    """The tables of `<data_root>/densepose`; DataError says what is needed and where to get it."""
+    """The tables in `<data_root>/densepose`; DataError says which file is needed and where to get it."""
     return _load(Path(data_root) / "densepose" / FILE)
 
 

@@ -13,12 +13,14 @@ from yacs.config import CfgNode
 
 from transfer.datasets.records import chosen, column, without_truth
 from transfer.errors import DataError
+from transfer.process.signals import STOPS
 from transfer.recipes.resolve import flatten
 from transfer.recipes.values import architecture
 from transfer.samples.class_maps import semantic_evaluation_sample, semantic_training_sample
 from transfer.samples.densepose import load_symmetry
-from transfer.samples.detection import Sample, evaluation_sample, training_sample
+from transfer.samples.detection import evaluation_sample, training_sample
 from transfer.samples.order import Item, batches, repeat_factors, share
+from transfer.samples.sample import Sample
 
 Record = dict[str, Any]
 Metadata = dict[str, Any]
@@ -135,5 +137,5 @@ def _loader(dataset: Dataset[Sample], cfg: CfgNode, **how: Any) -> DataLoader[An
 
 def _leave_signals_to_the_loop(_: int) -> None:
     """Ctrl-C and a scheduler's signals reach every process; the loop needs its workers to end a step."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)

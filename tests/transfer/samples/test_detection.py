@@ -12,7 +12,8 @@ from PIL import Image
 
 from transfer.errors import DataError
 from transfer.recipes.resolve import load_recipe
-from transfer.samples.detection import evaluation_sample, resized, training_sample
+from transfer.samples.detection import evaluation_sample, training_sample
+from transfer.samples.sample import resized
 
 
 @pytest.fixture
@@ -172,6 +173,7 @@ def test_equal_to_detectron2s_transforms(record: dict[str, Any], tmp_path: Path)
     for format, size in [("RGB", 37), ("BGR", 800), ("BGR", 111)]:
         cfg = load_recipe("voc_c4", [("INPUT.FORMAT", format), ("INPUT.MIN_SIZE_TEST", size)])
         ours = evaluation_sample(record, cfg)
+        assert len(ours.boxes) == len(ours.classes) == 0, "a test image has no truth"
         image = detection_utils.read_image(record["file_name"], format=format)
         image, transforms = T.apply_transform_gens([T.ResizeShortestEdge(size, 1333)], image)
         np.testing.assert_array_equal(ours.image.numpy(), image.transpose(2, 0, 1))
@@ -179,4 +181,7 @@ def test_equal_to_detectron2s_transforms(record: dict[str, Any], tmp_path: Path)
             detection_utils.transform_instance_annotations(dict(a), transforms, image.shape[:2])["bbox"]
             for a in record["annotations"]
         ]
-        np.testing.assert_allclose(ours.boxes, boxes, rtol=1e-6)
+        train = [("INPUT.MIN_SIZE_TRAIN", [size]), ("INPUT.RANDOM_FLIP", "none"), ("INPUT.FORMAT", format)]
+        trained = training_sample(record, load_recipe("voc_c4", train), {}, 0, 0, 0)
+        np.testing.assert_array_equal(trained.image, ours.image)
+        np.testing.assert_allclose(trained.boxes, boxes, rtol=1e-6)

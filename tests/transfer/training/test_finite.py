@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +11,23 @@ import pytest
 import torch
 import torch.distributed as dist
 
-import transfer.training.loop
-from tests.transfer.fake_engine import FakeEngine, Fault
+from tests.transfer.fake_engine import FakeEngine, Fault, fake_batches, fake_sample
 from transfer.errors import TransferError
 from transfer.process.distributed import World, launch
 from transfer.recipes.resolve import load_recipe
-from transfer.samples.detection import Sample
-from transfer.training import finite as gates
 from transfer.training.checkpoint import load_checkpoint
+from transfer.training.finite import bad_input
+from transfer.training.learner import Learner
+from transfer.training.loop import train
 from transfer.training.outcome import keep_metrics, kept_metrics
+from transfer.training.saver import Saver
+from transfer.training.watcher import Watcher
 
 CPU = torch.device("cpu")
 
 
-def _sample(number: int) -> Sample:
-    generator = torch.Generator().manual_seed(number)
-    image = torch.randint(0, 255, (3, 4, 4), dtype=torch.uint8, generator=generator)
-    return Sample(image, torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([1]), f"image{number}", 4, 4)
-
-
-def _data(fault: Fault | None) -> Any:
-    """Stands in for `training_batches`: two images a process and micro-step, numbered by their place."""
-
-    def batches(*_: Any, start: int, rank: int, world_size: int, micro_steps: int) -> Iterator[list[Sample]]:
-        iteration = start
-        while True:
-            for micro in range(micro_steps):
-                place = (iteration * micro_steps + micro) * world_size + rank
-                made = [_sample(2 * place), _sample(2 * place + 1)]
-                if fault and (fault.what, fault.iteration, fault.rank) == ("input", iteration, rank):
-                    broken = torch.tensor([[0.0, float("nan"), 2.0, 2.0]])
-                    made[1] = dataclasses.replace(made[1], boxes=broken)
-                yield made
-            iteration += 1
-
-    return batches
-
-
 def _train(world: World, fault: Fault | None, directory: Path, period: int = 1, iterations: int = 6) -> str:
-    """What stopped the run on this process; empty where nothing did."""
+    """Why the run stopped on this process; empty where nothing stopped it."""
     overrides = [
         *(("SOLVER.MAX_ITER", iterations), ("SOLVER.CHECKPOINT_PERIOD", period)),
         *(("SOLVER.BASE_LR", 0.1), ("SOLVER.IMS_PER_BATCH", 4)),
@@ -59,14 +36,11 @@ def _train(world: World, fault: Fault | None, directory: Path, period: int = 1, 
     torch.manual_seed(0)
     saved = load_checkpoint(directory)
     engine = FakeEngine(fault, world.rank, saved.iteration if saved else 0)
-    original = transfer.training.loop.training_batches
-    transfer.training.loop.training_batches = _data(fault)
+    learner = Learner(engine, engine.build(cfg, CPU), cfg, 0, world)
     try:
-        transfer.training.loop.train(engine, engine.build(cfg, CPU), cfg, [], {}, directory, 0, world)
+        train(cfg, learner, fake_batches(world, fault), Saver(directory, learner), Watcher(learner))
     except (FloatingPointError, TransferError) as error:
         return f"{type(error).__name__}: {error}"
-    finally:
-        transfer.training.loop.training_batches = original
     return ""
 
 
@@ -134,13 +108,13 @@ def test_all_processes_stop_together_whoever_has_the_fault(tmp_path: Path) -> No
     assert [entry["iteration"] for entry in entries] == [0, 5]
     torch.manual_seed(0)
     model = FakeEngine().build(load_recipe("voc_c4"), CPU)
-    joined = FakeEngine().losses(model, [_sample(i) for i in range(4)])
+    joined = FakeEngine().losses(model, [fake_sample(i) for i in range(4)])
     assert entries[0]["loss_a"] == pytest.approx(joined["loss_a"].item(), rel=1e-6)
 
 
 def test_what_counts_as_bad_input() -> None:
-    good = _sample(0)
-    assert gates.bad_input([good]) == ""
+    good = fake_sample(0)
+    assert bad_input([good]) == ""
     nan = torch.tensor([float("nan")])
     for field, value in [
         ("boxes", nan),
@@ -149,7 +123,7 @@ def test_what_counts_as_bad_input() -> None:
         ("densepose", [None, {"u": nan}]),
     ]:
         bad = dataclasses.replace(good, **{field: value})
-        assert gates.bad_input([good, bad]) == f"{field} of image image0"
+        assert bad_input([good, bad]) == f"{field} of image image0"
 
 
 def test_metrics_of_a_training_that_begins_again_are_forgotten(tmp_path: Path) -> None:
