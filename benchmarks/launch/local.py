@@ -1,4 +1,4 @@
-"""This machine: cells packed onto its GPUs, or some at a time on the CPU, each in a process of its own."""
+"""Runs cells on this machine: packed onto its GPUs, or some at a time on the CPU, each in its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Slot = dict[str, str]  # what a cell that runs there finds in its environment
 
 
 def gpu_slots(visible: Sequence[str], gpus_per_cell: int, at_once: int | None) -> list[Slot]:
-    """As many cells as the GPUs hold, each with GPUs of its own; `at_once` may ask for fewer."""
+    """Slots for as many cells as the GPUs hold, each with GPUs of its own; `at_once` may ask for fewer."""
     places = len(visible) // gpus_per_cell
     if not places:
         raise UsageError(
@@ -30,7 +30,7 @@ def gpu_slots(visible: Sequence[str], gpus_per_cell: int, at_once: int | None) -
 
 
 def cpu_slots(at_once: int | None) -> list[Slot]:
-    """So many cells at once, which share the cores."""
+    """`at_once` slots, which share the cores."""
     if at_once is None or at_once == 1:
         return [{}]
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // at_once))
@@ -48,7 +48,7 @@ def visible_gpus() -> list[str]:
 
 
 def slots_of(device: str | None, gpus_per_cell: int, at_once: int | None) -> list[Slot]:
-    """Where cells can run at the same time: on the GPUs unless `device` says otherwise or there are none."""
+    """The slots of this machine: on its GPUs unless `device` says otherwise or there are none."""
     from transfer.process.distributed import pick_device
 
     picked = pick_device(device, gpus_per_cell)
@@ -71,9 +71,9 @@ def hardware(device: str | None, gpus_per_cell: int) -> str:
 
 
 def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
-    """Runs the jobs, the first ones first; returns the exit code of the whole.
+    """Runs the jobs in their order, one in each slot at a time; returns the exit code of the whole.
 
-    A stop signal goes on to the cells, which save their state, and nothing new is started.
+    A stop signal is passed on to the cells, which save their state, and nothing new is started.
     """
     waiting, free = list(jobs), list(slots)
     running: list[_Child] = []
@@ -111,12 +111,12 @@ class _Child:
     job: Job
     slot: Slot
     process: subprocess.Popen[bytes]
-    log: IO[bytes] | None  # None: it writes to our terminal, where its progress bar lives
+    log: IO[bytes] | None  # None: it writes to our terminal, where it draws its progress
     prefix: str
     half: bytes = b""
 
     def show(self) -> None:
-        """Passes on the lines that it has said since."""
+        """Prints the lines that its log got since the last call."""
         if self.log is None:
             return
         *lines, self.half = (self.half + self.log.read()).split(b"\n")

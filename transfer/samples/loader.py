@@ -1,4 +1,4 @@
-"""Batches of samples for training and test, decoded in worker processes."""
+"""Makes batches of samples for training and test, decoded in worker processes."""
 
 from __future__ import annotations
 
@@ -57,8 +57,10 @@ def _is_semantic(cfg: CfgNode) -> bool:
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> Sequence[Record]:
-    """The records that training may draw, by Detectron2's rules: an object where the recipe filters empty
-    images; labelled keypoints, those of crowds included, and DensePose labels where it trains such heads.
+    """The records that training may draw, by Detectron2's rules; DataError if there are none.
+
+    Drawn is an image with an object, where the recipe filters empty ones, and where it trains such heads, one
+    with labelled keypoints (those of crowds included) and with DensePose labels.
     """
     needed: dict[str, np.ndarray] = {}  # what is needed, and which records have it
     if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
@@ -85,10 +87,11 @@ def training_batches(
     world_size: int = 1,
     micro_steps: int = 1,
 ) -> Iterator[list[Sample]]:
-    """Endless local batches from iteration `start` on; the order is a function of the seed and of
-    the number of parts that a batch has: processes times micro-steps.
+    """This process's batches from iteration `start` on, without end.
 
-    With `micro_steps` an iteration has so many of them: those of the processes that this one stands in for.
+    The order is a function of the seed and of the number of parts that a batch has: processes times
+    micro-steps. An iteration has `micro_steps` of them: those of the processes that this one stands in for.
+    Raises DataError for a batch size that the parts do not divide.
     """
     size, parts = cfg.SOLVER.IMS_PER_BATCH, world_size * micro_steps
     if size % parts:

@@ -77,7 +77,7 @@ def culprits(losses: Mapping[str, Tensor], model: nn.Module) -> list[str]:
 
 
 def told_by_all(said: list[str], world_size: int) -> list[str]:
-    """What any process said, each text once, with the process that said it where there are several."""
+    """All that any process said, each text once, with the process that said it where there are several."""
     if world_size == 1:
         return said
     parts: list[list[str]] = [[] for _ in range(world_size)]
