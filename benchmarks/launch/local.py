@@ -12,7 +12,7 @@ from typing import IO
 
 from benchmarks.errors import UsageError
 from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
-from transfer.process.signals import forwarded
+from transfer.process.signals import collected
 
 POLL_S = 0.2
 Slot = dict[str, str]  # what a cell that runs there finds in its environment
@@ -79,12 +79,7 @@ def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
     running: list[_Child] = []
     outcomes: list[str] = []
     alone = len(slots) == 1
-
-    def pass_on(number: int) -> None:
-        for child in running:
-            child.process.send_signal(number)
-
-    with forwarded(pass_on) as stopped:
+    with collected() as stopped:
         while running or (waiting and not stopped):
             while waiting and free and not stopped:
                 job = waiting.pop(0)
@@ -92,6 +87,7 @@ def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
                 running.append(_start(job, free.pop(0), alone))
             time.sleep(POLL_S)
             for child in list(running):
+                child.pass_on(stopped)
                 child.show()
                 code = child.process.poll()
                 if code is None:
@@ -114,6 +110,13 @@ class _Child:
     log: IO[bytes] | None  # None: it writes to our terminal, where it draws its progress
     prefix: str
     half: bytes = b""
+    told: int = 0  # how many of the signals
+
+    def pass_on(self, signals: Sequence[int]) -> None:
+        """Sends it the stop signals that it has not got yet, those from before its start included."""
+        for number in signals[self.told :]:
+            self.process.send_signal(number)
+        self.told = len(signals)
 
     def show(self) -> None:
         """Prints the lines that its log got since the last call."""
