@@ -52,7 +52,10 @@ class Step:
 
 
 class Watcher:
-    """Ends a training with one line that names iteration and tensor; every process must call every method."""
+    """Ends a training with one line that names iteration and tensor.
+
+    Every process must call every method, for they agree with each other before any of them raises.
+    """
 
     def __init__(self, learner: Learner):
         self.model, self.precision, self.world = learner.model, learner.precision, learner.world

@@ -1,4 +1,4 @@
-"""Stop signals are collected or passed on while a block runs; before and after it they do what they did."""
+"""Stop signals are collected or passed on while a block runs; outside of it they do what they always did."""
 
 from __future__ import annotations
 

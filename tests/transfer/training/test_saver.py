@@ -1,4 +1,4 @@
-"""What a training keeps on disk goes on where it was cut, and nothing of it stands there twice."""
+"""A resumed training goes on where its files end, and nothing stands in them twice."""
 
 from __future__ import annotations
 
