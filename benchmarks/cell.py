@@ -1,6 +1,6 @@
-"""The process of one cell: `python -m benchmarks.cell JOB.json` runs it and completes its record.
+"""Runs one cell and completes its record: `python -m benchmarks.cell JOB.json`, a process of its own.
 
-Whoever starts it, and however often: a lock lets one process at a time have the cell, and a cell that is
+It may be started by anybody, and often: a lock lets one process at a time have the cell, and a cell that is
 finished is not run again.
 """
 
@@ -37,7 +37,7 @@ from transfer.process.disk import is_full, writing
 from transfer.process.distributed import World, launch, leave, member, pick_device
 from transfer.process.memory import keep_freed_memory
 from transfer.recipes.resolve import unflatten
-from transfer.run import Job, run
+from transfer.run import RunRequest, run
 from transfer.samples.loader import look_through
 from transfer.training.checkpoint import remove_checkpoints
 from transfer.training.outcome import FILE as METRICS
@@ -47,8 +47,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def main(path: str) -> int:
-    """Exit code: 0 finished, 1 failed, 2 bad input, 74 the disk or what comes after the numbers failed, 75
-    another process has it, 76 another process finished it, 143 stopped by a signal with its state saved.
+    """Runs the cell of the job file `path`, or takes part in it; returns the exit code.
+
+    0 finished, 1 failed, 2 bad input, 74 the disk or what comes after the numbers failed, 75 another process
+    has it, 76 another process finished it, 143 stopped by a signal with its state saved.
     """
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     place = member()
@@ -61,7 +63,7 @@ def main(path: str) -> int:
     before = find_record(output, record["suite"], record["id"])
     if before and before["status"] == "finished" and before.get("finished_at") != content["replaces"]:
         return ELSEWHERE
-    threading.Thread(target=_stop_with_parent, args=[os.getppid()], daemon=True).start()
+    _stop_with_parent()
     directory = Path(content["directory"])
     try:
         if content["from_start"] and before and before["status"] in ("finished", "failed"):
@@ -99,7 +101,7 @@ def _give_up(error: Exception, record: dict[str, Any], output: Path, directory: 
         line, told = f"{line}{kept}training", f"{told}{kept}training"
     print(f"error: {record['suite']}, {record['init']}, seed {record['seed']}: {line}", file=sys.stderr)
     status = "interrupted" if goes_on else "failed"
-    # a full disk stays full; the line above has said it
+    # A full disk stays full; the line above has said it.
     with contextlib.suppress(OSError, RecordError):
         save_record(record | {"status": status, "error": told, "metrics": metrics or {}}, output)
     if goes_on:
@@ -108,8 +110,8 @@ def _give_up(error: Exception, record: dict[str, Any], output: Path, directory: 
 
 
 def _follow(content: dict[str, Any]) -> int:
-    """A process of a cell whose lock and record are those of rank 0, on another machine maybe."""
-    threading.Thread(target=_stop_with_parent, args=[os.getppid()], daemon=True).start()
+    """Takes part in a cell whose lock and record are those of rank 0, on another machine maybe."""
+    _stop_with_parent()
     try:
         _run(content)
     except Interrupted:
@@ -122,9 +124,9 @@ def _follow(content: dict[str, Any]) -> int:
 
 
 def _acquire(lock: IO[str]) -> bool:
-    """Takes the cell for this process; a process whose parent died gets a minute to save and go.
+    """Takes the cell for this process; the one that has it gets a minute to save and go.
 
-    On a file system without locks there is nothing to take.
+    False where it stays. On a file system without locks there is nothing to take.
     """
     deadline = time.monotonic() + 60
     while True:
@@ -141,15 +143,20 @@ def _acquire(lock: IO[str]) -> bool:
             return True
 
 
-def _stop_with_parent(parent: int) -> None:
-    """A cell whose parent was killed must not go on unseen beside the one that takes its place."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _stop_with_parent() -> None:
+    """Ends this process with its parent: it must not go on unseen beside the one that takes its place."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(content: dict[str, Any]) -> dict[str, Any]:
-    """The fields that a finished record adds."""
+    """Runs the cell in its processes; returns the fields that a finished record adds."""
     import torch
 
     record = content["record"]
@@ -164,7 +171,7 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     if found != record["identity"]["data_sha256"]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
-    job = Job(
+    request = RunRequest(
         *(record["recipe"], content["engine"], record["seed"], record["init"], content["directory"]),
         micro_steps=record["scaling"]["micro_steps"],
         deterministic=record["identity"].get("deterministic", False),
@@ -173,9 +180,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
         decode_each(column(test.records, "file_name").tolist(), "open test images")
     if content["num_processes"] > 1 and place is None:
         look_through(joined([dataset.records for dataset in training]), cfg)
-    arguments = (job, backbone, training, test)
+    arguments = (request, backbone, training, test)
     errors = Path(content["directory"]) / ERRORS
-    outcome = launch(_run_job, content["num_processes"], device, *arguments, errors=errors)
+    outcome = launch(_run_request, content["num_processes"], device, *arguments, errors=errors)
     account = outcome.pop("account")
     return outcome | {
         "status": "finished",
@@ -187,13 +194,14 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run_job(world: World, job: Job, *arguments: Any) -> dict[str, Any]:
+def _run_request(world: World, request: RunRequest, *arguments: Any) -> dict[str, Any]:
+    """Runs the request in one of its processes, which does nothing else."""
     if world.device.type == "cpu":
-        keep_freed_memory()  # this process does nothing else
-    if job.deterministic:
+        keep_freed_memory()
+    if request.deterministic:
         ask_for_deterministic()
     with refusal_named():
-        return run(world, job, *arguments)
+        return run(world, request, *arguments)
 
 
 def _line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""One fine-tuning run from backbone to metrics: build, load the init, train, precise BN, predict, score."""
+"""Runs one fine-tuning from backbone to metrics: build, load the init, train, precise BN, predict, score."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from boltons.fileutils import atomic_save
 from torch import nn
 from yacs.config import CfgNode
@@ -29,21 +28,25 @@ from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import json_ready
 from transfer.process.disk import disk_line, is_full, writing
 from transfer.process.distributed import World
+from transfer.process.draws import INIT, seed_torch
 from transfer.process.gather import cpu_group, gather, share
+from transfer.process.memory import memory_advice
 from transfer.process.progress import progress
 from transfer.recipes.resolve import unflatten
-from transfer.samples.loader import Metadata, Record, evaluation_batches, training_batches, training_records
-from transfer.training import finite as gates
+from transfer.samples.loader import evaluation_batches, training_batches, training_records
+from transfer.samples.sample import Sample
+from transfer.training.finite import refuse_weights
+from transfer.training.learner import Learner
 from transfer.training.load_backbone import Account, load_backbone_into, random_account
-from transfer.training.loop import seed_iteration, train
-from transfer.training.outcome import keep_metrics
-from transfer.training.precise_bn import precise_bn
-
-INIT_STREAM, STATISTICS_STREAM = 2, 1
+from transfer.training.loop import Batches, train
+from transfer.training.outcome import Metrics, keep_metrics
+from transfer.training.precise_bn import measure_statistics
+from transfer.training.saver import Saver
+from transfer.training.watcher import Watcher
 
 
 @dataclass(frozen=True)
-class Job:
+class RunRequest:
     """All that a run needs; plain values, so that it travels to other processes."""
 
     recipe: dict[str, Any]  # flat and resolved, the manifest's keys included
@@ -56,36 +59,37 @@ class Job:
 
 
 def run(
-    world: World, job: Job, backbone: Backbone | None, training: Sequence[Dataset], test: Dataset
+    world: World, request: RunRequest, backbone: Backbone | None, training: Sequence[Dataset], test: Dataset
 ) -> dict[str, Any]:
-    """Runs the job in this process of `world`; every process returns a JSON-ready outcome.
+    """Runs the request in this process of `world`; every process returns a JSON-ready outcome.
 
     Keys: metrics and account, the same everywhere; durations_s, images_per_s and peak_memory_bytes of its
-    own. In the job's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
+    own. In the request's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
     per_class.json and samples.png.
     """
-    cfg = unflatten(job.recipe)
-    engine = load_engine(job.engine)
-    directory = Path(job.directory)
+    cfg = unflatten(request.recipe)
+    engine = load_engine(request.engine)
+    directory = Path(request.directory)
     group = cpu_group(world)
-    records = training_records(joined([dataset.records for dataset in training]), cfg)
-    metadata = training[0].metadata
+    batches = _training_data(cfg, training, request, world)
 
-    seed_iteration(job.seed, INIT_STREAM, 0, 0)
+    seed_torch(request.seed, INIT)
     model = engine.build(cfg, world.device)
-    account = _load_init(engine, model, backbone, cfg, job.label)
+    account = _load_init(engine, model, backbone, cfg, request.label)
     durations: dict[str, float] = {}
+    durations["train"] = _train(cfg, engine, model, batches, request, world)
     clock = _Clock(durations)
-    durations["train"] = train(
-        engine, model, cfg, records, metadata, directory, job.seed, world, job.micro_steps
-    )
-    clock.restart()
     if cfg.TEST.PRECISE_BN.ENABLED:
-        _precise_bn(engine, model, cfg, records, metadata, job, world)
+        number = cfg.TEST.PRECISE_BN.NUM_ITER * request.micro_steps
+        # On the batches that would have come next in training.
+        measure_statistics(engine, model, batches(cfg.SOLVER.MAX_ITER), number, request.seed, world)
+        refuse_weights(model, cfg.SOLVER.MAX_ITER, world.size)
         clock.lap("precise_bn")
     if world.main:
         _save_model(engine, model, directory / "model_final.pth")
-    predictions = gather(_predict(engine, model, cfg, test, world), len(test.records), world, group)
+    records = test.records[world.rank :: world.size]
+    mine = _predict(engine, model, evaluation_batches(records, cfg), len(records), quiet=not world.main)
+    predictions = gather(mine, len(test.records), world, group)
     clock.lap("predict")
     metrics = None if predictions is None else _score(test, predictions, directory, clock)
     return {
@@ -97,14 +101,16 @@ def run(
     }
 
 
-def _picture(test: Dataset, predictions: Sequence[Prediction], path: Path) -> None:
-    """A picture is no number: where it cannot be drawn, a line says so and the run finishes."""
-    try:
-        save_samples(test, predictions, path)
-    except Exception as error:
-        if is_full(error):
-            raise DiskError(disk_line(error, str(path))) from error
-        print(f"no picture: {path}: {type(error).__name__}: {error}", file=sys.stderr)
+def _training_data(cfg: CfgNode, training: Sequence[Dataset], request: RunRequest, world: World) -> Batches:
+    """This process's batches of the joined training sets."""
+    records = training_records(joined([dataset.records for dataset in training]), cfg)
+    metadata = training[0].metadata
+    place = {"rank": world.rank, "world_size": world.size, "micro_steps": request.micro_steps}
+
+    def batches(start: int) -> Iterator[list[Sample]]:
+        return training_batches(records, cfg, metadata, request.seed, start=start, **place)
+
+    return batches
 
 
 def _load_init(
@@ -114,64 +120,33 @@ def _load_init(
     return random_account(state) if backbone is None else load_backbone_into(state, backbone, cfg, label)
 
 
-def _precise_bn(
-    engine: Engine,
-    model: nn.Module,
-    cfg: CfgNode,
-    records: Sequence[Record],
-    metadata: Metadata,
-    job: Job,
-    world: World,
-) -> None:
-    """The batches that would have come next in training; afterwards all ranks hold rank 0's statistics."""
-    model.train()
-    number = cfg.TEST.PRECISE_BN.NUM_ITER * job.micro_steps
-    data = training_batches(
-        records,
-        cfg,
-        metadata,
-        job.seed,
-        start=cfg.SOLVER.MAX_ITER,
-        rank=world.rank,
-        world_size=world.size,
-        micro_steps=job.micro_steps,
-    )
-    with progress("precise BN", number, quiet=not world.main) as advance:
-
-        def forward(numbered: tuple[int, Any]) -> None:
-            iteration, batch = numbered
-            seed_iteration(job.seed, STATISTICS_STREAM, iteration, world.rank)
-            with gates.memory_advice("precise BN", "INPUT.MIN_SIZE_TRAIN"):
-                engine.losses(model, batch)
-            advance("")
-
-        precise_bn(model, zip(range(number), data), forward)  # noqa: B905  # the data never ends
-    if world.size > 1:  # pixel counts differ between ranks, and so would the pooled statistics
-        for buffer in model.buffers():
-            dist.broadcast(buffer, 0)
-    gates.refuse_weights(model, cfg.SOLVER.MAX_ITER, world.size)
+def _train(
+    cfg: CfgNode, engine: Engine, model: nn.Module, batches: Batches, request: RunRequest, world: World
+) -> float:
+    """Trains the model; what training alone needs (optimizer, shared gradients) is freed behind it."""
+    learner = Learner(engine, model, cfg, request.seed, world, request.micro_steps)
+    return train(cfg, learner, batches, Saver(Path(request.directory), learner), Watcher(learner))
 
 
-def _predict(engine: Engine, model: nn.Module, cfg: CfgNode, test: Dataset, world: World) -> list[Prediction]:
-    """Predictions of this process's share of the test set, in its order."""
+def _predict(
+    engine: Engine, model: nn.Module, batches: Iterator[list[Sample]], total: int, quiet: bool
+) -> list[Prediction]:
+    """The predictions of the `total` images that `batches` bring, in their order."""
     model.eval()
-    records = test.records[world.rank :: world.size]
-    mine: list[Prediction] = []
-    with progress("predict", len(records), quiet=not world.main) as advance:
-        for batch in evaluation_batches(records, cfg):
-            with gates.memory_advice("prediction", "INPUT.MIN_SIZE_TEST"):
-                mine.extend(engine.predict(model, batch))
+    found: list[Prediction] = []
+    with progress("predict", total, quiet=quiet) as advance:
+        for batch in batches:
+            with memory_advice("prediction", "INPUT.MIN_SIZE_TEST"):
+                found.extend(engine.predict(model, batch))
             advance("")
-    return mine
+    return found
 
 
-def _score(
-    test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: _Clock
-) -> dict[str, dict[str, float | None]]:
+def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: _Clock) -> Metrics:
     """The metrics, null where undefined; leaves predictions/, per_class.json and samples.png."""
     scores = evaluate(test, predictions)
     clock.lap("evaluate")
-    metrics: dict[str, dict[str, float | None]] = json_ready(scores.summary)
+    metrics: Metrics = json_ready(scores.summary)
     keep_metrics(directory, metrics)  # whatever fails from here on
     with writing(directory):
         write_predictions(test, predictions, directory / "predictions")
@@ -179,6 +154,16 @@ def _score(
             file.write(json.dumps(json_ready(scores.per_class), indent=1, allow_nan=False))
     _picture(test, predictions, directory / "samples.png")
     return metrics
+
+
+def _picture(test: Dataset, predictions: Sequence[Prediction], path: Path) -> None:
+    """Draws test images with their predictions; where that fails, a line says so and the run goes on."""
+    try:
+        save_samples(test, predictions, path)
+    except Exception as error:
+        if is_full(error):
+            raise DiskError(disk_line(error, str(path))) from error
+        print(f"no picture: {path}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:
@@ -196,13 +181,12 @@ def _peak_memory(device: torch.device) -> int:
 
 
 class _Clock:
+    """Measures the stages of a run one after the other."""
+
     def __init__(self, durations: dict[str, float]):
         self.durations, self.last = durations, time.monotonic()
 
-    def restart(self) -> None:
-        self.last = time.monotonic()
-
     def lap(self, name: str) -> None:
-        """The time since the last lap or restart was that of `name`."""
-        self.durations[name] = time.monotonic() - self.last
-        self.restart()
+        """The time since the last lap was that of `name`."""
+        now = time.monotonic()
+        self.durations[name], self.last = now - self.last, now

@@ -1,4 +1,4 @@
-"""A child process: how it finds our packages, and the time it gets to save its state when Ctrl-C ends it."""
+"""Starts child processes that find this copy of our packages, and lets them save their state at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ PACKAGES = ("pretrain", "converters", "transfer", "results", "benchmarks")
 
 
 def run(command: Sequence[str], **options: Any) -> int:
-    """The exit code of a command. Ctrl-C reaches it as well as us, and it ends by itself once it has saved;
-    subprocess.run would kill it after a quarter of a second.
+    """Runs a command; returns its exit code.
+
+    Ctrl-C reaches it as well as this process, and it ends by itself once it has saved. subprocess.run would
+    kill it after a quarter of a second.
     """
     process = subprocess.Popen(command, **options)
     while True:
@@ -27,14 +29,14 @@ def run(command: Sequence[str], **options: Any) -> int:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment for a child that imports this very copy of our packages, wherever it is started."""
+    """The variables for a child that imports this very copy of our packages, wherever it is started."""
     paths = [*own_path(), *filter(None, [os.environ.get("PYTHONPATH")])]
     found = {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
     return {**os.environ, **found, **(extra or {})}
 
 
 def own_path() -> list[str]:
-    """What a child needs on PYTHONPATH: our folder where it would not find this copy by itself, else nothing.
+    """Our folder for a child's PYTHONPATH; nothing where the child finds this copy by itself.
 
     An installed copy lies in site-packages, beside the backports of others. PYTHONPATH stands in front of the
     standard library, where the backport `typing` would break every import.

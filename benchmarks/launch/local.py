@@ -1,26 +1,25 @@
-"""This machine: cells packed onto its GPUs, or some at a time on the CPU, each in a process of its own."""
+"""Runs cells on this machine: packed onto its GPUs, or some at a time on the CPU, each in its own process."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from benchmarks.errors import UsageError
 from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
+from transfer.process.signals import collected
 
 POLL_S = 0.2
 Slot = dict[str, str]  # what a cell that runs there finds in its environment
 
 
 def gpu_slots(visible: Sequence[str], gpus_per_cell: int, at_once: int | None) -> list[Slot]:
-    """As many cells as the GPUs hold, each with GPUs of its own; `at_once` may ask for fewer."""
+    """Slots for as many cells as the GPUs hold, each with GPUs of its own; `at_once` may ask for fewer."""
     places = len(visible) // gpus_per_cell
     if not places:
         raise UsageError(
@@ -31,7 +30,7 @@ def gpu_slots(visible: Sequence[str], gpus_per_cell: int, at_once: int | None) -
 
 
 def cpu_slots(at_once: int | None) -> list[Slot]:
-    """So many cells at once, which share the cores."""
+    """`at_once` slots, which share the cores."""
     if at_once is None or at_once == 1:
         return [{}]
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // at_once))
@@ -49,7 +48,7 @@ def visible_gpus() -> list[str]:
 
 
 def slots_of(device: str | None, gpus_per_cell: int, at_once: int | None) -> list[Slot]:
-    """Where cells can run at the same time: on the GPUs unless `device` says otherwise or there are none."""
+    """The slots of this machine: on its GPUs unless `device` says otherwise or there are none."""
     from transfer.process.distributed import pick_device
 
     picked = pick_device(device, gpus_per_cell)
@@ -72,15 +71,15 @@ def hardware(device: str | None, gpus_per_cell: int) -> str:
 
 
 def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
-    """Runs the jobs, the first ones first; returns the exit code of the whole.
+    """Runs the jobs in their order, one in each slot at a time; returns the exit code of the whole.
 
-    A stop signal goes on to the cells, which save their state, and nothing new is started.
+    A stop signal is passed on to the cells, which save their state, and nothing new is started.
     """
     waiting, free = list(jobs), list(slots)
     running: list[_Child] = []
     outcomes: list[str] = []
     alone = len(slots) == 1
-    with _forward_signals(running) as stopped:
+    with collected() as stopped:
         while running or (waiting and not stopped):
             while waiting and free and not stopped:
                 job = waiting.pop(0)
@@ -88,6 +87,7 @@ def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
                 running.append(_start(job, free.pop(0), alone))
             time.sleep(POLL_S)
             for child in list(running):
+                child.pass_on(stopped)
                 child.show()
                 code = child.process.poll()
                 if code is None:
@@ -107,12 +107,19 @@ class _Child:
     job: Job
     slot: Slot
     process: subprocess.Popen[bytes]
-    log: IO[bytes] | None  # None: it writes to our terminal, where its progress bar lives
+    log: IO[bytes] | None  # None: it writes to our terminal, where it draws its progress
     prefix: str
     half: bytes = b""
+    told: int = 0  # how many of the signals
+
+    def pass_on(self, signals: Sequence[int]) -> None:
+        """Sends it the stop signals that it has not got yet, those from before its start included."""
+        for number in signals[self.told :]:
+            self.process.send_signal(number)
+        self.told = len(signals)
 
     def show(self) -> None:
-        """Passes on the lines that it has said since."""
+        """Prints the lines that its log got since the last call."""
         if self.log is None:
             return
         *lines, self.half = (self.half + self.log.read()).split(b"\n")
@@ -135,22 +142,3 @@ def _start(job: Job, slot: Slot, alone: bool) -> _Child:
         log.seek(0, os.SEEK_END)
         process = subprocess.Popen(job.command, env=environment, stdout=output, stderr=output)
     return _Child(job, slot, process, log, "" if alone else f"[{job.title}] ")
-
-
-@contextmanager
-def _forward_signals(children: list[_Child]) -> Iterator[list[int]]:
-    """Stop signals to us go on to the children; yields the list of those received."""
-    received: list[int] = []
-
-    def forward(number: int, _: object) -> None:
-        received.append(number)
-        for child in children:
-            child.process.send_signal(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, forward) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

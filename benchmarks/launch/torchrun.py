@@ -1,4 +1,4 @@
-"""One grid on several machines: `torchrun --nnodes 2 --nproc-per-node 8 benchmarks/run.py ...` on each.
+"""Runs one grid on several machines: `torchrun --nnodes 2 --nproc-per-node 8 benchmarks/run.py ...` on each.
 
 Rank 0 plans and tells the others over torchrun's store which cell comes next. Every rank then starts its own
 process of the cell, and these form a process group of their own at a fresh port: so a cell that crashes takes
@@ -8,13 +8,11 @@ no other with it. Only rank 0 writes records. The output folder and the data hav
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ import torch.distributed as dist
 
 from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
 from transfer.process.distributed import Member
+from transfer.process.signals import collected
 
 POLL_S = 0.2
 GRACE_S = 15  # between the end of one process of a cell and the end of those that still wait for it
@@ -30,11 +29,13 @@ OVER = "over"
 
 @dataclass(frozen=True)
 class Team:
+    """This rank's place among the launchers, and the store over which rank 0 speaks to the others."""
+
     place: Member
     store: dist.Store
 
     def next_cell(self, number: int) -> tuple[str, int] | None:
-        """(job file, port) of a cell, when rank 0 has decided; None when there are no more."""
+        """Waits for rank 0; returns (job file, port) of its cell `number`, None when there are no more."""
         while not self.store.check([f"cell/{number}"]):
             if self.store.check([OVER]):
                 return None
@@ -44,15 +45,15 @@ class Team:
 
 
 def join(place: Member) -> Team:
-    """This rank's connection to the others: torchrun's own store, apart from its keys."""
+    """Connects this rank to the others: over torchrun's own store, under keys apart from its own."""
     store, _, _ = next(dist.rendezvous("env://"))
     return Team(place, dist.PrefixStore("benchmarks", store))
 
 
 def run_team(jobs: Sequence[Job], team: Team) -> int:
-    """Rank 0: the jobs one after the other on all ranks; returns the exit code of the whole."""
+    """Runs the jobs one after the other on all ranks, as rank 0; returns the exit code of the whole."""
     outcomes: list[str] = []
-    with _stop_signals() as stopped:
+    with collected() as stopped:
         for number, job in enumerate(jobs):
             if stopped:
                 break
@@ -64,13 +65,13 @@ def run_team(jobs: Sequence[Job], team: Team) -> int:
 
 
 def dismiss(team: Team) -> None:
-    """Rank 0, whatever happened: the others may go."""
+    """Lets the other ranks go; rank 0 calls it whatever happened."""
     team.store.set(OVER, "")
 
 
 def follow(team: Team) -> int:
-    """Every other rank: takes part in the cells that rank 0 names. How they ended is rank 0's to say."""
-    with _stop_signals() as stopped:
+    """Takes part in the cells that rank 0 names, as any other rank; how they ended is rank 0's to say."""
+    with collected() as stopped:
         number = 0
         while not stopped and (cell := team.next_cell(number)) is not None:
             _take_part(team, number, *cell, stopped)
@@ -79,9 +80,9 @@ def follow(team: Team) -> int:
 
 
 def _take_part(team: Team, number: int, path: str, port: int, stopped: list[int]) -> int:
-    """This rank's process of one cell, and its exit code. Where one ended badly, none waits for long."""
+    """Runs this rank's process of one cell; returns its exit code. Where one ended badly, none waits long."""
     ended = f"ended/{number}"
-    # The rest of its place it inherits; torchrun's store is ours, a cell makes its own.
+    # It inherits the rest of its place. Torchrun's store is the launchers', so a cell makes its own.
     extra = {"MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "False"}
     child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.cell", path], env=environment_of_cell(extra), cwd=Path.cwd()
@@ -106,16 +107,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("", 0))
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collects stop signals; they go on to the cell, which saves first."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -19,7 +19,7 @@ from transfer.engines.base import Engine
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.process.memory import keep_freed_memory
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 OBJECTS = 6  # an image
 

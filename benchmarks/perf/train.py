@@ -23,7 +23,7 @@ from yacs.config import CfgNode
 from benchmarks.perf.contestants import Contestant
 from benchmarks.perf.engines import baseline_found, detector, header, made_samples, settle, sync
 from transfer.engines.base import Engine
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 PARTS = ("backbone", "proposal_generator")
 BASELINE = "detectron2 fp32"

@@ -1,8 +1,10 @@
-"""An engine of one weight for tests of the loop: losses of the images' means, faults where they are due."""
+"""An engine of one weight and its data for tests of the loop: losses of the images' means, and faults."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +13,40 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from yacs.config import CfgNode
 
-from transfer.samples.detection import Sample
+from transfer.process.distributed import World
+from transfer.samples.sample import Sample
+from transfer.training.loop import Batches
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What breaks (loss, gradient, nan gradient, weight, forward, memory; data break input), when, where."""
+    """Breaks loss, gradient, nan gradient, weight, forward, memory or input once, in one process."""
 
     what: str
     iteration: int
     rank: int = 0
+
+
+def fake_sample(number: int) -> Sample:
+    """An image of 4 x 4 pixels and one object, drawn from its number."""
+    generator = torch.Generator().manual_seed(number)
+    image = torch.randint(0, 255, (3, 4, 4), dtype=torch.uint8, generator=generator)
+    return Sample(image, torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([1]), f"image{number}", 4, 4)
+
+
+def fake_batches(world: World, fault: Fault | None = None) -> Batches:
+    """Two images a process and iteration, numbered by their place."""
+
+    def batches(start: int) -> Iterator[list[Sample]]:
+        for iteration in itertools.count(start):
+            place = iteration * world.size + world.rank
+            made = [fake_sample(2 * place), fake_sample(2 * place + 1)]
+            if fault and (fault.what, fault.iteration, fault.rank) == ("input", iteration, world.rank):
+                broken = torch.tensor([[0.0, float("nan"), 2.0, 2.0]])
+                made[1] = dataclasses.replace(made[1], boxes=broken)
+            yield made
+
+    return batches
 
 
 class _BrokenGradient(torch.autograd.Function):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from transfer.evaluation.prediction import Prediction
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 
 class Engine(Protocol):

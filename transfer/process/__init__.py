@@ -1,1 +1,1 @@
-"""What one process of a run shares with the others, with its terminal, its memory and the disk."""
+"""The seed, a device and a function come in; processes that draw, stop, fail and report alike go out."""

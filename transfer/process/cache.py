@@ -1,4 +1,4 @@
-"""Where files that can be made again are kept between runs."""
+"""Says where files that can be made again are kept between runs."""
 
 from __future__ import annotations
 

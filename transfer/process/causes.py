@@ -1,4 +1,4 @@
-"""Which error of several processes is the cause: each tells its own before its neighbours can miss it.
+"""Finds the cause among the errors of several processes: each tells its own before a neighbour misses it.
 
 A process that fails leaves the others in a collective, and these then fail of their lost connection. So an
 error is on disk before the process leaves its group, and the reader takes the cause from among the echoes.

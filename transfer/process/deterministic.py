@@ -1,4 +1,4 @@
-"""Deterministic algorithms on request: a GPU then repeats a run to the bit, or an operator refuses to.
+"""Makes a run deterministic on request: a GPU then repeats it to the bit, or an operator refuses to.
 
 A CPU repeats itself anyway, with as many threads. On a GPU the backward passes of RoIAlign, of bilinear
 upsampling and of some convolutions add up in no fixed order; their deterministic forms cost time and memory,

@@ -1,4 +1,4 @@
-"""A disk that takes no more: which file, how much it needs, how much is free, and what to do."""
+"""Says what a disk that takes no more lacks: which file, how much it needs, how much is free, what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def writing(path: Path, needed: int | None = None) -> Iterator[None]:
 
 
 def disk_line(error: Any, path: str, needed: int | None = None) -> str:
-    """What the disk said, with the path that the error may lack; of a full one how much is free."""
+    """One line of what the disk said, with the path that the error may lack; a full one is measured."""
     where = str(error.filename or path)
     says = f"{where}: {error.strerror or error}"
     if error.errno not in _FULL:
@@ -37,5 +37,5 @@ def disk_line(error: Any, path: str, needed: int | None = None) -> str:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether it is the disk that stopped, and nothing of ours."""
+    """Whether the error is that of a full disk, and no mistake in a path or in our code."""
     return isinstance(error, DiskError) or (isinstance(error, OSError) and error.errno in _FULL)

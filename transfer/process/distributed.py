@@ -1,4 +1,7 @@
-"""One process or several: the world that a run lives in, and how several processes are started."""
+"""Starts a function in one process or several, and gives each of them its world: its place and device.
+
+The processes are spawned here, or torchrun has started them already.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ import torch.multiprocessing as mp
 
 from transfer.errors import Interrupted, TransferError
 from transfer.process.causes import cause, is_echo, tell
+from transfer.process.signals import forwarded
 
 GRACE_S = 3.0  # between the end of one process by an error and the end of those that still wait for it
 PATIENCE_S = 2.0  # in which the cause may come from another machine, behind its echo
@@ -65,10 +68,10 @@ def launch(
     """Runs `function(world, *arguments)` in `num_processes` processes; returns rank 0's JSON value.
 
     With one process nothing is spawned and no process group exists. A process that torchrun started (see
-    `member`) runs the function itself and returns its own value. The error that came first in any process is
-    raised here, the others' lost connections are not; Interrupted where a signal ended one without a word.
-    Processes of torchrun tell their errors in the folder `errors`, which all of them share; such a process
-    must end by `leave`.
+    `member`) runs the function itself and returns its own value. Raises the error that came first in any
+    process, never the lost connections of the others; Interrupted where a signal ended one without a word.
+    Processes of torchrun tell their errors in the folder `errors`, which all of them share. Each of them must
+    end by `leave`.
     """
     place = member()
     if place is not None and num_processes > 1:
@@ -84,36 +87,42 @@ def launch(
             start_method="spawn",
         )
         assert context is not None
-        with _signals_go_to(context.pids()) as forwarded:
+
+        def pass_on(number: int) -> None:
+            for pid in context.pids():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+        with forwarded(pass_on) as received:
             try:
                 while not context.join(grace_period=GRACE_S):
                     pass
             except (mp.ProcessRaisedException, mp.ProcessExitedException):
                 codes = [process.exitcode or 0 for process in context.processes]
                 told = Path(directory) / "errors"
-                raise (cause(told) or _untold(forwarded, codes, told)) from None
+                raise (cause(told) or _untold(received, codes, told)) from None
         return json.loads((Path(directory) / "answer.json").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
 class Member:
-    """This process's place among those that torchrun, or our team of cells, started."""
+    """A process's place among those that belong together, and the URL where they meet."""
 
     rank: int
-    local_rank: int
+    local_rank: int  # on its machine
     size: int
     local_size: int
-    address: str
-    port: int
+    meeting: str
 
 
 def member() -> Member | None:
-    """From torchrun's environment variables; None in a process of its own."""
+    """This process's place by the environment variables of torchrun; None in a process of its own."""
     names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     if not all(name in os.environ for name in names) or os.environ["WORLD_SIZE"] == "1":
         return None
-    rank, local_rank, size, local_size, address, port = (os.environ[name] for name in names)
-    return Member(int(rank), int(local_rank), int(size), int(local_size), address, int(port))
+    *numbers, address, port = (os.environ[name] for name in names)
+    rank, local_rank, size, local_size = map(int, numbers)
+    return Member(rank, local_rank, size, local_size, f"tcp://{address}:{port}")
 
 
 def _as_member(
@@ -123,9 +132,8 @@ def _as_member(
     arguments: tuple[Any, ...],
     errors: Path | None,
 ) -> Any:
-    method = f"tcp://{place.address}:{place.port}"
     try:
-        with _group(place.rank, place.local_rank, place.size, place.local_size, device, method) as world:
+        with _group(place, device) as world:
             return function(world, *arguments)
     except KeyboardInterrupt:
         raise Interrupted("signal SIGINT outside of training") from None
@@ -156,18 +164,16 @@ def leave(code: int) -> NoReturn:
 
 
 @contextmanager
-def _group(
-    rank: int, local_rank: int, size: int, local_size: int, device: torch.device, method: str
-) -> Iterator[World]:
-    """Gives this process its world, inside of its process group; it leaves that only when all went well."""
+def _group(place: Member, device: torch.device) -> Iterator[World]:
+    """Gives this process its world inside its process group, which it leaves only when all went well."""
     if device.type == "cuda":
-        device = torch.device("cuda", local_rank)
+        device = torch.device("cuda", place.local_rank)
         torch.cuda.set_device(device)
     else:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_size))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // place.local_size))
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init_method=method, rank=rank, world_size=size)
-    yield World(rank, size, device)
+    dist.init_process_group(backend, init_method=place.meeting, rank=place.rank, world_size=place.size)
+    yield World(place.rank, place.size, device)
     dist.destroy_process_group()
 
 
@@ -179,8 +185,9 @@ def _spawned(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
 ) -> None:
+    place = Member(rank, rank, size, size, f"file://{directory / 'meeting'}")
     try:
-        with _group(rank, rank, size, size, device, f"file://{directory / 'meeting'}") as world:
+        with _group(place, device) as world:
             result = function(world, *arguments)
             if rank == 0:
                 (directory / "answer.json").write_text(json.dumps(result), encoding="utf-8")
@@ -193,36 +200,13 @@ def _spawned(
         leave(1)
 
 
-def _untold(forwarded: Sequence[int], codes: Sequence[int], told: Path) -> Exception:
-    """The error of processes that ended with these exit codes and told none, but for lost connections."""
-    if forwarded:
-        return Interrupted(f"signal {signal.Signals(forwarded[0]).name} outside of training")
+def _untold(received: Sequence[int], codes: Sequence[int], told: Path) -> Exception:
+    """The error of processes that ended with these exit codes and told nothing but lost connections."""
+    if received:
+        return Interrupted(f"signal {signal.Signals(received[0]).name} outside of training")
     # SIGTERM is what the launcher sends to those that the first one left behind.
     killed = sorted({signal.Signals(-code) for code in codes if code < 0 and code != -signal.SIGTERM})
     if signal.SIGKILL in killed:
         return Interrupted("a process of the run was killed (out of memory?)")
     by = f"a process of the run was killed by {killed[0].name}" if killed else "the processes lost each other"
     return cause(told, echoes=True) or RuntimeError(f"{by}; see the lines above")
-
-
-@contextmanager
-def _signals_go_to(pids: Sequence[int]) -> Iterator[list[int]]:
-    """Forwards stop signals to the processes, which save and leave together; only in the main thread."""
-    forwarded: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield forwarded
-        return
-
-    def forward(number: int, _: Any) -> None:
-        forwarded.append(number)
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    previous = {number: signal.signal(number, forward) for number in numbers}
-    try:
-        yield forwarded
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,7 +1,7 @@
-"""What several processes predicted, brought to the main one; what that one says of it, told to all.
+"""Brings what several processes predicted to the main one, and what that one says of it to all.
 
-Over a group of the CPU, also where training talks over NCCL: objects would cross GPU memory there, and the
-processes that wait while the main one scores would run into NCCL's time limit.
+They talk over a group of the CPU, also where training talks over NCCL. There objects would cross GPU memory,
+and the processes that wait while the main one scores would run into NCCL's time limit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATIENCE = timedelta(days=1)
 
 
 def cpu_group(world: World) -> Any:
-    """A gloo group of all processes; None with one. Called by all, early: what fails here fails at once."""
+    """A gloo group of all processes, None with one. All call it, early: what fails here fails at once."""
     return dist.new_group(backend="gloo", timeout=PATIENCE) if world.size > 1 else None
 
 

@@ -1,8 +1,13 @@
-"""How a process on a CPU treats memory that it has freed."""
+"""Memory of a process: freed blocks that it keeps, and the advice of one that has none left."""
 
 from __future__ import annotations
 
 import ctypes
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from transfer.errors import TransferError
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -20,3 +25,20 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # musl, macOS
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+@contextmanager
+def memory_advice(where: str, image_size_key: str) -> Iterator[None]:
+    """Turns an allocation that failed on a GPU into one line that says what to change."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        found = re.search(r"[Tt]ried to allocate [\d.]+ \w+", str(error))
+        asked = found.group() if found else "an allocation failed"
+        raise TransferError(
+            f"{where}: out of GPU memory ({asked}); lower SOLVER.IMS_PER_BATCH, "
+            f"keep the batch by --accumulate or more --num-gpus, or lower {image_size_key}; the last "
+            "checkpoint is kept"
+        ) from None

@@ -1,4 +1,4 @@
-"""One line about a long loop: redrawn in place on a terminal, a plain line every few seconds in a log."""
+"""Shows a long loop in one line: redrawn in place on a terminal, printed every few seconds in a log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from rich.progress import (
 )
 
 LOG_EVERY_S = 10.0
-Advance = Callable[[str], None]  # one more step is done; the text (a loss, say) is shown behind it
+# Call it when one more step is done; the text (a loss, say) is shown behind it.
+Advance = Callable[[str], None]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""From a record with a class map to what a segmentor eats: scale, crop and flip, image and labels alike.
+"""Makes a segmentor's sample of a record with a class map: scale, crop and flip, image and labels alike.
 
 MoCo paper, appendix A.5: random scaling in INPUT.SCALE_RANGE, a crop of INPUT.CROP.SIZE, horizontal flip;
 inference at the original size. The random choices are a function of (seed, epoch, index).
@@ -16,9 +16,8 @@ from yacs.config import CfgNode
 from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.mask_images import IGNORE
 from transfer.errors import DataError
-from transfer.samples.detection import Sample, read_image, resized
-
-_NO_BOXES, _NO_CLASSES = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
+from transfer.process.draws import augmentation_generator
+from transfer.samples.sample import Sample, make_sample, read_image, resized
 
 
 def semantic_training_sample(
@@ -32,13 +31,13 @@ def semantic_training_sample(
     """
     image = read_image(record)
     labels = _labels(record, metadata["sem_seg_encoding"], cfg.MODEL.SEM_SEG_HEAD.NUM_CLASSES)
-    rng = np.random.default_rng([seed, 1, epoch, index])
+    rng = augmentation_generator(seed, epoch, index)
     ratio = rng.uniform(*cfg.INPUT.SCALE_RANGE)
     crop = tuple(map(int, cfg.INPUT.CROP.SIZE))  # (height, width)
     whole = tuple(max(int(side * ratio + 0.5), 1) for side in (image.height, image.width))
     size = (min(crop[0], whole[0]), min(crop[1], whole[1]))
     top, left = (int(rng.integers(w - s + 1)) if w > s else 0 for w, s in zip(whole, size, strict=True))
-    flip = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
+    flipped = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
 
     # Only the part that is kept is resized, to the same pixels (+- 1) as by cropping the whole: much faster.
     y, x = image.height / whole[0], image.width / whole[1]
@@ -47,8 +46,9 @@ def semantic_training_sample(
     rows, columns = _nearest(top, size[0], y), _nearest(left, size[1], x)
     kept = labels[rows[:, None], columns]
     class_map = np.full(crop, IGNORE, np.uint8)
-    class_map[: size[0], : size[1]] = kept[:, ::-1] if flip else kept
-    return _sample(record, pixels[:, ::-1] if flip else pixels, cfg.INPUT.FORMAT, class_map)
+    class_map[: size[0], : size[1]] = kept[:, ::-1] if flipped else kept
+    pixels = pixels[:, ::-1] if flipped else pixels
+    return make_sample(record, pixels, cfg.INPUT.FORMAT, class_map=torch.from_numpy(class_map))
 
 
 def semantic_evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
@@ -56,21 +56,7 @@ def semantic_evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
     image = read_image(record)
     size = resized(image.height, image.width, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)
     pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))  # of equal size: a copy
-    return _sample(record, pixels, cfg.INPUT.FORMAT, None)
-
-
-def _sample(record: dict[str, Any], pixels: np.ndarray, channels: str, classes: np.ndarray | None) -> Sample:
-    if channels == "BGR":
-        pixels = pixels[:, :, ::-1]
-    return Sample(
-        image=torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C")),
-        boxes=_NO_BOXES,
-        classes=_NO_CLASSES,
-        image_id=record["image_id"],
-        height=record["height"],
-        width=record["width"],
-        class_map=None if classes is None else torch.from_numpy(classes),
-    )
+    return make_sample(record, pixels, cfg.INPUT.FORMAT)
 
 
 def _nearest(start: int, count: int, scale: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""DensePose annotations as training targets, and their mirror image.
+"""Turns DensePose annotations into training targets, and those into their mirror image.
 
 Points and part masks live in a 256 x 256 frame of the person's box, so resizing leaves them alone. A mirror
 swaps left and right parts, and each surface patch has its own table of where a point (u, v) goes: the file
@@ -49,7 +49,7 @@ def densepose_targets(
 
 
 def load_symmetry(data_root: str | Path) -> Symmetry:
-    """The tables of `<data_root>/densepose`; DataError says what is needed and where to get it."""
+    """The tables in `<data_root>/densepose`; DataError says which file is needed and where to get it."""
     return _load(Path(data_root) / "densepose" / FILE)
 
 

@@ -1,4 +1,4 @@
-"""Batches of samples for training and test, decoded in worker processes."""
+"""Makes batches of samples for training and test, decoded in worker processes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from yacs.config import CfgNode
 
 from transfer.datasets.records import chosen, column, without_truth
 from transfer.errors import DataError
+from transfer.process.signals import STOPS
 from transfer.recipes.resolve import flatten
 from transfer.recipes.values import architecture
 from transfer.samples.class_maps import semantic_evaluation_sample, semantic_training_sample
 from transfer.samples.densepose import load_symmetry
-from transfer.samples.detection import Sample, evaluation_sample, training_sample
+from transfer.samples.detection import evaluation_sample, training_sample
 from transfer.samples.order import Item, batches, repeat_factors, share
+from transfer.samples.sample import Sample
 
 Record = dict[str, Any]
 Metadata = dict[str, Any]
@@ -55,8 +57,10 @@ def _is_semantic(cfg: CfgNode) -> bool:
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> Sequence[Record]:
-    """The records that training may draw, by Detectron2's rules: an object where the recipe filters empty
-    images; labelled keypoints, those of crowds included, and DensePose labels where it trains such heads.
+    """The records that training may draw, by Detectron2's rules; DataError if there are none.
+
+    Drawn is an image with an object, where the recipe filters empty ones, and where it trains such heads, one
+    with labelled keypoints (those of crowds included) and with DensePose labels.
     """
     needed: dict[str, np.ndarray] = {}  # what is needed, and which records have it
     if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
@@ -83,10 +87,11 @@ def training_batches(
     world_size: int = 1,
     micro_steps: int = 1,
 ) -> Iterator[list[Sample]]:
-    """Endless local batches from iteration `start` on; the order is a function of the seed and of
-    the number of parts that a batch has: processes times micro-steps.
+    """This process's batches from iteration `start` on, without end.
 
-    With `micro_steps` an iteration has so many of them: those of the processes that this one stands in for.
+    The order is a function of the seed and of the number of parts that a batch has: processes times
+    micro-steps. An iteration has `micro_steps` of them: those of the processes that this one stands in for.
+    Raises DataError for a batch size that the parts do not divide.
     """
     size, parts = cfg.SOLVER.IMS_PER_BATCH, world_size * micro_steps
     if size % parts:
@@ -135,5 +140,5 @@ def _loader(dataset: Dataset[Sample], cfg: CfgNode, **how: Any) -> DataLoader[An
 
 def _leave_signals_to_the_loop(_: int) -> None:
     """Ctrl-C and a scheduler's signals reach every process; the loop needs its workers to end a step."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Masks and keypoints of a record, moved into the pixels of a sample as Detectron2's mapper moves them."""
+"""Moves the masks and keypoints of a record into the pixels of a sample, as Detectron2's mapper does."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def moved_keypoints(
     inside = (points[..., :2] >= 0) & (points[..., :2] <= [view.new[1], view.new[0]])
     labelled = inside.all(axis=-1) & (points[..., 2] > 0)
     points = np.where(labelled[..., None], points, 0)
-    if view.flip:  # a left hand in the mirror is a right hand
+    if view.flipped:  # a left hand in the mirror is a right hand
         points = points[:, mirrored_keypoints(metadata)]
     return points.astype(np.float32)
 

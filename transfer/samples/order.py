@@ -1,4 +1,4 @@
-"""Which images make up batch t: a pure function of (seed, t), whatever the worker count.
+"""Says which images make up batch t: a pure function of (seed, t), whatever the worker count.
 
 One epoch is one permutation; epochs follow each other without end, as in Detectron2's TrainingSampler. With
 aspect grouping a part of a batch, that of one process, holds images of one orientation, which saves padding.
@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+
+from transfer.process.draws import order_generator
 
 Item = tuple[int, int]  # (epoch, number); the record's index is number modulo the number of images
 
@@ -56,7 +58,7 @@ def batches(
 
 def _items(num_images: int, seed: int, factors: np.ndarray | None) -> Iterator[Item]:
     for epoch in itertools.count():
-        rng = np.random.default_rng([seed, epoch])
+        rng = order_generator(seed, epoch)
         numbers = _numbers(num_images, factors, rng)
         for number in numbers[rng.permutation(len(numbers))].tolist():
             yield epoch, number

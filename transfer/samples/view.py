@@ -1,4 +1,4 @@
-"""Where a point of the original image lies in the sample: a resize, then perhaps a horizontal flip.
+"""Maps places of the original image to those of the sample: a resize, then perhaps a horizontal flip.
 
 Coordinates are continuous: the left edge of the first pixel is 0, so a flip maps x to width - x.
 """
@@ -20,12 +20,12 @@ class View:
 
     old: Size
     new: Size
-    flip: bool
+    flipped: bool
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) x, y of the original image -> float64 x, y of the sample; not clipped."""
         moved = np.asarray(points, np.float64) * [self.new[1] / self.old[1], self.new[0] / self.old[0]]
-        if self.flip:
+        if self.flipped:
             moved[..., 0] = self.new[1] - moved[..., 0]
         return moved
 
@@ -43,7 +43,7 @@ class View:
         """
         rows = _resized_row(self.old[0], self.new[0])
         columns = _resized_row(self.old[1], self.new[1])
-        return rows, columns[::-1] if self.flip else columns
+        return rows, columns[::-1] if self.flipped else columns
 
 
 def _resized_row(old: int, new: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Training checkpoints that survive any kill: written aside, synced, renamed, and proven by hash on loading.
+"""Keeps checkpoints that survive any kill: written aside, synced, renamed, and proven by hash on loading.
 
 `checkpoints.json` lists the checkpoints newest first with their SHA-256; it is renamed into place after the
 file that it names. Loading takes the newest that verifies. Nothing but tensors and plain types is stored, so
@@ -35,9 +35,9 @@ class Loaded:
 
 
 def save_checkpoint(directory: Path, iteration: int, content: dict[str, Any]) -> Path:
-    """Stores `content` as the state after `iteration` iterations and forgets all but the newest two.
+    """Stores `content` as the state after `iteration` iterations and removes all but the newest two.
 
-    Raises DiskError (a full disk, say) with the previous checkpoints intact.
+    Returns its file. Raises DiskError (a full disk, say) with the previous checkpoints intact.
     """
     directory.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -58,7 +58,7 @@ def save_checkpoint(directory: Path, iteration: int, content: dict[str, Any]) ->
 
 
 def load_checkpoint(directory: Path) -> Loaded | None:
-    """The newest checkpoint that verifies, loudly passing over damaged ones; None if there is none."""
+    """The newest checkpoint that verifies, None without one; a damaged one is passed over with a warning."""
     for entry in _entries(directory):
         path = directory / entry["file"]
         try:

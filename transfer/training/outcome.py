@@ -1,4 +1,4 @@
-"""The metrics of a run, kept beside its log from the moment they are known until a record holds them.
+"""Keeps the metrics of a run beside its log, from the moment they are known until a record holds them.
 
 Files, pictures and records are written after the evaluation, and each of them can fail. Days of training must
 not be lost by that.
@@ -25,7 +25,7 @@ def keep_metrics(directory: Path, metrics: Metrics) -> None:
 
 
 def kept_metrics(directory: Path) -> Metrics | None:
-    """What was kept there; None where nothing is."""
+    """The metrics kept in the directory; None where there are none."""
     try:
         content: Metrics = json.loads((directory / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -34,5 +34,5 @@ def kept_metrics(directory: Path) -> Metrics | None:
 
 
 def forget_metrics(directory: Path) -> None:
-    """Removes them: a record holds them, or the run begins again."""
+    """Removes the kept metrics: a record holds them, or the run begins again."""
     (directory / FILE).unlink(missing_ok=True)

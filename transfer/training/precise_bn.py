@@ -1,4 +1,4 @@
-"""Precise batch norm: population statistics over many batches at fixed weights, before every evaluation.
+"""Measures precise batch norm: population statistics over many batches at fixed weights.
 
 Wu & Johnson, "Rethinking 'Batch' in BatchNorm" (2021), section 3.1 and appendix: batches are pooled by their
 number of pixels, with the sample variance's correction undone. One implementation serves both engines.
@@ -6,12 +6,44 @@ number of pixels, with the sample variance's correction undone. One implementati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # torch's own SyncBatchNorm is no BatchNorm2d
+
+from transfer.engines.base import Engine
+from transfer.process.distributed import World
+from transfer.process.draws import STATISTICS, seed_torch
+from transfer.process.memory import memory_advice
+from transfer.process.progress import progress
+from transfer.samples.sample import Sample
+
+
+def measure_statistics(
+    engine: Engine, model: nn.Module, data: Iterator[list[Sample]], number: int, seed: int, world: World
+) -> None:
+    """Gives the model the precise statistics of the next `number` batches of `data`.
+
+    Afterwards all processes hold rank 0's: pixel counts differ between processes, and so would theirs.
+    Raises TransferError where the GPU's memory does not suffice.
+    """
+    model.train()
+    with progress("precise BN", number, quiet=not world.main) as advance:
+
+        def forward(numbered: tuple[int, list[Sample]]) -> None:
+            iteration, batch = numbered
+            seed_torch(seed, STATISTICS, iteration, world.rank)
+            with memory_advice("precise BN", "INPUT.MIN_SIZE_TRAIN"):
+                engine.losses(model, batch)
+            advance("")
+
+        precise_bn(model, zip(range(number), data), forward)  # noqa: B905  # the data never ends
+    if world.size > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Half precision in training steps: autocast, and for float16 the scaling of the loss.
+"""Runs training steps in half precision: autocast, and for float16 the scaling of the loss.
 
 Statistics and predictions stay in single precision, as in Detectron2. bfloat16 has float32's range and needs
 no scaler. float16 is for GPUs without bfloat16: small gradients would vanish, so the loss is multiplied; a
@@ -18,7 +18,7 @@ DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class Precision:
-    """SOLVER.AMP of a run on a device."""
+    """Carries out SOLVER.AMP of a recipe on a device."""
 
     def __init__(self, cfg: CfgNode, device: torch.device):
         amp = cfg.SOLVER.AMP
@@ -29,24 +29,24 @@ class Precision:
         return torch.autocast(self.device.type, self.dtype, enabled=self.enabled)
 
     def backward(self, loss: Tensor) -> None:
-        """Gradients of the loss, times the scaler's factor."""
+        """Adds the gradients of the loss, times the scaler's factor."""
         self.scaler.scale(loss).backward()
 
     def unscale(self, optimizer: torch.optim.Optimizer) -> None:
-        """True gradients, before anybody looks at them."""
+        """Makes the gradients true ones, before anybody looks at them."""
         self.scaler.unscale_(optimizer)
 
     def overflowed(self, gradient_norm: float) -> bool:
-        """Whether gradients that are not finite come from the factor, which has room to fall, alone."""
+        """Whether only the factor made the gradients not finite: it has room to fall."""
         return self.scaler.is_enabled() and not math.isfinite(gradient_norm) and self.scaler.get_scale() > 1
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """The optimizer's step, unless gradients overflowed; then the next factor."""
+        """Takes the optimizer's step unless gradients overflowed, then sets the next factor."""
         self.scaler.step(optimizer)
         self.scaler.update()
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it; empty without a scaler."""
+        """The scaler's state for a checkpoint; empty without a scaler."""
         return self.scaler.state_dict()
 
     def load(self, state: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from transfer.engines.torchvision.heads.densepose import DensePose, DensePoseSet
 from transfer.engines.torchvision.heads.densepose_losses import LossWeights
 from transfer.engines.torchvision.heads.densepose_surface import surfaces
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 CHANNELS, SIDE, CONVS, DIM = 6, 7, 3, 8
 CHART = 4 * SIDE  # MODEL.ROI_DENSEPOSE_HEAD.HEATMAP_SIZE

@@ -17,8 +17,8 @@ from transfer.engines.torchvision.heads.keypoint import KeypointHead
 from transfer.engines.torchvision.heads.mask import MaskHead
 from transfer.engines.torchvision.heads.mask_output import paste_masks
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
-from transfer.samples.detection import Sample
 from transfer.samples.masks_and_keypoints import Shape
+from transfer.samples.sample import Sample
 
 CHANNELS, SIDE, CLASSES, KEYPOINTS = 6, 7, 5, 4
 CONVS = {"c4": 0, "fpn": 4}  # MODEL.ROI_MASK_HEAD.NUM_CONV

@@ -17,7 +17,7 @@ from yacs.config import CfgNode
 from transfer.engines.base import Engine
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 STEPS = 10
 # A quarter of the width: the double precision of the ten steps has no fast kernels.

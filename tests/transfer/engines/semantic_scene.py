@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from tests.transfer.engines import scenario
 from transfer.engines.base import Engine
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 CROP = (81, 97)  # 5 and 6 cells of 16, and one
 # The scaled image of a training sample may end before the crop does.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-import transfer.run
-import transfer.training.loop
 from tests.transfer.engines import scenario
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.process.distributed import World, launch
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
+from transfer.training.learner import Learner
+from transfer.training.loop import train
+from transfer.training.precise_bn import measure_statistics
+from transfer.training.saver import Saver
+from transfer.training.watcher import Watcher
 
 CPU = torch.device("cpu")
 ITERATIONS = 10
@@ -77,13 +81,9 @@ def _train(world: World, name: str, detector: str, directory: Path) -> None:
     model = scenario.prepared(engine, cfg).double()
     _fix_proposals(model, _proposals(cfg).double(), name)
 
-    def batches(*_: Any, rank: int, world_size: int, **__: Any) -> Iterator[list[Sample]]:
-        while True:
-            yield _samples(cfg)[rank::world_size]
-
-    transfer.training.loop.training_batches = batches
-    transfer.training.loop.LOG_PERIOD = 1
-    transfer.training.loop.train(engine, model, cfg, [], {}, directory, 0, world)
+    data = repeat(_samples(cfg)[world.rank :: world.size])
+    learner = Learner(engine, model, cfg, 0, world)
+    train(cfg, learner, lambda _: data, Saver(directory, learner, log_period=1), Watcher(learner))
 
 
 def _losses(directory: Path) -> dict[str, list[float]]:
@@ -100,11 +100,9 @@ def _train_all(world: World, name: str, directory: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
-def test_two_processes_train_as_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_train_as_one(name: str, tmp_path: Path) -> None:
     if name == "detectron2" and not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    monkeypatch.setattr(transfer.training.loop, "training_batches", None)  # put back what _train replaces
-    monkeypatch.setattr(transfer.training.loop, "LOG_PERIOD", transfer.training.loop.LOG_PERIOD)
     _train_all(World(0, 1, CPU), name, tmp_path / "one")
     launch(_train_all, 2, CPU, name, tmp_path / "two")
     for detector in DETECTORS:
@@ -119,17 +117,10 @@ def _statistics(world: World) -> list[list[float]]:
     """Per process: three running statistics after precise BN on data of which each has its own."""
     cfg = scenario.config("voc_c4", **NARROW)
     cfg.MODEL.RESNETS.NORM = "BN"
-    cfg.TEST.PRECISE_BN.NUM_ITER = 2
     engine = load_engine("torchvision")
     model = scenario.prepared(engine, cfg)
-
-    def batches(*_: Any, rank: int, **__: Any) -> Iterator[list[Sample]]:
-        while True:
-            yield scenario.samples(cfg)[rank : rank + 1]  # unlike sizes, unlike contents
-
-    transfer.run.training_batches = batches
-    job = transfer.run.Job({}, "torchvision", 0, "x", "unused")
-    transfer.run._precise_bn(engine, model, cfg, [], {}, job, world)
+    data = repeat(scenario.samples(cfg)[world.rank : world.rank + 1])  # unlike sizes, unlike contents
+    measure_statistics(engine, model, data, 2, 0, world)
     state = engine.state(model)
     found = [
         float(state[name].double().sum())

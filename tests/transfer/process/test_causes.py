@@ -25,7 +25,7 @@ from transfer.errors import DataError, DiskError, Interrupted, TransferError
 from transfer.process import causes
 from transfer.process.distributed import World, launch
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
-from transfer.run import Job, run
+from transfer.run import RunRequest, run
 
 CPU = torch.device("cpu")
 STEPS = 6
@@ -79,11 +79,11 @@ class _Faulty:
 def _faulty_run(world: World, root: Path, directory: Path, place: str, rank: int, count: int) -> Any:
     torch.set_num_threads(1)
     cfg = apply_manifest(load_recipe("voc_c4", _KEYS), RANDOM_MANIFEST | NARROW)
-    job = Job(flatten(cfg), "torchvision", 0, "random", str(directory))
+    request = RunRequest(flatten(cfg), "torchvision", 0, "random", str(directory))
     training = [load_dataset(name, root) for name in cfg.DATASETS.TRAIN]
     if world.rank == rank:
         transfer.run.load_engine = lambda _: _Faulty(place, count)  # type: ignore[assignment]
-    return run(world, job, None, training, load_dataset("voc_2007_test", root))
+    return run(world, request, None, training, load_dataset("voc_2007_test", root))
 
 
 def _raised(devkit: Path, tmp_path: Path, place: str, processes: int, rank: int, count: int) -> Exception:

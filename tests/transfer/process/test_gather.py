@@ -26,7 +26,7 @@ from transfer.evaluation.scores import Scores
 from transfer.process.distributed import World, launch
 from transfer.process.gather import cpu_group, gather, share
 from transfer.recipes.resolve import flatten, load_recipe
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 CPU = torch.device("cpu")
 IMAGES = 5  # the last round is not full
@@ -67,12 +67,12 @@ def _run(world: World, root: Path, directory: Path) -> dict[str, Any]:
         return told(*arguments)
 
     patches = {"evaluate": counted, "share": looked, "load_engine": lambda _: _Engine(_data(root))}
-    patches["train"] = lambda *_: 0.5
+    patches["_train"] = lambda *_: 0.5
     before = {name: getattr(transfer.run, name) for name in patches}
     for name, value in patches.items():
         setattr(transfer.run, name, value)
     try:
-        outcome = transfer.run.run(world, _job(directory), None, [_data(root)], _data(root))
+        outcome = transfer.run.run(world, _request(directory), None, [_data(root)], _data(root))
     finally:
         for name, value in before.items():
             setattr(transfer.run, name, value)
@@ -85,14 +85,14 @@ def _data(root: Path) -> Dataset:
     return load_dataset("voc_2007_test", root)
 
 
-def _job(directory: Path) -> transfer.run.Job:
+def _request(directory: Path) -> transfer.run.RunRequest:
     overrides = [
         ("TEST.PRECISE_BN.ENABLED", False),
         ("INPUT.MIN_SIZE_TEST", 64),
         ("DATALOADER.NUM_WORKERS", 0),
     ]
     recipe = flatten(load_recipe("voc_c4", overrides))
-    return transfer.run.Job(recipe, "fake", 0, "random", str(directory))
+    return transfer.run.RunRequest(recipe, "fake", 0, "random", str(directory))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import torch
 from benchmarks import cell
 from tests.conftest import ROOT
 from transfer.process.distributed import World
-from transfer.run import Job
+from transfer.run import RunRequest
 
 PROGRAM = """
 import resource, sys, numpy
@@ -45,7 +45,7 @@ def test_blocks_of_128_mib_are_mapped_once() -> None:
 def test_a_cell_on_a_cpu_keeps_its_memory(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(cell, "keep_freed_memory", lambda: calls.append("kept"))
-    monkeypatch.setattr(cell, "run", lambda world, job: {"on": world.device.type})
-    job = Job({}, "torchvision", 0, "random", "nowhere")
-    assert cell._run_job(World(0, 1, torch.device(device)), job) == {"on": device}
+    monkeypatch.setattr(cell, "run", lambda world, request: {"on": world.device.type})
+    request = RunRequest({}, "torchvision", 0, "random", "nowhere")
+    assert cell._run_request(World(0, 1, torch.device(device)), request) == {"on": device}
     assert calls == (["kept"] if device == "cpu" else [])

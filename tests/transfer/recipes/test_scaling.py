@@ -15,8 +15,11 @@ from transfer.errors import TransferError
 from transfer.process.distributed import World, launch
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe, recipe_sha256
 from transfer.recipes.scaling import REFERENCE, SCALED, apply_scaling, plan_scaling
-from transfer.samples.loader import training_records
+from transfer.samples.loader import training_batches, training_records
+from transfer.training.learner import Learner
 from transfer.training.loop import train
+from transfer.training.saver import Saver
+from transfer.training.watcher import Watcher
 
 CPU = torch.device("cpu")
 
@@ -128,7 +131,10 @@ def _weights_after_two_steps(world: World, root: Path, directory: Path, micro_st
     model = engine.build(cfg, CPU)
     records = training_records(dataset.records, cfg)
     records = [{**r, "height": 64, "width": 64} for r in records if (r["height"], r["width"]) == (64, 64)]
-    train(engine, model, cfg, records, dataset.metadata, directory, 0, world, micro_steps)
+    place = {"rank": world.rank, "world_size": world.size, "micro_steps": micro_steps}
+    learner = Learner(engine, model, cfg, 0, world, micro_steps)
+    data = training_batches(records, cfg, dataset.metadata, 0, **place)
+    train(cfg, learner, lambda _: data, Saver(directory, learner), Watcher(learner))
     return {name: tensor.flatten().tolist() for name, tensor in engine.state(model).items()}
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from transfer.errors import DataError, TransferError
 from transfer.recipes.resolve import load_recipe
 from transfer.samples.class_maps import semantic_evaluation_sample, semantic_training_sample
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 METADATA = {"sem_seg_encoding": "index"}
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from transfer.errors import DataError
 from transfer.recipes.resolve import load_recipe
-from transfer.samples.detection import evaluation_sample, resized, training_sample
+from transfer.samples.detection import evaluation_sample, training_sample
+from transfer.samples.sample import resized
 
 
 @pytest.fixture
@@ -59,6 +61,13 @@ def test_bgr_reverses_the_channels(record: dict[str, Any]) -> None:
     rgb = evaluation_sample(record, load_recipe("voc_c4", [("INPUT.FORMAT", "RGB")])).image
     bgr = evaluation_sample(record, load_recipe("voc_c4", [("INPUT.FORMAT", "BGR")])).image
     np.testing.assert_array_equal(rgb.flip(0), bgr)
+
+
+def test_a_test_image_has_no_truth(record: dict[str, Any]) -> None:
+    """Its boxes are the metric's to read; decoding them would cost time and serve nobody."""
+    sample = evaluation_sample(record, load_recipe("coco_fpn_1x"))
+    assert (sample.boxes.shape, sample.classes.shape, sample.polygons) == ((0, 4), (0,), None)
+    assert (sample.boxes.dtype, sample.classes.dtype) == (torch.float32, torch.int64)
 
 
 def test_unreadable_and_wrongly_sized_images_are_named(record: dict[str, Any], tmp_path: Path) -> None:
@@ -179,4 +188,7 @@ def test_equal_to_detectron2s_transforms(record: dict[str, Any], tmp_path: Path)
             detection_utils.transform_instance_annotations(dict(a), transforms, image.shape[:2])["bbox"]
             for a in record["annotations"]
         ]
-        np.testing.assert_allclose(ours.boxes, boxes, rtol=1e-6)
+        train = [("INPUT.MIN_SIZE_TRAIN", [size]), ("INPUT.RANDOM_FLIP", "none"), ("INPUT.FORMAT", format)]
+        trained = training_sample(record, load_recipe("voc_c4", train), {}, 0, 0, 0)
+        np.testing.assert_array_equal(trained.image, ours.image)
+        np.testing.assert_allclose(trained.boxes, boxes, rtol=1e-6)

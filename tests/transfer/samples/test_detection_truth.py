@@ -18,9 +18,10 @@ from transfer.datasets.coco.names import KEYPOINT_FLIP_MAP as FLIP_MAP
 from transfer.datasets.coco.names import KEYPOINT_NAMES as NAMES
 from transfer.errors import DataError
 from transfer.recipes.resolve import load_recipe
-from transfer.samples.detection import Sample, training_sample
+from transfer.samples.detection import training_sample
 from transfer.samples.loader import training_records
 from transfer.samples.masks_and_keypoints import mirrored_keypoints
+from transfer.samples.sample import Sample
 
 HEIGHT, WIDTH = 60, 90
 PEOPLE = {"keypoint_names": list(NAMES), "keypoint_flip_map": [list(pair) for pair in FLIP_MAP]}

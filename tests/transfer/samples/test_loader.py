@@ -12,9 +12,9 @@ from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic.make import make_synthetic
 from transfer.errors import DataError
 from transfer.recipes.resolve import load_recipe
-from transfer.samples.detection import Sample
 from transfer.samples.loader import evaluation_batches, training_batches, training_records
 from transfer.samples.order import batches
+from transfer.samples.sample import Sample
 
 OVERRIDES = [("INPUT.MIN_SIZE_TRAIN", [40, 48]), ("INPUT.MIN_SIZE_TEST", 40), ("SOLVER.IMS_PER_BATCH", 4)]
 

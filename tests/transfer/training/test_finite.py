@@ -1,146 +1,20 @@
-"""Every kind of bad number stops a run at its iteration, by its name, with the last good checkpoint kept."""
+"""Numbers that are not finite are found wherever a sample, a loss, a gradient or a weight holds them."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
+from torch import nn
 
-import transfer.training.loop
-from tests.transfer.fake_engine import FakeEngine, Fault
-from transfer.errors import TransferError
-from transfer.process.distributed import World, launch
-from transfer.recipes.resolve import load_recipe
-from transfer.samples.detection import Sample
-from transfer.training import finite as gates
-from transfer.training.checkpoint import load_checkpoint
-from transfer.training.outcome import keep_metrics, kept_metrics
-
-CPU = torch.device("cpu")
+from tests.transfer.fake_engine import fake_sample
+from transfer.training.finite import bad_input, culprits, gradients_norm, weights_norm
 
 
-def _sample(number: int) -> Sample:
-    generator = torch.Generator().manual_seed(number)
-    image = torch.randint(0, 255, (3, 4, 4), dtype=torch.uint8, generator=generator)
-    return Sample(image, torch.tensor([[0.0, 0.0, 2.0, 2.0]]), torch.tensor([1]), f"image{number}", 4, 4)
-
-
-def _data(fault: Fault | None) -> Any:
-    """Stands in for `training_batches`: two images a process and micro-step, numbered by their place."""
-
-    def batches(*_: Any, start: int, rank: int, world_size: int, micro_steps: int) -> Iterator[list[Sample]]:
-        iteration = start
-        while True:
-            for micro in range(micro_steps):
-                place = (iteration * micro_steps + micro) * world_size + rank
-                made = [_sample(2 * place), _sample(2 * place + 1)]
-                if fault and (fault.what, fault.iteration, fault.rank) == ("input", iteration, rank):
-                    broken = torch.tensor([[0.0, float("nan"), 2.0, 2.0]])
-                    made[1] = dataclasses.replace(made[1], boxes=broken)
-                yield made
-            iteration += 1
-
-    return batches
-
-
-def _train(world: World, fault: Fault | None, directory: Path, period: int = 1, iterations: int = 6) -> str:
-    """What stopped the run on this process; empty where nothing did."""
-    overrides = [
-        *(("SOLVER.MAX_ITER", iterations), ("SOLVER.CHECKPOINT_PERIOD", period)),
-        *(("SOLVER.BASE_LR", 0.1), ("SOLVER.IMS_PER_BATCH", 4)),
-    ]
-    cfg = load_recipe("voc_c4", overrides)
-    torch.manual_seed(0)
-    saved = load_checkpoint(directory)
-    engine = FakeEngine(fault, world.rank, saved.iteration if saved else 0)
-    original = transfer.training.loop.training_batches
-    transfer.training.loop.training_batches = _data(fault)
-    try:
-        transfer.training.loop.train(engine, engine.build(cfg, CPU), cfg, [], {}, directory, 0, world)
-    except (FloatingPointError, TransferError) as error:
-        return f"{type(error).__name__}: {error}"
-    finally:
-        transfer.training.loop.training_batches = original
-    return ""
-
-
-@pytest.mark.parametrize("iteration", [0, 3, 5])
-@pytest.mark.parametrize(
-    ("what", "told"),
-    [
-        ("input", "input not finite: boxes of image image{image}; repair the annotation"),
-        ("loss", "loss_a = nan not finite; lower SOLVER.BASE_LR"),
-        ("gradient", "gradient of weight not finite; lower SOLVER.BASE_LR"),
-        ("nan gradient", "gradient of weight not finite; lower SOLVER.BASE_LR"),
-        ("weight", "weight weight not finite; lower SOLVER.BASE_LR"),
-        ("forward", "predicted boxes contain NaN; lower SOLVER.BASE_LR"),
-        ("memory", "out of GPU memory (Tried to allocate 2.00 GiB); lower SOLVER.IMS_PER_BATCH"),
-    ],
-)
-def test_each_fault_stops_at_its_iteration_and_keeps_the_last_good_state(
-    what: str, told: str, iteration: int, tmp_path: Path
-) -> None:
-    stopped = _train(World(0, 1, CPU), Fault(what, iteration), tmp_path)
-    assert f"iteration {iteration}: {told.format(image=2 * iteration + 1)}" in stopped
-    assert "\n" not in stopped
-    saved = load_checkpoint(tmp_path)
-    if iteration == 0:
-        assert saved is None
-    else:
-        assert saved is not None
-        assert saved.iteration == iteration
-        assert all(tensor.isfinite().all() for tensor in saved.content["model"].values())
-    assert _train(World(0, 1, CPU), None, tmp_path) == "", "it goes on from the last good state"
-
-
-def test_broken_weights_are_found_before_a_save_and_by_the_next_step(tmp_path: Path) -> None:
-    stopped = _train(World(0, 1, CPU), Fault("weight", 1), tmp_path, period=100)
-    assert "iteration 2: weight weight not finite" in stopped, "no save looked, the next step did"
-    assert load_checkpoint(tmp_path) is None
-
-
-FAULTS = ("input", "loss", "gradient", "weight", "none")
-
-
-def _every_fault(world: World, directory: Path) -> dict[str, list[str]]:
-    """Fault -> what each process said; only rank 1 has it."""
-    found = {}
-    for what in FAULTS:
-        told: list[Any] = [None] * world.size
-        dist.all_gather_object(told, _train(world, Fault(what, 2, rank=1), directory / what))
-        found[what] = told
-    return found
-
-
-def test_all_processes_stop_together_whoever_has_the_fault(tmp_path: Path) -> None:
-    """None hangs, and all say the same; without a fault the log holds the mean over the processes."""
-    found = launch(_every_fault, 2, CPU, tmp_path)
-    assert found["none"] == ["", ""]
-    for what in FAULTS[:-1]:
-        mine, other = found[what]
-        assert mine == other
-        assert "iteration 2: " in mine
-        assert ("(process 1)" in mine) == (what in ("input", "loss", "weight")), "gradients are shared"
-        saved = load_checkpoint(tmp_path / what)
-        assert saved is not None
-        assert saved.iteration == 2
-    entries = [json.loads(line) for line in (tmp_path / "none" / "log.jsonl").read_text().splitlines()]
-    assert [entry["iteration"] for entry in entries] == [0, 5]
-    torch.manual_seed(0)
-    model = FakeEngine().build(load_recipe("voc_c4"), CPU)
-    joined = FakeEngine().losses(model, [_sample(i) for i in range(4)])
-    assert entries[0]["loss_a"] == pytest.approx(joined["loss_a"].item(), rel=1e-6)
-
-
-def test_what_counts_as_bad_input() -> None:
-    good = _sample(0)
-    assert gates.bad_input([good]) == ""
+def test_a_field_of_a_sample_is_named_however_deep_the_number_lies() -> None:
+    good = fake_sample(0)
+    assert bad_input([good]) == ""
     nan = torch.tensor([float("nan")])
     for field, value in [
         ("boxes", nan),
@@ -149,15 +23,29 @@ def test_what_counts_as_bad_input() -> None:
         ("densepose", [None, {"u": nan}]),
     ]:
         bad = dataclasses.replace(good, **{field: value})
-        assert gates.bad_input([good, bad]) == f"{field} of image image0"
+        assert bad_input([good, bad]) == f"{field} of image image0"
 
 
-def test_metrics_of_a_training_that_begins_again_are_forgotten(tmp_path: Path) -> None:
-    """Its checkpoints are gone: whatever stops it now, those numbers are not its own."""
-    keep_metrics(tmp_path, {"bbox": {"AP": 1.0}})
-    assert "iteration 3" in _train(World(0, 1, CPU), Fault("loss", 3), tmp_path)
-    assert kept_metrics(tmp_path) is None
-    assert _train(World(0, 1, CPU), None, tmp_path) == ""
-    keep_metrics(tmp_path, {"bbox": {"AP": 1.0}})
-    assert _train(World(0, 1, CPU), None, tmp_path) == "", "there is nothing left to train"
-    assert kept_metrics(tmp_path) == {"bbox": {"AP": 1.0}}
+def test_the_first_cause_is_named_alone() -> None:
+    """A bad weight makes the losses bad, and these the gradients."""
+    model = nn.Linear(1, 2)
+    good, bad = torch.tensor(1.0), torch.tensor(float("nan"))
+    model(torch.ones(1)).sum().backward()
+    assert culprits({"a": good, "b": good}, model) == []
+    model.bias.grad.fill_(float("inf"))  # type: ignore[union-attr]
+    assert culprits({"a": good, "b": good}, model) == ["gradient of bias"]
+    assert culprits({"a": good, "b": bad}, model) == ["b = nan"]
+    model.weight.data[1] = float("nan")
+    assert culprits({"a": bad, "b": bad}, model) == ["weight weight"]
+
+
+def test_a_norm_is_that_of_all_entries_and_finite_with_all_of_them() -> None:
+    cpu = torch.device("cpu")
+    model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    for value, tensor in zip((2.0, 3.0), model[0].parameters(), strict=True):
+        tensor.data.fill_(value)
+    # The other norm's weight and running variance are 1.
+    assert float(weights_norm(model, cpu)) == pytest.approx((2.0**2 + 3.0**2 + 1 + 1) ** 0.5)
+    assert float(gradients_norm(model, cpu)) == 0, "no gradient yet"
+    model[1].running_var.fill_(float("inf"))  # type: ignore[union-attr, operator]
+    assert not weights_norm(model, cpu).isfinite()

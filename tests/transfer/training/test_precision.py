@@ -8,20 +8,21 @@ from typing import Any
 import pytest
 import torch
 
-import transfer.training.loop
-from tests.transfer.fake_engine import FakeEngine, Fault
-from tests.transfer.training.test_finite import _data
+from tests.transfer.fake_engine import FakeEngine, Fault, fake_batches
 from transfer.process.distributed import World
 from transfer.recipes.resolve import load_recipe
 from transfer.training.checkpoint import load_checkpoint
+from transfer.training.learner import Learner
+from transfer.training.loop import train
 from transfer.training.precision import Precision
+from transfer.training.saver import Saver
+from transfer.training.watcher import Watcher
 
 WORLD = World(0, 1, torch.device("cpu"))
 
 
 def _run(
     directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
     dtype: str,
     fault: Fault | None = None,
     iterations: int = 6,
@@ -32,43 +33,41 @@ def _run(
         *(("SOLVER.BASE_LR", 0.1), ("SOLVER.AMP.ENABLED", True), ("SOLVER.AMP.DTYPE", dtype)),
     ]
     cfg = load_recipe("voc_c4", overrides)
-    monkeypatch.setattr(transfer.training.loop, "training_batches", _data(fault))
     saved = load_checkpoint(directory)
     engine = FakeEngine(fault, start=saved.iteration if saved else 0)
     torch.manual_seed(0)
-    transfer.training.loop.train(engine, engine.build(cfg, WORLD.device), cfg, [], {}, directory, 0, WORLD)
+    learner = Learner(engine, engine.build(cfg, WORLD.device), cfg, 0, WORLD)
+    train(cfg, learner, fake_batches(WORLD, fault), Saver(directory, learner), Watcher(learner))
     loaded = load_checkpoint(directory)
     assert loaded is not None
     return loaded.content
 
 
-def test_an_overflow_is_left_out_in_float16_and_stops_bfloat16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = _run(tmp_path / "plain", monkeypatch, "float16")
-    broken = _run(tmp_path / "broken", monkeypatch, "float16", Fault("gradient", 2))
+def test_an_overflow_is_left_out_in_float16_and_stops_bfloat16(tmp_path: Path) -> None:
+    plain = _run(tmp_path / "plain", "float16")
+    broken = _run(tmp_path / "broken", "float16", Fault("gradient", 2))
     assert broken["scaler"]["scale"] == plain["scaler"]["scale"] / 2
     assert broken["model"]["weight"].isfinite().all()
     assert not torch.equal(broken["model"]["weight"], plain["model"]["weight"]), "one step is missing"
     with pytest.raises(FloatingPointError, match="iteration 2: gradient of weight"):
-        _run(tmp_path / "b", monkeypatch, "bfloat16", Fault("gradient", 2))
-    assert _run(tmp_path / "c", monkeypatch, "bfloat16")["scaler"] == {}
+        _run(tmp_path / "b", "bfloat16", Fault("gradient", 2))
+    assert _run(tmp_path / "c", "bfloat16")["scaler"] == {}
 
 
-def test_a_loss_that_is_not_finite_stops_float16_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_stops_float16_too(tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match="iteration 3: loss_a = nan"):
-        _run(tmp_path, monkeypatch, "float16", Fault("loss", 3))
+        _run(tmp_path, "float16", Fault("loss", 3))
 
 
-def test_float16_trains_as_bfloat16_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    half, wide = (_run(tmp_path / d, monkeypatch, d)["model"]["weight"] for d in ("float16", "bfloat16"))
+def test_float16_trains_as_bfloat16_does(tmp_path: Path) -> None:
+    half, wide = (_run(tmp_path / d, d)["model"]["weight"] for d in ("float16", "bfloat16"))
     torch.testing.assert_close(half, wide, rtol=0, atol=0.1)  # the first factor overflowed once
 
 
-def test_the_factor_survives_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = _run(tmp_path / "whole", monkeypatch, "float16", Fault("gradient", 1))
-    _run(tmp_path / "parts", monkeypatch, "float16", Fault("gradient", 1), iterations=3)
-    parts = _run(tmp_path / "parts", monkeypatch, "float16", Fault("gradient", 1))
+def test_the_factor_survives_a_resume(tmp_path: Path) -> None:
+    whole = _run(tmp_path / "whole", "float16", Fault("gradient", 1))
+    _run(tmp_path / "parts", "float16", Fault("gradient", 1), iterations=3)
+    parts = _run(tmp_path / "parts", "float16", Fault("gradient", 1))
     assert parts["scaler"] == whole["scaler"]
     assert torch.equal(parts["model"]["weight"], whole["model"]["weight"])
 

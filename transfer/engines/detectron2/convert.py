@@ -11,8 +11,8 @@ from detectron2.structures import BitMasks, Boxes, Instances, Keypoints, Polygon
 from torch import Tensor
 
 from transfer.datasets.coco.rle import decode, encode
-from transfer.samples.detection import Sample
 from transfer.samples.masks_and_keypoints import Shape
+from transfer.samples.sample import Sample
 
 MASKS_AT_ONCE = 16  # of a 2-megapixel image 32 MB in bytes
 

@@ -9,7 +9,7 @@ from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
 from transfer.evaluation.densepose.surface import PackedSurface
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 
 def add_targets(instances: Instances, sample: Sample) -> None:

@@ -25,7 +25,7 @@ from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
 from transfer.evaluation.prediction import Prediction
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 
 class Detectron2Engine:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from transfer.engines.fcn16s import mean_cross_entropy, upsampled
 from transfer.evaluation.prediction import Prediction
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 
 @SEM_SEG_HEADS_REGISTRY.register()

@@ -18,7 +18,7 @@ from transfer.engines.torchvision.heads.mask_output import output_masks
 from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
 from transfer.evaluation.prediction import Prediction
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 
 class TorchvisionEngine:

@@ -18,7 +18,7 @@ from transfer.engines.torchvision.backbones.layers import NormConv2d, msra_fill
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.evaluation.prediction import Prediction
-from transfer.samples.detection import Sample
+from transfer.samples.sample import Sample
 
 Size = tuple[int, int]  # (height, width)
 
