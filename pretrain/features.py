@@ -179,6 +179,6 @@ def export(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     sys.exit(command(main))

@@ -184,7 +184,7 @@ def measure(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     keep_freed_memory()
     sys.exit(command(main))

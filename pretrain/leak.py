@@ -141,7 +141,7 @@ def pretext_accuracies(
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     keep_freed_memory()
     sys.exit(command(main))

@@ -140,7 +140,7 @@ def top1(
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     keep_freed_memory()
     sys.exit(command(main))

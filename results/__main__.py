@@ -249,6 +249,6 @@ def _write(text: str, stream: TextIO, flush: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    from results.command import command
+    from converters.command import command
 
     sys.exit(command(main))

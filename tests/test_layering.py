@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("pretrain", "converters", "transfer", "benchmarks", "results")
+# What every package's commands share. They import the standard library alone, so nobody inherits anything.
+LEAVES = ("converters.command", "converters.options")
 # package -> the prefixes of our modules that it may import
 MAY_IMPORT = {
-    "pretrain": ("pretrain",),
+    "pretrain": ("pretrain", *LEAVES),
     "converters": ("converters",),
-    "transfer": ("transfer", "converters.backbone"),
-    "results": ("results",),
+    "transfer": ("transfer", "converters.backbone", *LEAVES),
+    "results": ("results", *LEAVES),
     "benchmarks": ("benchmarks", "converters", "transfer", "results"),
 }
 WITHOUT_TORCH = ("results", "transfer/datasets", "transfer/evaluation", "converters")
@@ -53,6 +56,14 @@ def test_imports_follow_the_arrows(package: str) -> None:
             if name.split(".")[0] in OURS:
                 allowed = any(name == p or name.startswith(p + ".") for p in MAY_IMPORT[package])
                 assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("module", ["converters", *LEAVES])
+def test_a_leaf_imports_the_standard_library_alone(module: str) -> None:
+    path = ROOT / Path(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    others = {name.split(".")[0] for name, _ in _imports(path)} - sys.stdlib_module_names
+    assert not others, f"{path.relative_to(ROOT)} imports {others}"
 
 
 @pytest.mark.parametrize("folder", WITHOUT_TORCH)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transfer.arguments import Parser
+from converters.options import Parser
 
 # suite -> the data set that it is tested on, as in the paper
 TEST_SETS = {
@@ -79,6 +79,6 @@ def _lines(tree: dict[str, Any], path: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    from transfer.command import command
+    from converters.command import command
 
     sys.exit(command(main))
