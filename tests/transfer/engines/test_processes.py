@@ -21,7 +21,7 @@ from yacs.config import CfgNode
 
 import transfer.run
 import transfer.training.loop
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.process.distributed import World, launch
 from transfer.samples.detection import Sample
@@ -33,7 +33,7 @@ NARROW = {"width_per_group": 8, "stem_out_channels": 8, "res2_out_channels": 32}
 
 
 def _samples(cfg: CfgNode) -> list[Sample]:
-    first = scenario.samples(cfg)[0]
+    first = detection.samples(cfg)[0]
     mirrored = first.image.flip(-1).contiguous()
     return [first, dataclasses.replace(first, image=mirrored, image_id="mirrored")]
 
@@ -71,10 +71,10 @@ def _images(logits: Any) -> int:
 
 def _train(world: World, name: str, detector: str, directory: Path) -> None:
     """Ten steps of the real loop in double precision; the log has every one."""
-    cfg = scenario.config(detector, **NARROW)
+    cfg = detection.config(detector, **NARROW)
     cfg.SOLVER.MAX_ITER = ITERATIONS
     engine = load_engine(name)
-    model = scenario.prepared(engine, cfg).double()
+    model = detection.prepared(engine, cfg).double()
     _fix_proposals(model, _proposals(cfg).double(), name)
 
     def batches(*_: Any, rank: int, world_size: int, **__: Any) -> Iterator[list[Sample]]:
@@ -117,15 +117,15 @@ def test_two_processes_train_as_one(name: str, tmp_path: Path, monkeypatch: pyte
 
 def _statistics(world: World) -> list[list[float]]:
     """Per process: three running statistics after precise BN on data of which each has its own."""
-    cfg = scenario.config("voc_c4", **NARROW)
+    cfg = detection.config("voc_c4", **NARROW)
     cfg.MODEL.RESNETS.NORM = "BN"
     cfg.TEST.PRECISE_BN.NUM_ITER = 2
     engine = load_engine("torchvision")
-    model = scenario.prepared(engine, cfg)
+    model = detection.prepared(engine, cfg)
 
     def batches(*_: Any, rank: int, **__: Any) -> Iterator[list[Sample]]:
         while True:
-            yield scenario.samples(cfg)[rank : rank + 1]  # unlike sizes, unlike contents
+            yield detection.samples(cfg)[rank : rank + 1]  # unlike sizes, unlike contents
 
     transfer.run.training_batches = batches
     job = transfer.run.Job({}, "torchvision", 0, "x", "unused")
@@ -150,7 +150,7 @@ def test_precise_statistics_are_equal_on_all_processes() -> None:
 def test_detectron2s_sync_bn_is_replaced_only_where_it_cannot_run(caplog: pytest.LogCaptureFixture) -> None:
     if not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    model = load_engine("detectron2").build(scenario.config("coco_fpn", **NARROW), CPU)
+    model = load_engine("detectron2").build(detection.config("coco_fpn", **NARROW), CPU)
     kinds = {type(m) for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
     assert kinds == {nn.SyncBatchNorm}, "one process runs Detectron2's own"
     assert caplog.text == ""
