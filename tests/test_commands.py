@@ -16,7 +16,7 @@ import pytest
 
 from converters import command as guard
 from tests.conftest import ROOT
-from tests.test_layering import OURS
+from tests.source import OURS
 
 DOCTOR = "-m benchmarks.doctor"  # what is missing is its answer, and no error
 # command -> arguments that bring it to the first of its requirements
