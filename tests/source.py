@@ -1,8 +1,9 @@
-"""Reads the source once for the tests of its rules: files, syntax trees and imports."""
+"""Reads the source once for the tests of its rules: functions, docstrings and imports of every file."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +14,31 @@ OURS = ("pretrain", "converters", "transfer", "benchmarks", "results")
 
 
 class Import(NamedTuple):
-    """One import of a file: a module of ours, or another's name as it is written."""
+    """One import: a module of ours, or another's name as it is written."""
 
     module: str
     line: int
     top: bool  # at module level
+
+
+class Function(NamedTuple):
+    """One function, methods and inner functions too."""
+
+    name: str
+    line: int
+    lines: int
+    parameters: int  # without self and cls
+    first: int  # line of the first decorator, or of the function
+    docstring: str
+
+
+class File(NamedTuple):
+    """What a file holds; `docstrings` are (line, text) of the file, its classes and functions."""
+
+    functions: tuple[Function, ...]
+    docstrings: tuple[tuple[int, str], ...]
+    imports: tuple[Import, ...]
+    statements: int  # at module level
 
 
 @cache
@@ -27,18 +48,14 @@ def files() -> tuple[Path, ...]:
 
 
 @cache
+def files_of_tests() -> tuple[Path, ...]:
+    """Every Python file of the tests."""
+    return tuple(sorted((ROOT / "tests").rglob("*.py")))
+
+
+@cache
 def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
-
-
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(text(path))
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(tree(path)))
 
 
 def module_of(path: Path) -> str:
@@ -53,11 +70,42 @@ def modules() -> dict[str, Path]:
 
 
 @cache
-def imports(path: Path) -> tuple[Import, ...]:
-    """All imports of a file, those inside functions too."""
-    top = set(map(id, tree(path).body))
-    found = []
-    for node in nodes(path):
+def read(path: Path) -> File:
+    """The syntax tree is not kept: a collector that walks it again and again costs seconds."""
+    module = ast.parse(text(path))
+    statements = list(_statements(module))
+    holders = [module, *(s for s in statements if isinstance(s, ast.FunctionDef | ast.ClassDef))]
+    docs = [(holder, ast.get_docstring(holder)) for holder in holders]
+    return File(
+        tuple(_function(s) for s in statements if isinstance(s, ast.FunctionDef)),
+        tuple((holder.body[0].lineno, doc) for holder, doc in docs if doc),
+        tuple(_imports(path, statements, set(map(id, module.body)))),
+        len(module.body),
+    )
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node, without a look into expressions."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for below in getattr(node, field, ()):
+            yield below
+            yield from _statements(below)
+
+
+def _function(node: ast.FunctionDef) -> Function:
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return Function(
+        node.name,
+        node.lineno,
+        (node.end_lineno or 0) - node.lineno + 1,
+        len({argument.arg for argument in arguments} - {"self", "cls"}),
+        min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]),
+        ast.get_docstring(node) or "",
+    )
+
+
+def _imports(path: Path, statements: list[ast.AST], top: set[int]) -> Iterator[Import]:
+    for node in statements:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -66,6 +114,4 @@ def imports(path: Path) -> tuple[Import, ...]:
             module = node.module or ""  # `from package import module` imports the module
             inner = [name for a in node.names if (name := f"{module}.{a.name}") in modules()]
             names = inner if len(inner) == len(node.names) else [module, *inner]
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            found += [Import(name, node.lineno, id(node) in top) for name in names]
-    return tuple(found)
+        yield from (Import(name, node.lineno, id(node) in top) for name in names)

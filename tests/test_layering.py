@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.source import OURS, files, imports, module_of, modules
+from tests.source import OURS, files, module_of, modules, read
 
 # What every package's commands share. They import the standard library alone, so nobody inherits anything.
 LEAVES = ("converters.command", "converters.options")
@@ -30,7 +30,7 @@ FOLDERS = sorted({parent for path in SOURCE for parent in path.relative_to(ROOT)
 @pytest.mark.parametrize("package", OURS)
 def test_imports_follow_the_arrows(package: str) -> None:
     for path in SOURCE:
-        for found in imports(path) if module_of(path).split(".")[0] == package else ():
+        for found in read(path).imports if module_of(path).split(".")[0] == package else ():
             if found.module.split(".")[0] in OURS:
                 allowed = any(f"{found.module}.".startswith(f"{p}.") for p in MAY_IMPORT[package])
                 assert allowed, f"{path.relative_to(ROOT)}:{found.line} imports {found.module}"
@@ -38,7 +38,7 @@ def test_imports_follow_the_arrows(package: str) -> None:
 
 @pytest.mark.parametrize("module", ["converters", *LEAVES])
 def test_a_leaf_imports_the_standard_library_alone(module: str) -> None:
-    for found in imports(modules()[module]):
+    for found in read(modules()[module]).imports:
         known = found.module.split(".")[0] in sys.stdlib_module_names
         assert known, f"{module} imports {found.module} in line {found.line}"
 
@@ -46,14 +46,16 @@ def test_a_leaf_imports_the_standard_library_alone(module: str) -> None:
 @pytest.mark.parametrize("folder", WITHOUT_TORCH)
 def test_no_torch_at_import(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
-        heavy = [i for i in imports(path) if i.top and i.module.split(".")[0] in ("torch", "torchvision")]
+        heavy = [
+            i for i in read(path).imports if i.top and i.module.split(".")[0] in ("torch", "torchvision")
+        ]
         assert not heavy, f"{path.relative_to(ROOT)}:{heavy[0].line} imports {heavy[0].module}"
 
 
 def test_only_the_detectron2_engine_imports_detectron2() -> None:
     for path in files():
         if path.parent.name != "detectron2":
-            theirs = [i for i in imports(path) if i.module.split(".")[0] == "detectron2"]
+            theirs = [i for i in read(path).imports if i.module.split(".")[0] == "detectron2"]
             assert not theirs, f"{path.relative_to(ROOT)}:{theirs[0].line} imports {theirs[0].module}"
 
 
@@ -62,7 +64,7 @@ def test_engines_import_each_other_only_through_the_files_beside_them() -> None:
     folders = {path.name for path in engines.iterdir() if path.is_dir()}
     for path in engines.rglob("*.py"):
         own = path.relative_to(engines).parts[0]
-        for found in imports(path) if own in folders else ():
+        for found in read(path).imports if own in folders else ():
             _, _, within = found.module.partition("transfer.engines.")
             foreign = within.split(".")[0] in folders - {own}
             assert not foreign, f"{path.relative_to(ROOT)}:{found.line} imports {found.module}"
@@ -92,7 +94,7 @@ def _arrows(folder: Path) -> dict[tuple[str, str], str]:
         inside = path.relative_to(ROOT).with_suffix("").parts
         if inside[:depth] != folder.parts or inside[depth:] == ("__init__",):
             continue
-        for other in imports(path):
+        for other in read(path).imports:
             names = tuple(other.module.split("."))
             if other.module in modules() and names[:depth] == folder.parts and len(names) > depth:
                 place = f"{path.relative_to(ROOT)}:{other.line} imports {other.module}"
