@@ -1,4 +1,4 @@
-"""What Detectron2 made of a scene: stored numbers everywhere, live where it is importable."""
+"""Gives what Detectron2 made of a scene: stored numbers everywhere, live where it is importable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIVE = pytest.param("live", marks=[pytest.mark.detectron2, pytest.mark.slow])
 
 @pytest.fixture(params=["golden", LIVE])
 def theirs(request: pytest.FixtureRequest, golden_scene: str) -> dict[str, Any]:
-    """What Detectron2 makes of the scene that the module's fixture `golden_scene` names."""
+    """Gives Detectron2's results of the scene that the module's fixture `golden_scene` names."""
     if request.param == "golden":
         return make.stored(golden_scene)
     for library in ("detectron2", *(["densepose"] if golden_scene in make.NEED_DENSEPOSE else [])):

@@ -152,7 +152,7 @@ def prepared(engine: Engine, cfg: CfgNode) -> nn.Module:
 
 
 def detections(engine: Engine, cfg: CfgNode) -> list[dict[str, Any]]:
-    """What the engine detects, as JSON: boxes, scores, classes and the recipe's further fields per image."""
+    """Detections of the engine, as JSON: boxes, scores, classes and the recipe's further fields per image."""
     model = prepared(engine, cfg).eval()
     return [_as_json(p) for p in engine.predict(model, samples())]
 

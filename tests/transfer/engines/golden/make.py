@@ -47,14 +47,14 @@ NEED_DENSEPOSE = ("coco_densepose", "densepose_head")
 
 @cache
 def live(scene: str) -> dict[str, Any]:
-    """What Detectron2 makes of a scene, here and now."""
+    """Makes a scene with Detectron2, here and now."""
     if scene in OTHERS:
         return OTHERS[scene]()
     return detection.everything(load_engine("detectron2"), scene, detection.fixed_detectron2_proposals)
 
 
 def stored(scene: str) -> dict[str, Any]:
-    """What it made of the scene when the file was written."""
+    """Reads what Detectron2 made of the scene when the file was written."""
     content: dict[str, Any] = json.loads((FOLDER / f"{scene}.json").read_text(encoding="utf-8"))
     return content
 
