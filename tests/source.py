@@ -33,7 +33,7 @@ class Function(NamedTuple):
 
 
 class File(NamedTuple):
-    """What a file holds; `docstrings` are (line, text) of the file, its classes and functions."""
+    """The contents of a file; `docstrings` are (line, text) of the file, its classes and functions."""
 
     functions: tuple[Function, ...]
     docstrings: tuple[tuple[int, str], ...]

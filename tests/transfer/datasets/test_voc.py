@@ -50,11 +50,11 @@ def test_records_are_detectron2_dicts(tmp_path):
 
 
 @pytest.mark.detectron2
-def test_equals_detectron2_reader(shared_data):
+def test_equals_detectron2_reader(samples):
     pytest.importorskip("detectron2")
     from detectron2.data.datasets.pascal_voc import load_voc_instances
 
-    root = shared_data / "voc2012_det100"
+    root = samples / "voc2012_det100"
     ours = load_dataset("voc_2012_val", root)
     theirs = load_voc_instances(str(root / "VOC2012"), "val", ours.metadata["thing_classes"])
     assert len(ours.records) == len(theirs) == 100
@@ -269,7 +269,7 @@ def test_deep_check_opens_the_images(tmp_path):
     assert "turned by 90 degrees" in findings.examples["wrong-size"][0].line()
 
 
-def test_real_sample_reads(shared_data):
-    dataset = load_dataset("voc_2012_val", shared_data / "voc2012_det100")
+def test_real_sample_reads(samples):
+    dataset = load_dataset("voc_2012_val", samples / "voc2012_det100")
     assert (dataset.summary["images"], dataset.summary["objects"]) == (100, 273)
     assert dataset.summary["odd"] == {}

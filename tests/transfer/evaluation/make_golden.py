@@ -1,6 +1,6 @@
 """Makes golden/*.json: what Detectron2's own evaluators say about the scenes of the metric tests.
 
-Run it where Detectron2 is importable: `python tests/transfer/evaluation/make_golden.py [voc tasks]`.
+Run it where Detectron2 is importable: `python -m tests.transfer.evaluation.make_golden [voc tasks]`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "datasets"), str(HERE.parents[2])]
-
 SEEDS = range(3)
 
 

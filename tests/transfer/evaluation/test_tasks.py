@@ -169,8 +169,7 @@ def test_mean_iou_against_a_slow_count(root):
 def test_numpy_and_the_libraries_of_others_stay_as_they_are(root):
     code = (
         "import sys, numpy as np; had = hasattr(np, 'in1d'), hasattr(np, 'float')\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from pathlib import Path; import logging, synthetic_scenes as s\n"
+        "from pathlib import Path; import logging; from tests.transfer.evaluation import synthetic_scenes as s\n"
         "from transfer.evaluation.evaluate import evaluate\n"
         "for task in ('lvis_v0.5', 'cityscapes_instance', 'cityscapes_semantic'):\n"
         f"    d = s.load(task, Path({str(root)!r})); evaluate(d, s.truth(d))\n"
@@ -205,10 +204,10 @@ def test_boxes_alone_are_scored_as_boxes_alone(root):
     assert list(evaluate(dataset, predictions).summary) == ["bbox"]
 
 
-def test_real_coco_sample_is_perfect_against_itself(shared_data, tmp_path):
+def test_real_coco_sample_is_perfect_against_itself(samples, tmp_path):
     from transfer.datasets.registry import load_dataset
 
-    (tmp_path / "coco").symlink_to(shared_data / "coco_mini")
+    (tmp_path / "coco").symlink_to(samples / "coco_mini")
     for name in ("coco_2017_val", "coco_2017_train", "keypoints_coco_2017_val", "keypoints_coco_2017_train"):
         dataset = load_dataset(name, tmp_path)
         assert dataset.summary["odd"] == {}

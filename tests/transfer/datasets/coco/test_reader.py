@@ -120,11 +120,11 @@ def test_keypoints_become_continuous_and_carry_flip_map_and_sigmas(tmp_path):
 
 @pytest.mark.detectron2
 @pytest.mark.parametrize("name", ["coco_2017_val", "keypoints_coco_2017_train"])
-def test_equals_detectron2_reader(shared_data, tmp_path, name):
+def test_equals_detectron2_reader(samples, tmp_path, name):
     pytest.importorskip("detectron2")
     from detectron2.data.datasets.coco import load_coco_json
 
-    (tmp_path / "coco").symlink_to(shared_data / "coco_mini")
+    (tmp_path / "coco").symlink_to(samples / "coco_mini")
     ours = load_dataset(name, tmp_path)
     theirs = load_coco_json(ours.metadata["json_file"], ours.metadata["image_root"])
     assert len(ours.records) == len(theirs)

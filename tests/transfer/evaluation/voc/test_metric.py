@@ -174,6 +174,6 @@ def test_missing_detection_files_are_named(tmp_path):
         read_predictions(load_dataset("voc_2007_test", tmp_path), tmp_path)
 
 
-def test_real_sample_scores_perfectly_against_itself(shared_data):
-    dataset = load_dataset("voc_2012_val", shared_data / "voc2012_det100")
+def test_real_sample_scores_perfectly_against_itself(samples):
+    dataset = load_dataset("voc_2012_val", samples / "voc2012_det100")
     assert evaluate(dataset, truth_as_predictions(dataset)).summary["bbox"]["AP"] == 100.0
