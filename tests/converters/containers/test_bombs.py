@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[3]
 
 def test_bombs_do_not_go_off(tmp_path: Path) -> None:
     names = write_all(tmp_path)
-    assert len(names) >= 25
     run = subprocess.run(
         [sys.executable, str(Path(__file__).parents[1] / "open_each.py"), str(tmp_path)],
         capture_output=True,

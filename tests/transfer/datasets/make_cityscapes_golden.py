@@ -1,4 +1,4 @@
-"""Remakes the stored numbers of Detectron2's polygons: `python -m tests.transfer.datasets.make_cityscapes_golden`."""
+"""Remakes Detectron2's polygons: `python -m tests.transfer.datasets.make_cityscapes_golden`."""
 
 import json
 import tempfile

@@ -169,7 +169,8 @@ def test_mean_iou_against_a_slow_count(root):
 def test_numpy_and_the_libraries_of_others_stay_as_they_are(root):
     code = (
         "import sys, numpy as np; had = hasattr(np, 'in1d'), hasattr(np, 'float')\n"
-        "from pathlib import Path; import logging; from tests.transfer.evaluation import synthetic_scenes as s\n"
+        "from pathlib import Path; import logging\n"
+        "from tests.transfer.evaluation import synthetic_scenes as s\n"
         "from transfer.evaluation.evaluate import evaluate\n"
         "for task in ('lvis_v0.5', 'cityscapes_instance', 'cityscapes_semantic'):\n"
         f"    d = s.load(task, Path({str(root)!r})); evaluate(d, s.truth(d))\n"
