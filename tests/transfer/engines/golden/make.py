@@ -60,7 +60,9 @@ def stored(scene: str) -> dict[str, Any]:
 
 
 def main(scenes: list[str]) -> None:
-    made_with = {"detectron2": load_engine("detectron2").version(), "torch": torch.__version__}
+    import detectron2
+
+    made_with = {"detectron2": detectron2.__version__, "torch": torch.__version__}
     for scene in scenes or [*detection.DETECTORS, *OTHERS]:
         content = {"made_with": made_with, **live(scene)}
         for found in content.get("detections", ()):
