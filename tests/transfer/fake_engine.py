@@ -16,7 +16,7 @@ from transfer.samples.detection import Sample
 
 @dataclass(frozen=True)
 class Fault:
-    """A part to break (loss, gradient, nan gradient, weight, forward, memory; data break input), when, where."""
+    """A part to break, when and where: loss, gradient, nan gradient, weight, forward, memory or data."""
 
     what: str
     iteration: int

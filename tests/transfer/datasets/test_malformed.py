@@ -161,8 +161,7 @@ def test_voc_masks(generated, tmp_path, rule, variant):
 TABLES = {
     "voc": test_voc.MALFORMED,
     "voc split": {
-        rule: [c for c, r in test_voc.SPLITS.items() if r == rule]
-        for rule in test_voc.SPLITS.values()
+        rule: [c for c, r in test_voc.SPLITS.items() if r == rule] for rule in test_voc.SPLITS.values()
     },
     "annotations": ANNOTATIONS,
     "images": IMAGES_AND_CATEGORIES,
