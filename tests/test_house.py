@@ -18,7 +18,7 @@ from tests.source import Function, files, files_of_tests, read, text
 
 LINES, FUNCTION, PARAMETERS, REPEATED = 300, 60, 8, 10
 REASON = re.compile(r"^\s*(?:# )?parameters: \S+ \S+ \S+", re.MULTILINE)
-SENTENCE = re.compile(r"[A-Z`][^.]{20,}\.(\s|$)")
+SENTENCE = re.compile(r"[A-Z`].{20,}?\.(\s|$)", re.DOTALL)
 SOURCE = files()
 EVERYTHING = SOURCE + files_of_tests()
 
@@ -92,7 +92,7 @@ def test_every_folder_says_one_sentence() -> None:
         docs = read(init).docstrings if init in SOURCE else ()
         if not docs or read(init).statements > 1 or not SENTENCE.match(docs[0][1]):
             found.append(
-                f"{_place(init)} must say in a sentence what comes in and what goes out, and hold no code"
+                f"{_place(init)} must say in a sentence what comes in and goes out, and hold no code"
             )
     _tell(found)
 
