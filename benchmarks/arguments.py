@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.errors import UsageError
-from transfer.arguments import Parser
+from converters.options import Parser
 
 DESCRIPTION = "Does a backbone transfer better than supervised ImageNet? Suites x inits x trials; tables."
 EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke"

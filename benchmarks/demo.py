@@ -18,8 +18,8 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 
 from benchmarks.errors import one_line
 from benchmarks.launch import child
-from transfer.arguments import Parser
-from transfer.command import command
+from converters.command import command
+from converters.options import Parser
 from transfer.errors import TransferError
 from transfer.process.disk import disk_line, is_full
 

@@ -13,8 +13,8 @@ from benchmarks.errors import UsageError
 from benchmarks.health import machine as checks
 from benchmarks.health.machine import OK, PROBLEM, Finding
 from benchmarks.launch import child
-from transfer.arguments import Parser
-from transfer.command import command
+from converters.command import command
+from converters.options import Parser
 from transfer.errors import TransferError
 
 IMPORTS_OF_A_CELL = "import benchmarks.cell; print(benchmarks.cell.__file__)"

@@ -189,6 +189,6 @@ def _make_data(suites: list[Suite], request: Request) -> None:
 
 
 if __name__ == "__main__":
-    from transfer.command import command
+    from converters.command import command
 
     sys.exit(command(main))

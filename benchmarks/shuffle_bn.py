@@ -19,8 +19,8 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.launch import child
+from converters.options import Parser
 from results.tables.significance import Summary, summarize, welch_p
-from transfer.arguments import Parser
 
 RUNS = {"with shuffling": [], "without shuffling": ["--no-shuffle-bn"]}
 LEAK = "leak.json"
@@ -163,6 +163,6 @@ def mean_curve(
 
 
 if __name__ == "__main__":
-    from transfer.command import command
+    from converters.command import command
 
     sys.exit(command(main))

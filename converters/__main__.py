@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
-from converters.options import Once, Parser
+from converters.options import Parser
+from converters.printable import printable
 
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -73,10 +74,18 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in stated.items() if value is not None}
 
 
+class _Parser(Parser):
+    """Ends a mistake with the usage and a message that is cut: a shell's glob hands over any file names."""
+
+    TWICE = "given twice; it takes one value"
+
+    def error(self, message: str) -> NoReturn:
+        argparse.ArgumentParser.error(self, printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
     summary = (__doc__ or "").split("\n\n")[0].removeprefix("Command line: ")
-    parser = Parser(prog="python -m converters", description=summary)
-    parser.register("action", None, Once)
+    parser = _Parser(prog="python -m converters", description=summary, allow_abbrev=True)
     parser.add_argument("input", nargs="?", help="checkpoint file or HuggingFace folder")
     parser.add_argument("output", nargs="?", help="file to write: *.pkl, *.pth, *.pt or *.safetensors")
     parser.add_argument("--inspect", metavar="INPUT", help="report what is in a file, write nothing")

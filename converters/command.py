@@ -1,7 +1,6 @@
-"""How a command begins and ends: no traceback where a requirement is missing, or where nobody reads.
+"""Begins and ends every command: no traceback where a requirement is missing or nobody reads.
 
-`pretrain`, `converters`, `results` and `transfer` each have this file, for they import nothing of one
-another; a test keeps the copies equal.
+All packages import this module and `options.py` beside it, so both import nothing but the standard library.
 """
 
 from __future__ import annotations

@@ -1,31 +1,58 @@
-"""How the command line takes options: none is dropped in silence, and nothing raw is printed back."""
+"""Takes the options of every command of the project: none is dropped in silence, and a mistake is one line.
+
+All packages import this module and `command.py` beside it, so both import nothing but the standard library.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any, NoReturn
-
-from converters.printable import printable
 
 
 class Parser(argparse.ArgumentParser):
-    """Prints wrong arguments without control characters: a shell's glob hands over any file names."""
+    """Extends an option of several values where it is repeated, and refuses to repeat one of a single value.
+
+    Names are not abbreviated, and a mistake is one line on standard error with exit code 2. Parsers of
+    subcommands are of the same class. A package with other words has its own `TWICE`, `repeated` or `error`.
+    """
+
+    TWICE = "given twice, {before} and {values}; keep one"
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **({"allow_abbrev": False} | options))
+        for name in (None, "store"):
+            self.register("action", name, _Store)
+        self.given: set[str] = set()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Forgets what an earlier call was given."""
+        self.given = set()
+        return super().parse_known_args(args, namespace)
+
+    def repeated(self, action: argparse.Action, name: str, before: Any, values: Any) -> Any:
+        """Returns the value of an option that is given again under `name`, or refuses it."""
+        if action.nargs in ("+", "*"):
+            return [*before, *values]
+        raise argparse.ArgumentError(action, self.TWICE.format(before=before, values=values))
 
     def error(self, message: str) -> NoReturn:
-        """Ends with exit code 2, the usage and the message."""
-        super().error(printable(message))
+        """Ends the program with one line, which says where the options are listed."""
+        line = visible(" ".join(message.split()))
+        print(f"error: {line}; {self.prog} --help shows what there is", file=sys.stderr)
+        sys.exit(2)
 
 
-class Once(argparse.Action):
-    """Stores an option's value and refuses a second one, which argparse would let win in silence."""
+def visible(text: str) -> str:
+    """Escapes what a terminal would obey or hide: control, bidirectional and undecodable characters."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        if option_string and getattr(namespace, self.dest) is not None:
-            raise argparse.ArgumentError(self, "given twice; it takes one value")
+
+class _Store(argparse.Action):
+    """Stores the values of an option, and asks its parser where the option is given again."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if option_string is not None and self.dest in parser.given:
+            values = parser.repeated(self, option_string, getattr(namespace, self.dest), values)
+        parser.given.add(self.dest)
         setattr(namespace, self.dest, values)

@@ -2,8 +2,8 @@
 
 import sys
 
+from converters.command import command
 from pretrain.cli import main
-from pretrain.command import command
 from pretrain.process.memory import keep_freed_memory
 
 if __name__ == "__main__":

@@ -80,6 +80,6 @@ def export(options: FeatureOptions) -> int:
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     sys.exit(command(main))

@@ -88,7 +88,7 @@ def measure(options: KnnOptions) -> int:
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     keep_freed_memory()
     sys.exit(command(main))

@@ -152,7 +152,7 @@ def pretext_accuracies(models: Sequence[MoCo], views: Iterable[Sequence[Tensor]]
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     keep_freed_memory()
     sys.exit(command(main))

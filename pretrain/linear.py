@@ -139,7 +139,7 @@ def top1(features: Tensor, heads: Sequence[nn.Module], labels: torch.Tensor) -> 
 
 
 if __name__ == "__main__":
-    from pretrain.command import command
+    from converters.command import command
 
     keep_freed_memory()
     sys.exit(command(main))

@@ -1,4 +1,4 @@
-"""Reads the options of all commands: possible values, each option once, and one line about the rest."""
+"""Takes the options of this package's commands: each once, possible values, one line about the rest."""
 
 from __future__ import annotations
 
@@ -9,42 +9,19 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
+from converters import options
 from pretrain.errors import complain
 
 MOST = 2**31 - 1
 Frozen = TypeVar("Frozen")
 
 
-class _Once(argparse._StoreAction):
-    """Refuses an option that is given again: the earlier value would be dropped without a word."""
+class Parser(options.Parser):
+    """Refuses an option that is given again, with all its values: the earlier ones would be lost."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
-    ) -> None:
-        given: set[str] = parser._given  # type: ignore[attr-defined]
-        if self.dest in given:
-            several = "give all values after one" if self.nargs else "give it once"
-            parser.error(f"{option_string} is given more than once; {several}")
-        given.add(self.dest)
-        super().__call__(parser, namespace, values, option_string)
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that refuses repeated options and tells an error in one line."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
-        self._given: set[str] = set()
-        for name in (None, "store"):
-            self.register("action", name, _Once)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        self._given.clear()
-        return super().parse_known_args(args, namespace)
+    def repeated(self, action: argparse.Action, name: str, before: Any, values: Any) -> NoReturn:
+        several = "give all values after one" if action.nargs else "give it once"
+        self.error(f"{name} is given more than once; {several}")
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message}; see {self.prog} --help")

@@ -199,6 +199,6 @@ def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict
 
 
 if __name__ == "__main__":
-    from results.command import command
+    from converters.command import command
 
     sys.exit(command(main))

@@ -1,4 +1,4 @@
-"""What all tests share: a tiny trained-looking backbone, a tiny synthetic devkit, and the command line."""
+"""Makes what all tests share: a tiny trained-looking backbone, a tiny devkit, and the command line."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from converters import command as guard
 from tests.conftest import ROOT
-from tests.test_layering import OURS
-from transfer import command as guard
+from tests.source import OURS
 
 DOCTOR = "-m benchmarks.doctor"  # what is missing is its answer, and no error
 # command -> arguments that bring it to the first of its requirements
@@ -44,7 +44,6 @@ PRINTING = (
     "-m transfer.datasets list",
     "-m results paper",
 )
-COPIES = ("pretrain", "converters", "results", "transfer")
 # imported where it is there, or by what only a user of it starts
 OPTIONAL = {"detectron2", "densepose", "fvcore", "hotcoco", "submitit"}
 # Ends the entry point with --help and then prints what ASCII does not have.
@@ -169,12 +168,6 @@ def test_a_module_of_ours_that_is_missing_is_a_fault() -> None:
 
 def test_the_exit_code_is_the_commands() -> None:
     assert guard.command(lambda: 7) == 7
-
-
-@pytest.mark.parametrize("package", COPIES)
-def test_the_copies_are_equal(package: str) -> None:
-    text = (ROOT / package / "command.py").read_text(encoding="utf-8")
-    assert text == (ROOT / "transfer" / "command.py").read_text(encoding="utf-8")
 
 
 def test_the_requirements_are_those_of_setup_py() -> None:

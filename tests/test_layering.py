@@ -1,96 +1,102 @@
-"""Who may import whom: the arrows of the design, read from the source."""
+"""Who may import whom: the arrows of the design, read from the source. Imports inside functions count."""
 
 from __future__ import annotations
 
-import ast
+import sys
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-OURS = ("pretrain", "converters", "transfer", "benchmarks", "results")
+from tests.conftest import ROOT
+from tests.source import OURS, files, module_of, modules, read
+
+# What every package's commands share. They import the standard library alone, so nobody inherits anything.
+LEAVES = ("converters.command", "converters.options")
 # package -> the prefixes of our modules that it may import
 MAY_IMPORT = {
-    "pretrain": ("pretrain",),
+    "pretrain": ("pretrain", *LEAVES),
     "converters": ("converters",),
-    "transfer": ("transfer", "converters.backbone"),
-    "results": ("results",),
+    "transfer": ("transfer", "converters.backbone", *LEAVES),
+    "results": ("results", *LEAVES),
     "benchmarks": ("benchmarks", "converters", "transfer", "results"),
 }
 WITHOUT_TORCH = ("results", "transfer/datasets", "transfer/evaluation", "converters")
-
-
-def _imports(path: Path) -> list[tuple[str, bool]]:
-    """(module, at module level) of every import of a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    top = set(map(id, tree.body))
-    found = []
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            module = node.module or ""  # `from package import module` imports the module
-            inner = [f"{module}.{a.name}" for a in node.names if _is_module(f"{module}.{a.name}")]
-            names = inner if len(inner) == len(node.names) else [module, *inner]
-        found += [(name, id(node) in top) for name in names]
-    return found
-
-
-def _is_module(name: str) -> bool:
-    return (ROOT / Path(*name.split("."))).with_suffix(".py").is_file()
+SOURCE = [path for path in files() if path.parent.name != "perf"]  # measurements may look at anything
+FOLDERS = sorted({parent for path in SOURCE for parent in path.relative_to(ROOT).parents})
 
 
 @pytest.mark.parametrize("package", OURS)
 def test_imports_follow_the_arrows(package: str) -> None:
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
-    for path in files:
-        if path.parent.name == "perf":  # measurements may look at anything
-            continue
-        for name, _ in _imports(path):
-            if name.split(".")[0] in OURS:
-                allowed = any(name == p or name.startswith(p + ".") for p in MAY_IMPORT[package])
-                assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+    for path in SOURCE:
+        for found in read(path).imports if module_of(path).split(".")[0] == package else ():
+            if found.module.split(".")[0] in OURS:
+                allowed = any(f"{found.module}.".startswith(f"{p}.") for p in MAY_IMPORT[package])
+                assert allowed, f"{path.relative_to(ROOT)}:{found.line} imports {found.module}"
+
+
+@pytest.mark.parametrize("module", ["converters", *LEAVES])
+def test_a_leaf_imports_the_standard_library_alone(module: str) -> None:
+    for found in read(modules()[module]).imports:
+        known = found.module.split(".")[0] in sys.stdlib_module_names
+        assert known, f"{module} imports {found.module} in line {found.line}"
 
 
 @pytest.mark.parametrize("folder", WITHOUT_TORCH)
 def test_no_torch_at_import(folder: str) -> None:
     for path in (ROOT / folder).rglob("*.py"):
         heavy = [
-            name for name, top in _imports(path) if top and name.split(".")[0] in ("torch", "torchvision")
+            i for i in read(path).imports if i.top and i.module.split(".")[0] in ("torch", "torchvision")
         ]
-        assert not heavy, f"{path.relative_to(ROOT)} imports {heavy}"
+        assert not heavy, f"{path.relative_to(ROOT)}:{heavy[0].line} imports {heavy[0].module}"
 
 
 def test_only_the_detectron2_engine_imports_detectron2() -> None:
-    for package in OURS:
-        for path in (ROOT / package).rglob("*.py"):
-            if path.parent.name != "detectron2":
-                names = [name for name, _ in _imports(path) if name.split(".")[0] == "detectron2"]
-                assert not names, f"{path.relative_to(ROOT)} imports {names}"
+    for path in files():
+        if path.parent.name != "detectron2":
+            theirs = [i for i in read(path).imports if i.module.split(".")[0] == "detectron2"]
+            assert not theirs, f"{path.relative_to(ROOT)}:{theirs[0].line} imports {theirs[0].module}"
 
 
-def test_no_cycle_between_modules() -> None:
-    """Imports at module level form no cycle."""
-    modules = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-        for package in OURS
-        for path in (ROOT / package).rglob("*.py")
-    }
-    graph = {
-        name: [m for m, top in _imports(path) if top and m in modules and m != name]
-        for name, path in modules.items()
-    }
-    done: set[str] = set()
+def test_engines_import_each_other_only_through_the_files_beside_them() -> None:
+    engines = ROOT / "transfer" / "engines"
+    folders = {path.name for path in engines.iterdir() if path.is_dir()}
+    for path in engines.rglob("*.py"):
+        own = path.relative_to(engines).parts[0]
+        for found in read(path).imports if own in folders else ():
+            _, _, within = found.module.partition("transfer.engines.")
+            foreign = within.split(".")[0] in folders - {own}
+            assert not foreign, f"{path.relative_to(ROOT)}:{found.line} imports {found.module}"
 
-    def visit(name: str, trail: tuple[str, ...]) -> None:
-        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
-        if name not in done:
-            for other in graph[name]:
-                visit(other, (*trail, name))
-            done.add(name)
 
-    for name in graph:
-        visit(name, ())
+@pytest.mark.parametrize("folder", FOLDERS, ids=str)
+def test_no_circle_in_a_folder(folder: Path) -> None:
+    """The files and folders of a folder, each with all that is in it, import each other in one direction."""
+    places = _arrows(folder)
+    arrows: dict[str, list[str]] = {}
+    for one, other in places:
+        arrows.setdefault(one, []).append(other)
+    circle: list[str] = []
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        circle = error.args[1][::-1]  # each is imported by the one before it
+    where = "; ".join(places[pair] for pair in pairwise(circle))
+    assert not circle, f"{folder}: {' -> '.join(circle)}: {where}"
+
+
+def _arrows(folder: Path) -> dict[tuple[str, str], str]:
+    """(what imports, what is imported) -> a place where it does, of the things that lie in one folder."""
+    depth = len(folder.parts)
+    found = {}
+    for path in SOURCE:
+        inside = path.relative_to(ROOT).with_suffix("").parts
+        if inside[:depth] != folder.parts or inside[depth:] == ("__init__",):
+            continue
+        for other in read(path).imports:
+            names = tuple(other.module.split("."))
+            if other.module in modules() and names[:depth] == folder.parts and len(names) > depth:
+                place = f"{path.relative_to(ROOT)}:{other.line} imports {other.module}"
+                found[inside[depth], names[depth]] = place
+    return {pair: place for pair, place in found.items() if pair[0] != pair[1]}

@@ -1,4 +1,4 @@
-"""What the README says of the demo is what the demo does."""
+"""The README says of the demo what it does, and its tree shows the folders that there are."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from results.__main__ import main
 from results.store import save_record
 from tests.conftest import ROOT
 from tests.results.conftest import build_record
+from tests.source import OURS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # As benchmarks/planning/cells.py says it of a miniature on generated images.
@@ -46,3 +47,14 @@ def test_installing_comes_before_the_first_command_that_needs_it() -> None:
     installed = max(README.index("source .venv/bin/activate"), README.index("pip install -e ."))
     for command in ("python benchmarks/run.py", "python -m ", "make demo"):
         assert README.index(command) > installed, command
+
+
+def test_the_tree_shows_every_folder() -> None:
+    block = README.split("## The tree", 1)[1].split("```")[1]
+    shown = dict.fromkeys(re.findall(r"^(\w+)/", block, re.MULTILINE), ())
+    for package, folders in re.findall(r"^(\w+)/.*\n((?:  .*\n)*)", block, re.MULTILINE):
+        shown[package] = tuple(re.findall(r"^  (\w+)/ +\S", folders, re.MULTILINE))
+    assert list(shown) == [*OURS, "tests"]
+    for package in OURS:
+        there = {path.name for path in (ROOT / package).iterdir() if path.is_dir()} - {"__pycache__"}
+        assert set(shown[package]) == there, package

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transfer.command import REQUIRED
+from converters.command import REQUIRED
 from transfer.process.cache import cache_folder
 
 OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"

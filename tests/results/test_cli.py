@@ -54,7 +54,8 @@ def test_no_command_imports_torch_or_what_is_slow_to_import(runs: Path, tmp_path
         f"['verify', '{runs}'], ['report', '{runs}', '-o', '{tmp_path}/r.html']):\n    assert main(a) == 0\n"
         "assert not {'torch', 'pandas', 'numpy', 'scipy'} & sys.modules.keys()\n"
         "ours = {'pretrain', 'converters', 'transfer', 'benchmarks'}\n"
-        "assert not ours & {name.split('.')[0] for name in sys.modules}\n"
+        "leaves = {'converters', 'converters.command', 'converters.options'}\n"
+        "assert not ours & {name.split('.')[0] for name in sys.modules.keys() - leaves}\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from transfer.command import command
+from converters.command import command
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from transfer.arguments import Parser
+from converters.options import Parser
 from transfer.datasets.coco.own import OwnDataset, read_own
 from transfer.datasets.findings import LISTED_PER_RULE, Findings
 from transfer.datasets.own_file import read_own_datasets

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transfer.arguments import Parser
+from converters.options import Parser
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +70,6 @@ def _lines(tree: dict[str, Any], path: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    from transfer.command import command
+    from converters.command import command
 
     sys.exit(command(main))

@@ -224,10 +224,6 @@ def test_an_engine_of_another_version_or_revision(
     assert len(set(ids)) == 3
 
 
-def test_sixty() -> None:
-    assert len(SAME) + len(OTHER) + len(VALUES) >= 60
-
-
 def test_two_rows_of_the_same_weights_are_refused(question: Question) -> None:
     with pytest.raises(UsageError, match="moco and again are the same weights; leave one"):
         make_cells(question.suite, [question.init, Init("again", question.init.backbone)], question.request)

@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
+from tests.transfer.engines.golden.make import live
 from transfer.engines.choose import load_engine
 
 
 def main() -> None:
     print("| detector | found | boxes, px | scores | masks | keypoints, px | parts | losses | weights |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for detector in scenario.DETECTORS:
-        ours = scenario.everything(load_engine("torchvision"), detector, scenario.fixed_torchvision_proposals)
-        theirs = scenario.everything(load_engine("detectron2"), detector, scenario.fixed_detectron2_proposals)
-        print(f"| {detector} | {' | '.join(_cells(ours, theirs))} |", flush=True)
+    for detector in detection.DETECTORS:
+        engine = load_engine("torchvision")
+        ours = detection.everything(engine, detector, detection.fixed_torchvision_proposals)
+        print(f"| {detector} | {' | '.join(_cells(ours, live(detector)))} |", flush=True)
 
 
 def _cells(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from pycocotools import mask
 
-from tests.transfer.engines import head_scene as scene
+from tests.transfer.engines.golden import heads as scene
+from tests.transfer.engines.golden.values import noise
 from transfer.datasets.coco.rle import decode
 
 pytestmark = pytest.mark.detectron2
@@ -51,11 +52,11 @@ def test_outputs_become_the_fields_of_a_prediction(convert: Any) -> None:
 
     count = 2 * convert.MASKS_AT_ONCE + 3
     found = Instances((20, 30))
-    found.pred_boxes = Boxes(scene.noise("boxes", count, 4))
+    found.pred_boxes = Boxes(noise("boxes", count, 4))
     found.scores, found.pred_classes = torch.rand(count), torch.arange(count)
     assert set(convert.output_fields(found)) == {"boxes", "scores", "classes"}
-    found.pred_masks = scene.noise("masks", count, 20, 30) > 0.5
-    found.pred_keypoints = scene.noise("points", count, 4, 3)
+    found.pred_masks = noise("masks", count, 20, 30) > 0.5
+    found.pred_keypoints = noise("points", count, 4, 3)
     fields = convert.output_fields(found)
     np.testing.assert_array_equal(fields["boxes"], found.pred_boxes.tensor)
     np.testing.assert_array_equal(fields["classes"], np.arange(count))

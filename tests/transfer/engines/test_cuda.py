@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import TINY_KEYS, Run
-from tests.transfer.engines import scenario, semantic_scene
+from tests.transfer.engines.golden import detection, semantic
 from transfer.engines.torchvision.engine import engine
 from transfer.training.precision import Precision
 
@@ -20,17 +20,17 @@ CPU = torch.device("cpu")
 
 def step(detector: str, device: torch.device) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Losses and gradients of one training step in double precision."""
-    cfg = scenario.config(detector, **scenario.NARROW)
-    model = scenario.prepared(engine, cfg).train().double().to(device)
+    cfg = detection.config(detector, **detection.NARROW)
+    model = detection.prepared(engine, cfg).train().double().to(device)
     # the kept proposals depend on the order of equal scores; what is trained on must not
-    model.proposal_generator._proposals = lambda *_: [b.double().to(device) for b in scenario.proposals()]
-    losses = engine.losses(model, scenario.samples(cfg))
+    model.proposal_generator._proposals = lambda *_: [b.double().to(device) for b in detection.proposals()]
+    losses = engine.losses(model, detection.samples(cfg))
     torch.stack(list(losses.values())).sum().backward()
     gradients = {n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None}
     return {name: float(loss.detach()) for name, loss in losses.items()}, gradients
 
 
-@pytest.mark.parametrize("detector", scenario.DETECTORS)
+@pytest.mark.parametrize("detector", detection.DETECTORS)
 def test_a_step_is_that_of_the_cpu(detector: str, cuda: torch.device) -> None:
     losses, gradients = step(detector, CPU)
     losses_there, gradients_there = step(detector, cuda)
@@ -41,14 +41,14 @@ def test_a_step_is_that_of_the_cpu(detector: str, cuda: torch.device) -> None:
         assert error < 1e-5, name
 
 
-@pytest.mark.parametrize("detector", scenario.DETECTORS)
+@pytest.mark.parametrize("detector", detection.DETECTORS)
 def test_detections_are_those_of_the_cpu(detector: str, cuda: torch.device) -> None:
     """In single precision; two equal scores may change places, so scores and areas are compared sorted."""
-    cfg = scenario.config(detector, **scenario.NARROW)
+    cfg = detection.config(detector, **detection.NARROW)
     found = []
     for device in (CPU, cuda):
-        model = scenario.prepared(engine, cfg).eval().to(device)
-        found.append(engine.predict(model, scenario.samples()))
+        model = detection.prepared(engine, cfg).eval().to(device)
+        found.append(engine.predict(model, detection.samples()))
     for here, there in zip(*found, strict=True):
         assert len(there.scores) == len(here.scores) > 0
         close(there.scores, here.scores, 1e-3)
@@ -68,18 +68,18 @@ def area(boxes: object) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("detector", scenario.DETECTORS)
+@pytest.mark.parametrize("detector", detection.DETECTORS)
 def test_half_precision_is_near(detector: str, dtype: str, cuda: torch.device) -> None:
     """Losses within five per cent of single precision, finite gradients for the same parameters."""
-    cfg = scenario.config(detector, **scenario.NARROW)
+    cfg = detection.config(detector, **detection.NARROW)
     results = []
     for enabled in (False, True):
         cfg.SOLVER.AMP.ENABLED, cfg.SOLVER.AMP.DTYPE = enabled, dtype
         precision = Precision(cfg, cuda)
-        model = scenario.prepared(engine, cfg).train().to(cuda)
-        model.proposal_generator._proposals = lambda *_: [b.to(cuda) for b in scenario.proposals()]
+        model = detection.prepared(engine, cfg).train().to(cuda)
+        model.proposal_generator._proposals = lambda *_: [b.to(cuda) for b in detection.proposals()]
         with precision.autocast():
-            losses = engine.losses(model, scenario.samples(cfg))
+            losses = engine.losses(model, detection.samples(cfg))
         torch.stack(list(losses.values())).sum().backward()
         gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
         assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
@@ -91,11 +91,11 @@ def test_half_precision_is_near(detector: str, dtype: str, cuda: torch.device) -
 def test_label_maps_are_those_of_the_cpu(cuda: torch.device) -> None:
     losses, maps = [], []
     for device in (CPU, cuda):
-        model = scenario.prepared(engine, semantic_scene.config()).to(device)
+        model = detection.prepared(engine, semantic.config()).to(device)
         with torch.no_grad():
-            values = engine.losses(model.train(), semantic_scene.training())
+            values = engine.losses(model.train(), semantic.training())
             losses.append({name: float(loss) for name, loss in values.items()})
-            maps.append([p.sem_seg for p in engine.predict(model.eval(), semantic_scene.test())])
+            maps.append([p.sem_seg for p in engine.predict(model.eval(), semantic.test())])
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     for here, there in zip(*maps, strict=True):
         assert (torch.as_tensor(there) == torch.as_tensor(here)).double().mean() > 0.999

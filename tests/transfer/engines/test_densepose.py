@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +9,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.transfer.engines import densepose_scene as scene
+from tests.transfer.engines.golden import densepose as scene
 from transfer.engines.torchvision import names
 from transfer.engines.torchvision.heads.densepose_losses import chart_losses, coarse_labels, gather_labels
 from transfer.engines.torchvision.heads.densepose_surface import surfaces
 from transfer.errors import TransferError
 from transfer.recipes.resolve import load_recipe
-
-GOLDEN = Path(__file__).parent / "golden" / "densepose_head.json"
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +22,9 @@ def ours() -> dict[str, Any]:
     return scene.everything()
 
 
-@pytest.fixture(scope="module", params=["golden", pytest.param("live", marks=pytest.mark.detectron2)])
-def theirs(request: pytest.FixtureRequest) -> dict[str, Any]:
-    if request.param == "golden":
-        return json.loads(GOLDEN.read_text(encoding="utf-8"))
-    if not all(importlib.util.find_spec(name) for name in ("detectron2", "densepose")):
-        pytest.skip(
-            "Detectron2 with its DensePose project is not importable; the stored numbers were compared"
-        )
-    from tests.transfer.engines.make_densepose_golden import theirs as live
-
-    return live()
+@pytest.fixture
+def golden_scene() -> str:
+    return "densepose_head"
 
 
 @pytest.mark.parametrize("coarse", scene.COARSE)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
 from transfer.engines.norms import NaiveSyncBatchNorm2d, SyncBatchNorm2d, take_fused
 from transfer.engines.torchvision.build import build_model
 from transfer.engines.torchvision.solver import build_solver
@@ -87,7 +87,7 @@ def test_a_gpu_takes_torchs_fused_layer(monkeypatch: pytest.MonkeyPatch) -> None
     """Of a model for a GPU that stays on this CPU; the naive kind is ours everywhere, and decays nowhere."""
     monkeypatch.setattr(nn.Module, "to", lambda module, *_, **__: module)
     for norm, kind in (("SyncBN", nn.SyncBatchNorm), ("naiveSyncBN", NaiveSyncBatchNorm2d)):
-        cfg = scenario.config("coco_fpn", **scenario.NARROW)
+        cfg = detection.config("coco_fpn", **detection.NARROW)
         cfg.MODEL.RESNETS.NORM = cfg.MODEL.FPN.NORM = norm
         model = build_model(cfg, torch.device("cuda"))
         norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]

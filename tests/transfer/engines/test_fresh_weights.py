@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.transfer.engines import scenario, semantic_scene
+from tests.transfer.engines.golden import detection, semantic
 from transfer.engines.choose import load_engine
 from transfer.engines.torchvision.backbones.layers import msra_fill, xavier_fill
 
@@ -34,9 +34,9 @@ def _deviation(name: str, weight: Tensor) -> float:
     return math.sqrt(2 / (weight.shape[0] * window))
 
 
-@pytest.mark.parametrize("detector", [*scenario.DETECTORS, "semantic"])
+@pytest.mark.parametrize("detector", [*detection.DETECTORS, "semantic"])
 def test_fresh_layers_have_detectron2s_fills(detector: str) -> None:
-    cfg = semantic_scene.config() if detector == "semantic" else scenario.config(detector, **scenario.NARROW)
+    cfg = semantic.config() if detector == "semantic" else detection.config(detector, **detection.NARROW)
     torch.manual_seed(0)
     engine = load_engine("torchvision")
     state = engine.state(engine.build(cfg, torch.device("cpu")))

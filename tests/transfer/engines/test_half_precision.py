@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.engines.norms import norm_layer
 from transfer.engines.torchvision.regions.roi_align import SMALL_MAP, roi_align
@@ -40,7 +40,7 @@ def _pool(engine: Any) -> Callable[[Tensor, Tensor], Tensor]:
     """The engine's RoIAlign of a 7 x 7 head at stride 4, taken from a model that it built."""
     if engine.name == "torchvision":
         return lambda features, boxes: roi_align(features, [boxes], 7, 0.25, 2)
-    model = engine.build(scenario.config("coco_fpn", **NARROW), torch.device("cpu"))
+    model = engine.build(detection.config("coco_fpn", **NARROW), torch.device("cpu"))
     layer = model.roi_heads.box_pooler.level_poolers[0]
     sampling = layer.sampling_ratio
     assert (layer.output_size, layer.spatial_scale) == ((7, 7), 0.25)
@@ -86,10 +86,10 @@ def test_no_region_of_a_training_step_is_half(
     monkeypatch.setattr(
         "transfer.engines.torchvision.regions.roi_align.SMALL_MAP", 0
     )  # the path that a GPU takes
-    cfg = scenario.config(detector, **NARROW)
-    model = scenario.prepared(engine, cfg).train()
+    cfg = detection.config(detector, **NARROW)
+    model = detection.prepared(engine, cfg).train()
     with torch.autocast("cpu", torch.bfloat16):
-        engine.losses(model, scenario.samples(cfg))
+        engine.losses(model, detection.samples(cfg))
     assert seen
     assert set(seen) == {torch.float32}
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.transfer.engines import head_scene as scene
-
-GOLDEN = Path(__file__).parent / "golden" / "heads.json"
+from tests.transfer.engines.golden import heads as scene
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +15,9 @@ def ours() -> dict[str, Any]:
     return scene.everything()
 
 
-@pytest.fixture(scope="module", params=["golden", pytest.param("live", marks=pytest.mark.detectron2)])
-def theirs(request: pytest.FixtureRequest) -> dict[str, Any]:
-    if request.param == "golden":
-        return json.loads(GOLDEN.read_text(encoding="utf-8"))
-    if importlib.util.find_spec("detectron2") is None:
-        pytest.skip("Detectron2 is not importable; the golden numbers were compared instead")
-    from tests.transfer.engines.make_head_golden import theirs as live
-
-    return live()
+@pytest.fixture
+def golden_scene() -> str:
+    return "heads"
 
 
 @pytest.mark.parametrize("head", ["mask c4", "mask fpn", "keypoint visible", "keypoint full batch"])

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.transfer.engines import head_scene as scene
+from tests.transfer.engines.golden import heads as scene
 from transfer.engines.torchvision.heads import keypoint_output
 from transfer.engines.torchvision.heads.keypoint import KeypointHead
 from transfer.engines.torchvision.heads.keypoint_output import heatmaps_to_keypoints

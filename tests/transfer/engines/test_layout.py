@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.transfer.engines import semantic_scene
-from tests.transfer.engines.scenario import DETECTORS, NARROW, config, samples
+from tests.transfer.engines.golden import semantic
+from tests.transfer.engines.golden.detection import DETECTORS, NARROW, config, samples
 from transfer.engines.torchvision.engine import engine
 from transfer.engines.torchvision.regions import roi_align
 
@@ -52,8 +52,8 @@ def test_a_training_step_stays_in_channels_last(
 
 
 def test_a_step_of_semantic_segmentation_stays_in_channels_last() -> None:
-    cfg = semantic_scene.config()
+    cfg = semantic.config()
     model = engine.build(cfg, torch.device("cpu")).train()
     with _Layouts() as layouts:
-        torch.stack(list(engine.losses(model, semantic_scene.training()).values())).sum().backward()
+        torch.stack(list(engine.losses(model, semantic.training()).values())).sum().backward()
     assert not layouts.wrong

@@ -11,7 +11,7 @@ import torch
 from pycocotools import mask
 from torch import Tensor
 
-from tests.transfer.engines import head_scene as scene
+from tests.transfer.engines.golden import heads as scene
 from transfer.datasets.coco.rle import decode
 from transfer.engines.torchvision.heads import mask_output
 from transfer.engines.torchvision.heads.mask import MaskHead

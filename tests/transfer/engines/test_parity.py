@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,52 +11,39 @@ import torch
 from pycocotools import mask as rle
 
 from benchmarks.planning.suite import GROUPS, load_suite
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
+from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.choose import load_engine
 from transfer.recipes.resolve import flatten, load_recipe
 from transfer.recipes.values import architecture
 
-GOLDEN = Path(__file__).parent / "golden"
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # they move without learning
-LIVE = pytest.param("live", marks=[pytest.mark.detectron2, pytest.mark.slow])
 
 
 @cache
 def ours(detector: str) -> dict[str, Any]:
-    return scenario.everything(load_engine("torchvision"), detector, scenario.fixed_torchvision_proposals)
+    return detection.everything(load_engine("torchvision"), detector, detection.fixed_torchvision_proposals)
 
 
-@cache
-def live(detector: str) -> dict[str, Any]:
-    return scenario.everything(load_engine("detectron2"), detector, scenario.fixed_detectron2_proposals)
-
-
-@pytest.fixture(params=scenario.DETECTORS)
+@pytest.fixture(params=detection.DETECTORS)
 def detector(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["golden", LIVE])
-def theirs(request: pytest.FixtureRequest, detector: str) -> Iterator[dict[str, Any]]:
-    if request.param == "golden":
-        yield json.loads((GOLDEN / f"{detector}.json").read_text(encoding="utf-8"))
-        return
-    if importlib.util.find_spec("detectron2") is None:
-        pytest.skip("Detectron2 is not importable; the golden numbers were compared instead")
-    if detector == "coco_densepose" and importlib.util.find_spec("densepose") is None:
-        pytest.skip("the DensePose project is not importable; the golden numbers were compared instead")
-    yield live(detector)
+@pytest.fixture
+def golden_scene(detector: str) -> str:
+    return detector
 
 
 def test_every_suite_of_detection_has_its_detector_here() -> None:
-    detection = [
+    recipes_of_detection = [
         suite.recipe
         for suite in map(load_suite, GROUPS["paper"])
         if architecture(flatten(load_recipe(suite.recipe))) != "FCN"  # those are in test_semantic
     ]
-    covered = [recipe for recipes in scenario.DETECTORS.values() for recipe in recipes]
-    assert set(detection) <= set(covered)
-    for recipes in scenario.DETECTORS.values():
+    covered = [recipe for recipes in detection.DETECTORS.values() for recipe in recipes]
+    assert set(recipes_of_detection) <= set(covered)
+    for recipes in detection.DETECTORS.values():
         models = [
             {k: v for k, v in flatten(load_recipe(r)).items() if k.startswith(("MODEL.", "TEST."))}
             for r in recipes
@@ -118,14 +101,14 @@ def test_ten_sgd_steps_lead_to_the_same_parameters(detector: str, theirs: dict[s
     mine = ours(detector)["parameters"]
     assert set(mine) == set(theirs["parameters"])
     engine = load_engine("torchvision")
-    model = engine.build(scenario.config(detector, **scenario.NARROW), torch.device("cpu"))
-    start = scenario.weights(engine.state(model))
+    model = engine.build(detection.config(detector, **detection.NARROW), torch.device("cpu"))
+    start = weights(engine.state(model))
     moved = []
     for name, values in mine.items():
         wanted = np.array(theirs["parameters"][name])
         scale = np.linalg.norm(wanted)
         if not name.endswith(BUFFERS):
-            moved.append(np.linalg.norm(wanted - np.array(scenario.probe(start[name]))) / scale)
+            moved.append(np.linalg.norm(wanted - np.array(probe(start[name]))) / scale)
         assert np.linalg.norm(np.array(values) - wanted) / scale <= 1e-6, name
     # else the comparison would hold for an engine that does not learn
     frozen_norms = detector == "lvis_frozen_bn"  # nothing normalises these made-up weights' small features

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.process.distributed import World, launch
 from transfer.samples.sample import Sample
@@ -37,7 +37,7 @@ NARROW = {"width_per_group": 8, "stem_out_channels": 8, "res2_out_channels": 32}
 
 
 def _samples(cfg: CfgNode) -> list[Sample]:
-    first = scenario.samples(cfg)[0]
+    first = detection.samples(cfg)[0]
     mirrored = first.image.flip(-1).contiguous()
     return [first, dataclasses.replace(first, image=mirrored, image_id="mirrored")]
 
@@ -75,10 +75,10 @@ def _images(logits: Any) -> int:
 
 def _train(world: World, name: str, detector: str, directory: Path) -> None:
     """Ten steps of the real loop in double precision; the log has every one."""
-    cfg = scenario.config(detector, **NARROW)
+    cfg = detection.config(detector, **NARROW)
     cfg.SOLVER.MAX_ITER = ITERATIONS
     engine = load_engine(name)
-    model = scenario.prepared(engine, cfg).double()
+    model = detection.prepared(engine, cfg).double()
     _fix_proposals(model, _proposals(cfg).double(), name)
 
     data = repeat(_samples(cfg)[world.rank :: world.size])
@@ -115,11 +115,11 @@ def test_two_processes_train_as_one(name: str, tmp_path: Path) -> None:
 
 def _statistics(world: World) -> list[list[float]]:
     """Per process: three running statistics after precise BN on data of which each has its own."""
-    cfg = scenario.config("voc_c4", **NARROW)
+    cfg = detection.config("voc_c4", **NARROW)
     cfg.MODEL.RESNETS.NORM = "BN"
     engine = load_engine("torchvision")
-    model = scenario.prepared(engine, cfg)
-    data = repeat(scenario.samples(cfg)[world.rank : world.rank + 1])  # unlike sizes, unlike contents
+    model = detection.prepared(engine, cfg)
+    data = repeat(detection.samples(cfg)[world.rank : world.rank + 1])  # unlike sizes, unlike contents
     measure_statistics(engine, model, data, 2, 0, world)
     state = engine.state(model)
     found = [
@@ -141,7 +141,7 @@ def test_precise_statistics_are_equal_on_all_processes() -> None:
 def test_detectron2s_sync_bn_is_replaced_only_where_it_cannot_run(caplog: pytest.LogCaptureFixture) -> None:
     if not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    model = load_engine("detectron2").build(scenario.config("coco_fpn", **NARROW), CPU)
+    model = load_engine("detectron2").build(detection.config("coco_fpn", **NARROW), CPU)
     kinds = {type(m) for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)}
     assert kinds == {nn.SyncBatchNorm}, "one process runs Detectron2's own"
     assert caplog.text == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,30 +12,24 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.planning.suite import GROUPS, load_suite
-from tests.transfer.engines import scenario, semantic_scene
-from tests.transfer.engines.make_golden import GOLDEN
+from tests.transfer.engines.golden import detection, semantic
+from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.engines.fcn16s import mean_cross_entropy, upsampled
 from transfer.recipes.resolve import flatten, load_recipe
 from transfer.recipes.values import architecture
 
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
-LIVE = pytest.param("live", marks=[pytest.mark.detectron2, pytest.mark.slow])
 
 
 @cache
 def ours() -> dict[str, Any]:
-    return semantic_scene.everything(load_engine("torchvision"))
+    return semantic.everything(load_engine("torchvision"))
 
 
-@pytest.fixture(scope="module", params=["golden", LIVE])
-def theirs(request: pytest.FixtureRequest) -> dict[str, Any]:
-    if request.param == "golden":
-        stored: dict[str, Any] = json.loads((GOLDEN / "voc_semantic.json").read_text(encoding="utf-8"))
-        return stored
-    if not detectron2_found():
-        pytest.skip("Detectron2 is not importable; the golden numbers were compared instead")
-    return semantic_scene.everything(load_engine("detectron2"))
+@pytest.fixture
+def golden_scene() -> str:
+    return "voc_semantic"
 
 
 def test_the_semantic_suites_have_the_model_of_the_scene() -> None:
@@ -60,12 +53,12 @@ def test_ten_sgd_steps_lead_to_the_same_parameters(theirs: dict[str, Any]) -> No
     mine = ours()["parameters"]
     assert set(mine) == set(theirs["parameters"])
     engine = load_engine("torchvision")
-    start = scenario.weights(engine.state(engine.build(semantic_scene.config(), torch.device("cpu"))))
+    start = weights(engine.state(engine.build(semantic.config(), torch.device("cpu"))))
     moved = []
     for name, values in mine.items():
         wanted = np.array(theirs["parameters"][name])
         scale = np.linalg.norm(wanted)
-        moved.append(np.linalg.norm(wanted - np.array(scenario.probe(start[name]))) / scale)
+        moved.append(np.linalg.norm(wanted - np.array(probe(start[name]))) / scale)
         assert np.linalg.norm(np.array(values) - wanted) / scale <= 1e-6, name
     # else the comparison would hold for an engine that does not learn
     assert np.median(moved) > 2e-3
@@ -73,10 +66,8 @@ def test_ten_sgd_steps_lead_to_the_same_parameters(theirs: dict[str, Any]) -> No
 
 
 def test_the_same_class_maps_at_the_original_size(theirs: dict[str, Any]) -> None:
-    for mine, wanted, sample in zip(
-        ours()["class_maps"], theirs["class_maps"], semantic_scene.test(), strict=True
-    ):
-        a, b = (semantic_scene.from_run_lengths(stored) for stored in (mine, wanted))
+    for mine, wanted, sample in zip(ours()["class_maps"], theirs["class_maps"], semantic.test(), strict=True):
+        a, b = (semantic.from_run_lengths(stored) for stored in (mine, wanted))
         assert a.shape == b.shape == (sample.height, sample.width)
         assert len(np.unique(b)) >= 5, "the scene must give the comparison something to compare"
         assert (a == b).mean() >= 0.999
@@ -107,12 +98,12 @@ def test_padding_is_the_mean_colour_and_is_not_judged(engine_name: str) -> None:
     if engine_name == "detectron2" and not detectron2_found():
         pytest.skip("Detectron2 is not importable")
     engine = load_engine(engine_name)
-    cfg = semantic_scene.config()
+    cfg = semantic.config()
     cfg.MODEL.PIXEL_MEAN = [120.0, 110.0, 100.0]  # so that uint8 can hold it
-    short = next(s for s in semantic_scene.training() if s.image_id == "low")
-    painted = torch.tensor(cfg.MODEL.PIXEL_MEAN).byte()[:, None, None].repeat(1, *semantic_scene.CROP)
+    short = next(s for s in semantic.training() if s.image_id == "low")
+    painted = torch.tensor(cfg.MODEL.PIXEL_MEAN).byte()[:, None, None].repeat(1, *semantic.CROP)
     painted[:, : short.image.shape[1]] = short.image
-    model = scenario.prepared(engine, cfg).train()
+    model = detection.prepared(engine, cfg).train()
     with torch.no_grad():
         losses = [
             float(engine.losses(model, [s])["loss_sem_seg"]) for s in (short, replace(short, image=painted))

@@ -20,15 +20,15 @@ import torch
 from transfer.process.deterministic import ask_for_deterministic
 ask_for_deterministic()
 assert torch.are_deterministic_algorithms_enabled()
-from tests.transfer.engines import scenario, semantic_scene
+from tests.transfer.engines.golden import detection, semantic
 from transfer.engines.torchvision.engine import engine
 torch.set_num_threads(1)
-for name in scenario.DETECTORS:
-    cfg = scenario.config(name, **scenario.NARROW)
-    model = scenario.prepared(engine, cfg).train()
-    torch.stack(list(engine.losses(model, scenario.samples(cfg)).values())).sum().backward()
-model = scenario.prepared(engine, semantic_scene.config()).train()
-torch.stack(list(engine.losses(model, semantic_scene.training()).values())).sum().backward()
+for name in detection.DETECTORS:
+    cfg = detection.config(name, **detection.NARROW)
+    model = detection.prepared(engine, cfg).train()
+    torch.stack(list(engine.losses(model, detection.samples(cfg)).values())).sum().backward()
+model = detection.prepared(engine, semantic.config()).train()
+torch.stack(list(engine.losses(model, semantic.training()).values())).sum().backward()
 """
 
 

@@ -1,12 +1,7 @@
-"""The fixed scene on which the two engines are held equal: weights, images, truth and proposals.
-
-All of it is a function of the names and shapes alone, so the golden numbers that Detectron2 made from it can
-be compared on a machine that has no Detectron2.
-"""
+"""Holds the detectors of the two engines equal on a fixed scene: weights, images, truth and proposals."""
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.base import Engine
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
@@ -60,29 +56,6 @@ def config(detector: str = "voc_c4", **manifest: Any) -> CfgNode:
     lr = [("SOLVER.BASE_LR", 0.002)] if detector == "coco_densepose" else []  # its losses are sums
     overrides = [*OVERRIDES, *lr, ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", score)]
     return apply_manifest(load_recipe(recipe, overrides), RANDOM_MANIFEST | manifest)
-
-
-def weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Trained-looking values for every tensor: residual branches small, norms away from 0 and 1, no zeros."""
-    return {name: _tensor(name, tensor) for name, tensor in state.items()}
-
-
-def _tensor(name: str, like: Tensor) -> Tensor:
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    noise = torch.from_numpy(rng.standard_normal(like.shape)).float()
-    if name.endswith("num_batches_tracked"):
-        return torch.tensor(1000)
-    if name.endswith("running_mean"):
-        return 0.02 * noise
-    if name.endswith("running_var"):
-        return 2 + 0.1 * noise
-    if ".norm." in name and name.endswith("weight"):
-        return (0.2 if "conv3" in name else 1.0) * (1 + 0.1 * noise)
-    if name.endswith("bias"):
-        return 0.1 * noise
-    if like.ndim == 4 and "proposal_generator" not in name:  # He et al., fan out
-        return noise * (2 / (like.shape[0] * like.shape[2] * like.shape[3])) ** 0.5
-    return noise * (0.08 if "cls_score" in name or "objectness" in name else 0.01)
 
 
 def samples(cfg: CfgNode | None = None) -> list[Sample]:
@@ -179,7 +152,7 @@ def prepared(engine: Engine, cfg: CfgNode) -> nn.Module:
 
 
 def detections(engine: Engine, cfg: CfgNode) -> list[dict[str, Any]]:
-    """What the engine detects, as JSON: boxes, scores, classes and the recipe's further fields per image."""
+    """Detections of the engine, as JSON: boxes, scores, classes and the recipe's further fields per image."""
     model = prepared(engine, cfg).eval()
     return [_as_json(p) for p in engine.predict(model, samples())]
 
@@ -220,14 +193,19 @@ def ten_steps(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, lis
     """
     model = prepared(engine, cfg).train().double()
     fix_proposals(model)
+    learn(engine, cfg, model, samples(cfg))
+    return {name: probe(t) for name, t in engine.state(model).items()}
+
+
+def learn(engine: Engine, cfg: CfgNode, model: nn.Module, batch: list[Sample]) -> None:
+    """Takes ten SGD steps on one batch."""
     optimizer, scheduler = engine.solver(cfg, model)
     for _ in range(STEPS):
-        losses = engine.losses(model, samples(cfg))
+        losses = engine.losses(model, batch)
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         scheduler.step()
-    return {name: probe(t) for name, t in engine.state(model).items()}
 
 
 def everything(engine: Engine, detector: str, fix_proposals: Any) -> dict[str, Any]:
@@ -239,10 +217,3 @@ def everything(engine: Engine, detector: str, fix_proposals: Any) -> dict[str, A
         "losses": first_losses(engine, cfg, fix_proposals),
         "parameters": ten_steps(engine, narrow, fix_proposals),
     }
-
-
-def probe(tensor: Tensor) -> list[float]:
-    """Up to six entries spread over a tensor."""
-    flat = tensor.detach().double().flatten()
-    where = torch.linspace(0, len(flat) - 1, min(6, len(flat)), dtype=torch.float64).round().long()
-    return flat[where].tolist()

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from converters.options import Parser
 from tests.conftest import ROOT
-from transfer.arguments import Parser
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ MISTAKES = {
     "twice by two names": (["w", "--alias", "a", "--also-one", "b"], "given twice, a and b; keep one"),
     "no number": (["w", "--one", "x"], "argument --one: invalid int value: 'x'"),
     "abbreviated": (["w", "--man", "a"], "unrecognized arguments: --man"),
+    "an escape": (["w", "--\x1b[2J"], "unrecognized arguments: --\\x1b[2J"),
     "of two lines": (["w", "--one", "x\ny"], "argument --one: invalid int value"),
 }
 

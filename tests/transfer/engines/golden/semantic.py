@@ -1,4 +1,4 @@
-"""The fixed scene on which FCN-16s of the two engines is held equal: crops with padding, and test images."""
+"""Holds FCN-16s of the two engines equal on a fixed scene: crops with padding, and test images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from tests.transfer.engines import scenario
+from tests.transfer.engines.golden import detection
+from tests.transfer.engines.golden.values import probe
 from transfer.engines.base import Engine
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.samples.sample import Sample
@@ -28,7 +29,7 @@ def config() -> CfgNode:
         ("SOLVER.BASE_LR", 0.05),
         ("INPUT.CROP.SIZE", list(CROP)),
     ]
-    return apply_manifest(load_recipe("voc_semantic", overrides), RANDOM_MANIFEST | scenario.NARROW)
+    return apply_manifest(load_recipe("voc_semantic", overrides), RANDOM_MANIFEST | detection.NARROW)
 
 
 def training() -> list[Sample]:
@@ -60,7 +61,7 @@ def _sample(name: str, image: Tensor, original: tuple[int, int], classes: Tensor
 
 def first_loss(engine: Engine) -> dict[str, float]:
     """In single precision, before any step."""
-    model = scenario.prepared(engine, config()).train()
+    model = detection.prepared(engine, config()).train()
     with torch.no_grad():
         return {name: float(loss) for name, loss in engine.losses(model, training()).items()}
 
@@ -68,14 +69,8 @@ def first_loss(engine: Engine) -> dict[str, float]:
 def after_ten_steps(engine: Engine) -> nn.Module:
     """The model after ten SGD steps in double precision."""
     cfg = config()
-    model = scenario.prepared(engine, cfg).train().double()
-    optimizer, scheduler = engine.solver(cfg, model)
-    for _ in range(scenario.STEPS):
-        losses = engine.losses(model, training())
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-        scheduler.step()
+    model = detection.prepared(engine, cfg).train().double()
+    detection.learn(engine, cfg, model, training())
     return model
 
 
@@ -90,7 +85,7 @@ def everything(engine: Engine) -> dict[str, Any]:
     model = after_ten_steps(engine)
     return {
         "losses": first_loss(engine),
-        "parameters": {name: scenario.probe(t) for name, t in engine.state(model).items()},
+        "parameters": {name: probe(t) for name, t in engine.state(model).items()},
         "class_maps": [run_lengths(classes) for classes in class_maps(engine, model)],
     }
 

@@ -1,14 +1,7 @@
-"""Writes what Detectron2's DensePose project makes of `densepose_scene`:
-
-    python -m tests.transfer.engines.make_densepose_golden
-
-Run it (with Detectron2 and the project importable) when the scene changes; CI compares our head with the
-file.
-"""
+"""Computes with Detectron2's DensePose project all that the scene `densepose` compares."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import torch
@@ -24,8 +17,8 @@ from detectron2.modeling.roi_heads import select_foreground_proposals
 from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 
-from tests.transfer.engines import densepose_scene as scene
-from tests.transfer.engines.test_densepose import GOLDEN
+from tests.transfer.engines.golden import densepose as scene
+from tests.transfer.engines.golden.values import fill, probe
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.convert import instances_of
 from transfer.engines.detectron2.densepose import add_targets
@@ -43,8 +36,8 @@ HEAD = {
 }
 
 
-def theirs() -> dict[str, Any]:
-    """`densepose_scene.everything`, of the project's modules as our recipe configures them."""
+def everything() -> dict[str, Any]:
+    """`densepose.everything`, of the project's modules as our recipe configures them."""
     out: dict[str, Any] = {}
     for name, coarse in scene.COARSE.items():
         cfg = config(coarse)
@@ -65,7 +58,7 @@ def theirs() -> dict[str, Any]:
     found = [_detected(d) for d in scene.detections()]
     densepose_inference(charts, found)
     names = {"coarse": "coarse_segm", "fine": "fine_segm", "u": "u", "v": "v"}
-    out["charts"] = {ours: scene.probe(getattr(charts, name)) for ours, name in names.items()}
+    out["charts"] = {ours: probe(getattr(charts, name), 16) for ours, name in names.items()}
     out["surfaces"] = []
     for i in range(len(found[0])):
         box = Boxes(found[0].pred_boxes.tensor[i : i + 1])
@@ -86,7 +79,7 @@ def modules(cfg: Any) -> nn.ModuleDict:
     """The project's head and predictor with the scene's weights."""
     head = build_densepose_head(cfg, scene.CHANNELS)
     made = nn.ModuleDict({"head": head, "predictor": build_densepose_predictor(cfg, head.n_out_channels)})
-    scene.weights(made)
+    fill(made)
     return made
 
 
@@ -106,13 +99,3 @@ def _detected(found: Any) -> Instances:
     instances = Instances((100, 130))
     instances.pred_boxes = Boxes(found.boxes)
     return instances
-
-
-def main() -> None:
-    content = {"made_with": {"torch": torch.__version__}, **theirs()}
-    seven_digits = json.loads(json.dumps(content), parse_float=lambda text: float(f"{float(text):.7g}"))
-    GOLDEN.write_text(json.dumps(seven_digits) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

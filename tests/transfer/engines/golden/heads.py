@@ -1,17 +1,14 @@
-"""The fixed regions, truths and weights on which the mask and keypoint heads are held equal to Detectron2's.
-
-Every number is a function of names and shapes alone, so what Detectron2 made of them can be stored.
-"""
+"""Holds the mask and keypoint heads equal to Detectron2's on fixed regions, truths and weights."""
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tests.transfer.engines.golden.values import fill, noise, probe
 from transfer.datasets.coco.rle import as_text, encode
 from transfer.engines.torchvision.heads.keypoint import KeypointHead
 from transfer.engines.torchvision.heads.mask import MaskHead
@@ -25,18 +22,6 @@ CONVS = {"c4": 0, "fpn": 4}  # MODEL.ROI_MASK_HEAD.NUM_CONV
 NORMALIZERS = {"visible": None, "full batch": KEYPOINTS * 512 * 0.25}
 LOSS_WEIGHT = 0.5
 OUTPUT = (90, 120)  # height, width of the image that masks are pasted into
-
-
-def weights(module: nn.Module) -> None:
-    """Fills the parameters by their names."""
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            parameter.copy_(noise(name, *parameter.shape) * 0.3)
-
-
-def noise(name: str, *shape: int) -> Tensor:
-    """Standard normal numbers that belong to a name."""
-    return torch.from_numpy(np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)).float()
 
 
 def samples() -> list[Sample]:
@@ -91,14 +76,14 @@ def pooled(count: int) -> Tensor:
 def mask_head(convs: int) -> MaskHead:
     """Ours, with the scene's weights."""
     head = MaskHead(CHANNELS, CLASSES, convs, CHANNELS)
-    weights(head)
+    fill(head)
     return head
 
 
 def keypoint_head(normalizer: float | None) -> KeypointHead:
     """Ours, with the scene's weights."""
     head = KeypointHead(CHANNELS, [CHANNELS, 8], KEYPOINTS, LOSS_WEIGHT, normalizer)
-    weights(head)
+    fill(head)
     return head
 
 
@@ -134,14 +119,7 @@ def learned(head: nn.Module, x: Tensor, loss: Tensor) -> dict[str, Any]:
     """The loss and up to 16 entries of each gradient."""
     loss.backward()
     gradients = {name: p.grad for name, p in head.named_parameters()} | {"features": x.grad}
-    return {"loss": loss.item(), "gradients": {name: probe(g) for name, g in gradients.items()}}
-
-
-def probe(tensor: Tensor | None) -> list[float]:
-    """Up to 16 entries spread over a tensor."""
-    assert tensor is not None
-    flat = tensor.detach().flatten()
-    return flat[torch.linspace(0, len(flat) - 1, min(16, len(flat))).round().long()].tolist()
+    return {"loss": loss.item(), "gradients": {name: probe(g, 16) for name, g in gradients.items()}}
 
 
 def run_lengths(masks: Tensor) -> list[str]:

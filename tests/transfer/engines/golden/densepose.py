@@ -1,7 +1,4 @@
-"""The fixed regions, people and weights on which the DensePose head is held equal to Detectron2's.
-
-Every number is a function of names and shapes alone, so what Detectron2 made of them can be stored.
-"""
+"""Holds the DensePose head equal to Detectron2's on fixed regions, people and weights."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.transfer.engines.head_scene import noise, probe, weights
+from tests.transfer.engines.golden.values import fill, noise, probe
 from transfer.engines.torchvision.heads.densepose import DensePose, DensePoseSettings
 from transfer.engines.torchvision.heads.densepose_losses import LossWeights
 from transfer.engines.torchvision.heads.densepose_surface import surfaces
@@ -93,7 +90,7 @@ def head(coarse: int = 15) -> DensePose:
     """Ours, with the scene's weights."""
     of = LossWeights(INDEX_WEIGHT, PART_WEIGHT, POINT_WEIGHT)
     made = DensePose(CHANNELS, DensePoseSettings(CONVS, DIM, 3, 4, 2, 24, coarse, FG_IOU, of))
-    weights(made)
+    fill(made)
     return made
 
 
@@ -114,7 +111,7 @@ def everything() -> dict[str, Any]:
     assert found.densepose is not None
     assert nobody.densepose is not None
     assert nobody.densepose["u"].shape == (0, 25, CHART, CHART)
-    out["charts"] = {name: probe(chart) for name, chart in found.densepose.items()}
+    out["charts"] = {name: probe(chart, 16) for name, chart in found.densepose.items()}
     out["surfaces"] = [as_json(part, uv) for part, uv in surfaces(found.densepose, found.boxes)]
     return out
 
@@ -129,12 +126,12 @@ def learned(module: nn.Module, losses: Any, count: int) -> dict[str, Any]:
         optimizer.zero_grad()
         torch.stack(list(losses(x).values())).sum().backward()
         if step == 0:
-            out["gradients"] = {name: probe(p.grad) for name, p in module.named_parameters()}
-            out["gradients"]["features"] = probe(x.grad)
+            out["gradients"] = {name: probe(p.grad, 16) for name, p in module.named_parameters()}
+            out["gradients"]["features"] = probe(x.grad, 16)
         optimizer.step()
-    out["parameters"] = {name: probe(p) for name, p in module.named_parameters()}
+    out["parameters"] = {name: probe(p, 16) for name, p in module.named_parameters()}
     return out
 
 
 def as_json(part: Tensor, uv: Tensor) -> dict[str, Any]:
-    return {"size": list(part.shape), "part": part[::2, ::2].tolist(), "uv": probe(uv)}
+    return {"size": list(part.shape), "part": part[::2, ::2].tolist(), "uv": probe(uv, 16)}

@@ -1,19 +1,11 @@
-"""Our recipes against the configurations they come from: the documented differences, as data.
+"""States which configuration each recipe comes from, and why each value that differs from it does.
 
-    python -m tests.transfer.engines.recipe_document
-
-rewrites the generated parts of docs/recipes.md. `test_fidelity.py` fails where a difference is not listed
-here, where a listed one is none, and where the document is stale.
+`docs/recipes.md` shows the differences. A test holds them equal to those that the official files have.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
-
-import torch
-
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
 
 ABSENT = "(absent)"  # Detectron2 does not know the key
 
@@ -30,7 +22,7 @@ NOT_COMPARED = {
 
 
 class Difference(NamedTuple):
-    """One key that is on purpose not the origin's."""
+    """One key that differs from the origin's on purpose."""
 
     theirs: Any
     ours: Any
@@ -65,7 +57,7 @@ DEFAULTS = "Detectron2's defaults"
 def _segmentor(
     classes: int, crop: int, lr: float, iterations: int, data: str, train: str, test: str
 ) -> dict[str, Difference]:
-    """What the FCN-16s recipes set; the paper describes them in appendix A.5."""
+    """The settings of an FCN-16s recipe, which the paper describes in appendix A.5."""
     a5 = "appendix A.5"
     drops = [iterations * 7 // 10, iterations * 9 // 10]
     return {
@@ -165,37 +157,6 @@ ORIGINS: dict[str, tuple[str, dict[str, Difference]]] = {
     ),
     "voc_semantic": (DEFAULTS, _segmentor(21, 513, 0.003, 30000, "voc_2012_sem_seg", "_train_aug", "_val")),
 }
-
-
-def origin(source: str, detectron2: Path, moco: Path) -> dict[str, Any]:
-    """The flat configuration that a recipe is held against; needs Detectron2."""
-    from detectron2.config import get_cfg
-
-    config = get_cfg()
-    kind, _, name = source.partition(": ")
-    folders = {
-        "d2": detectron2 / "configs",
-        "densepose": detectron2 / "projects" / "DensePose" / "configs",
-        "moco": moco / "detection" / "configs",
-    }
-    if kind == "densepose":
-        from densepose import add_densepose_config
-
-        add_densepose_config(config)
-    if source != DEFAULTS:
-        config.merge_from_file(str(folders[kind] / name))
-    return flatten(config)
-
-
-def found_differences(recipe: str, theirs: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Key -> (their value, ours) for every key of the two that is compared and differs; needs Detectron2."""
-    from transfer.engines.detectron2.config import detectron2_config
-
-    ours = flatten(
-        detectron2_config(apply_manifest(load_recipe(recipe), RANDOM_MANIFEST), torch.device("cpu"))
-    )
-    pairs = {key: (theirs.get(key, ABSENT), ours.get(key, ABSENT)) for key in {**theirs, **ours}}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and key not in NOT_COMPARED}
 
 
 def table() -> str:

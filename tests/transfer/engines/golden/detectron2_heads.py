@@ -1,16 +1,9 @@
-"""Writes what the real Detectron2 makes of `head_scene`:
-
-    python -m tests.transfer.engines.make_head_golden
-
-Run it (with Detectron2 importable) when the scene changes; CI compares our heads with the file.
-"""
+"""Computes with Detectron2's mask and keypoint heads all that the scene `heads` compares."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import torch
 from detectron2.layers import ShapeSpec
 from detectron2.layers.mask_ops import paste_masks_in_image
 from detectron2.modeling.roi_heads import KRCNNConvDeconvUpsampleHead, MaskRCNNConvUpsampleHead
@@ -18,20 +11,20 @@ from detectron2.modeling.roi_heads.roi_heads import select_proposals_with_visibl
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 
-from tests.transfer.engines import head_scene as scene
-from tests.transfer.engines.test_heads import GOLDEN
+from tests.transfer.engines.golden import heads as scene
+from tests.transfer.engines.golden.values import fill
 from transfer.engines.detectron2.convert import instances_of
 
 
-def theirs() -> dict[str, Any]:
-    """`head_scene.everything`, of Detectron2's heads."""
+def everything() -> dict[str, Any]:
+    """`heads.everything`, of Detectron2's heads."""
     out: dict[str, Any] = {}
     shape = ShapeSpec(channels=scene.CHANNELS)
     with EventStorage():
         for name, convs in scene.CONVS.items():
             dims = [scene.CHANNELS] * (convs + 1)
             head = MaskRCNNConvUpsampleHead(shape, num_classes=scene.CLASSES, conv_dims=dims)
-            scene.weights(head)
+            fill(head)
             x = scene.pooled(12)
             out[f"mask {name}"] = scene.learned(head, x, head(x, proposals())["loss_mask"])
             found, _ = head.eval()(scene.pooled(6), detections())
@@ -47,7 +40,7 @@ def theirs() -> dict[str, Any]:
                 loss_weight=scene.LOSS_WEIGHT,
                 loss_normalizer="visible" if normalizer is None else normalizer,
             )
-            scene.weights(points)
+            fill(points)
             chosen = select_proposals_with_visible_keypoints(proposals())
             x = scene.pooled(sum(map(len, chosen)))
             out[f"keypoint {name}"] = scene.learned(points, x, points(x, chosen)["loss_keypoint"])
@@ -75,13 +68,3 @@ def detections() -> list[Instances]:
         instances.pred_boxes, instances.pred_classes = Boxes(found.boxes), found.classes
         made.append(instances)
     return made
-
-
-def main() -> None:
-    content = {"made_with": {"torch": torch.__version__}, **theirs()}
-    seven_digits = json.loads(json.dumps(content), parse_float=lambda text: float(f"{float(text):.7g}"))
-    GOLDEN.write_text(json.dumps(seven_digits) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,23 +1,25 @@
-"""The generated parts of docs/recipes.md:
+"""Writes the generated parts of docs/recipes.md: `python -m benchmarks.planning.docs_page docs/recipes.md`.
 
-    python -m tests.transfer.engines.recipe_document
-
-writes them: the values of every suite, what is assumed, and how the recipes differ from where they come from.
+They are the values of every suite, what is assumed, and how the recipes differ from where they come from.
+The module lies here and not beside the recipes, which know no suites.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.errors import UsageError
 from benchmarks.planning.suite import GROUPS, Suite, load_suite
-from tests.transfer.engines import fidelity
+from converters.command import command
+from converters.options import Parser
+from transfer.recipes import origins
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
 from transfer.recipes.values import architecture
 
-DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "recipes.md"
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Z_0-9a-z]+):(?P<rest>.*)$")
 
 
@@ -52,7 +54,7 @@ def _sizes(flat: dict[str, Any]) -> str:
 
 
 def assumed() -> str:
-    """What the recipes assume and from what, from their own comments."""
+    """One line per assumption of the recipes, from their own comments."""
     found = [line for path in sorted(RECIPES.glob("*.yaml")) for line in _assumed(path)]
     return "\n".join(["| recipe | value | assumed |", "|---|---|---|", *found])
 
@@ -78,7 +80,7 @@ def _assumed(path: Path) -> Iterator[str]:
             yield f"| {path.stem} | `{key}: {value.strip() or '...'}` | {told} |"
 
 
-PARTS = {"values": values, "assumed": assumed, "fidelity": fidelity.table}
+PARTS = {"values": values, "assumed": assumed, "fidelity": origins.table}
 
 
 def written(text: str) -> str:
@@ -88,10 +90,23 @@ def written(text: str) -> str:
         before, _, rest = text.partition(begin)
         _, found, after = rest.partition(end)
         if not found:
-            raise ValueError(f"{DOCUMENT}: no part {begin} ... {end}")
+            raise UsageError(f"expected a part {begin} ... {end}; take the page from docs/recipes.md")
         text = f"{before}{begin}\n\n{made()}\n\n{end}{after}"
     return text
 
 
+def main() -> int:
+    """Rewrites the page; 2 where it lacks a part."""
+    parser = Parser("python -m benchmarks.planning.docs_page", description=__doc__)
+    parser.add_argument("page", type=Path, help="docs/recipes.md")
+    page: Path = parser.parse_args().page
+    try:
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+    except (UsageError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    DOCUMENT.write_text(written(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    sys.exit(command(main))
