@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.arguments import data_root
 from benchmarks.errors import UsageError
-from benchmarks.health import machine as checks
-from benchmarks.health.machine import OK, PROBLEM, Finding
+from benchmarks.health import data, libraries, machine
+from benchmarks.health.finding import OK, PROBLEM, Finding
 from benchmarks.launch import child
 from transfer.arguments import Parser
 from transfer.command import command
@@ -42,18 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _all(args: argparse.Namespace) -> Iterator[Finding]:
     root = data_root(args.data_root, synthetic=False, output=args.output)
-    needed = list(checks.python())
+    needed = list(libraries.python())
     yield from needed
     if any(finding.level == PROBLEM for finding in needed):
         return  # whatever is asked next imports what is missing, and would only say so again
-    yield from checks.metrics()
-    yield from checks.torch()
-    yield from checks.detectron2()
+    yield from libraries.metrics()
+    yield from libraries.torch()
+    yield from libraries.detectron2()
     yield from cell_process()
-    yield from checks.data(root, args.suite or ["paper"], needed=args.suite is not None)
-    yield from checks.weights()
-    yield from checks.machine(args.output)
-    yield from checks.slurm()
+    yield from data.data_of(root, args.suite or ["paper"], needed=args.suite is not None)
+    yield from machine.weights()
+    yield from machine.resources(args.output)
+    yield from machine.slurm()
 
 
 def cell_process() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What a user can get wrong on the command line, and how it is said."""
+"""The error of the command line, and how it is said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the suites that were just run, printed and kept beside the records."""
+"""Prints the tables of the suites that were just run, and keeps them beside the records."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from boltons.fileutils import atomic_save
 
-from benchmarks.launch.job import open_record
-from benchmarks.planning.cells import Cell, Request
+from benchmarks.launch.job_file import open_record
+from benchmarks.planning.cells import Cell
+from benchmarks.planning.request import Request
 from results.store import load_records
 from results.tables.markdown import md
 from results.tables.suite import build_suite_table

@@ -1,4 +1,4 @@
-"""What the doctor says of a user's suite: all that a run of it would refuse, by the run's own checks."""
+"""Checks a user's suite for all that a run of it would refuse, by the run's own checks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from benchmarks.errors import UsageError
-from benchmarks.health.machine import OK, PROBLEM, Finding
-from benchmarks.planning.cells import Cell, Request, adapts, fit_classes, make_cells
+from benchmarks.health.finding import OK, PROBLEM, Finding
+from benchmarks.planning.cells import Cell, adapts, fit_classes, make_cells
 from benchmarks.planning.inits import Init
 from benchmarks.planning.own_data import check_tasks
-from benchmarks.planning.suite import Suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite_file import Suite
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.own_file import own_dataset

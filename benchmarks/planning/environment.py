@@ -1,4 +1,4 @@
-"""What a number was made with: versions, machine, commit. Nothing heavy is imported to find out."""
+"""Finds what a number was made with: versions, machine, commit. Nothing heavy is imported for it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pycocotools", "shapely")
 
 def engine_version(engine: str) -> str:
     """The library's version and our revision, for a cell's identity."""
-    library = _detectron2_version() if engine == "detectron2" else _version("torchvision")
-    return f"{library}+r{REVISION[engine]}"
+    return f"{library_version(engine)}+r{REVISION[engine]}"
+
+
+def library_version(engine: str) -> str | None:
+    """The version of the library that computes; None where it is not installed."""
+    return _detectron2_version() if engine == "detectron2" else _version(engine)
 
 
 def environment(gpu: str | None, threads: int) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def _version(package: str) -> str | None:
 
 
 def _detectron2_version() -> str | None:
-    """Read from its source: a checkout on PYTHONPATH has no metadata, and importing it would import torch."""
+    """Read from its source: a checkout on PYTHONPATH has no metadata, and its import would import torch."""
     spec = importlib.util.find_spec("detectron2")
     if spec is None or spec.origin is None:
         return None

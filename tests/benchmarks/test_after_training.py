@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from benchmarks import cell as process
-from benchmarks.launch.job import GOES_ON, Job, prepare, settle
-from benchmarks.planning.cells import Cell, Request, make_cells
+from benchmarks.launch.job import GOES_ON, Job, settle
+from benchmarks.launch.job_file import write_job
+from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.inits import Init
+from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
 from benchmarks.tables import write_tables
 from results.store import find_record, save_record
@@ -38,7 +40,7 @@ def cells(request_of: Request) -> list[Cell]:
 
 @pytest.fixture
 def job(cells: list[Cell], request_of: Request) -> Job:
-    return prepare(cells[0], request_of, "cpu")
+    return write_job(cells[0], request_of, "cpu")
 
 
 def _outcome(content: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
@@ -135,11 +137,11 @@ def test_a_disk_that_takes_no_record_either(
 def test_a_rerun_does_not_take_the_numbers_of_the_run_before(
     cells: list[Cell], request_of: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = prepare(cells[0], request_of, "cpu")
+    job = write_job(cells[0], request_of, "cpu")
     content = json.loads(job.path.read_text())
     save_record(content["record"] | {"status": "failed", "error": "x"}, request_of.output)
     keep_metrics(job.path.parent, METRICS)
-    job = prepare(cells[0], request_of, "cpu", rerun=True)
+    job = write_job(cells[0], request_of, "cpu", rerun=True)
 
     def run(_: dict[str, Any]) -> None:
         raise FloatingPointError("diverged")
@@ -174,7 +176,7 @@ def test_planned_cells_are_missing_in_the_table(
     first, second = (make_cells(cells[0].suite, [row], request_of) for row in rows[1:])
     write_tables(first, request_of)
     assert "2 missing" in capsys.readouterr().out
-    begun = json.loads(prepare(first[0], request_of, "cpu").path.read_text())["record"]
+    begun = json.loads(write_job(first[0], request_of, "cpu").path.read_text())["record"]
     save_record(begun | {"status": "interrupted"}, request_of.output)
     write_tables(first, request_of)
     printed = capsys.readouterr().out

@@ -25,12 +25,16 @@ signal.signal(signal.SIGINT, save)
 print("ready", flush=True)
 time.sleep(60)
 """
-PARENT = f"import sys; from benchmarks import child; sys.exit(child.run([sys.executable, '-c', {CHILD!r}]))"
+PARENT = f"""
+import sys
+from benchmarks.launch import child
+sys.exit(child.run([sys.executable, "-c", {CHILD!r}]))
+"""
 # What a process sees that a command starts: our packages and the standard library's typing.
 GRANDCHILD = "import benchmarks, typing; print(benchmarks.__file__, typing.__file__)"
 INSTALLED = f"""
 import subprocess, sys
-from benchmarks import child
+from benchmarks.launch import child
 print(child.own_path(), flush=True)
 subprocess.run([sys.executable, "-c", {GRANDCHILD!r}], env=child.environment(), check=True)
 """

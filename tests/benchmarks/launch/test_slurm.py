@@ -17,7 +17,8 @@ import pytest
 from benchmarks.arguments import parser
 from benchmarks.errors import UsageError
 from benchmarks.launch import child
-from benchmarks.launch.slurm import Options, _sbatch, run_slurm, watch
+from benchmarks.launch.slurm import run_slurm, watch
+from benchmarks.launch.slurm_options import Options, sbatch_parameters
 from benchmarks.launch.slurm_queue import add_processes, in_queue, new_batch
 from benchmarks.launch.slurm_time import minutes
 from results.store import find_record, save_record
@@ -46,17 +47,17 @@ def _args(*words: str) -> argparse.Namespace:
     return parser().parse_args(["--suite", "a", "--init", "b", "--launcher", "slurm", *words])
 
 
-def test_options_become_those_of_sbatch() -> None:
+def test_options_become_those_ofsbatch_parameters() -> None:
     words = ["--partition", "gpu", "--account", "me", "--time", "2-0", "--gpus-per-cell", "8", "--jobs", "4"]
     words += ["--cpus-per-cell", "32", "--sbatch", "mem=64G", "constraint=a100"]
-    asked = _sbatch(Options.of(_args(*words)), "name")
+    asked = sbatch_parameters(Options.of(_args(*words)), "name")
     wanted = {
         **{"partition": "gpu", "account": "me", "time": 2880, "gpus_per_node": 8, "cpus_per_task": 32},
         **{"array_parallelism": 4, "signal_delay_s": 120, "job_name": "name"},
     }
     assert asked | wanted == asked
     assert asked["additional_parameters"] == {"requeue": True, "mem": "64G", "constraint": "a100"}
-    plain = _sbatch(Options.of(_args("--device", "cpu", "--time", "1")), "name")
+    plain = sbatch_parameters(Options.of(_args("--device", "cpu", "--time", "1")), "name")
     assert not {"gpus_per_node", "partition", "account", "cpus_per_task"} & set(plain)
     assert plain["signal_delay_s"] == 20, "a job of a minute is warned within it"
     with pytest.raises(UsageError, match="--sbatch --mem: expected KEY=VALUE"):
@@ -79,7 +80,7 @@ def test_a_job_finds_our_packages(
 ) -> None:
     """The lines that sbatch's script begins with, in a real shell."""
     monkeypatch.setattr(child, "own_path", lambda: needed)
-    script = "\n".join([*_sbatch(Options(), "name")["setup"], 'printf %s "$PYTHONPATH"'])
+    script = "\n".join([*sbatch_parameters(Options(), "name")["setup"], 'printf %s "$PYTHONPATH"'])
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": before}
     assert subprocess.check_output(["bash", "-c", script], env=environment, text=True) == after
 

@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks.arguments import split_overrides
 from benchmarks.errors import UsageError
-from benchmarks.planning.cells import Cell, Request, make_cells, seeds
+from benchmarks.planning.cells import Cell, make_cells, seeds
 from benchmarks.planning.inits import Init, open_inits, slug
-from benchmarks.planning.suite import GROUPS, load_suite, suite_names
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.run import main
 from tests.conftest import ROOT, Run
 from transfer.datasets.registry import dataset_names
@@ -119,8 +120,8 @@ def test_fewer_gpus_are_said_and_are_another_cell(devkit: Path) -> None:
         return make_cells(suite, rows, _request(devkit, smoke=False, trials=1, **changes))[0]
 
     whole, scaled, accumulated = cell(num_processes=8), cell(), cell(accumulate=True)
-    assert scaled.cfg.SOLVER.IMS_PER_BATCH == 2
-    assert accumulated.cfg.SOLVER.IMS_PER_BATCH == whole.cfg.SOLVER.IMS_PER_BATCH == 16
+    assert scaled.recipe["SOLVER.IMS_PER_BATCH"] == 2
+    assert accumulated.recipe["SOLVER.IMS_PER_BATCH"] == whole.recipe["SOLVER.IMS_PER_BATCH"] == 16
     assert (accumulated.scaling.micro_steps, accumulated.identity["micro_steps"]) == (8, 8)
     assert "micro_steps" not in scaled.identity
     assert len({c.id for c in (whole, scaled, accumulated)}) == 3
@@ -129,7 +130,7 @@ def test_fewer_gpus_are_said_and_are_another_cell(devkit: Path) -> None:
     (reason,) = accumulated.not_comparable_because
     assert reason.startswith("accumulated, 1 GPU for 8")
     off = cell(overrides=[("SOLVER.REFERENCE_WORLD_SIZE", "0")])
-    assert off.cfg.SOLVER.IMS_PER_BATCH == 16, "one large GPU may take the whole batch"
+    assert off.recipe["SOLVER.IMS_PER_BATCH"] == 16, "one large GPU may take the whole batch"
     assert off.not_comparable_because == []
 
 
@@ -141,7 +142,8 @@ def test_a_variant_has_its_recipe_and_says_what_it_stands_beside(tmp_path: Path)
     )
     rows = [Init("supervised", None), Init("moco", None)]
     supervised, moco = make_cells(load_suite("lvis"), rows, _request(tmp_path))
-    assert (supervised.cfg.MODEL.RESNETS.NORM, moco.cfg.MODEL.RESNETS.NORM) == ("FrozenBN", "SyncBN")
+    norm = "MODEL.RESNETS.NORM"
+    assert (supervised.recipe[norm], moco.recipe[norm]) == ("FrozenBN", "SyncBN")
     assert moco.variant is None
     assert supervised.variant == {
         "recipe": "lvis_frozen_bn",
@@ -211,11 +213,11 @@ def test_dry_run_of_all_fourteen_suites(
     began = time.monotonic()
     options = ["--suite", "paper", "--init", "random", "--engine", engine, "--num-gpus", "8", "--dry-run"]
     assert main([*options, "--data-root", str(tmp_path)]) == 0
-    assert time.monotonic() - began < 5 * len(GROUPS["paper"])
+    assert time.monotonic() - began < 5 * len(groups()["paper"])
     printed = capsys.readouterr().out
     parts = printed.split("\nsuite ")
-    assert len(parts) == len(GROUPS["paper"]) == 14
-    for name, text in zip(GROUPS["paper"], parts, strict=True):
+    assert len(parts) == len(groups()["paper"]) == 14
+    for name, text in zip(groups()["paper"], parts, strict=True):
         assert text.removeprefix("suite ").startswith(f"{name} (version")
         iterations = load_recipe(load_suite(name).recipe).SOLVER.MAX_ITER
         assert f"iterations {iterations}, images seen" in text

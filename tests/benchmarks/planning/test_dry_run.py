@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.planning import named_weights as weights
-from benchmarks.planning.cells import Request
 from benchmarks.planning.dry_run import show_list, show_plan
+from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import read_suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite_file import read_suite
 from benchmarks.run import main
 from transfer.process.cache import VARIABLE
 from transfer.recipes.resolve import flatten, load_recipe
@@ -100,7 +101,7 @@ def test_own_data_have_epochs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     request = Request(None, 0, "torchvision", False, False, tmp_path, 8, [], tmp_path)
-    show_plan([read_suite(own_data / "my_suite.yaml")], [Init("random", None)], request)
+    show_plan([foresee(read_suite(own_data / "my_suite.yaml"), request)], [Init("random", None)])
     printed = capsys.readouterr().out
     assert "iterations 9000, images seen 144000 per cell, 24000.0 epochs of 6 images\n" in printed
 

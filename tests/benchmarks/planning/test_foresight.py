@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.planning.cells import Request, make_cells
+from benchmarks.planning.cells import make_cells
 from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import GROUPS, load_suite, read_suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import groups, load_suite
+from benchmarks.planning.suite_file import read_suite
 from benchmarks.run import main
 from converters.backbone import Backbone, load_backbone
 from tests.benchmarks.own_kit import SUITE
@@ -160,22 +162,22 @@ def _request(tmp_path: Path, *overrides: tuple[str, str]) -> Request:
 
 
 def test_ours_are_without_a_word(tmp_path: Path) -> None:
-    for name in GROUPS["paper"]:
-        assert foresee(load_suite(name), _request(tmp_path)) == []
+    for name in groups()["paper"]:
+        assert foresee(load_suite(name), _request(tmp_path)).notes == []
         small = dataclasses.replace(_request(tmp_path), smoke=True, num_processes=1)
-        assert foresee(load_suite(name), small) == []
+        assert foresee(load_suite(name), small).notes == []
 
 
 def test_the_twelve_lines_are_without_a_word(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(SUITE)
-    assert foresee(read_suite(tmp_path / "mine.yaml"), _request(tmp_path)) == []
+    assert foresee(read_suite(tmp_path / "mine.yaml"), _request(tmp_path)).notes == []
 
 
 def test_what_overrides_take_away_is_said(tmp_path: Path) -> None:
     suite = load_suite("coco_c4_1x")
-    (note,) = foresee(suite, _request(tmp_path, ("MODEL.MASK_ON", "False")))
+    (note,) = foresee(suite, _request(tmp_path, ("MODEL.MASK_ON", "False"))).notes
     assert note == "coco_c4_1x: segm/AP, segm/AP50, segm/AP75 will have no value, by your overrides"
-    (note,) = foresee(suite, _request(tmp_path, ("SOLVER.MAX_ITER", "70000")))
+    (note,) = foresee(suite, _request(tmp_path, ("SOLVER.MAX_ITER", "70000"))).notes
     assert note == "coco_c4_1x: of SOLVER.STEPS [60000, 80000], those from SOLVER.MAX_ITER 70000 never come"
     with pytest.raises(ValueError, match=r"primary: segm/AP will not be measured \(MODEL.MASK_ON is false\)"):
         foresee(load_suite("lvis"), _request(tmp_path, ("MODEL.MASK_ON", "False")))
@@ -222,7 +224,7 @@ def test_own_data_are_not_generated(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_a_grid_of_1400_cells_is_planned_in_seconds(tmp_path: Path, narrow_backbone: Path) -> None:
     """14 suites x 20 inits x 5 trials; the bound is for a busy machine."""
-    suites = [load_suite(name) for name in GROUPS["paper"]]
+    suites = [load_suite(name) for name in groups()["paper"]]
     names = {n for s in suites for part in ("TRAIN", "TEST") for n in load_recipe(s.recipe).DATASETS[part]}
     make_synthetic(sorted(names), tmp_path, train_images=2, test_images=1, image_size=32)
     plain = load_backbone(narrow_backbone)

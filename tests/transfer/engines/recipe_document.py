@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.planning.suite import GROUPS, Suite, load_suite
+from benchmarks.planning.suite import groups, load_suite
+from benchmarks.planning.suite_file import Suite
 from tests.transfer.engines import fidelity
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
 from transfer.recipes.values import architecture
@@ -25,7 +26,7 @@ def values() -> str:
     """One line per suite of the paper, from its recipe."""
     heads = ("suite", "of the paper", "detector", "batch, LR", "iterations; drops", "sizes; test", "trials")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    lines += [f"| {' | '.join(_values(load_suite(name)))} |" for name in GROUPS["paper"]]
+    lines += [f"| {' | '.join(_values(load_suite(name)))} |" for name in groups()["paper"]]
     return "\n".join(lines)
 
 

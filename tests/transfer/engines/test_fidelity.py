@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from tests.transfer.engines import recipe_document
 from tests.transfer.engines.fidelity import ORIGINS, found_differences, origin
 from transfer.engines.choose import detectron2_found
@@ -43,7 +43,7 @@ def test_the_two_released_configs_are_taken_over_without_a_difference() -> None:
 
 
 def test_every_suite_of_the_paper_has_an_origin() -> None:
-    assert {load_suite(name).recipe for name in GROUPS["paper"]} | {"lvis_frozen_bn"} == set(ORIGINS)
+    assert {load_suite(name).recipe for name in groups()["paper"]} | {"lvis_frozen_bn"} == set(ORIGINS)
 
 
 def test_the_document_is_not_stale() -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from tests.transfer.engines import scenario
 from transfer.engines.choose import load_engine
 from transfer.recipes.resolve import flatten, load_recipe
@@ -55,7 +55,7 @@ def theirs(request: pytest.FixtureRequest, detector: str) -> Iterator[dict[str, 
 def test_every_suite_of_detection_has_its_detector_here() -> None:
     detection = [
         suite.recipe
-        for suite in map(load_suite, GROUPS["paper"])
+        for suite in map(load_suite, groups()["paper"])
         if architecture(flatten(load_recipe(suite.recipe))) != "FCN"  # those are in test_semantic
     ]
     covered = [recipe for recipes in scenario.DETECTORS.values() for recipe in recipes]

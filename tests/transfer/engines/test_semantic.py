@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from tests.transfer.engines import scenario, semantic_scene
 from tests.transfer.engines.make_golden import GOLDEN
 from transfer.engines.choose import detectron2_found, load_engine
@@ -40,7 +40,7 @@ def theirs(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_the_semantic_suites_have_the_model_of_the_scene() -> None:
-    recipes = [suite.recipe for suite in map(load_suite, GROUPS["paper"])]
+    recipes = [suite.recipe for suite in map(load_suite, groups()["paper"])]
     flat = [flatten(load_recipe(recipe)) for recipe in recipes]
     models = [
         {k: v for k, v in keys.items() if k.startswith("MODEL.") and k != "MODEL.SEM_SEG_HEAD.NUM_CLASSES"}
