@@ -1,5 +1,4 @@
-"""The leak that shuffling BN closes (the paper's figure A.1): pretext accuracy and kNN accuracy, with and
-without.
+"""Measures the leak that shuffling BN closes (MoCo v1, figure A.1): pretext and kNN accuracy.
 
 `python benchmarks/shuffle_bn.py --data DIR --output DIR [--seeds 0 1 2] [--processes N] [pretrain options]`
 trains with and without shuffling, once a seed, on a folder with class folders in train/ and test/, measures

@@ -58,9 +58,7 @@ def _good(cell: Cell) -> Iterator[Finding]:
 
 
 def own_faults(suite: Suite, cfg: CfgNode, request: Request) -> list[str]:
-    """A line for each thing that is wrong with the user's data sets; of a JSON it names the first error, and
-    how many there are.
-    """
+    """A line for each fault of the user's data sets; of a JSON the first error, and how many there are."""
     faults: list[str] = []
     own: dict[str, OwnDataset] = {}
     good: list[Dataset] = []
@@ -69,9 +67,10 @@ def own_faults(suite: Suite, cfg: CfgNode, request: Request) -> list[str]:
             own[str(name)] = own_dataset(str(name), definition, suite.file)
         except TransferError as error:
             faults.append(str(error))
+    flat = flatten(cfg)
     for name, one in own.items():
         try:
-            check_tasks(flatten(cfg), one)
+            check_tasks(flat, one)
         except TransferError as error:
             faults.append(str(error))
         try:

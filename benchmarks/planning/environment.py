@@ -18,12 +18,8 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pycocotools", "shapely")
 
 def engine_version(engine: str) -> str:
     """The library's version and our revision, for a cell's identity."""
-    return f"{library_version(engine)}+r{REVISION[engine]}"
-
-
-def library_version(engine: str) -> str | None:
-    """The version of the library that computes; None where it is not installed."""
-    return _detectron2_version() if engine == "detectron2" else _version(engine)
+    library = _detectron2_version() if engine == "detectron2" else _version(engine)
+    return f"{library}+r{REVISION[engine]}"
 
 
 def environment(gpu: str | None, threads: int) -> dict[str, Any]:

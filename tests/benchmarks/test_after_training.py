@@ -16,11 +16,11 @@ from benchmarks.launch.job_file import write_job
 from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.inits import Init
 from benchmarks.planning.request import Request
-from benchmarks.planning.suite import load_suite
 from benchmarks.tables import write_tables
 from results.store import find_record, save_record
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.benchmarks.fake_process import finished
-from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from tests.conftest import Run
 from transfer import run as transfer_run
 from transfer.errors import DataError, DiskError
 from transfer.training.outcome import FILE, keep_metrics
@@ -28,23 +28,8 @@ from transfer.training.outcome import FILE, keep_metrics
 METRICS = {"bbox": {"AP": 12.345, "AP50": 30.0, "AP75": None}}
 
 
-@pytest.fixture
-def request_of(devkit: Path, tmp_path: Path) -> Request:
-    return Request(2, 0, "torchvision", True, False, devkit, 1, [], tmp_path / "runs")
-
-
-@pytest.fixture
-def cells(request_of: Request) -> list[Cell]:
-    return make_cells(load_suite("voc_c4"), [Init("random", None)], request_of)
-
-
-@pytest.fixture
-def job(cells: list[Cell], request_of: Request) -> Job:
-    return write_job(cells[0], request_of, "cpu")
-
-
 def _outcome(content: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """What a run returns, without the run."""
+    """The fields that a run returns, without the run."""
     keep_metrics(Path(content["directory"]), metrics)
     done = finished(content["record"]) | {"metrics": metrics}
     return {key: done[key] for key in done if content["record"].get(key) != done[key]}
@@ -190,31 +175,20 @@ def test_planned_cells_are_missing_in_the_table(
 def test_a_run_that_cannot_write_its_predictions_is_finished_without_training(
     devkit: Path, tmp_path: Path, benchmark: Run
 ) -> None:
-    options = [
-        "--suite",
-        "voc_c4",
-        "--smoke",
-        "--engine",
-        "torchvision",
-        "--device",
-        "cpu",
-        "--init",
-        "random",
-    ]
-    options += ["--data-root", str(devkit), "--output", str(tmp_path), *TINY_KEYS, *NARROW_KEYS]
-    planned = benchmark(*options[: -len(TINY_KEYS + NARROW_KEYS)], "--dry-run", *TINY_KEYS, *NARROW_KEYS)
+    options = miniature("random", data_root=devkit, output=tmp_path)
+    planned = benchmark(*options, "--dry-run", *QUICK_KEYS)
     (id,) = [line.split()[1] for line in planned.stdout.splitlines() if line.startswith("cell ")]
     directory = tmp_path / "cells" / "voc_c4" / f"random-{id}"
     directory.mkdir(parents=True)
     (directory / "predictions").write_text("in the way")
-    done = benchmark(*options)
+    done = benchmark(*options, *QUICK_KEYS)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "predictions: File exists; its numbers are kept in" in done.stderr
     kept, log = json.loads((directory / FILE).read_text()), (directory / "log.jsonl").read_text()
     assert len(log.splitlines()) == 2
     (directory / "predictions").unlink()
-    done = benchmark(*options)
+    done = benchmark(*options, *QUICK_KEYS)
     assert done.returncode == 0, done.stderr
     assert "train " not in done.stderr, "no iteration was made"
     assert (directory / "log.jsonl").read_text() == log

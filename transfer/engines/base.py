@@ -22,6 +22,9 @@ class Engine(Protocol):
 
     name: str
 
+    def version(self) -> str:
+        """The version of the library that computes, for the identity of a cell."""
+
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         """The model of the recipe at its random initialisation (drawn from torch's global generator)."""
 

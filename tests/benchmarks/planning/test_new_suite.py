@@ -75,7 +75,5 @@ def test_a_users_copy_of_ours_is_in_no_group(tmp_path: Path) -> None:
 
 def test_a_place_is_a_number(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(SUITE.replace("paper: 15", "paper: first"))
-    with pytest.raises(
-        UsageError, match="mine.yaml: groups: paper is 'first'; expected its place"
-    ):
+    with pytest.raises(UsageError, match="mine.yaml: groups: paper is 'first'; expected its place"):
         read_suite(tmp_path / "mine.yaml")

@@ -16,12 +16,15 @@ from benchmarks.planning.cells import make_cells
 from benchmarks.planning.inits import Init
 from benchmarks.planning.recipe import resolve
 from benchmarks.planning.request import Request
-from benchmarks.planning.suite import load_suite, load_suites
+from benchmarks.planning.suite import load_suite, load_suites, suite_names
 from benchmarks.planning.suite_file import FIELDS, SUITES, read_suite
 from benchmarks.run import main
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.benchmarks.own_kit import SUITE
-from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from tests.conftest import Run
+from transfer.datasets.registry import dataset_names
 from transfer.errors import DataError
+from transfer.recipes.resolve import load_recipe
 
 
 def _request(output: Path, **changes: Any) -> Request:
@@ -32,6 +35,17 @@ def _request(output: Path, **changes: Any) -> Request:
 def test_ours_have_every_field_that_has_a_default() -> None:
     for path in SUITES.glob("*.yaml"):
         assert set(FIELDS) - {"datasets", "variants"} <= set(yaml.safe_load(path.read_text())), path
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_is_whole(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.name == name
+    assert suite.primary in suite.metrics
+    assert suite.smoke is not None
+    for overrides in ([], list(suite.smoke.items())):
+        cfg = load_recipe(suite.recipe, overrides)
+        assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(dataset_names())
 
 
 # what is changed in the text above -> what the error must say, behind the name of the file
@@ -194,10 +208,8 @@ def test_smoke_without_a_word_is_that_of_the_architecture(own_data: Path, tmp_pa
 
 
 def _run_small(suite: Path, output: Path, benchmark: Run, *more: str) -> dict[str, Any]:
-    done = benchmark(
-        *("--suite", suite, "--init", "random", "--smoke", "--engine", "torchvision", "--device", "cpu"),
-        *("--output", output, *TINY_KEYS, *NARROW_KEYS, *more),
-    )
+    options = miniature("random", suite=suite, output=output)
+    done = benchmark(*options, *QUICK_KEYS, *more)
     assert done.returncode == 0, done.stderr
     (record,) = [json.loads(path.read_text()) for path in output.glob("records/*/*.json")]
     return record

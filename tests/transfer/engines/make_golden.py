@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.planning.environment import library_version
 from tests.transfer.engines import scenario
 from transfer.engines.choose import load_engine
 
@@ -26,7 +25,7 @@ def main(detectors: list[str]) -> None:
     engine = load_engine("detectron2")
     for detector in detectors or scenario.DETECTORS:
         content = {
-            "made_with": {"detectron2": library_version("detectron2"), "torch": torch.__version__},
+            "made_with": {"detectron2": engine.version(), "torch": torch.__version__},
             **scenario.everything(engine, detector, scenario.fixed_detectron2_proposals),
         }
         for found in content["detections"]:

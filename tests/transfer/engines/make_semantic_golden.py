@@ -9,7 +9,6 @@ import json
 
 import torch
 
-from benchmarks.planning.environment import library_version
 from tests.transfer.engines import semantic_scene
 from tests.transfer.engines.make_golden import GOLDEN, _rounded
 from transfer.engines.choose import load_engine
@@ -18,7 +17,7 @@ from transfer.engines.choose import load_engine
 def main() -> None:
     engine = load_engine("detectron2")
     content = {
-        "made_with": {"detectron2": library_version("detectron2"), "torch": torch.__version__},
+        "made_with": {"detectron2": engine.version(), "torch": torch.__version__},
         **semantic_scene.everything(engine),
     }
     (GOLDEN / "voc_semantic.json").write_text(json.dumps(_rounded(content)) + "\n", encoding="utf-8")

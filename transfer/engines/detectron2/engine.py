@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import detectron2
 import torch
 from detectron2.modeling import SemanticSegmentor, build_model
 from detectron2.solver import build_lr_scheduler, build_optimizer
@@ -31,6 +32,9 @@ class Detectron2Engine:
     """See `transfer.engines.base.Engine`."""
 
     name = "detectron2"
+
+    def version(self) -> str:
+        return str(detectron2.__version__)
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         model: nn.Module = build_model(detectron2_config(cfg, device))

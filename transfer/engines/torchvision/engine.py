@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+import torchvision
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
@@ -24,6 +25,9 @@ class TorchvisionEngine:
     """See `transfer.engines.base.Engine`."""
 
     name = "torchvision"
+
+    def version(self) -> str:
+        return str(torchvision.__version__)
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         return build_model(cfg, device)
