@@ -29,7 +29,7 @@ _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Options and overrides; the first word of the form SOLVER.MAX_ITER begins the overrides."""
+    """Splits into options and overrides; the first word of the form SOLVER.MAX_ITER begins the overrides."""
     first = next((i for i, word in enumerate(argv) if _KEY.fullmatch(word)), len(argv))
     options, rest = list(argv[:first]), list(argv[first:])
     late = [word for word in rest[::2] if word.startswith("--")]
@@ -41,7 +41,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str
 
 
 def last_of_each(overrides: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
-    """The overrides that count, the last of each key as with Detectron2, and a line for each repeated key."""
+    """Keeps the last override of each key, as Detectron2 does; returns a line for each repeated key too."""
     last = dict(overrides)
     repeated = [key for key, count in Counter(key for key, _ in overrides).items() if count > 1]
     notes = [f"override: {key} is given more than once; the last counts, {last[key]}" for key in repeated]
@@ -150,7 +150,7 @@ def _slurm(group: argparse._ArgumentGroup) -> None:
 
 
 def launch_of(args: argparse.Namespace) -> Launch:
-    """Where and how cells run. Refuses a cluster's options that cannot be meant, or are for no cluster."""
+    """Reads where and how cells run; UsageError for a cluster's options that cannot be meant."""
     from benchmarks.launch.choose import Launch
     from benchmarks.launch.slurm_options import Options
 

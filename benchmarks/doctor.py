@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doctor`: is this machine ready, and if not, what is to be done."""
+"""Tells whether this machine is ready, and if not, what is to be done: `python -m benchmarks.doctor`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ IMPORTS_OF_A_CELL = "import benchmarks.cell; print(benchmarks.cell.__file__)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code: 0 ready, 1 something that is needed is broken, 2 wrong use."""
-    parser = Parser("python -m benchmarks.doctor", description=__doc__)
+    """Prints all findings; returns 0 ready, 1 something that is needed is broken, 2 wrong use."""
+    parser = Parser("python -m benchmarks.doctor", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--suite", nargs="+", metavar="NAME|FILE", help="their data must be there")
     parser.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where results will be kept (runs)")
@@ -50,15 +50,16 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
     yield from libraries.torch()
     yield from libraries.detectron2()
     yield from cell_process()
-    yield from data.data_of(root, args.suite or ["paper"], needed=args.suite is not None)
+    yield from data.find_data(root, args.suite or ["paper"], needed=args.suite is not None)
     yield from machine.weights()
     yield from machine.resources(args.output)
     yield from machine.slurm()
 
 
 def cell_process() -> Iterator[Finding]:
-    """Starts a process as a cell's is started, and lets it import what a cell imports: a path that is wrong
-    for children alone shows nowhere else.
+    """Starts a process as a cell's is started, and lets it import what a cell imports.
+
+    A path that is wrong for children alone shows nowhere else.
     """
     called = [sys.executable, "-c", IMPORTS_OF_A_CELL]
     ended = subprocess.run(called, env=child.environment(), capture_output=True, text=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Suites x inits x trials in, tables out: the one command of this project."""
+"""Runs suites x inits x trials and prints their tables: the one command of this project."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADD
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
+    """Runs the command; returns 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
     return _in_team(argv) if os.environ.keys() >= _TORCHRUN else _main(argv, None)
 
 
@@ -55,7 +55,7 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
 
 
 def _in_team(argv: Sequence[str] | None) -> int:
-    """Several processes, started by torchrun: the first plans for all, the others follow it."""
+    """Runs as one of torchrun's processes: the first plans for all, the others follow it."""
     from benchmarks.launch.torchrun import dismiss, follow, join
     from transfer.process.distributed import member
 
@@ -156,6 +156,7 @@ def _check_machine(args: argparse.Namespace) -> None:
 
 
 def _make_data(drafts: Sequence[Draft], root: Path) -> None:
+    """Generates the data sets of all suites, each once."""
     from transfer.datasets.synthetic.make import make_synthetic
 
     for draft in drafts:

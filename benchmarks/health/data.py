@@ -9,10 +9,10 @@ from pathlib import Path
 from benchmarks.health.finding import NOTE, OK, PROBLEM, Finding
 
 
-def data_of(root: Path, suites: Iterable[str], needed: bool) -> Iterator[Finding]:
+def find_data(root: Path, suites: Iterable[str], needed: bool) -> Iterator[Finding]:
     """Looks for every suite's data under the root; absence is a problem where the suite was asked for.
 
-    A user's suite is planned too, as a run would, for what else is wrong with it or its own data.
+    A user's suite is planned too, as by a run, to find what else is wrong with it or its own data.
     """
     from benchmarks.health.own_suite import planned
     from benchmarks.planning.suite import load_suites, written_by_user
@@ -49,7 +49,7 @@ def data_of(root: Path, suites: Iterable[str], needed: bool) -> Iterator[Finding
 
 
 def _sizes(root: Path, line: str) -> str:
-    """`42 files` or `12.3 MB`; empty if nothing is there. A layout line is a pattern with remarks."""
+    """`42 files` or `12.3 MB` under a layout's line, a pattern with remarks; empty if nothing is there."""
     pattern = re.sub(r"\{[^}]*\}", "*", line).split(" ")[0]
     if "*" not in pattern:
         path = root / pattern

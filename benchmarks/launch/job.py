@@ -100,7 +100,7 @@ def settle(job: Job, code: int | None) -> str:
 
 
 def _unsaid(code: int | None) -> tuple[str, str]:
-    """(status, why) of a process that ended before it could say so itself."""
+    """(status, reason) of a process that ended before it could write them."""
     if code is None:
         return "interrupted", "its job ended without a word (node failure, memory or time limit?)"
     if code >= 0:
@@ -113,7 +113,10 @@ def _unsaid(code: int | None) -> tuple[str, str]:
 
 
 def exit_code(outcomes: Iterable[str], stopped: bool) -> int:
-    """0 all finished, 1 some did not, 2 bad input, 130 stopped by a signal; says what to do next."""
+    """The exit code of the whole: 0 all finished, 1 some did not, 2 bad input, 130 stopped by a signal.
+
+    Says on standard error what to do next.
+    """
     counts = Counter(outcomes)
     if stopped:
         print("stopped; the same command goes on", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The job file of a planned cell: all that its process must know, the beginning of its record included."""
+"""Writes the job file of a planned cell: all that its process must know, its open record included."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
 
 
 def cell_directory(cell: Cell, output: Path) -> Path:
-    """Where a cell keeps its log, checkpoints, predictions and picture."""
+    """The folder of a cell's log, checkpoints, predictions and picture."""
     return output / "cells" / cell.suite.name / f"{slug(cell.init.label)}-{cell.id}"
 
 
 def open_record(cell: Cell, request: Request, before: dict[str, Any] | None) -> dict[str, Any]:
-    """The record of a cell that is about to run; it takes the start from `before` where the cell goes on."""
+    """The record of a cell that is about to run; one that goes on keeps the start of `before`."""
     manifest = {"source": "random"} if cell.init.backbone is None else cell.init.backbone.manifest
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     goes_on = before is not None and before["status"] != "finished"

@@ -18,7 +18,7 @@ from boltons.fileutils import atomic_save
 
 
 def new_batch(directory: Path, name: str, jobs: list[str]) -> Path:
-    """Notes down which cells are about to be submitted under that name."""
+    """Notes which cells are about to be submitted under that name; returns the note's file."""
     file = directory / "batches" / f"{name}.json"
     _write(file, {"name": name, "jobs": jobs})
     return file
@@ -36,7 +36,7 @@ def batches(directory: Path) -> list[dict[str, Any]]:
 
 
 def in_queue(directory: Path, cluster: str) -> dict[str, str] | None:
-    """Job file -> state of all cells of earlier batches that are still there; None if nobody answers."""
+    """Job file -> state of the cells of earlier batches that are still queued; None if squeue fails."""
     found: dict[str, str] = {}
     if cluster == "local":
         for batch in batches(directory):

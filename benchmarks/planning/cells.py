@@ -1,4 +1,4 @@
-"""The plan: suites x inits x trials, each cell with its identity and what is already known of it."""
+"""Plans cells, suites x inits x trials: each has its identity, by which a finished one is known again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def seeds(suite: Suite, request: Request) -> list[int]:
 
 
 def read_data(cfg: CfgNode, root: Path, own: Mapping[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
-    """Training sets and the test set of a recipe, checked."""
+    """Reads and checks the training sets and the test set of a recipe."""
     training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
     check_trainable(training)
     return training, load_dataset(cfg.DATASETS.TEST[0], root, own)
@@ -97,7 +97,7 @@ def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNo
 
 
 def _first_difference(one: Sequence[str], other: Sequence[str]) -> str:
-    """In brackets: how many classes each has, and the first place where they differ."""
+    """How many classes each has and the first place where they differ, in brackets."""
     pairs = enumerate(zip_longest(one, other, fillvalue="none"), 1)
     place, a, b = next((n, a, b) for n, (a, b) in pairs if a != b)
     return f" ({len(one)} and {len(other)}; number {place} is {shorten(a)} and {shorten(b)})"
@@ -164,7 +164,7 @@ def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
 
 
 def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> dict[str, str] | None:
-    """For a row with a recipe of its own: its name, and the recipe that it stands beside in the table.
+    """Names the recipe of a row that has its own, and the one that it stands beside in the table.
 
     The papers give such a row another recipe and take their differences to it all the same.
     """
@@ -176,7 +176,7 @@ def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> dict[str, str] | 
 
 
 def _refuse_twins(cells: Sequence[Cell]) -> None:
-    """Two rows of the same weights would be one cell: run once, under one of the names."""
+    """Refuses two rows of the same weights: they would be one cell, run once, under one of the names."""
     rows: dict[str, str] = {}
     for cell in cells:
         other = rows.setdefault(cell.id, cell.init.label)
@@ -187,7 +187,7 @@ def _refuse_twins(cells: Sequence[Cell]) -> None:
 
 
 def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
-    """Why a number must not be compared with the paper's; empty where it may."""
+    """The reasons why a number must not be compared with the paper's; none where it may."""
     moving = [f"{key}={value}" for key, value in request.overrides if key not in NEUTRAL_KEYS]
     return [
         *(["smoke: miniature sizes and schedule"] if request.smoke else []),
@@ -198,6 +198,6 @@ def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
 
 
 def status(cell: Cell, output: Path) -> str:
-    """`finished`, `failed`, `interrupted`, `running` or `new`, from the record directory."""
+    """The state of a cell by its record: `finished`, `failed`, `interrupted`, `running` or `new`."""
     record = find_record(output, cell.suite.name, cell.id)
     return "new" if record is None else str(record["status"])

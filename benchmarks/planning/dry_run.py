@@ -1,4 +1,4 @@
-"""Prints what `--list` and `--dry-run` say; nothing here needs data, a GPU or an engine's library."""
+"""Prints `--list` and `--dry-run`, for which neither data nor a GPU nor Detectron2 are needed."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def show_plan(drafts: Sequence[Draft], inits: Sequence[Init]) -> None:
 
 
 def _show_recipe(suite: Suite, rows: _Rows, first: _Rows) -> None:
+    """Prints the recipe of these rows, whole or as what differs from the first rows' recipe."""
     name = suite.recipe_of(rows.labels[0])
     but = "" if rows is first else f", as for {', '.join(first.labels)} but for"
     print(f"recipe {name} of suite {suite.name} for {', '.join(rows.labels)}{but}:")
@@ -143,7 +144,7 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
 
 
 def _amount(flat: Mapping[str, Any], training: Sequence[Dataset] | None) -> str:
-    """Iterations, images and, where the sizes of the data sets are known, epochs."""
+    """A line with iterations, images and, where the sizes of the data sets are known, epochs."""
     iterations = flat["SOLVER.MAX_ITER"]
     images = iterations * flat["SOLVER.IMS_PER_BATCH"]
     if training is None:
@@ -157,7 +158,7 @@ def _amount(flat: Mapping[str, Any], training: Sequence[Dataset] | None) -> str:
 
 
 def _drawn(dataset: Dataset, flat: Mapping[str, Any]) -> int | None:
-    """How many images training draws from: of COCO's, those with an object that is no crowd.
+    """The number of images that training draws from: of COCO's, those with an object that is no crowd.
 
     Where keypoints or surfaces decide, the number is known of the public sets only.
     """

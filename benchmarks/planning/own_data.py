@@ -1,4 +1,4 @@
-"""The data sets that a user's suite defines: for its recipe or not, before they are read."""
+"""Checks that the data sets that a user's suite defines are for its recipe."""
 
 from __future__ import annotations
 

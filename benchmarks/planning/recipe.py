@@ -1,4 +1,4 @@
-"""A suite's recipe as it will run: its own keys, the miniature, the overrides and the scaling on top."""
+"""Resolves a suite's recipe as it will run: its own keys, the miniature, overrides and scaling on top."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request: the options of a command line that a plan is made of, and the bounds of trials and seeds."""
+"""The request that a plan answers: options of the command line, and the bounds of trials and seeds."""
 
 from __future__ import annotations
 

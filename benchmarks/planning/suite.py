@@ -1,4 +1,4 @@
-"""Our suites, and a user's: found by name, group or file."""
+"""Finds suites by name, group or file: ours and a user's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def groups() -> dict[str, list[str]]:
 
 
 def load_suites(names: Sequence[str]) -> list[Suite]:
-    """The suites of these names, groups and files, each once; two of one name are an error."""
+    """Loads the suites of these names, groups and files, each once; UsageError for two of one name."""
     suites = [load_suite(n) for n in dict.fromkeys(n for name in names for n in _members(name))]
     seen: dict[str, Suite] = {}
     for suite in suites:
@@ -39,14 +39,14 @@ def load_suites(names: Sequence[str]) -> list[Suite]:
 
 
 def _members(name: str) -> list[str]:
-    """The suites for which a word stands: those of a group, else itself."""
+    """The names for which a word stands: those of a group, else itself."""
     if _is_file(name) or name in suite_names():
         return [name]
     return groups().get(name, [name])
 
 
 def load_suite(name: str) -> Suite:
-    """The suite of that name or in that file; UsageError with the nearest names for an unknown one."""
+    """Loads the suite of that name or file; UsageError with the nearest names for an unknown one."""
     if _is_file(name):
         suite = read_suite(Path(name))
         if suite.name in suite_names() and not _ours(suite.file):

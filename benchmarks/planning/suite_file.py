@@ -1,4 +1,4 @@
-"""A suite's file: a few plain lines of YAML, ours or the user's, checked on reading."""
+"""Reads and checks a suite's file: a few plain lines of YAML, ours or the user's."""
 
 from __future__ import annotations
 
