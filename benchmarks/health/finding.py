@@ -9,7 +9,7 @@ OK, NOTE, PROBLEM = "ok", "note", "PROBLEM"
 
 @dataclass(frozen=True)
 class Finding:
-    """A line of the doctor: a `note` that something is absent, a `PROBLEM` that something needed is broken."""
+    """A line of the doctor. `note`: something optional is absent; `PROBLEM`: something needed is broken."""
 
     level: str
     what: str

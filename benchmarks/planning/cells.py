@@ -122,16 +122,30 @@ def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
         name: fit_classes(draft.recipes[name].cfg, [*training, test], adapt)
         for name in dict.fromkeys([suite.recipe, *(suite.recipe_of(init.label) for init in inits)])
     }
-    rows = [_row(draft, init, fitted, training, test) for init in inits]
+    shared = {
+        "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
+        "engine": request.engine,
+        "engine_version": engine_version(request.engine),
+        "processes": request.num_processes,
+    }
+    rows = [_row(draft, init, fitted, shared, training, test) for init in inits]
     cells = [cell for of_a_trial in zip(*rows, strict=True) for cell in of_a_trial]
     _refuse_twins(cells)
     return cells
 
 
 def _row(
-    draft: Draft, init: Init, fitted: Mapping[str, CfgNode], training: list[Dataset], test: Dataset
+    draft: Draft,
+    init: Init,
+    fitted: Mapping[str, CfgNode],
+    shared: Mapping[str, Any],
+    training: list[Dataset],
+    test: Dataset,
 ) -> list[Cell]:
-    """The cells of an init, by trial: they differ in nothing but the seed."""
+    """The cells of an init, by trial: they differ in nothing but the seed.
+
+    `fitted` are the suite's recipes by name, `shared` the part of the identity that all rows have.
+    """
     suite, request, scaling = draft.suite, draft.request, draft.recipe_of(init.label).scaling
     recipe = with_facts_of(init, fitted[suite.recipe_of(init.label)], request)
     identity = {
@@ -139,10 +153,7 @@ def _row(
         "suite_version": suite.version,
         "recipe_sha256": recipe_sha256(recipe),
         "backbone_sha256": init.identity(recipe),
-        "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
-        "engine": request.engine,
-        "engine_version": engine_version(request.engine),
-        "processes": request.num_processes,
+        **shared,
         **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
         **({"deterministic": True} if request.deterministic else {}),
     }
