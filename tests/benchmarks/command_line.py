@@ -31,7 +31,7 @@ def miniature(
 
 
 def start(words: Sequence[str], launcher: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
-    """The command in the background, in a process group of its own; on one thread, for equal bits."""
+    """Starts the command in a process group of its own; on one thread, for equal bits."""
     return subprocess.Popen(
         [sys.executable, *launcher, str(ROOT / "benchmarks" / "run.py"), *words],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},

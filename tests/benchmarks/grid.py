@@ -36,13 +36,13 @@ class Grid:
         self.words = [*options, "--output", str(output), *QUICK_KEYS]
 
     def start(self) -> subprocess.Popen[str]:
-        """The command in the background, its words in a file (a pipe would die with its reader)."""
+        """Starts the command, its words in a file (a pipe would die with its reader)."""
         self.output.mkdir(parents=True, exist_ok=True)
         with (self.output / "parent.log").open("a") as log:
             return start(self.words, stdout=log, stderr=log)
 
     def finish(self) -> int:
-        """The command to its end; its exit code."""
+        """Runs the command to its end; returns its exit code."""
         return self.start().wait(timeout=PATIENCE_S)
 
     def said(self) -> str:
@@ -96,7 +96,7 @@ class Grid:
 
 
 def wait_for(condition: Callable[[], object], parent: subprocess.Popen[str]) -> None:
-    """Until the condition holds or the parent has ended."""
+    """Waits until the condition holds or the parent has ended."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition() and parent.poll() is None:
         assert time.monotonic() < deadline, "the grid does not move"
@@ -122,7 +122,7 @@ def hold(grid: Grid, parent: subprocess.Popen[str], but: Iterable[int] = ()) -> 
 
 
 def kill_twice(grid: Grid, finished: int = 1) -> list[int]:
-    """SIGKILL to the parent behind the first `finished` cells, then to one cell of its successor.
+    """Sends SIGKILL to the parent behind the first `finished` cells, then to one cell of its successor.
 
     Returns the exit codes of the calls that followed.
     """
@@ -150,7 +150,7 @@ def kill_twice(grid: Grid, finished: int = 1) -> list[int]:
 
 
 def check(killed: Grid, whole: Grid, cells: int) -> None:
-    """All cells finished, none twice, none started after its end; the same numbers and the same table."""
+    """Asserts that all cells finished, none twice or after its end, with the same numbers and table."""
     records, others = killed.records(), whole.records()
     assert len(records) == cells
     assert set(records) == set(others)
@@ -167,7 +167,7 @@ def check(killed: Grid, whole: Grid, cells: int) -> None:
 
 
 def main() -> int:
-    """The acceptance at full size; prints what was seen."""
+    """Runs the acceptance at full size; prints what was seen."""
     from tests.conftest import narrow_backbone_file
     from transfer.datasets.synthetic.make import make_synthetic
 

@@ -105,7 +105,7 @@ def test_without_numbers_a_failure_is_a_failure(
 def test_a_disk_that_takes_no_record_either(
     job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing can be written, so the line is all that there is; the cell counts as stopped, not as failed."""
+    """The line is all that there is, and the cell counts as stopped, not as failed."""
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
