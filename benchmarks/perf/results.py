@@ -1,4 +1,4 @@
-"""Measures the way from 10,000 records to all tables, import included, on one core: under 2 seconds.
+"""Times the road from 10,000 records to all tables, import included, on one core: under 2 seconds.
 
     python -m benchmarks.perf.results [--records 10000] [--format md]
 
@@ -75,7 +75,12 @@ def write_records(root: Path, count: int) -> None:
 
 def _record(suite: str, init: str, trial: int, recipe: dict[str, Any], rng: random.Random) -> dict[str, Any]:
     identity = {
-        **{"suite": suite, "suite_version": 1, "recipe_sha256": "5" * 64, "backbone_sha256": f"of {init}"},
+        **{
+            "suite": suite,
+            "suite_version": 1,
+            "recipe_sha256": "5" * 64,
+            "backbone_sha256": f"weights of {init}",
+        },
         **{"data_sha256": "d" * 64, "engine": "torchvision", "engine_version": "0.29.2", "seed": trial},
     }
     values = {name: rng.gauss(50, 1) for name in ("AP", "AP50", "AP75", "APs", "APm", "APl")}

@@ -28,7 +28,7 @@ time.sleep(60)
 PARENT = f"""
 import sys
 from benchmarks.launch import child
-sys.exit(child.run([sys.executable, "-c", {CHILD!r}]))
+sys.exit(child.run([sys.executable, '-c', {CHILD!r}]))
 """
 # What a process sees that a command starts: our packages and the standard library's typing.
 GRANDCHILD = "import benchmarks, typing; print(benchmarks.__file__, typing.__file__)"
@@ -60,7 +60,7 @@ def test_ctrl_c_waits_for_the_child_to_save() -> None:
 def test_a_copy_in_site_packages_is_not_put_in_front_of_the_standard_library(
     site: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """PyPI's `typing` lies beside it, as in every installation with cityscapesscripts."""
+    """The backport `typing` lies beside it, as in every installation with cityscapesscripts."""
     interpreter, packages = site
     (packages / "typing.py").write_text("raise ImportError('the backport')\n")
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

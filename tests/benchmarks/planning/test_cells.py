@@ -53,7 +53,7 @@ def test_the_identity_changes_with_what_moves_numbers_and_nothing_else(
         identity(_request(devkit, num_processes=2)),
         identity(_request(devkit, overrides=[("SOLVER.BASE_LR", "0.003")])),
         identity(_request(devkit, overrides=[("INPUT.FORMAT", "BGR")])),
-        identity(_request(devkit), [open_inits([f"a={narrow_backbone}"], quiet=True)[0]]),
+        identity(_request(devkit), [open_inits([f"a={narrow_backbone}"])[0]]),
         identity(_request(devkit, overrides=[("DATASETS.TRAIN", "('voc_2007_trainval',)")])),
     ]
     assert len({base, *others}) == 1 + len(others)

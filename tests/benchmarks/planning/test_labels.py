@@ -1,4 +1,4 @@
-"""Inits: how rows are named, lists in files, and what is refused with its place."""
+"""Labels of rows, inits from lists in files, and what is refused with its place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from converters.errors import CheckpointError
 
 
 def test_labels(narrow_backbone: Path) -> None:
-    assert open_inits(["random"], quiet=True)[0].label == "random"
-    assert open_inits(["scratch=random"], quiet=True)[0].label == "scratch"
-    assert open_inits([str(narrow_backbone)], quiet=True)[0].label == "narrow"
-    assert open_inits([f"my net={narrow_backbone}"], quiet=True)[0].label == "my net"
+    assert open_inits(["random"])[0].label == "random"
+    assert open_inits(["scratch=random"])[0].label == "scratch"
+    assert open_inits([str(narrow_backbone)])[0].label == "narrow"
+    assert open_inits([f"my net={narrow_backbone}"])[0].label == "my net"
 
 
 def test_labels_of_every_script_are_folders_of_their_own() -> None:
@@ -41,12 +41,10 @@ def test_labels_of_every_script_are_folders_of_their_own() -> None:
 def test_the_row_random_is_that_without_weights(narrow_backbone: Path) -> None:
     """Gaps and reports know it by its name."""
     with pytest.raises(UsageError, match="--init random=.*: the row `random` is that without weights"):
-        open_inits([f"random={narrow_backbone}"], quiet=True)[0]
+        open_inits([f"random={narrow_backbone}"])[0]
     with pytest.raises(UsageError, match="two rows are called 'random'; leave one of them out"):
         open_inits(["random", "random"])
-    assert open_inits([f"supervised={narrow_backbone}"], quiet=True)[0].label == "supervised", (
-        "a reference of one's own"
-    )
+    assert open_inits([f"supervised={narrow_backbone}"])[0].label == "supervised", "a reference of one's own"
 
 
 def test_inits_from_a_list(narrow_backbone: Path, tmp_path: Path) -> None:
