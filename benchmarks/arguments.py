@@ -8,9 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import UsageError
+from benchmarks.planning.request import SEEDS, TRIALS
 from converters.options import Parser
+
+if TYPE_CHECKING:
+    from benchmarks.launch.choose import Launch
 
 DESCRIPTION = "Does a backbone transfer better than supervised ImageNet? Suites x inits x trials; tables."
 EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke"
@@ -19,14 +24,12 @@ POLICIES = {
     "retry-failed": "and run failed cells again",
     "rerun": "run finished and failed cells again, from the start",
 }
-TRIALS = 1000  # per row, at most
-SEEDS = 2**32  # what numpy and torch take on every machine
 MOST = 4096  # processes, cells at once, CPUs
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Options and overrides; the first word of the form SOLVER.MAX_ITER begins the overrides."""
+    """Splits into options and overrides; the first word of the form SOLVER.MAX_ITER begins the overrides."""
     first = next((i for i, word in enumerate(argv) if _KEY.fullmatch(word)), len(argv))
     options, rest = list(argv[:first]), list(argv[first:])
     late = [word for word in rest[::2] if word.startswith("--")]
@@ -38,7 +41,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str
 
 
 def last_of_each(overrides: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[str]]:
-    """The overrides that count, the last of each key as with Detectron2, and a line for each repeated key."""
+    """Keeps the last override of each key, as Detectron2 does; returns a line for each repeated key too."""
     last = dict(overrides)
     repeated = [key for key, count in Counter(key for key, _ in overrides).items() if count > 1]
     notes = [f"override: {key} is given more than once; the last counts, {last[key]}" for key in repeated]
@@ -46,8 +49,23 @@ def last_of_each(overrides: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, 
 
 
 def parser() -> argparse.ArgumentParser:
-    """All options."""
+    """The parser of all options."""
     p = Parser("benchmarks/run.py", description=DESCRIPTION, epilog=EPILOGUE)
+    _rows(p)
+    _run(p)
+    _cells(p)
+    _slurm(p.add_argument_group("--launcher slurm (pip install -e '.[slurm]')"))
+    p.add_argument("--list", action="store_true", help="the suites and named inits, then stop")
+    p.add_argument(
+        "--dry-run", action="store_true", help="recipe, cells, what is missing; needs no data and no GPU"
+    )
+    p.add_argument(
+        "overrides", nargs="*", metavar="KEY VALUE", help="Detectron2 config overrides; they come last"
+    )
+    return p
+
+
+def _rows(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--suite", nargs="+", metavar="NAME|FILE", help="what to run (see --list), or your own suite.yaml"
     )
@@ -62,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
         "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
     )
     p.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the first trial (0)")
+
+
+def _run(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--engine", default="auto", metavar="auto|detectron2|torchvision", help="what trains (auto)"
     )
@@ -90,6 +111,9 @@ def parser() -> argparse.ArgumentParser:
         help="ask torch for algorithms that repeat a GPU's run to the bit: slower, and some suites refuse",
     )
     p.add_argument("--device", metavar="cpu|cuda", help="default: cuda where there is one")
+
+
+def _cells(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--output", type=Path, default=Path("runs"), metavar="DIR", help="records, logs, tables (runs/)"
     )
@@ -103,15 +127,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--launcher", choices=["local", "slurm"], default="local", help="where cells run (this machine)"
     )
-    _slurm(p.add_argument_group("--launcher slurm (pip install -e '.[slurm]')"))
-    p.add_argument("--list", action="store_true", help="the suites and named inits, then stop")
-    p.add_argument(
-        "--dry-run", action="store_true", help="recipe, cells, what is missing; needs no data and no GPU"
-    )
-    p.add_argument(
-        "overrides", nargs="*", metavar="KEY VALUE", help="Detectron2 config overrides; they come last"
-    )
-    return p
 
 
 _CLUSTER = ("partition", "account", "time", "cpus_per_cell", "sbatch", "cluster")
@@ -134,23 +149,23 @@ def _slurm(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def check_together(args: argparse.Namespace) -> None:
-    """Refuses a cluster's options that cannot be meant, and those that would be for no cluster."""
-    from benchmarks.launch.slurm import Options
+def launch_of(args: argparse.Namespace) -> Launch:
+    """Reads where and how cells run; UsageError for a cluster's options that cannot be meant."""
+    from benchmarks.launch.choose import Launch
+    from benchmarks.launch.slurm_options import Options
 
-    if args.launcher == "slurm":
-        Options.of(args)
-        return
+    slurm = Options.of(args) if args.launcher == "slurm" else None
     defaults = parser().parse_args([])
-    for name in _CLUSTER:
+    for name in () if slurm else _CLUSTER:
         if getattr(args, name) != getattr(defaults, name):
             raise UsageError(
                 f"--{name.replace('_', '-')} is for a cluster; add --launcher slurm, or leave it"
             )
+    return Launch(args.policy, args.device, args.num_gpus, args.jobs, slurm)
 
 
 def data_root(given: Path | None, synthetic: bool, output: Path) -> Path:
-    """Where the data sets are; generated ones lie with the results unless a root is given."""
+    """The folder of the data sets; generated ones lie with the results unless a root is given."""
     if given is not None:
         return given
     if synthetic:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.demo`: the whole mission in miniature, on generated images and two CPU cores.
+"""Runs the whole mission in miniature, on generated images and two CPU cores: `python -m benchmarks.demo`.
 
 Each step is a command that a user can type; it is printed before it runs. A second call reuses what is there.
 Everything lies under the folder where it is started. The checkpoints of the pre-training, with both encoders
@@ -36,7 +36,7 @@ ITERATIONS = 90  # of the pre-training; the miniature of the suite has a schedul
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code of the first step that fails, 0 if none does; 2 where nothing can be written."""
+    """Runs the demo; returns the exit code of the first step that fails, 2 where nothing can be written."""
     parser = Parser(
         "python -m benchmarks.demo", description="Pre-train, convert, fine-tune, table: in miniature."
     )
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_steps(output: Path, iterations: int | None) -> int:
-    """Pre-trains and converts unless the backbone is there, then fine-tunes; the first exit code not 0."""
+    """Makes the backbone unless it is there, then fine-tunes; returns the first exit code that is not 0."""
     values = {"output": str(output), "iterations": str(iterations or ITERATIONS)}
     _make_images(output / "synthetic")
     if not (output / "moco_demo.pkl").exists():

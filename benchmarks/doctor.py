@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doctor`: is this machine ready, and if not, what is to be done."""
+"""Tells whether this machine is ready, and if not, what is to be done: `python -m benchmarks.doctor`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.arguments import data_root
 from benchmarks.errors import UsageError
-from benchmarks.health import machine as checks
-from benchmarks.health.machine import OK, PROBLEM, Finding
+from benchmarks.health import data, libraries, machine
+from benchmarks.health.finding import OK, PROBLEM, Finding
 from benchmarks.launch import child
 from converters.command import command
 from converters.options import Parser
@@ -21,8 +21,8 @@ IMPORTS_OF_A_CELL = "import benchmarks.cell; print(benchmarks.cell.__file__)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code: 0 ready, 1 something that is needed is broken, 2 wrong use."""
-    parser = Parser("python -m benchmarks.doctor", description=__doc__)
+    """Prints all findings; returns 0 ready, 1 something that is needed is broken, 2 wrong use."""
+    parser = Parser("python -m benchmarks.doctor", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--suite", nargs="+", metavar="NAME|FILE", help="their data must be there")
     parser.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where results will be kept (runs)")
@@ -42,23 +42,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _all(args: argparse.Namespace) -> Iterator[Finding]:
     root = data_root(args.data_root, synthetic=False, output=args.output)
-    needed = list(checks.python())
+    needed = list(libraries.python())
     yield from needed
     if any(finding.level == PROBLEM for finding in needed):
         return  # whatever is asked next imports what is missing, and would only say so again
-    yield from checks.metrics()
-    yield from checks.torch()
-    yield from checks.detectron2()
+    yield from libraries.metrics()
+    yield from libraries.torch()
+    yield from libraries.detectron2()
     yield from cell_process()
-    yield from checks.data(root, args.suite or ["paper"], needed=args.suite is not None)
-    yield from checks.weights()
-    yield from checks.machine(args.output)
-    yield from checks.slurm()
+    yield from data.find_data(root, args.suite or ["paper"], needed=args.suite is not None)
+    yield from machine.weights()
+    yield from machine.resources(args.output)
+    yield from machine.slurm()
 
 
 def cell_process() -> Iterator[Finding]:
-    """Starts a process as a cell's is started, and lets it import what a cell imports: a path that is wrong
-    for children alone shows nowhere else.
+    """Starts a process as a cell's is started, and lets it import what a cell imports.
+
+    A path that is wrong for children alone shows nowhere else.
     """
     called = [sys.executable, "-c", IMPORTS_OF_A_CELL]
     ended = subprocess.run(called, env=child.environment(), capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""What a user can get wrong on the command line, and how it is said."""
+"""The error of the command line, and its one line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ class UsageError(ValueError):
 
 
 def one_line(error: BaseException | str) -> str:
-    """Its text as one line of visible characters, whatever file names and labels hold."""
+    """Makes an error's text one line of visible characters, whatever file names and labels hold."""
     text = " ".join(str(error).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,5 +1,4 @@
-"""The leak that shuffling BN closes (the paper's figure A.1): pretext accuracy and kNN accuracy, with and
-without.
+"""Measures the leak that shuffling BN closes (MoCo v1, figure A.1): pretext and kNN accuracy.
 
 `python benchmarks/shuffle_bn.py --data DIR --output DIR [--seeds 0 1 2] [--processes N] [pretrain options]`
 trains with and without shuffling, once a seed, on a folder with class folders in train/ and test/, measures
@@ -28,7 +27,7 @@ END = 0.1  # the share of a run, at its end, over which accuracies are averaged
 
 
 class Run(NamedTuple):
-    """Accuracies in percent; curves are (iteration, accuracy)."""
+    """Accuracies of one run in percent; curves are (iteration, accuracy)."""
 
     pretext: list[tuple[int, float]]
     knn: list[tuple[int, float]]
@@ -64,7 +63,7 @@ def main() -> int:
 
 
 def train_and_measure(folder: Path, data: str, processes: int, options: list) -> int:
-    """One run and its leak; the first exit code that is not 0."""
+    """Trains once and measures the leak; returns the first exit code that is not 0."""
     train = [*launcher(processes), "-m", "pretrain", "--data", data, "--output", folder]
     if not any(str(option).startswith("--knn-every") for option in options):
         train += ["--knn-every", 1]
@@ -83,7 +82,7 @@ def launcher(processes: int) -> list[str]:
 
 
 def read(folder: Path) -> Run:
-    """A finished run from its log and from what pretrain.leak wrote. Raises FileNotFoundError."""
+    """Reads a finished run from its log and the file of pretrain.leak. Raises FileNotFoundError."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     pretext = [(line["iteration"], line["acc1"]) for line in lines if "acc1" in line]
     knn = [(line["iteration"], line["knn"]) for line in lines if "knn" in line]
@@ -123,7 +122,7 @@ def shown(summary: Summary) -> str:
 
 
 def draw(runs: dict[str, list[Run]], path: Path) -> None:
-    """Both pairs of curves: the mean over the seeds as a line, their range as a band."""
+    """Draws both pairs of curves: the mean over the seeds as a line, their range as a band."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -148,8 +147,9 @@ def draw(runs: dict[str, list[Run]], path: Path) -> None:
 def mean_curve(
     curves: list[list[tuple[int, float]]], points: int = 60
 ) -> tuple[list[int], list[tuple[float, float, float]]]:
-    """(minimum, mean, maximum) over the curves at the iterations that they share, at most about `points` of
-    them; of a longer curve each point is the mean since the one before.
+    """(minimum, mean, maximum) over the curves at the iterations that they share.
+
+    There are at most about `points` of them; of a longer curve each is the mean since the one before.
     """
     shared = sorted(set.intersection(*({iteration for iteration, _ in curve} for curve in curves)))
     stride = max(1, len(shared) // points)

@@ -7,8 +7,9 @@ from typing import cast
 
 from boltons.fileutils import atomic_save
 
-from benchmarks.launch.job import open_record
-from benchmarks.planning.cells import Cell, Request
+from benchmarks.launch.job_file import open_record
+from benchmarks.planning.cells import Cell
+from benchmarks.planning.request import Request
 from results.record import Record
 from results.store import load_records
 from results.tables.markdown import md

@@ -1,4 +1,4 @@
-"""What the doctor says of a user's suite: all that a run of it would refuse, by the run's own checks."""
+"""Checks a user's suite for all that a run of it would refuse, by the run's own checks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from benchmarks.errors import UsageError
-from benchmarks.health.machine import OK, PROBLEM, Finding
-from benchmarks.planning.cells import Cell, Request, adapts, fit_classes, make_cells
+from benchmarks.health.finding import OK, PROBLEM, Finding
+from benchmarks.planning.cells import Cell, adapts, fit_classes, make_cells
 from benchmarks.planning.inits import Init
 from benchmarks.planning.own_data import check_tasks
-from benchmarks.planning.suite import Suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite_file import Suite
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.own_file import own_dataset
@@ -57,9 +58,7 @@ def _good(cell: Cell) -> Iterator[Finding]:
 
 
 def own_faults(suite: Suite, cfg: CfgNode, request: Request) -> list[str]:
-    """A line for each thing that is wrong with the user's data sets; of a JSON it names the first error, and
-    how many there are.
-    """
+    """A line for each fault of the user's data sets; of a JSON the first error, and how many there are."""
     faults: list[str] = []
     own: dict[str, OwnDataset] = {}
     good: list[Dataset] = []
@@ -68,9 +67,10 @@ def own_faults(suite: Suite, cfg: CfgNode, request: Request) -> list[str]:
             own[str(name)] = own_dataset(str(name), definition, suite.file)
         except TransferError as error:
             faults.append(str(error))
+    flat = flatten(cfg)
     for name, one in own.items():
         try:
-            check_tasks(flatten(cfg), one)
+            check_tasks(flat, one)
         except TransferError as error:
             faults.append(str(error))
         try:

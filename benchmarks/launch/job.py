@@ -1,4 +1,4 @@
-"""A cell's way to its process and back: the job file that describes it, and what its exit code means."""
+"""A job: a cell that is ready to run, how its process is started, and how the end of that is read."""
 
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
-
-from boltons.fileutils import atomic_save
 
 from benchmarks.launch import child
-from benchmarks.planning.cells import Cell, Request
-from benchmarks.planning.inits import slug, store
-from results.record import Record
 from results.store import find_record, save_record
 from transfer.errors import DiskError, Interrupted, TransferError
-from transfer.process.causes import cause, forget
-from transfer.recipes.resolve import flatten
+from transfer.process.causes import cause
 
 LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
@@ -46,55 +38,25 @@ class Job:
 
     @property
     def command(self) -> list[str]:
+        """Starts the cell's process."""
         return [sys.executable, "-m", "benchmarks.cell", str(self.path)]
 
     @property
     def log(self) -> Path:
+        """The file of its process's words."""
         return self.path.with_name(LOG)
 
 
-def prepare(cell: Cell, request: Request, device: str | None, rerun: bool = False) -> Job:
-    """Writes the cell's job file; with `rerun` what is finished is done again from the start."""
-    directory = cell_directory(cell, request.output)
-    directory.mkdir(parents=True, exist_ok=True)
-    forget(directory / ERRORS)
-    backbone = store(cell.init, request.output / "inits")
-    before = find_record(request.output, cell.suite.name, cell.id)
-    content = {
-        "record": open_record(cell, request, before),
-        "replaces": before.get("finished_at") if rerun and before else None,
-        "from_start": rerun and before is not None and before["status"] in ("finished", "failed"),
-        "backbone": None if backbone is None else str(backbone.absolute()),
-        "data_root": str(request.data_root.absolute()),
-        "datasets": {name: own.to_json() for name, own in cell.own.items()},
-        "directory": str(directory.absolute()),
-        "output": str(request.output.absolute()),
-        "engine": request.engine,
-        "num_processes": request.num_processes,
-        "device": device,
-    }
-    path = directory / "job.json"
-    with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
-        json.dump(content, file, indent=1)
-    title = f"{cell.suite.name}, {cell.init.label}, seed {cell.seed}"
-    return Job(title, path.absolute(), cell.suite.name, cell.id, request.output.absolute())
-
-
 def read_job(path: Path) -> Job:
-    """The job of a job file."""
+    """Reads the job of a job file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     record = content["record"]
     title = f"{record['suite']}, {record['init']}, seed {record['seed']}"
     return Job(title, path, record["suite"], record["id"], Path(content["output"]))
 
 
-def cell_directory(cell: Cell, output: Path) -> Path:
-    """Where a cell keeps its log, checkpoints, predictions and picture."""
-    return output / "cells" / cell.suite.name / f"{slug(cell.init.label)}-{cell.id}"
-
-
 def environment_of_cell(extra: dict[str, str]) -> dict[str, str]:
-    """A child finds our packages wherever it is started, and says where it crashed."""
+    """The environment in which a cell's process finds our packages, and says where it crashed."""
     return child.environment({"PYTHONFAULTHANDLER": "1", **extra})
 
 
@@ -106,10 +68,10 @@ def finished(job: Job) -> bool:
 
 
 def settle(job: Job, code: int | None) -> str:
-    """What became of a cell whose process ended with `code`; a record that it could not write is written.
+    """Reads how a cell ended whose process ended with `code`, and writes the record that it could not write.
 
-    `finished`, `failed`, `refused` (bad input), `interrupted` or `busy` (another process has it). None is the
-    code of a process that nobody saw ending.
+    Returns `finished`, `failed`, `refused` (bad input), `interrupted` or `busy` (another process has it).
+    None is the code of a process that nobody saw ending.
     """
     if code == BUSY:
         print(f"{job.title}: another process has this cell", file=sys.stderr)
@@ -138,7 +100,7 @@ def settle(job: Job, code: int | None) -> str:
 
 
 def _unsaid(code: int | None) -> tuple[str, str]:
-    """(status, why) of a process that ended before it could say so itself."""
+    """(status, reason) of a process that ended before it could write them."""
     if code is None:
         return "interrupted", "its job ended without a word (node failure, memory or time limit?)"
     if code >= 0:
@@ -151,7 +113,10 @@ def _unsaid(code: int | None) -> tuple[str, str]:
 
 
 def exit_code(outcomes: Iterable[str], stopped: bool) -> int:
-    """0 all finished, 1 some did not, 2 bad input, 130 stopped by a signal; says what to do next."""
+    """The exit code of the whole: 0 all finished, 1 some did not, 2 bad input, 130 stopped by a signal.
+
+    Says on standard error what to do next.
+    """
     counts = Counter(outcomes)
     if stopped:
         print("stopped; the same command goes on", file=sys.stderr)
@@ -166,36 +131,3 @@ def exit_code(outcomes: Iterable[str], stopped: bool) -> int:
     if counts["refused"]:
         return 2
     return 1 if counts.keys() - {"finished"} else 0
-
-
-def open_record(cell: Cell, request: Request, before: Record | None) -> dict[str, Any]:
-    """The record of a cell that is about to run."""
-    manifest = {"source": "random"} if cell.init.backbone is None else cell.init.backbone.manifest
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    goes_on = before is not None and before["status"] != "finished"
-    return {
-        "schema": 1,
-        "id": cell.id,
-        "identity": cell.identity,
-        "suite": cell.suite.name,
-        "init": cell.init.label,
-        "trial": cell.trial,
-        "seed": cell.seed,
-        "status": "running",
-        "comparable": not cell.not_comparable_because,
-        "not_comparable_because": cell.not_comparable_because,
-        "metrics": {},
-        "primary": cell.suite.primary,
-        "recipe": flatten(cell.cfg),
-        "scaling": cell.scaling.entry(),
-        **({"variant": cell.variant} if cell.variant else {}),
-        "overrides": [list(pair) for pair in request.overrides],
-        "init_manifest": manifest,
-        "data": {
-            "train": [{"name": d.name, **d.summary} for d in cell.training],
-            "test": {"name": cell.test.name, **cell.test.summary},
-        },
-        "engine": {"name": request.engine, "version": cell.identity["engine_version"]},
-        "started_at": before["started_at"] if goes_on and before and before.get("started_at") else now,
-        "error": None,
-    }

@@ -1,4 +1,4 @@
-"""A Slurm cluster, through submitit: an array of jobs, one cell each, watched until all have ended.
+"""Runs cells on a Slurm cluster, through submitit: an array of jobs, one cell each, watched until all end.
 
 What is known of a cell is in its record, never in a job's exit state: clusters without accounting forget
 those. Jobs that are stopped by a time limit or preempted save their state, are queued again and go on.
@@ -6,18 +6,16 @@ those. Jobs that are stopped by a time limit or preempted save their state, are 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import secrets
-import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,48 +24,18 @@ from boltons.strutils import cardinalize
 from benchmarks.errors import UsageError
 from benchmarks.launch import child
 from benchmarks.launch.job import Job, environment_of_cell, exit_code, finished, read_job, settle
+from benchmarks.launch.slurm_options import ARRAY, Options, sbatch_parameters
 from benchmarks.launch.slurm_queue import add_processes, batches, in_queue, new_batch
-from benchmarks.launch.slurm_time import minutes
 
-ARRAY = 1000  # Slurm's default MaxArraySize allows no more
 POLL_S = (1.0, 15.0)  # between two looks at the queue: at first, and when nothing changes
 SAY_EVERY_S = 60.0
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a job asks the cluster for."""
-
-    cluster: str = "slurm"  # or "local", submitit's processes on this machine
-    partition: str | None = None
-    account: str | None = None
-    minutes: int = 24 * 60
-    gpus: int = 0
-    cpus: int | None = None
-    at_once: int | None = None
-    extra: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> Options:
-        """From the command line; UsageError for what cannot be meant."""
-        pairs = [text.partition("=") for text in args.sbatch]
-        for key, equals, _ in pairs:
-            if not equals or key.startswith("-"):
-                raise UsageError(f"--sbatch {key}: expected KEY=VALUE, as in mem=64G or constraint=a100")
-        return cls(
-            cluster=args.cluster,
-            partition=args.partition,
-            account=args.account,
-            minutes=minutes(args.time) if args.time else cls.minutes,
-            gpus=0 if args.device == "cpu" else args.num_gpus,
-            cpus=args.cpus_per_cell,
-            at_once=args.jobs,
-            extra=tuple((key, value) for key, _, value in pairs),
-        )
-
-
 class CellJob:
-    """What a job runs: a cell in a process of its own, whose crash leaves someone to tell of it."""
+    """A job's work: it runs a cell in a process of its own, and is there to tell when that crashes.
+
+    Submitit keeps it pickled in the queue, by the name of this module.
+    """
 
     def __init__(self, path: str):
         self.path = path
@@ -82,7 +50,7 @@ class CellJob:
         return settle(job, self.child.wait())
 
     def checkpoint(self) -> Any:
-        """Called by submitit before a job must go: the cell saves its state; the same again goes on."""
+        """Lets the cell save its state; returns what goes on. Submitit calls it before a job must go."""
         from submitit.helpers import DelayedSubmission
 
         self._stop()
@@ -137,7 +105,7 @@ def submit(jobs: Sequence[Job], options: Options, directory: Path) -> None:
         executor.update_parameters(timeout_min=options.minutes, gpus_per_node=options.gpus)
     else:
         executor = submitit.SlurmExecutor(folder=logs / "%A", max_num_timeout=1000)
-        executor.update_parameters(**_sbatch(options, name))
+        executor.update_parameters(**sbatch_parameters(options, name))
     try:
         with _on_path(), executor.batch():
             submitted = [executor.submit(CellJob(str(job.path))) for job in jobs]
@@ -152,7 +120,10 @@ def submit(jobs: Sequence[Job], options: Options, directory: Path) -> None:
 
 
 def watch(jobs: Sequence[Job], look: Callable[[], dict[str, str] | None]) -> int:
-    """Waits until no job is left, saying how far they are."""
+    """Waits until no job is left, saying how far they are; returns the exit code of the whole.
+
+    `look` gives job file -> state of the queue, None where nobody answers.
+    """
     outcomes: dict[Path, str] = {}
     absent: Counter[Path] = Counter()
     said, said_at, pause = "", 0.0, POLL_S[0]
@@ -189,37 +160,13 @@ def check_cluster(options: Options) -> None:
         import submitit  # noqa: F401
     except ImportError:
         raise UsageError("--launcher slurm needs submitit; pip install -e '.[slurm]'") from None
-    import shutil
-
     if options.cluster == "slurm" and not shutil.which("sbatch"):
         raise UsageError("--launcher slurm: no sbatch here; start it where jobs are submitted from")
 
 
-def _sbatch(options: Options, name: str) -> dict[str, Any]:
-    delay = min(120, options.minutes * 20)  # seconds before the limit at which a job is told to save
-    wanted: dict[str, Any] = {
-        "job_name": name,
-        "time": options.minutes,
-        "nodes": 1,
-        "ntasks_per_node": 1,
-        "signal_delay_s": delay,
-        "array_parallelism": options.at_once or ARRAY,
-        "stderr_to_stdout": True,
-        "setup": [
-            f"export PYTHONPATH={shlex.quote(path)}${{PYTHONPATH:+:$PYTHONPATH}}" for path in child.own_path()
-        ],
-        "additional_parameters": {"requeue": True, **dict(options.extra)},
-        "partition": options.partition,
-        "account": options.account,
-        "cpus_per_task": options.cpus,
-        "gpus_per_node": options.gpus or None,
-    }
-    return {key: value for key, value in wanted.items() if value is not None}
-
-
 @contextlib.contextmanager
 def _on_path() -> Any:
-    """A job of this machine must find our packages too when it is unpickled."""
+    """Puts our packages on PYTHONPATH, for a job of this machine that is unpickled."""
     before = os.environ.get("PYTHONPATH")
     os.environ.update(child.environment())
     try:

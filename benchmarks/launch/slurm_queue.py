@@ -1,4 +1,4 @@
-"""Which cells are in a cluster's queue, found again by any later call.
+"""Finds the cells that are in a cluster's queue, from any later call.
 
 A batch file, written before the jobs are submitted, says which cells a batch holds; the batch's name is that
 of its jobs, and squeue knows those.
@@ -18,25 +18,25 @@ from boltons.fileutils import atomic_save
 
 
 def new_batch(directory: Path, name: str, jobs: list[str]) -> Path:
-    """Notes down which cells are about to be submitted under that name."""
+    """Notes which cells are about to be submitted under that name; returns the note's file."""
     file = directory / "batches" / f"{name}.json"
     _write(file, {"name": name, "jobs": jobs})
     return file
 
 
 def add_processes(file: Path, processes: list[int]) -> None:
-    """Without a Slurm the processes of this machine are the queue."""
+    """Adds the processes of a batch: without a Slurm they are the queue."""
     _write(file, json.loads(file.read_text(encoding="utf-8")) | {"processes": processes})
 
 
 def batches(directory: Path) -> list[dict[str, Any]]:
-    """All that was ever submitted from here."""
+    """The batches that were ever submitted from here, each with its name and its job files."""
     files = sorted((directory / "batches").glob("*.json"))
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
 def in_queue(directory: Path, cluster: str) -> dict[str, str] | None:
-    """Job file -> state of all cells of earlier batches that are still there; None if nobody answers."""
+    """Job file -> state of the cells of earlier batches that are still queued; None if squeue fails."""
     found: dict[str, str] = {}
     if cluster == "local":
         for batch in batches(directory):

@@ -1,4 +1,7 @@
-"""Time limits in Slurm's notation."""
+"""Reads a time limit in Slurm's notation.
+
+Slurm would read it itself, but only behind the plan, and the warning before the limit must fit into it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ _TIME = re.compile(r"(?:(?P<d>\d+)-)?(?P<a>\d+)(?::(?P<b>\d+))?(?::(?P<c>\d+))?"
 
 
 def minutes(text: str) -> int:
-    """A time limit in Slurm's notation: minutes, m:s, h:m:s, d-h, d-h:m or d-h:m:s."""
+    """Minutes, rounded up, of m, m:s, h:m:s, d-h, d-h:m or d-h:m:s; UsageError for anything else."""
     found = _TIME.fullmatch(text)
     if not found:
         raise UsageError(f"--time {text}: expected minutes, hours:minutes:seconds or days-hours")

@@ -1,6 +1,6 @@
-"""Things to compare, each in a process of its own, asked in turns so that a busy machine slows all alike.
+"""Contestants of a comparison, each in its own process, asked in turns: a busy machine slows all alike.
 
-Processes of their own, because what one does to the memory of its process must not help or hinder the other.
+They do not share a process, for what one does to its memory must not help or hinder another.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 
 class Contestant:
-    """A process that holds `make(*arguments)`, a function; a call is a call of that function over there.
+    """A process that holds the function `make(*arguments)`; a call is a call of that function over there.
 
-    What it raises is a RuntimeError here with the same words. It ends with its parent, or at `close`.
+    An error over there is a RuntimeError here, with the same words. It ends with its parent, or at `close`.
     """
 
     def __init__(self, make: Callable[..., Callable[..., Any]], *arguments: Any):
@@ -30,6 +30,7 @@ class Contestant:
         return self._answer()
 
     def close(self) -> None:
+        """Ends the process."""
         self._pipe.close()
         self._process.join()
 

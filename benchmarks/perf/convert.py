@@ -1,9 +1,9 @@
-"""How fast a checkpoint is converted: `python -m benchmarks.perf.convert [--rounds N] [--json FILE]`.
+"""Times a conversion: `python -m benchmarks.perf.convert [--rounds N] [--json FILE]`.
 
 Generates a MoCo v2 checkpoint in the official layout (query, key, queue of 65,536 and optimizer, 370 MB) and
 compares, each in a process of its own and in turns:
 
-  field  `torch.load` and `pickle.dump` of the query encoder, what the published converters do
+  field  `torch.load` and `pickle.dump` of the query encoder, as the published converters do
   ours   read, choose, prove, check health, hash the whole file and all its CRCs, write and sync the backbone
 
 Seconds are without imports. Goal: at most 2.5 times the field's time, with a lower peak of memory.
@@ -27,7 +27,7 @@ PREFIX = "module.encoder_q."
 
 
 def generate(path: Path) -> None:
-    """The checkpoint after some pretended training: norms and statistics have moved."""
+    """Writes the checkpoint after some pretended training: norms and statistics have moved."""
     import torch
     import torchvision
 
@@ -55,7 +55,7 @@ def generate(path: Path) -> None:
 
 
 def field(source: Path, target: Path) -> float:
-    """Seconds for what the field does: no check of any kind."""
+    """Seconds of the published converters' way, without a check of any kind."""
     import torch
 
     start = time.perf_counter()
@@ -67,7 +67,7 @@ def field(source: Path, target: Path) -> float:
 
 
 def ours(source: Path, target: Path) -> float:
-    """Seconds for the whole conversion."""
+    """Seconds of our whole conversion."""
     from converters.backbone import save_backbone
     from converters.convert import open_checkpoint
 
@@ -77,7 +77,7 @@ def ours(source: Path, target: Path) -> float:
 
 
 def peak_mb() -> float:
-    """This process's own peak; getrusage would include the parent's, which it inherits."""
+    """This process's own peak of memory; getrusage would include the parent's, which it inherits."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
@@ -88,7 +88,7 @@ CONTENDERS = {"field": field, "ours": ours}
 
 
 def measure(name: str, source: Path, target: Path) -> dict[str, float]:
-    """Runs one contender in a fresh process."""
+    """Runs one contender in a fresh process; returns its seconds and its peak of memory."""
     command = [sys.executable, "-m", "benchmarks.perf.convert", "--worker", name, str(source), str(target)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(run.stdout.splitlines()[-1])
@@ -123,6 +123,7 @@ def compare(rounds: int) -> dict[str, Any]:
 
 
 def main() -> int:
+    """Prints the comparison as JSON; exit code 1 where the goal is missed."""
     summary = (__doc__ or "").split("\n\n")[0]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.perf.convert", description=summary)
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,4 +1,4 @@
-"""What the speed of the engines is measured on: the same recipe, weights and generated images for both."""
+"""Makes what the engines' speed is measured on: the same recipe, weights and generated images for both."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def detector(
 
 
 def settle(args: argparse.Namespace, keep_memory: bool) -> torch.device:
-    """The device of a process that is measured, its threads, and what it does with freed memory."""
+    """Sets a measured process's threads and whether it keeps freed memory; returns its device."""
     torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     if keep_memory and device.type == "cpu":
@@ -58,7 +58,7 @@ def baseline_found() -> bool:
 
 
 def made_samples(cfg: CfgNode, number: int, short: int) -> list[Sample]:
-    """Images of 3:4 with noise and a few objects of all sizes."""
+    """`number` images of noise, `short` x 4/3 `short` pixels, with a few objects of all sizes."""
     rng = np.random.default_rng(0)
     height, width = short, short * 4 // 3
     made = []

@@ -1,11 +1,10 @@
 """Seconds an image of prediction, from pixels to what is scored: the embedded engine against Detectron2.
 
-    python -m benchmarks.perf.infer [--suite voc_c4 coco_fpn_1x] [--device cpu] [--threads N] [--short 320]
-                                    [--images 4]
+    python -m benchmarks.perf.infer [--suite voc_c4 coco_fpn_1x] [--device cpu] [--short 320] [--images 4]
 
-One run, one machine, the same recipe, weights and images, image by image in turns, each engine in a process
-of its own; both in single precision, as the harness predicts, which keeps freed memory.
-The random network finds all detections that the recipe allows: masks weigh fully.
+Both engines get the same recipe, weights and images in one run, image by image in turns, each in its own
+process. Both compute in single precision, as the harness predicts; ours keeps freed memory. The random
+network finds all detections that the recipe allows, so masks weigh fully.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from benchmarks.perf.engines import baseline_found, detector, header, made_sampl
 
 
 def main() -> None:
+    """Prints a table a suite."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,6 @@
 """Times the road from 10,000 records to all tables, import included, on one core: under 2 seconds.
 
-    python benchmarks/perf/results.py [--records 10000] [--format md]
+    python -m benchmarks.perf.results [--records 10000] [--format md]
 
 Writes the records to a temporary directory (not timed), then times a fresh process that reads them, groups
 them, tests every row against the supervised one and prints a table for every suite and every table of the
@@ -50,7 +50,7 @@ import json; print(json.dumps(marks))
 
 
 def write_records(root: Path, count: int) -> None:
-    """Records of the size that a run writes (about 6 kB) over suites, inits and trials, journalled."""
+    """Writes `count` journalled records over suites, inits and trials, as large as a run's (about 6 kB)."""
     from results.journal import JOURNAL
     from results.record import record_id
 
@@ -145,7 +145,6 @@ def main() -> int:
     parser.add_argument("--format", default="md", help="(md)")
     parser.add_argument("--repeat", type=int, default=5, help="(5)")
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # inherited by the measured process
     with tempfile.TemporaryDirectory() as directory:

@@ -30,6 +30,7 @@ MAPS = ((8, 8), (16, 16), (24, 24), (32, 32), (48, 48), (64, 64))
 
 
 def main() -> None:
+    """Prints a line for each head, map and precision."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -3,10 +3,10 @@
     python -m benchmarks.perf.train [--suite voc_c4 coco_fpn_1x] [--device cpu] [--threads N] [--short 320]
                                     [--images 2] [--regions 128] [--steps 5]
 
-One run, one machine: the same recipe, weights and images for all, each engine in a process of its own, their
-steps taken in turns so that a busy machine slows all alike; medians, and the ratio to Detectron2 fp32. On a
-CPU the harness keeps freed memory (`transfer.process.memory`); Detectron2 is measured without and with.
-Where the time goes comes last.
+All get the same recipe, weights and images in one run, each engine in its own process. Their steps are taken
+in turns, so that a busy machine slows all alike. Printed are medians and the ratio to Detectron2 fp32, and
+where the time goes. On a CPU the harness keeps freed memory (`transfer.process.memory`); Detectron2 is
+measured without and with that.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ WARM_UP = 2
 
 
 def main() -> None:
+    """Prints a table a suite, and where the time of each engine goes."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -96,7 +97,7 @@ def _make_step(suite: str, args: argparse.Namespace, engine: str, keep_memory: b
 
 
 class _Step:
-    """One SGD step of an engine on a fixed batch; called with whether to autocast, returns its seconds."""
+    """One SGD step of an engine on a fixed batch; a call returns its seconds, with autocast where `half`."""
 
     def __init__(
         self, engine: Engine, model: nn.Module, cfg: CfgNode, batch: Sequence[Sample], device: torch.device
@@ -110,6 +111,7 @@ class _Step:
         return sum(self._timed(half, {}).values())
 
     def shares(self, half: bool) -> str:
+        """The share of each phase in a step, the largest first."""
         inside: dict[str, float] = {}
         phases = self._timed(half, inside)
         total = sum(phases.values())
@@ -136,6 +138,8 @@ class _Step:
 
 
 class _Lap:
+    """A stopwatch: a call returns the seconds since the last one, with all that was queued done."""
+
     def __init__(self, device: torch.device):
         self.device = device
         sync(device)
@@ -151,6 +155,7 @@ class _Lap:
 def _clock(
     module: nn.Module, name: str, into: dict[str, float], device: torch.device
 ) -> list[torch.utils.hooks.RemovableHandle]:
+    """Adds the seconds of the module's forward to `into[name]`; returns the hooks that do so."""
     began = [0.0]
 
     def before(*_: object) -> None:

@@ -1,7 +1,8 @@
-"""The plan: suites x inits x trials, each cell with its identity and what is already known of it."""
+"""Plans cells, suites x inits x trials: each has its identity, by which a finished one is known again."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -10,14 +11,14 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from benchmarks.arguments import SEEDS
 from benchmarks.errors import UsageError
 from benchmarks.planning.environment import engine_version
-from benchmarks.planning.foresight import foresee
+from benchmarks.planning.foresight import Draft, foresee
 from benchmarks.planning.inits import Init
-from benchmarks.planning.own_data import check_trainable, own_datasets
-from benchmarks.planning.recipe import Request, resolve, resolve_named, said_by_user, scaling_of
-from benchmarks.planning.suite import Suite
+from benchmarks.planning.own_data import check_trainable
+from benchmarks.planning.recipe import said_by_user
+from benchmarks.planning.request import SEEDS, Request
+from benchmarks.planning.suite_file import Suite
 from results.record import record_id
 from results.store import find_record
 from transfer.datasets.base import Dataset
@@ -28,8 +29,6 @@ from transfer.errors import DataError
 from transfer.recipes.resolve import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatten, recipe_sha256
 from transfer.recipes.scaling import Scaling
 from transfer.recipes.values import architecture
-
-__all__ = ["Cell", "Request", "make_cells", "own_datasets", "resolve", "scaling_of", "seeds", "status"]
 
 # What is recognised -> the metadata that names the classes, and the key that counts them.
 _CLASSES = {
@@ -46,29 +45,19 @@ class Cell:
     init: Init
     trial: int
     seed: int
-    cfg: CfgNode  # resolved, the manifest's facts included
+    recipe: dict[str, Any]  # flat, resolved, the weights' own facts included
     training: list[Dataset]
     test: Dataset
-    own: dict[str, OwnDataset]  # those of them that the user defined
+    own: Mapping[str, OwnDataset]  # those of them that the user defined
     identity: dict[str, Any]
     not_comparable_because: list[str]
     scaling: Scaling
     variant: dict[str, str] | None = None  # see `_variant`
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
+        """Names its record and its folder."""
         return record_id(self.identity)
-
-
-def _variant(suite: Suite, label: str, suites_own: CfgNode) -> dict[str, str] | None:
-    """For a row with a recipe of its own: its name, and the recipe that it stands beside in the table.
-
-    The papers give such a row another recipe and take their differences to it all the same.
-    """
-    if label not in suite.variants:
-        return None
-    beside = recipe_sha256(suites_own)
-    return {"recipe": suite.variants[label], "instead_of": suite.recipe, "stands_for_sha256": beside}
 
 
 def seeds(suite: Suite, request: Request) -> list[int]:
@@ -79,8 +68,8 @@ def seeds(suite: Suite, request: Request) -> list[int]:
     return [request.seed + trial for trial in range(trials)]
 
 
-def read_data(cfg: CfgNode, root: Path, own: dict[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
-    """Training sets and the test set of a recipe, checked."""
+def read_data(cfg: CfgNode, root: Path, own: Mapping[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
+    """Reads and checks the training sets and the test set of a recipe."""
     training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
     check_trainable(training)
     return training, load_dataset(cfg.DATASETS.TEST[0], root, own)
@@ -108,7 +97,7 @@ def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNo
 
 
 def _first_difference(one: Sequence[str], other: Sequence[str]) -> str:
-    """In brackets: how many classes each has, and the first place where they differ."""
+    """How many classes each has and the first place where they differ, in brackets."""
     pairs = enumerate(zip_longest(one, other, fillvalue="none"), 1)
     place, a, b = next((n, a, b) for n, (a, b) in pairs if a != b)
     return f" ({len(one)} and {len(other)}; number {place} is {shorten(a)} and {shorten(b)})"
@@ -120,63 +109,85 @@ def adapts(suite: Suite, request: Request, own: Mapping[str, OwnDataset]) -> boo
 
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:
+    """Checks the suite and makes its cells."""
+    return cells_of(foresee(suite, request), inits)
+
+
+def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
     """The suite's cells in the order in which they run: all inits of a trial before the next trial."""
-    foresee(suite, request)
-    cfg = resolve(suite, request)
-    own = own_datasets(suite, cfg)
-    training, test = read_data(cfg, request.data_root, own)
-    adapt = adapts(suite, request, own)
-    fitted: dict[str, tuple[CfgNode, Scaling]] = {}
-    for recipe in dict.fromkeys([suite.recipe, *(suite.variants.get(i.label, suite.recipe) for i in inits)]):
-        resolved, scaling = resolve_named(suite, request, recipe)
-        fitted[recipe] = (fit_classes(resolved, [*training, test], adapt), scaling)
-    numbered = list(enumerate(seeds(suite, request)))
-    rows = [_row(suite, init, request, fitted, training, test, own, numbered) for init in inits]
+    suite, request = draft.suite, draft.request
+    training, test = read_data(draft.recipe.cfg, request.data_root, draft.own)
+    adapt = adapts(suite, request, draft.own)
+    fitted = {
+        name: fit_classes(draft.recipes[name].cfg, [*training, test], adapt)
+        for name in dict.fromkeys([suite.recipe, *(suite.recipe_of(init.label) for init in inits)])
+    }
+    shared = {
+        "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
+        "engine": request.engine,
+        "engine_version": engine_version(request.engine),
+        "processes": request.num_processes,
+    }
+    rows = [_row(draft, init, fitted, shared, training, test) for init in inits]
     cells = [cell for of_a_trial in zip(*rows, strict=True) for cell in of_a_trial]
     _refuse_twins(cells)
     return cells
 
 
 def _row(
-    suite: Suite,
+    draft: Draft,
     init: Init,
-    request: Request,
-    fitted: Mapping[str, tuple[CfgNode, Scaling]],
+    fitted: Mapping[str, CfgNode],
+    shared: Mapping[str, Any],
     training: list[Dataset],
     test: Dataset,
-    own: dict[str, OwnDataset],
-    numbered: Sequence[tuple[int, int]],
 ) -> list[Cell]:
-    """The cells of an init, by (trial, seed): they differ in nothing but the seed."""
-    manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
-    overridden = [key for key, _ in request.overrides]
-    cfg, scaling = fitted[suite.variants.get(init.label, suite.recipe)]
-    complete = apply_manifest(cfg, manifest, overridden)
+    """The cells of an init, by trial: they differ in nothing but the seed.
+
+    `fitted` are the suite's recipes by name, `shared` the part of the identity that all rows have.
+    """
+    suite, request, scaling = draft.suite, draft.request, draft.recipe_of(init.label).scaling
+    recipe = with_facts_of(init, fitted[suite.recipe_of(init.label)], request)
     identity = {
         "suite": suite.name,
         "suite_version": suite.version,
-        "recipe_sha256": recipe_sha256(complete),
-        "backbone_sha256": init.identity(flatten(complete)),
-        "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
-        "engine": request.engine,
-        "engine_version": engine_version(request.engine),
-        "processes": request.num_processes,
+        "recipe_sha256": recipe_sha256(recipe),
+        "backbone_sha256": init.identity(recipe),
+        **shared,
         **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
         **({"deterministic": True} if request.deterministic else {}),
     }
-    variant = _variant(suite, init.label, apply_manifest(fitted[suite.recipe][0], manifest, overridden))
     reasons = why_not_comparable(request, scaling)
+    variant = _variant(draft, init, fitted[suite.recipe])
     return [
         Cell(
-            *(suite, init, trial, seed, complete, training, test, own),
+            *(suite, init, trial, seed, recipe, training, test, draft.own),
             *(identity | {"seed": seed}, reasons, scaling, variant),
         )
-        for trial, seed in numbered
+        for trial, seed in enumerate(seeds(suite, request))
     ]
 
 
+def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
+    """The flat recipe of a row: `cfg` with the shape and the pixels that belong to its weights."""
+    manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
+    return flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
+
+
+def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> dict[str, str] | None:
+    """Names the recipe of a row that has its own, and the one that it stands beside in the table.
+
+    The papers give such a row another recipe and take their differences to it all the same.
+    """
+    suite = draft.suite
+    if init.label not in suite.variants:
+        return None
+    beside = recipe_sha256(with_facts_of(init, suites_own, draft.request))
+    return {"recipe": suite.variants[init.label], "instead_of": suite.recipe, "stands_for_sha256": beside}
+
+
 def _refuse_twins(cells: Sequence[Cell]) -> None:
-    """Two rows of the same weights would be one cell: run once, under one of the names."""
+    """Refuses two rows of the same weights: they would be one cell, run once, under one of the names."""
     rows: dict[str, str] = {}
     for cell in cells:
         other = rows.setdefault(cell.id, cell.init.label)
@@ -187,7 +198,7 @@ def _refuse_twins(cells: Sequence[Cell]) -> None:
 
 
 def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
-    """Why a number must not be compared with the paper's; empty where it may."""
+    """The reasons why a number must not be compared with the paper's; none where it may."""
     moving = [f"{key}={value}" for key, value in request.overrides if key not in NEUTRAL_KEYS]
     return [
         *(["smoke: miniature sizes and schedule"] if request.smoke else []),
@@ -198,6 +209,6 @@ def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
 
 
 def status(cell: Cell, output: Path) -> str:
-    """`finished`, `failed`, `interrupted`, `running` or `new`, from the record directory."""
+    """The state of a cell by its record: `finished`, `failed`, `interrupted`, `running` or `new`."""
     record = find_record(output, cell.suite.name, cell.id)
     return "new" if record is None else str(record["status"])

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.suite import GROUPS, Suite, load_suite
+from benchmarks.planning.suite import groups, load_suite
+from benchmarks.planning.suite_file import Suite
 from converters.command import command
 from converters.options import Parser
 from transfer.recipes import origins
@@ -27,7 +28,7 @@ def values() -> str:
     """One line per suite of the paper, from its recipe."""
     heads = ("suite", "of the paper", "detector", "batch, LR", "iterations; drops", "sizes; test", "trials")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    lines += [f"| {' | '.join(_values(load_suite(name)))} |" for name in GROUPS["paper"]]
+    lines += [f"| {' | '.join(_values(load_suite(name)))} |" for name in groups()["paper"]]
     return "\n".join(lines)
 
 

@@ -1,76 +1,87 @@
-"""What `--list` and `--dry-run` print: nothing here needs data, a GPU or an engine's library."""
+"""Prints `--list` and `--dry-run`, for which neither data nor a GPU nor Detectron2 are needed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from boltons.strutils import cardinalize
 
-from benchmarks.planning.cells import (
-    Cell,
-    Request,
-    make_cells,
-    resolve,
-    scaling_of,
-    seeds,
-    status,
-    why_not_comparable,
-)
+from benchmarks.planning.cells import Cell, cells_of, seeds, status, why_not_comparable, with_facts_of
+from benchmarks.planning.foresight import Draft
 from benchmarks.planning.inits import NAMES, Init
-from benchmarks.planning.suite import GROUPS, Suite, load_suite, suite_names
+from benchmarks.planning.suite import groups, load_suite, suite_names
+from benchmarks.planning.suite_file import Suite
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
 from transfer.parameters import count_parameters
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten
 
 
 def show_list() -> None:
-    """Suites and named inits."""
+    """Prints the suites, their groups and the named inits."""
     print("suites:")
     for suite in map(load_suite, suite_names()):
         trials = f"{suite.trials} {cardinalize('trial', suite.trials)}"
         print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {trials}")
-    for group, names in GROUPS.items():
+    for group, names in groups().items():
         print(f"  {group:<22} all of: {', '.join(names)}")
     print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(NAMES)}")
 
 
-def show_plan(suites: Sequence[Suite], inits: Sequence[Init], request: Request) -> None:
-    """Every suite's cells, with what would be skipped and what is missing; then every resolved recipe.
+@dataclass
+class _Rows:
+    """Inits that share one resolved recipe."""
+
+    labels: list[str]
+    recipe: dict[str, Any]  # flat
+    notes: list[str]  # how it is scaled, and why it is not comparable
+    lines: list[str]  # all that is said of it, the notes included
+
+
+def show_plan(drafts: Sequence[Draft], inits: Sequence[Init]) -> None:
+    """Prints every suite's cells, what would be skipped and what is missing; then every resolved recipe.
 
     A recipe is printed once, for inits that differ from the first only what differs.
     """
     states: Counter[str] = Counter()
-    recipes = []
-    for suite in suites:
+    printed: list[tuple[Suite, list[_Rows]]] = []
+    for draft in drafts:
+        suite = draft.suite
         print(f"suite {suite.name} (version {suite.version}): {suite.reference}")
-        cells = _cells(suite, inits, request, states)
-        groups = _groups(suite, inits, request, cells[0].training if cells else None)
-        for number, (labels, (facts, flat)) in enumerate(groups):
-            rows = f"for {', '.join(labels)}: " if len(groups) > 1 else ""
-            lines = facts if number == 0 else [line for line in facts if line not in groups[0][1][0]]
-            for line in lines:
-                print(f"{rows}{line}")
-            recipes.append((suite, labels, flat, groups[0][1][1] if number else {}, groups[0][0]))
+        cells = _cells(draft, inits, states)
+        alike = _alike(draft, inits, cells[0].training if cells else None)
+        for rows in alike:
+            whose = f"for {', '.join(rows.labels)}: " if len(alike) > 1 else ""
+            for line in rows.lines:
+                if rows is alike[0] or line not in alike[0].lines:
+                    print(f"{whose}{line}")
+        printed.append((suite, alike))
     total = sum(states.values())
     print(f"plan: {total} {cardinalize('cell', total)}: {', '.join(f'{n} {s}' for s, n in states.items())}")
-    for suite, labels, flat, first, like in recipes:
-        name = suite.variants.get(labels[0], suite.recipe)
-        but = f", as for {', '.join(like)} but for" if first else ""
-        print(f"recipe {name} of suite {suite.name} for {', '.join(labels)}{but}:")
-        for key, value in flat.items():
-            if key not in first or first[key] != value:
-                print(f"  {key}: {value}")
+    for suite, alike in printed:
+        for rows in alike:
+            _show_recipe(suite, rows, alike[0])
 
 
-def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counter[str]) -> list[Cell]:
+def _show_recipe(suite: Suite, rows: _Rows, first: _Rows) -> None:
+    """Prints the recipe of these rows, whole or as what differs from the first rows' recipe."""
+    name = suite.recipe_of(rows.labels[0])
+    but = "" if rows is first else f", as for {', '.join(first.labels)} but for"
+    print(f"recipe {name} of suite {suite.name} for {', '.join(rows.labels)}{but}:")
+    for key, value in rows.recipe.items():
+        if rows is first or first.recipe.get(key) != value:
+            print(f"  {key}: {value}")
+
+
+def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Cell]:
     """Prints the cells and counts their states.
 
     With the data at hand their identities are known, and so is what exists of them; else there are none.
     """
+    suite, request = draft.suite, draft.request
     absent = [init for init in inits if init.absent]
     for seed in seeds(suite, request) if absent else ():
         for init in absent:
@@ -78,7 +89,7 @@ def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counte
             states["without their weights"] += 1
     inits = [init for init in inits if not init.absent]
     try:
-        cells = make_cells(suite, inits, request)
+        cells = cells_of(draft, inits)
     except DataError as error:
         if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
             raise
@@ -90,7 +101,7 @@ def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counte
         if says.startswith("data root "):  # the paths that it lists come below
             says = f"{says.partition(';')[0]}; pass --data-root DIR or set DETECTRON2_DATASETS"
         print(f"data missing or unusable: {says}")
-        datasets = resolve(suite, request).DATASETS
+        datasets = draft.recipe.cfg.DATASETS
         for name in dict.fromkeys([*datasets.TRAIN, *datasets.TEST]):
             for line in describe_layout(name).splitlines() if name in dataset_names() else ():
                 print(f"  {name} is expected at {request.data_root}/{line}")
@@ -103,33 +114,25 @@ def _cells(suite: Suite, inits: Sequence[Init], request: Request, states: Counte
     return cells
 
 
-_Facts = tuple[list[str], dict[str, Any]]  # lines on a recipe, and the flat recipe
-
-
-def _groups(
-    suite: Suite, inits: Sequence[Init], request: Request, training: Sequence[Dataset] | None
-) -> list[tuple[list[str], _Facts]]:
-    """(labels, facts) of the inits that have one recipe; the first group is that of the first init."""
-    groups: list[tuple[list[str], _Facts]] = []
-    overridden = [key for key, _ in request.overrides]
+def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | None) -> list[_Rows]:
+    """The inits by their recipes, beginning with that of the first init."""
+    alike: list[_Rows] = []
     for init in [init for init in inits if not init.absent] or inits:
-        manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
-        flat = flatten(apply_manifest(resolve(suite, request, init.label), manifest, overridden))
-        scaling = scaling_of(suite, request, init.label)
+        resolved = draft.recipe_of(init.label)
+        flat, scaling = with_facts_of(init, resolved.cfg, draft.request), resolved.scaling
+        notes = [scaling.line] if scaling.line else []
+        notes += [f"not comparable: {reason}" for reason in why_not_comparable(draft.request, scaling)]
+        same = next((rows for rows in alike if (rows.recipe, rows.notes) == (flat, notes)), None)
+        if same:
+            same.labels.append(init.label)
+            continue
         lines = [_amount(flat, training), _parameters(flat)]
-        lines += [scaling.line] if scaling.line else []
-        lines += [f"not comparable: {reason}" for reason in why_not_comparable(request, scaling)]
-        for labels, facts in groups:
-            if facts == (lines, flat):
-                labels.append(init.label)
-                break
-        else:
-            groups.append(([init.label], (lines, flat)))
-    return groups
+        alike.append(_Rows([init.label], flat, notes, [*lines, *notes]))
+    return alike
 
 
 def _amount(flat: Mapping[str, Any], training: Sequence[Dataset] | None) -> str:
-    """Iterations, images and, where the sizes of the data sets are known, epochs."""
+    """A line with iterations, images and, where the sizes of the data sets are known, epochs."""
     iterations = flat["SOLVER.MAX_ITER"]
     images = iterations * flat["SOLVER.IMS_PER_BATCH"]
     if training is None:
@@ -143,7 +146,7 @@ def _amount(flat: Mapping[str, Any], training: Sequence[Dataset] | None) -> str:
 
 
 def _drawn(dataset: Dataset, flat: Mapping[str, Any]) -> int | None:
-    """How many images training draws from: of COCO's, those with an object that is no crowd.
+    """The number of images that training draws from: of COCO's, those with an object that is no crowd.
 
     Where keypoints or surfaces decide, the number is known of the public sets only.
     """

@@ -1,4 +1,4 @@
-"""What a number was made with: versions, machine, commit. Nothing heavy is imported to find out."""
+"""Finds what a number was made with: versions, machine, commit. Nothing heavy is imported for it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pycocotools", "shapely")
 
 def engine_version(engine: str) -> str:
     """The library's version and our revision, for a cell's identity."""
-    library = _detectron2_version() if engine == "detectron2" else _version("torchvision")
+    library = _detectron2_version() if engine == "detectron2" else _version(engine)
     return f"{library}+r{REVISION[engine]}"
 
 
 def environment(gpu: str | None, threads: int) -> dict[str, Any]:
     """The environment field of a record; `gpu` is the name of the device that ran, None on a CPU.
 
-    `threads` of the process are there because another number of them rounds differently.
+    The process's `threads` are in it, for another number of them rounds differently.
     """
     versions = {name: _version(name) for name in PACKAGES}
     return {
@@ -49,7 +49,7 @@ def _version(package: str) -> str | None:
 
 
 def _detectron2_version() -> str | None:
-    """Read from its source: a checkout on PYTHONPATH has no metadata, and importing it would import torch."""
+    """Reads it from the source: a checkout on PYTHONPATH has no metadata, and importing it imports torch."""
     spec = importlib.util.find_spec("detectron2")
     if spec is None or spec.origin is None:
         return None
@@ -58,7 +58,7 @@ def _detectron2_version() -> str | None:
 
 
 def cpu_name() -> str:
-    """The processor, as its maker calls it."""
+    """The maker's name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -1,27 +1,31 @@
-"""What a plan comes to: cells by state, what will run, and how long that takes by earlier records."""
+"""The forecast of a plan: cells by state, which will run, and how long that takes by earlier records."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from boltons.strutils import cardinalize
 
-from benchmarks.planning.cells import Cell, Request
+from benchmarks.planning.cells import Cell
+from benchmarks.planning.request import Request
 from results.record import Record
 from results.store import find_record, load_records
 
 # policy -> the states of cells that stay as they are
 KEPT = {"only-missing": ("finished", "failed"), "retry-failed": ("finished",), "rerun": ()}
+# Fields of the identity in which cells agree that take equally long.
+ALIKE = ("suite", "recipe_sha256", "engine", "processes")
 
 
-def to_do(cells: Sequence[Cell], known: Mapping[str, str], policy: str) -> list[Cell]:
-    """The cells that will run; `known` is id -> status."""
+def cells_to_run(cells: Sequence[Cell], known: Mapping[str, str], policy: str) -> list[Cell]:
+    """The cells that will run under a policy; `known` is id -> status."""
     return [cell for cell in cells if known[cell.id] not in KEPT[policy]]
 
 
-def outlook(
+def print_forecast(
     cells: Sequence[Cell],
     known: Mapping[str, str],
     todo: Sequence[Cell],
@@ -29,7 +33,11 @@ def outlook(
     hardware: str | None,
     at_once: int | None,
 ) -> None:
-    """Says it on standard error; `hardware` names the GPU or CPU, None is a cluster's unknown one."""
+    """Prints the forecast on standard error.
+
+    `known` is id -> status, `hardware` the GPU or CPU by name (None: a cluster's unknown one), `at_once` the
+    number of cells that run at the same time.
+    """
     states = Counter(known[cell.id] for cell in cells)
     parts = [f"{states[what]} {what}" for what in ("finished", "failed") if states[what]]
     parts.append(f"{len(todo)} to do")
@@ -44,7 +52,7 @@ def outlook(
         print(f"  {new} was finished under the name {old}, which its row keeps", file=sys.stderr)
     if todo:
         records = load_records(request.output, problems=[])
-        for line in hours(todo, records, hardware, at_once):
+        for line in estimated_time(todo, records, hardware, at_once):
             print(f"  {line}", file=sys.stderr)
 
 
@@ -55,19 +63,20 @@ def _renamed(cells: Sequence[Cell], known: Mapping[str, str], request: Request) 
     return {(str(r["init"]), label) for r, label in records if r is not None and r["init"] != label}
 
 
-def hours(
+def estimated_time(
     todo: Sequence[Cell], records: Sequence[Record], hardware: str | None, at_once: int | None
 ) -> list[str]:
-    """How long the cells take by finished records of the same suite, recipe, engine and hardware.
+    """Lines on how long the cells take by finished records of the same suite, recipe, engine and hardware.
 
-    What was never measured is said to be unknown. A stopped cell counts as a whole one.
+    Cells without such a record are counted as of unknown length. A stopped cell counts as a whole one.
     """
+    measured = _measured(records)
     per_suite: dict[str, list[Cell]] = {}
     for cell in todo:
         per_suite.setdefault(cell.suite.name, []).append(cell)
     total, unknown, lines = 0.0, 0, []
     for suite, cells in per_suite.items():
-        means = [mean_hours(cell, records, hardware) for cell in cells]
+        means = [_mean_hours(measured.get(_kind(cell.identity), {}), hardware) for cell in cells]
         known = [mean for mean in means if mean is not None]
         unknown += len(means) - len(known)
         total += sum(known)
@@ -80,18 +89,26 @@ def hours(
     return [f"estimated time: {_text(total)} of work{wall}{rest}", *lines]
 
 
-def mean_hours(cell: Cell, records: Sequence[Record], hardware: str | None) -> float | None:
-    """The mean over comparable records, None where there is none.
+def _kind(identity: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(identity.get(name) for name in ALIKE)
 
-    With `hardware` None they must at least agree on theirs.
-    """
-    fields = ("suite", "recipe_sha256", "engine", "processes")
-    wanted = [cell.identity.get(name) for name in fields]
-    found: dict[str, list[float]] = {}
+
+def _measured(records: Sequence[Record]) -> dict[tuple[Any, ...], dict[str, list[float]]]:
+    """Kind of cell -> hardware -> hours of its finished records."""
+    found: dict[tuple[Any, ...], dict[str, list[float]]] = {}
     for record in records:
-        if record["status"] == "finished" and [record["identity"].get(n) for n in fields] == wanted:
-            seconds = sum(record["durations_s"].values())
-            found.setdefault(hardware_of(record), []).append(seconds / 3600)
+        if record["status"] == "finished":
+            hours = sum(record["durations_s"].values()) / 3600
+            by_hardware = found.setdefault(_kind(record["identity"]), {})
+            by_hardware.setdefault(hardware_of(record), []).append(hours)
+    return found
+
+
+def _mean_hours(found: Mapping[str, Sequence[float]], hardware: str | None) -> float | None:
+    """The mean of the hours on this hardware, None where there are none.
+
+    With `hardware` None all must be of one kind.
+    """
     if hardware is None and len(found) == 1:
         hardware = next(iter(found))
     values = found.get(hardware or "", [])
@@ -99,7 +116,7 @@ def mean_hours(cell: Cell, records: Sequence[Record], hardware: str | None) -> f
 
 
 def hardware_of(record: Record) -> str:
-    """The device that ran it."""
+    """The name of the GPU or CPU that a record's cell ran on."""
     environment = record["environment"]
     return str(environment.get("gpu") or environment.get("cpu"))
 

@@ -1,4 +1,4 @@
-"""What a suite will not be able to do, found before data are read or anything is trained.
+"""Refuses a suite that will not be able to run, before data are read or anything is trained.
 
 Its recipes and its miniature must resolve, their data sets must be annotated for their heads, and the metrics
 that it names must be among those that a run will yield.
@@ -6,14 +6,15 @@ that it names must be among those that a run will yield.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.own_data import check_tasks, own_datasets
-from benchmarks.planning.recipe import Request, resolve_named, unscaled
-from benchmarks.planning.suite import Suite
+from benchmarks.planning.recipe import Resolved, resolve
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite_file import Suite
 from transfer.datasets.coco import reader as coco
 from transfer.datasets.coco.own import OwnDataset
 from transfer.errors import DataError, TransferError
@@ -24,36 +25,62 @@ from transfer.recipes.values import architecture
 Own = Mapping[str, OwnDataset]
 
 
-def foresee(suite: Suite, request: Request) -> list[str]:
-    """What is odd about a suite that can run, a line each.
+@dataclass(frozen=True)
+class Draft:
+    """A suite that can run: its recipes are resolved and checked, its data and inits not looked at yet."""
+
+    suite: Suite
+    request: Request
+    recipes: Mapping[str, Resolved]  # the suite's own and those of its variants, by name
+    own: Mapping[str, OwnDataset]  # the user's data sets
+    notes: list[str]  # what is odd about it, a line each
+
+    @property
+    def recipe(self) -> Resolved:
+        """The suite's own recipe, that of every row without a variant."""
+        return self.recipes[self.suite.recipe]
+
+    def recipe_of(self, label: str) -> Resolved:
+        """The recipe of the row with this label."""
+        return self.recipes[self.suite.recipe_of(label)]
+
+
+def foresee(suite: Suite, request: Request) -> Draft:
+    """Resolves the recipes of a suite, each once, and checks all that needs no data.
 
     Raises UsageError, TransferError or DataError for one that cannot run, or that could not be scored.
     """
     if request.synthetic and suite.datasets:
         raise UsageError(f"{suite.where}: --data synthetic makes public data sets, not its own; leave it out")
+    recipes: dict[str, Resolved] = {}
+    own: Own = {}
     notes: list[str] = []
-    for recipe in dict.fromkeys([suite.recipe, *suite.variants.values()]):
-        written = unscaled(suite, dataclasses.replace(request, smoke=False, overrides=[]), recipe)
-        unscaled(suite, dataclasses.replace(request, smoke=True, overrides=[]), recipe)  # asked for or not
-        cfg, scaling = resolve_named(suite, request, recipe)
-        own, flat = own_datasets(suite, cfg), flatten(cfg)
-        _check_datasets(flat, own)
-        parts, batch = request.num_processes * scaling.micro_steps, flat["SOLVER.IMS_PER_BATCH"]
-        if batch % parts:
-            raise TransferError(
-                f"{suite.name}: SOLVER.IMS_PER_BATCH {batch} is no multiple of {parts} processes; change one"
-            )
-        _check_metrics(suite, flatten(written), own, [suite.primary, *suite.metrics])
-        _check_metrics(suite, flat, own, [suite.primary])
-        without = [name for name in suite.metrics if name not in _yielded(flat, own)]
-        if without:
-            notes.append(f"{suite.name}: {', '.join(without)} will have no value, by your overrides")
-        steps, last = flat["SOLVER.STEPS"], flat["SOLVER.MAX_ITER"]
-        if any(step >= last for step in steps):
-            notes.append(
-                f"{suite.name}: of SOLVER.STEPS {steps}, those from SOLVER.MAX_ITER {last} never come"
-            )
-    return list(dict.fromkeys(notes))
+    for name in dict.fromkeys([suite.recipe, *suite.variants.values()]):
+        recipes[name] = resolve(suite, request, name)
+        own = own_datasets(suite, recipes[name].cfg)
+        notes += _check(suite, recipes[name], own)
+    return Draft(suite, request, recipes, own, list(dict.fromkeys(notes)))
+
+
+def _check(suite: Suite, recipe: Resolved, own: Own) -> list[str]:
+    """Refuses a recipe that cannot run or be scored; returns what is odd about one that can, a line each."""
+    flat, scaling = flatten(recipe.cfg), recipe.scaling
+    _check_datasets(flat, own)
+    parts, batch = scaling.actual * scaling.micro_steps, flat["SOLVER.IMS_PER_BATCH"]
+    if batch % parts:
+        raise TransferError(
+            f"{suite.name}: SOLVER.IMS_PER_BATCH {batch} is no multiple of {parts} processes; change one"
+        )
+    _check_metrics(suite, flatten(recipe.written), own, [suite.primary, *suite.metrics])
+    _check_metrics(suite, flat, own, [suite.primary])
+    notes = []
+    without = [name for name in suite.metrics if name not in _yielded(flat, own)]
+    if without:
+        notes.append(f"{suite.name}: {', '.join(without)} will have no value, by your overrides")
+    steps, last = flat["SOLVER.STEPS"], flat["SOLVER.MAX_ITER"]
+    if any(step >= last for step in steps):
+        notes.append(f"{suite.name}: of SOLVER.STEPS {steps}, those from SOLVER.MAX_ITER {last} never come")
+    return notes
 
 
 def _check_datasets(flat: Mapping[str, Any], own: Own) -> None:

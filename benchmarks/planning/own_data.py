@@ -1,4 +1,4 @@
-"""The data sets that a user's suite defines: for its recipe or not, before they are read."""
+"""Checks that the data sets that a user's suite defines are for its recipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.suite import Suite
+from benchmarks.planning.suite_file import Suite
 from transfer.datasets import own_file
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import TASKS, OwnDataset

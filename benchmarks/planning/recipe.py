@@ -1,59 +1,43 @@
-"""A suite's recipe as it will run: its own keys, the miniature, the overrides and the scaling on top."""
+"""Resolves a suite's recipe as it will run: its own keys, the miniature, overrides and scaling on top."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from yacs.config import CfgNode
 
-from benchmarks.planning.suite import Suite, miniature
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import miniature
+from benchmarks.planning.suite_file import Suite
 from transfer.recipes.resolve import flatten, keys_of_user, load_recipe
 from transfer.recipes.scaling import Scaling, apply_scaling, plan_scaling
 from transfer.recipes.values import architecture
 
 
 @dataclass(frozen=True)
-class Request:
-    """What was asked on the command line, beyond suites and inits."""
+class Resolved:
+    """One recipe of a suite, resolved once for all inits and trials; a backbone's facts come later."""
 
-    trials: int | None  # None: the suite's own number (one for a miniature)
-    seed: int
-    engine: str
-    smoke: bool
-    synthetic: bool
-    data_root: Path
-    num_processes: int
-    overrides: list[tuple[str, str]]
-    output: Path
-    accumulate: bool = False  # keep the recipe's batch by micro-steps, where processes are fewer
-    deterministic: bool = False  # ask torch for algorithms that repeat themselves on a GPU
+    written: CfgNode  # at full size, without overrides
+    cfg: CfgNode  # as it will run
+    scaling: Scaling  # how it meets the number of processes
 
 
-def resolve(suite: Suite, request: Request, label: str = "") -> CfgNode:
-    """The recipe of the row `label` after `--smoke`, overrides and scaling, before any backbone's facts."""
-    return resolve_named(suite, request, suite.variants.get(label, suite.recipe))[0]
+def resolve(suite: Suite, request: Request, recipe: str) -> Resolved:
+    """Resolves the recipe of this name or path for the suite.
 
-
-def scaling_of(suite: Suite, request: Request, label: str = "") -> Scaling:
-    """How the recipe of the row `label` meets the number of processes."""
-    return resolve_named(suite, request, suite.variants.get(label, suite.recipe))[1]
-
-
-def resolve_named(suite: Suite, request: Request, recipe: str) -> tuple[CfgNode, Scaling]:
-    """The recipe of this name or path as it will run for the suite, and how it meets the processes."""
-    cfg, said = unscaled(suite, request, recipe), said_by_user(suite, request)
-    scaling = plan_scaling(flatten(cfg), request.num_processes, said, request.accumulate)
-    return apply_scaling(cfg, scaling, said), scaling
-
-
-def unscaled(suite: Suite, request: Request, recipe: str) -> CfgNode:
-    """The recipe with all that was said of it, for the number of processes that it is written for."""
+    Its miniature must resolve too, asked for or not. Raises TransferError with file and key.
+    """
     changes = (suite.changes, f"{suite.where}: recipe")
-    if not request.smoke:
-        return load_recipe(recipe, request.overrides, changes)
-    kind = architecture(flatten(load_recipe(recipe, (), changes)))
-    return load_recipe(recipe, request.overrides, changes, (miniature(suite, kind), f"{suite.where}: smoke"))
+    written = load_recipe(recipe, (), changes)
+    smoke = (miniature(suite, architecture(flatten(written))), f"{suite.where}: smoke")
+    small = load_recipe(recipe, (), changes, smoke)
+    cfg = small if request.smoke else written
+    if request.overrides:
+        cfg = load_recipe(recipe, request.overrides, changes, smoke if request.smoke else ({}, ""))
+    said = said_by_user(suite, request)
+    scaling = plan_scaling(flatten(cfg), request.num_processes, said, request.accumulate)
+    return Resolved(written, apply_scaling(cfg, scaling, said), scaling)
 
 
 def said_by_user(suite: Suite, request: Request) -> set[str]:

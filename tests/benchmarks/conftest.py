@@ -1,4 +1,4 @@
-"""What the tests of grids share."""
+"""Fixtures that the tests of grids share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.launch.job import Job
+from benchmarks.launch.job_file import write_job
+from benchmarks.planning.cells import Cell, make_cells
+from benchmarks.planning.inits import Init
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import load_suite
 from tests.benchmarks.own_kit import write_kit
 
 
@@ -13,3 +19,21 @@ from tests.benchmarks.own_kit import write_kit
 def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's folder: boxes of three classes without segmentations, and the suite of twelve lines."""
     return write_kit(tmp_path_factory.mktemp("own")).parent
+
+
+@pytest.fixture
+def request_of(devkit: Path, tmp_path: Path) -> Request:
+    """Two trials in miniature."""
+    return Request(2, 0, "torchvision", True, False, devkit, 1, [], tmp_path / "runs")
+
+
+@pytest.fixture
+def cells(request_of: Request) -> list[Cell]:
+    """The two cells of a random backbone."""
+    return make_cells(load_suite("voc_c4"), [Init("random", None)], request_of)
+
+
+@pytest.fixture
+def job(cells: list[Cell], request_of: Request) -> Job:
+    """The first of them, ready to run."""
+    return write_job(cells[0], request_of, "cpu")

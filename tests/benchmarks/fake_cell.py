@@ -20,8 +20,10 @@ class FakeJob(Job):
 
 
 def fake_job(output: Path, seed: int, **fake: Any) -> FakeJob:
-    """A job; fake: says, seconds, or `until` so many cells have begun, and `end`: a status, an exit code or
-    the name of a signal.
+    """Writes the job file of a fake cell.
+
+    `fake` are `says`, `seconds` (or `until` so many cells have begun) and `end`: a status, an exit code or a
+    signal by name, with which the process ends.
     """
     identity = {
         **{"suite": "voc_c4", "suite_version": 1, "recipe_sha256": "r", "backbone_sha256": "b"},

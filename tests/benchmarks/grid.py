@@ -21,7 +21,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tests.conftest import NARROW_KEYS, ROOT, TINY_KEYS
+from tests.benchmarks.command_line import QUICK_KEYS, miniature, start
+from tests.conftest import ROOT
 
 SUITES = ("voc_c4", "coco_fpn_1x", "voc_semantic")
 PATIENCE_S = 1800
@@ -30,25 +31,21 @@ PATIENCE_S = 1800
 class Grid:
     """One command line and its output directory."""
 
-    def __init__(self, output: Path, options: Sequence[str], keys: Sequence[str] = ()):
+    def __init__(self, output: Path, options: Sequence[str]):
         self.output = output
-        command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *options]
-        self.command = [*command, "--output", str(output), *TINY_KEYS, *keys]
+        self.words = [*options, "--output", str(output), *QUICK_KEYS]
 
     def start(self) -> subprocess.Popen[str]:
-        """The command in the background, its words in a file (a pipe would die with its reader)."""
+        """Starts the command, its words in a file (a pipe would die with its reader)."""
         self.output.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
         with (self.output / "parent.log").open("a") as log:
-            return subprocess.Popen(
-                self.command, stdout=log, stderr=log, env=environment, start_new_session=True, text=True
-            )
+            return start(self.words, stdout=log, stderr=log)
 
     def finish(self) -> int:
-        """The command to its end; its exit code."""
+        """Runs the command to its end; returns its exit code."""
         return self.start().wait(timeout=PATIENCE_S)
 
-    def words(self) -> str:
+    def said(self) -> str:
         return (self.output / "parent.log").read_text()
 
     def records(self) -> dict[str, dict]:
@@ -99,7 +96,7 @@ class Grid:
 
 
 def wait_for(condition: Callable[[], object], parent: subprocess.Popen[str]) -> None:
-    """Until the condition holds or the parent has ended."""
+    """Waits until the condition holds or the parent has ended."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition() and parent.poll() is None:
         assert time.monotonic() < deadline, "the grid does not move"
@@ -113,7 +110,7 @@ def hold(grid: Grid, parent: subprocess.Popen[str], but: Iterable[int] = ()) -> 
     """
     while True:
         wait_for(lambda: grid.training(but), parent)
-        assert parent.poll() is None, grid.words()
+        assert parent.poll() is None, grid.said()
         process = grid.training(but)
         if process is None:
             continue
@@ -125,14 +122,14 @@ def hold(grid: Grid, parent: subprocess.Popen[str], but: Iterable[int] = ()) -> 
 
 
 def kill_twice(grid: Grid, finished: int = 1) -> list[int]:
-    """SIGKILL to the parent behind the first `finished` cells, then to one cell of its successor.
+    """Sends SIGKILL to the parent behind the first `finished` cells, then to one cell of its successor.
 
     Returns the exit codes of the calls that followed.
     """
     parent = grid.start()
     wait_for(lambda: grid.count("finished") >= finished, parent)
     held = hold(grid, parent)
-    assert parent.poll() is None, grid.words()
+    assert parent.poll() is None, grid.said()
     orphans = list(grid.cells().values())
     parent.kill()
     parent.wait()
@@ -143,17 +140,17 @@ def kill_twice(grid: Grid, finished: int = 1) -> list[int]:
 
     parent = grid.start()
     if on_cluster:
-        wait_for(lambda: "queued or running already" in grid.words(), parent)
+        wait_for(lambda: "queued or running already" in grid.said(), parent)
     else:
         held = hold(grid, parent, orphans)
     os.kill(held, signal.SIGKILL)
     codes = [parent.wait(timeout=PATIENCE_S), grid.finish()]
-    assert codes == [1, 0], (codes, grid.words())
+    assert codes == [1, 0], (codes, grid.said())
     return codes
 
 
 def check(killed: Grid, whole: Grid, cells: int) -> None:
-    """All cells finished, none twice, none started after its end; the same numbers and the same table."""
+    """Asserts that all cells finished, none twice or after its end, with the same numbers and table."""
     records, others = killed.records(), whole.records()
     assert len(records) == cells
     assert set(records) == set(others)
@@ -170,7 +167,7 @@ def check(killed: Grid, whole: Grid, cells: int) -> None:
 
 
 def main() -> int:
-    """The acceptance at full size; prints what was seen."""
+    """Runs the acceptance at full size; prints what was seen."""
     from tests.conftest import narrow_backbone_file
     from transfer.datasets.synthetic.make import make_synthetic
 
@@ -186,13 +183,12 @@ def main() -> int:
     names = ["voc_2007_trainval", "voc_2012_trainval", "voc_2007_test", "coco_2017_train", "coco_2017_val"]
     names += ["voc_2012_sem_seg_train_aug", "voc_2012_sem_seg_val"]
     make_synthetic(names, root / "data", train_images=8, test_images=4, image_size=64)
-    common = ["--suite", *args.suites, "--init", "random", f"moco={backbone}", "--trials", str(args.trials)]
-    common += ["--smoke", "--engine", "torchvision", "--device", "cpu", "--data-root", str(root / "data")]
-    keys = list(NARROW_KEYS)
-    whole = Grid(root / "whole", [*common, "--jobs", args.jobs], keys)
-    killed = Grid(root / "killed", [*common, "--jobs", args.jobs, "--launcher", args.launcher], keys)
+    common = miniature("random", f"moco={backbone}", suite=args.suites, data_root=root / "data")
+    common += ["--trials", str(args.trials)]
+    whole = Grid(root / "whole", [*common, "--jobs", args.jobs])
+    killed = Grid(root / "killed", [*common, "--jobs", args.jobs, "--launcher", args.launcher])
     began = time.monotonic()
-    assert whole.finish() == 0, whole.words()
+    assert whole.finish() == 0, whole.said()
     middle = time.monotonic()
     codes = kill_twice(killed)
     check(killed, whole, len(args.suites) * 2 * args.trials)

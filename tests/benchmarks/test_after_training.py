@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 
 from benchmarks import cell as process
-from benchmarks.launch.job import GOES_ON, Job, prepare, settle
-from benchmarks.planning.cells import Cell, Request, make_cells
+from benchmarks.launch.job import GOES_ON, Job, settle
+from benchmarks.launch.job_file import write_job
+from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import load_suite
+from benchmarks.planning.request import Request
 from benchmarks.tables import write_tables
 from results.store import find_record, save_record
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.benchmarks.fake_process import finished
-from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from tests.conftest import Run
 from transfer import run as transfer_run
 from transfer.errors import DataError, DiskError
 from transfer.training.outcome import FILE, keep_metrics
@@ -26,23 +28,8 @@ from transfer.training.outcome import FILE, keep_metrics
 METRICS = {"bbox": {"AP": 12.345, "AP50": 30.0, "AP75": None}}
 
 
-@pytest.fixture
-def request_of(devkit: Path, tmp_path: Path) -> Request:
-    return Request(2, 0, "torchvision", True, False, devkit, 1, [], tmp_path / "runs")
-
-
-@pytest.fixture
-def cells(request_of: Request) -> list[Cell]:
-    return make_cells(load_suite("voc_c4"), [Init("random", None)], request_of)
-
-
-@pytest.fixture
-def job(cells: list[Cell], request_of: Request) -> Job:
-    return prepare(cells[0], request_of, "cpu")
-
-
 def _outcome(content: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """What a run returns, without the run."""
+    """The fields that a run returns, without the run."""
     keep_metrics(Path(content["directory"]), metrics)
     done = finished(content["record"]) | {"metrics": metrics}
     return {key: done[key] for key in done if content["record"].get(key) != done[key]}
@@ -118,7 +105,7 @@ def test_without_numbers_a_failure_is_a_failure(
 def test_a_disk_that_takes_no_record_either(
     job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing can be written, so the line is all that there is; the cell counts as stopped, not as failed."""
+    """The line is all that there is, and the cell counts as stopped, not as failed."""
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -135,11 +122,11 @@ def test_a_disk_that_takes_no_record_either(
 def test_a_rerun_does_not_take_the_numbers_of_the_run_before(
     cells: list[Cell], request_of: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = prepare(cells[0], request_of, "cpu")
+    job = write_job(cells[0], request_of, "cpu")
     content = json.loads(job.path.read_text())
     save_record(content["record"] | {"status": "failed", "error": "x"}, request_of.output)
     keep_metrics(job.path.parent, METRICS)
-    job = prepare(cells[0], request_of, "cpu", rerun=True)
+    job = write_job(cells[0], request_of, "cpu", rerun=True)
 
     def run(_: dict[str, Any]) -> None:
         raise FloatingPointError("diverged")
@@ -174,7 +161,7 @@ def test_planned_cells_are_missing_in_the_table(
     first, second = (make_cells(cells[0].suite, [row], request_of) for row in rows[1:])
     write_tables(first, request_of)
     assert "2 missing" in capsys.readouterr().out
-    begun = json.loads(prepare(first[0], request_of, "cpu").path.read_text())["record"]
+    begun = json.loads(write_job(first[0], request_of, "cpu").path.read_text())["record"]
     save_record(begun | {"status": "interrupted"}, request_of.output)
     write_tables(first, request_of)
     printed = capsys.readouterr().out
@@ -188,31 +175,20 @@ def test_planned_cells_are_missing_in_the_table(
 def test_a_run_that_cannot_write_its_predictions_is_finished_without_training(
     devkit: Path, tmp_path: Path, benchmark: Run
 ) -> None:
-    options = [
-        "--suite",
-        "voc_c4",
-        "--smoke",
-        "--engine",
-        "torchvision",
-        "--device",
-        "cpu",
-        "--init",
-        "random",
-    ]
-    options += ["--data-root", str(devkit), "--output", str(tmp_path), *TINY_KEYS, *NARROW_KEYS]
-    planned = benchmark(*options[: -len(TINY_KEYS + NARROW_KEYS)], "--dry-run", *TINY_KEYS, *NARROW_KEYS)
+    options = miniature("random", data_root=devkit, output=tmp_path)
+    planned = benchmark(*options, "--dry-run", *QUICK_KEYS)
     (id,) = [line.split()[1] for line in planned.stdout.splitlines() if line.startswith("cell ")]
     directory = tmp_path / "cells" / "voc_c4" / f"random-{id}"
     directory.mkdir(parents=True)
     (directory / "predictions").write_text("in the way")
-    done = benchmark(*options)
+    done = benchmark(*options, *QUICK_KEYS)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "predictions: File exists; its numbers are kept in" in done.stderr
     kept, log = json.loads((directory / FILE).read_text()), (directory / "log.jsonl").read_text()
     assert len(log.splitlines()) == 2
     (directory / "predictions").unlink()
-    done = benchmark(*options)
+    done = benchmark(*options, *QUICK_KEYS)
     assert done.returncode == 0, done.stderr
     assert "train " not in done.stderr, "no iteration was made"
     assert (directory / "log.jsonl").read_text() == log

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from benchmarks.run import main
-from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
+from tests.conftest import Run
 from transfer.engines.choose import detectron2_found
 
-BASE = ["--suite", "voc_c4", "--smoke", "--engine", "torchvision", "--device", "cpu"]
+BASE = miniature()
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_what_is_needed_is_said(refuse: Callable[..., None]) -> None:
 def test_bad_overrides(
     overrides: list[str], message: str, devkit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = [*BASE, "--data-root", str(devkit), "--init", "random", "--output", str(tmp_path / "runs")]
+    options = miniature("random", data_root=devkit, output=tmp_path / "runs")
     assert main([*options, *overrides]) == 2
     errors = capsys.readouterr().err
     assert re.search(message, errors)
@@ -110,15 +111,7 @@ def test_bad_overrides(
 def test_overrides_must_not_contradict_the_weights(
     devkit: Path, narrow_backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = [
-        *BASE,
-        "--data-root",
-        str(devkit),
-        "--init",
-        str(narrow_backbone),
-        "--output",
-        str(tmp_path / "r"),
-    ]
+    options = miniature(narrow_backbone, data_root=devkit, output=tmp_path / "r")
     assert main([*options, "MODEL.RESNETS.WIDTH_PER_GROUP", "64"]) == 2
     assert "WIDTH_PER_GROUP = 64 contradicts the manifest of the weights, 4" in capsys.readouterr().err
 
@@ -164,14 +157,8 @@ def test_a_refused_command_leaves_no_folder(refuse: Callable[..., None], tmp_pat
 
 
 def test_missing_data_says_where_it_is_expected(refuse: Callable[..., None], tmp_path: Path) -> None:
-    refuse(
-        *BASE,
-        "--init",
-        "random",
-        "--data-root",
-        tmp_path / "none",
-        message="voc_2007_trainval expects there: VOC2007",
-    )
+    nowhere = miniature("random", data_root=tmp_path / "none")
+    refuse(*nowhere, message="voc_2007_trainval expects there: VOC2007")
 
 
 EDITS: dict[str, tuple[str, str, str]] = {
@@ -210,17 +197,7 @@ def test_more_gpus_than_there_are(refuse: Callable[..., None], devkit: Path) -> 
 def test_an_engine_that_is_not_there(refuse: Callable[..., None], devkit: Path) -> None:
     if detectron2_found():
         pytest.skip("Detectron2 is importable here, so nothing is missing")
-    refuse(
-        "--suite",
-        "voc_c4",
-        "--data-root",
-        devkit,
-        "--init",
-        "random",
-        "--engine",
-        "detectron2",
-        message="not importable",
-    )
+    refuse(*miniature("random", data_root=devkit, engine="detectron2"), message="not importable")
 
 
 def test_an_output_that_cannot_be_made(
@@ -230,7 +207,7 @@ def test_an_output_that_cannot_be_made(
     (tmp_path / "closed").mkdir(mode=0o500)
     closed = [] if os.access(tmp_path / "closed", os.W_OK) else [tmp_path / "closed" / "inside"]  # root may
     for output in (tmp_path / "file", tmp_path / "file" / "inside", *closed):
-        code = main([*BASE, "--data-root", str(devkit), "--init", "random", "--output", str(output)])
+        code = main(miniature("random", data_root=devkit, output=output))
         assert code == 2
         assert "choose another folder" in capsys.readouterr().err
 
@@ -240,8 +217,7 @@ def test_a_full_disk_while_saving_ends_the_cell_and_keeps_what_was_saved(
     devkit: Path, tmp_path: Path, benchmark: Run
 ) -> None:
     """RLIMIT_FSIZE stands in for the disk: the checkpoint does not fit, the small files do."""
-    options = [*BASE, "--init", "random", "--data-root", str(devkit), "--output", str(tmp_path)]
-    command = [*options, *TINY_KEYS, *NARROW_KEYS]
+    command = [*miniature("random", data_root=devkit, output=tmp_path), *QUICK_KEYS]
     done = benchmark(*command, limit_file_size=200_000)
     assert done.returncode == 1, done.stderr
     assert re.search(

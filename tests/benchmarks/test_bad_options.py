@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.arguments import last_of_each, parser
 from benchmarks.run import main
-from tests.benchmarks.test_bad_input import BASE
+from tests.benchmarks.command_line import miniature
+
+BASE = miniature()
 
 OPTIONS: dict[str, tuple[list[str], str]] = {
     "seed": (
@@ -68,25 +69,3 @@ def test_options_and_overrides_that_cannot_be_meant(
     assert "\x1b" not in captured.err
     assert len(lines[0]) < 400
     assert not output.exists(), "a refused command leaves nothing"
-
-
-def test_options_of_several_values_are_collected(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    args = parser().parse_args(["--suite", "a", "--init", "b", "--suite", "c", "d", "--init", "e"])
-    assert (args.suite, args.init) == (["a", "c", "d"], ["b", "e"])
-    options = ["--init", "one=random", *BASE, "--suite", "voc07_c4", "--dry-run", "--data-root", str(devkit)]
-    assert main([*options, "--init", "two=random", "INPUT.FORMAT", "RGB"]) == 2
-    assert "one and two are the same weights" in capsys.readouterr().err, "both were looked at"
-
-
-def test_the_last_of_an_override_counts_and_is_said(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pairs = [("A.B", "1"), ("C.D", "2"), ("A.B", "3"), ("A.B", "4")]
-    assert last_of_each(pairs) == (
-        [("A.B", "4"), ("C.D", "2")],
-        ["override: A.B is given more than once; the last counts, 4"],
-    )
-    options = [*BASE, "--init", "random", "--dry-run", "--data-root", str(devkit)]
-    assert main([*options, "SOLVER.GAMMA", "0.3", "SOLVER.GAMMA", "0.2"]) == 0
-    captured = capsys.readouterr()
-    assert "override: SOLVER.GAMMA is given more than once; the last counts, 0.2" in captured.err
-    assert "not comparable: overrides: SOLVER.GAMMA=0.2\n" in captured.out
-    assert "  SOLVER.GAMMA: 0.2\n" in captured.out

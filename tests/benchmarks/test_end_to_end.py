@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from converters.backbone import load_backbone
-from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
+from tests.conftest import TINY_KEYS, Run
 from transfer.engines.choose import detectron2_found
 from transfer.engines.torchvision.names import torchvision_name
 
@@ -37,8 +38,8 @@ def raw_checkpoint(narrow_backbone: Path, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.slow
 def test_raw_checkpoint_to_table(raw_checkpoint: Path, devkit: Path, tmp_path: Path, benchmark: Run) -> None:
     done = benchmark(
-        *("--suite", "voc_c4", "--init", f"mine={raw_checkpoint}", "--smoke", "--engine", "torchvision"),
-        *("--device", "cpu", "--data-root", devkit, "--output", tmp_path, *TINY_KEYS),
+        *miniature(f"mine={raw_checkpoint}", data_root=devkit, output=tmp_path),
+        *TINY_KEYS,
     )
     assert done.returncode == 0, done.stderr
     assert "engine: torchvision (as asked)" in done.stderr
@@ -64,18 +65,8 @@ def test_raw_checkpoint_to_table(raw_checkpoint: Path, devkit: Path, tmp_path: P
 @pytest.mark.slow
 def test_two_processes(devkit: Path, narrow_backbone: Path, tmp_path: Path, benchmark: Run) -> None:
     done = benchmark(
-        *(
-            "--suite",
-            "voc_c4",
-            "--init",
-            narrow_backbone,
-            "--smoke",
-            "--engine",
-            "torchvision",
-            "--device",
-            "cpu",
-        ),
-        *("--num-gpus", "2", "--data-root", devkit, "--output", tmp_path, *TINY_KEYS),
+        *miniature(narrow_backbone, data_root=devkit, output=tmp_path),
+        *("--num-gpus", "2", *TINY_KEYS),
     )
     assert done.returncode == 0, done.stderr
     (record,) = [json.loads(p.read_text()) for p in tmp_path.glob("records/voc_c4/*.json")]
@@ -87,9 +78,8 @@ def test_two_processes(devkit: Path, narrow_backbone: Path, tmp_path: Path, benc
 def test_one_failed_cell_does_not_stop_the_others(devkit: Path, tmp_path: Path, benchmark: Run) -> None:
     """A learning rate that explodes fails every trial, and each says so in its record and in the table."""
     done = benchmark(
-        *("--suite", "voc_c4", "--init", "random", "--smoke", "--engine", "torchvision", "--device", "cpu"),
-        *("--trials", "2", "--data-root", devkit, "--output", tmp_path),
-        *(*TINY_KEYS, *NARROW_KEYS, "SOLVER.BASE_LR", "1e30", "SOLVER.WARMUP_ITERS", "0"),
+        *miniature("random", data_root=devkit, output=tmp_path),
+        *("--trials", "2", *QUICK_KEYS, "SOLVER.BASE_LR", "1e30", "SOLVER.WARMUP_ITERS", "0"),
     )
     assert done.returncode == 1, done.stderr
     records = [json.loads(p.read_text()) for p in tmp_path.glob("records/voc_c4/*.json")]
@@ -107,8 +97,8 @@ def test_detectron2_runs_the_same_command(
     if not detectron2_found():
         pytest.skip("Detectron2 is not importable")
     done = benchmark(
-        *("--suite", "voc_c4", "--init", narrow_backbone, "--smoke", "--device", "cpu"),
-        *("--data-root", devkit, "--output", tmp_path, *TINY_KEYS),
+        *miniature(narrow_backbone, data_root=devkit, output=tmp_path, engine="auto"),
+        *TINY_KEYS,
     )
     assert done.returncode == 0, done.stderr
     assert "engine: detectron2" in done.stderr

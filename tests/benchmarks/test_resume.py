@@ -7,31 +7,20 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import NARROW_KEYS, ROOT, TINY_KEYS, Run
+from tests.benchmarks.command_line import QUICK_KEYS, miniature, start
+from tests.conftest import Run
 
 KILLS = 4
 
 
 def _arguments(devkit: Path, output: Path) -> list[str]:
-    options = [
-        "--suite",
-        "voc_c4",
-        "--init",
-        "random",
-        "--smoke",
-        "--engine",
-        "torchvision",
-        "--device",
-        "cpu",
-    ]
-    return [*options, "--data-root", str(devkit), "--output", str(output), *TINY_KEYS, *NARROW_KEYS]
+    return [*miniature("random", data_root=devkit, output=output), *QUICK_KEYS]
 
 
 def _outcome(output: Path) -> tuple[dict[str, torch.Tensor], object, list[str]]:
@@ -45,15 +34,7 @@ def _outcome(output: Path) -> tuple[dict[str, torch.Tensor], object, list[str]]:
 
 
 def _start(arguments: list[str]) -> subprocess.Popen[str]:
-    """The command in the background, in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "benchmarks" / "run.py"), *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-        start_new_session=True,
-        text=True,
-    )
+    return start(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def _trains(output: Path) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.doctor import main
-from benchmarks.health import machine as checks
-from benchmarks.health.machine import OK, PROBLEM, Finding
+from benchmarks.health.data import find_data
+from benchmarks.health.finding import OK, PROBLEM, Finding
 from tests.benchmarks.own_kit import SUITE, in_json, in_suite, write_kit
 
 NAN = float("nan")
@@ -23,13 +23,13 @@ def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _found(root: Path, level: str) -> list[str]:
-    findings = list(checks.data(root, ["my_suite.yaml"], needed=True))
+    findings = list(find_data(root, ["my_suite.yaml"], needed=True))
     assert all(finding.level in (OK, PROBLEM) for finding in findings)
     return [finding.what for finding in findings if finding.level == level]
 
 
 def test_good_data_are_counted_and_no_folder_is_named_that_is_not_theirs(kit: Path) -> None:
-    findings = list(checks.data(kit / "datasets", ["my_suite.yaml"], needed=True))
+    findings = list(find_data(kit / "datasets", ["my_suite.yaml"], needed=True))
     assert findings == [
         Finding(
             OK,
@@ -118,5 +118,5 @@ def test_a_suite_of_public_and_own_data(kit: Path, devkit: Path) -> None:
 
 
 def test_ours_are_not_planned(devkit: Path) -> None:
-    findings = list(checks.data(devkit, ["voc_c4"], needed=True))
+    findings = list(find_data(devkit, ["voc_c4"], needed=True))
     assert not any("own data" in finding.what for finding in findings)

@@ -17,15 +17,16 @@ import pytest
 from benchmarks.arguments import parser
 from benchmarks.errors import UsageError
 from benchmarks.launch import child
-from benchmarks.launch.slurm import Options, _sbatch, run_slurm, watch
+from benchmarks.launch.slurm import run_slurm, watch
+from benchmarks.launch.slurm_options import Options, sbatch_parameters
 from benchmarks.launch.slurm_queue import add_processes, in_queue, new_batch
 from benchmarks.launch.slurm_time import minutes
 from results.store import find_record, save_record
+from tests.benchmarks.command_line import miniature
 from tests.benchmarks.fake_cell import fake_job
 from tests.benchmarks.fake_process import finished
 from tests.benchmarks.grid import Grid, check, kill_twice, wait_for
 from tests.benchmarks.one_node_slurm import one_node_slurm, why_not
-from tests.conftest import NARROW_KEYS
 
 pytest.importorskip("submitit", reason="submitit is not installed (pip install -e '.[slurm]')")
 LIMITS = {"90": 90, "2:30": 3, "12:00:00": 720, "1-0": 1440, "1-12": 2160, "2-1:30": 2970, "0-0:05:01": 6}
@@ -46,17 +47,17 @@ def _args(*words: str) -> argparse.Namespace:
     return parser().parse_args(["--suite", "a", "--init", "b", "--launcher", "slurm", *words])
 
 
-def test_options_become_those_of_sbatch() -> None:
+def test_options_become_those_ofsbatch_parameters() -> None:
     words = ["--partition", "gpu", "--account", "me", "--time", "2-0", "--gpus-per-cell", "8", "--jobs", "4"]
     words += ["--cpus-per-cell", "32", "--sbatch", "mem=64G", "constraint=a100"]
-    asked = _sbatch(Options.of(_args(*words)), "name")
+    asked = sbatch_parameters(Options.of(_args(*words)), "name")
     wanted = {
         **{"partition": "gpu", "account": "me", "time": 2880, "gpus_per_node": 8, "cpus_per_task": 32},
         **{"array_parallelism": 4, "signal_delay_s": 120, "job_name": "name"},
     }
     assert asked | wanted == asked
     assert asked["additional_parameters"] == {"requeue": True, "mem": "64G", "constraint": "a100"}
-    plain = _sbatch(Options.of(_args("--device", "cpu", "--time", "1")), "name")
+    plain = sbatch_parameters(Options.of(_args("--device", "cpu", "--time", "1")), "name")
     assert not {"gpus_per_node", "partition", "account", "cpus_per_task"} & set(plain)
     assert plain["signal_delay_s"] == 20, "a job of a minute is warned within it"
     with pytest.raises(UsageError, match="--sbatch --mem: expected KEY=VALUE"):
@@ -79,7 +80,7 @@ def test_a_job_finds_our_packages(
 ) -> None:
     """The lines that sbatch's script begins with, in a real shell."""
     monkeypatch.setattr(child, "own_path", lambda: needed)
-    script = "\n".join([*_sbatch(Options(), "name")["setup"], 'printf %s "$PYTHONPATH"'])
+    script = "\n".join([*sbatch_parameters(Options(), "name")["setup"], 'printf %s "$PYTHONPATH"'])
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": before}
     assert subprocess.check_output(["bash", "-c", script], env=environment, text=True) == after
 
@@ -161,28 +162,26 @@ def test_what_sbatch_refuses_is_said_and_forgotten(tmp_path: Path, monkeypatch: 
 
 
 def _grid(output: Path, devkit: Path, inits: list[str], *more: str) -> Grid:
-    options = ["--suite", "voc_c4", "--init", *inits, "--smoke", "--device", "cpu"]
-    options += ["--engine", "torchvision", "--data-root", str(devkit), *more]
-    return Grid(output, options, NARROW_KEYS)
+    return Grid(output, [*miniature(*inits, data_root=devkit), *more])
 
 
 @pytest.mark.slow
 def test_a_preempted_job_saves_is_queued_again_and_goes_on(devkit: Path, tmp_path: Path) -> None:
     """On submitit's local executor; its parent is killed before the signal comes, and started again after."""
     grid = _grid(tmp_path, devkit, ["random"], "--launcher", "slurm", "--cluster", "local")
-    period = grid.command.index("SOLVER.CHECKPOINT_PERIOD") + 1
-    grid.command[period] = "1000"  # only the signal can have saved
+    period = grid.words.index("SOLVER.CHECKPOINT_PERIOD") + 1
+    grid.words[period] = "1000"  # only the signal can have saved
     parent = grid.start()
     wait_for(grid.training, parent)
     process = grid.training()
-    assert process is not None, grid.words()
+    assert process is not None, grid.said()
     parent.kill()
     parent.wait()
     stat = Path(f"/proc/{process}/stat").read_text()
     os.kill(int(stat.rsplit(")", 1)[1].split()[1]), signal.SIGUSR2)  # to the cell's parent, the job
     parent = grid.start()
-    assert parent.wait(timeout=600) == 0, grid.words()
-    assert "queued or running already" in grid.words()
+    assert parent.wait(timeout=600) == 0, grid.said()
+    assert "queued or running already" in grid.said()
     assert [entry["status"] for entry in grid.journal()] == ["running", "interrupted", "running", "finished"]
     (log,) = tmp_path.glob("slurm/logs/*/*.err")
     assert "SIGUSR2" in log.read_text()
@@ -201,7 +200,7 @@ def test_a_real_slurm(
             monkeypatch.setenv(name, value)
         inits = ["random", f"moco={narrow_backbone}"]
         whole = _grid(tmp_path / "whole", devkit, inits, "--trials", "2", "--jobs", "2")
-        assert whole.finish() == 0, whole.words()
+        assert whole.finish() == 0, whole.said()
         killed = _grid(tmp_path / "killed", devkit, inits, "--trials", "2", "--launcher", "slurm")
         kill_twice(killed)
         check(killed, whole, 4)

@@ -10,32 +10,19 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import NARROW_KEYS, ROOT, TINY_KEYS
+from tests.benchmarks.command_line import QUICK_KEYS, miniature, start
+from tests.conftest import ROOT
+
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def _start(*arguments: str | Path) -> subprocess.Popen[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = [str(ROOT / "benchmarks" / "run.py"), *map(str, arguments)]
-    return subprocess.Popen(
-        [*launcher, *script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-        start_new_session=True,
-    )
-
-
-def _options(devkit: Path, output: Path, *inits: str) -> list[str]:
-    fixed = ["--suite", "voc_c4", "--smoke", "--engine", "torchvision", "--device", "cpu"]
-    return [*fixed, "--data-root", str(devkit), "--output", str(output), "--init", *inits]
+def _start(arguments: list[str]) -> subprocess.Popen[str]:
+    return start(arguments, TWO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)
 
 
 def _records(output: Path) -> dict[str, dict[str, object]]:
@@ -64,10 +51,8 @@ def test_two_processes_run_one_grid_and_a_crash_ends_one_cell_alone(
 ) -> None:
     if not Path("/proc/self/environ").exists():
         pytest.skip("needs /proc to find a process of a cell")
-    started = _start(
-        *_options(devkit, tmp_path, "a=random", f"b={narrow_backbone}"),
-        *(*TINY_KEYS, *NARROW_KEYS, "SOLVER.MAX_ITER", "24"),
-    )
+    options = miniature("a=random", f"b={narrow_backbone}", data_root=devkit, output=tmp_path)
+    started = _start([*options, *QUICK_KEYS, "SOLVER.MAX_ITER", "24"])
     try:
         deadline = time.monotonic() + 600
         while (crashed := _second_process_of("a", tmp_path)) is None:
@@ -95,7 +80,7 @@ def test_the_record_tells_the_cause_whichever_process_met_it(devkit: Path, tmp_p
     for name in (root / "VOC2007" / "ImageSets" / "Main" / "trainval.txt").read_text().split():
         path = root / "VOC2007" / "JPEGImages" / f"{name}.jpg"
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    started = _start(*_options(root, tmp_path / "runs", "a=random"), *TINY_KEYS, *NARROW_KEYS)
+    started = _start([*miniature("a=random", data_root=root, output=tmp_path / "runs"), *QUICK_KEYS])
     printed, _ = started.communicate(timeout=900)
     record = _records(tmp_path / "runs")["a"]
     assert record["status"] == "failed", printed

@@ -1,17 +1,24 @@
-"""What a dry run prints: cells first, each recipe once, all that is missing with its whole path."""
+"""A dry run prints cells first, each recipe once, all that is missing with its whole path."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.planning import named_weights as weights
-from benchmarks.planning.cells import Request
 from benchmarks.planning.dry_run import show_list, show_plan
+from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import read_suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import groups, load_suite
+from benchmarks.planning.suite_file import read_suite
 from benchmarks.run import main
+from tests.conftest import ROOT
+from transfer.engines.choose import detectron2_found
 from transfer.process.cache import VARIABLE
 from transfer.recipes.resolve import flatten, load_recipe
 
@@ -100,7 +107,7 @@ def test_own_data_have_epochs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     request = Request(None, 0, "torchvision", False, False, tmp_path, 8, [], tmp_path)
-    show_plan([read_suite(own_data / "my_suite.yaml")], [Init("random", None)], request)
+    show_plan([foresee(read_suite(own_data / "my_suite.yaml"), request)], [Init("random", None)])
     printed = capsys.readouterr().out
     assert "iterations 9000, images seen 144000 per cell, 24000.0 epochs of 6 images\n" in printed
 
@@ -126,3 +133,56 @@ def test_a_dry_run_fetches_nothing(
     assert "cell voc_c4, supervised, seed 0: a run fetches supervised first\n" in printed
     assert "voc_c4, random, seed 0: new, would run\n" in printed
     assert "plan: 2 cells: 1 without their weights, 1 new\n" in printed
+
+
+def test_dry_run_needs_no_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options = ["--suite", "voc_c4", "--init", "random", "--engine", "torchvision", "--dry-run"]
+    assert main([*options, "--data-root", str(tmp_path), "SOLVER.BASE_LR", "0.04"]) == 0
+    printed = capsys.readouterr().out
+    for expected in (
+        "SOLVER.BASE_LR: 0.04",
+        "voc_2007_test is expected at",
+        "iterations 24000, images seen 384000",
+        "not comparable: overrides: SOLVER.BASE_LR=0.04",
+        "cell voc_c4, random, seed 4",
+    ):
+        assert expected in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
+def test_dry_run_of_all_fourteen_suites(
+    engine: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Recipe, iterations, images and parameters of every one, within five seconds a suite."""
+    if engine == "detectron2" and not detectron2_found():
+        pytest.skip("Detectron2 is not importable")
+    began = time.monotonic()
+    options = ["--suite", "paper", "--init", "random", "--engine", engine, "--num-gpus", "8", "--dry-run"]
+    assert main([*options, "--data-root", str(tmp_path)]) == 0
+    assert time.monotonic() - began < 5 * len(groups()["paper"])
+    printed = capsys.readouterr().out
+    parts = printed.split("\nsuite ")
+    assert len(parts) == len(groups()["paper"]) == 14
+    for name, text in zip(groups()["paper"], parts, strict=True):
+        assert text.removeprefix("suite ").startswith(f"{name} (version")
+        iterations = load_recipe(load_suite(name).recipe).SOLVER.MAX_ITER
+        assert f"iterations {iterations}, images seen" in text
+        assert "backbone 23.51M" in text
+        assert "not comparable" not in text
+    assert "384000 per cell, 23.2 epochs of 16551 images" in parts[0]
+    assert "mask head 2.64M" in parts[3], "4 x 590,080 + 262,400 + 20,560"
+
+
+def test_a_plan_is_made_without_torch(devkit: Path, narrow_backbone: Path) -> None:
+    """Importing torch alone takes seconds, and --dry-run promises less than three."""
+    arguments = ["--suite", "voc_c4", "--init", "random", str(narrow_backbone), "--smoke", "--dry-run"]
+    arguments += ["--engine", "torchvision", "--data-root", str(devkit)]
+    script = (
+        f"import sys; from benchmarks.run import main; main({arguments!r}); print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "would run" in done.stdout
+    assert done.stdout.endswith("False\n")

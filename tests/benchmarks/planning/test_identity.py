@@ -1,4 +1,4 @@
-"""Sixty changes: those that can move a number make another cell, the others reuse the finished one."""
+"""Changes of a plan: those that can move a number make another cell, the others reuse the finished one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from PIL import Image, ImageOps
 
 from benchmarks.errors import UsageError
 from benchmarks.planning import environment
-from benchmarks.planning.cells import Cell, Request, make_cells
+from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import Suite, load_suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import load_suite
+from benchmarks.planning.suite_file import Suite
 from converters.backbone import Backbone, load_backbone
 
 

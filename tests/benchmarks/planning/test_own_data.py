@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.planning.cells import Request, make_cells
+from benchmarks.planning.cells import make_cells
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import read_suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite_file import read_suite
 from benchmarks.run import main
 from tests.benchmarks.own_kit import in_json, in_suite, write_kit
 from tests.conftest import ROOT

@@ -12,13 +12,19 @@ import pytest
 import yaml
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.cells import Request, make_cells, resolve
+from benchmarks.planning.cells import make_cells
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import FIELDS, SUITES, load_suite, load_suites, read_suite
+from benchmarks.planning.recipe import resolve
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite import load_suite, load_suites, suite_names
+from benchmarks.planning.suite_file import FIELDS, SUITES, read_suite
 from benchmarks.run import main
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.benchmarks.own_kit import SUITE
-from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
+from tests.conftest import Run
+from transfer.datasets.registry import dataset_names
 from transfer.errors import DataError
+from transfer.recipes.resolve import load_recipe
 
 
 def _request(output: Path, **changes: Any) -> Request:
@@ -29,6 +35,17 @@ def _request(output: Path, **changes: Any) -> Request:
 def test_ours_have_every_field_that_has_a_default() -> None:
     for path in SUITES.glob("*.yaml"):
         assert set(FIELDS) - {"datasets", "variants"} <= set(yaml.safe_load(path.read_text())), path
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_suite_is_whole(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.name == name
+    assert suite.primary in suite.metrics
+    assert suite.smoke is not None
+    for overrides in ([], list(suite.smoke.items())):
+        cfg = load_recipe(suite.recipe, overrides)
+        assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(dataset_names())
 
 
 # what is changed in the text above -> what the error must say, behind the name of the file
@@ -117,7 +134,7 @@ def test_missing_segmentations_name_the_way_out(own_data: Path, tmp_path: Path) 
 def test_the_number_of_classes_comes_from_the_data(own_data: Path, tmp_path: Path) -> None:
     suite = read_suite(own_data / "my_suite.yaml")
     (cell,) = make_cells(suite, [Init("random", None)], _request(tmp_path))
-    assert cell.cfg.MODEL.ROI_HEADS.NUM_CLASSES == 3
+    assert cell.recipe["MODEL.ROI_HEADS.NUM_CLASSES"] == 3
     assert cell.training[0].metadata["thing_classes"] == ["red", "round", "odd"]
     assert cell.not_comparable_because == []
     assert cell.suite.trials == 1
@@ -148,9 +165,9 @@ def test_a_recipe_file_of_the_user(own_data: Path, tmp_path: Path) -> None:
     )
     (own_data / "with_file.yaml").write_text(lines)
     suite = read_suite(own_data / "with_file.yaml")
-    assert resolve(suite, _request(tmp_path)).SOLVER.MAX_ITER == 7
+    assert resolve(suite, _request(tmp_path), suite.recipe).cfg.SOLVER.MAX_ITER == 7
     (cell,) = make_cells(suite, [Init("a", None)], _request(tmp_path))
-    assert cell.cfg.MODEL.ROI_HEADS.NUM_CLASSES == 3
+    assert cell.recipe["MODEL.ROI_HEADS.NUM_CLASSES"] == 3
     with (own_data / "recipe.yaml").open("a") as file:
         file.write("MODEL.ROI_HEADS.NUM_CLASSES: 80\n")
     with pytest.raises(DataError, match=r"cells_train has 3 classes, .* is 80; override it"):
@@ -183,19 +200,16 @@ def test_names_of_suites(own_data: Path) -> None:
 def test_smoke_without_a_word_is_that_of_the_architecture(own_data: Path, tmp_path: Path) -> None:
     suite = read_suite(own_data / "my_suite.yaml")
     assert suite.smoke is None
-    small = resolve(suite, _request(tmp_path, smoke=True))
-    assert (
-        small.INPUT.MAX_SIZE_TRAIN
-        == resolve(load_suite("voc_c4"), _request(tmp_path, smoke=True)).INPUT.MAX_SIZE_TRAIN
-    )
+    request = _request(tmp_path, smoke=True)
+    small = resolve(suite, request, suite.recipe).cfg
+    like = resolve(load_suite("voc_c4"), request, "voc_c4").cfg
+    assert small.INPUT.MAX_SIZE_TRAIN == like.INPUT.MAX_SIZE_TRAIN
     assert small.MODEL.MASK_ON is False
 
 
 def _run_small(suite: Path, output: Path, benchmark: Run, *more: str) -> dict[str, Any]:
-    done = benchmark(
-        *("--suite", suite, "--init", "random", "--smoke", "--engine", "torchvision", "--device", "cpu"),
-        *("--output", output, *TINY_KEYS, *NARROW_KEYS, *more),
-    )
+    options = miniature("random", suite=suite, output=output)
+    done = benchmark(*options, *QUICK_KEYS, *more)
     assert done.returncode == 0, done.stderr
     (record,) = [json.loads(path.read_text()) for path in output.glob("records/*/*.json")]
     return record

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from tests.transfer.engines.golden import detection
 from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.choose import load_engine
@@ -38,7 +38,7 @@ def golden_scene(detector: str) -> str:
 def test_every_suite_of_detection_has_its_detector_here() -> None:
     recipes_of_detection = [
         suite.recipe
-        for suite in map(load_suite, GROUPS["paper"])
+        for suite in map(load_suite, groups()["paper"])
         if architecture(flatten(load_recipe(suite.recipe))) != "FCN"  # those are in test_semantic
     ]
     covered = [recipe for recipes in detection.DETECTORS.values() for recipe in recipes]

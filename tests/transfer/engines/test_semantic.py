@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from tests.transfer.engines.golden import detection, semantic
 from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.choose import detectron2_found, load_engine
@@ -33,7 +33,7 @@ def golden_scene() -> str:
 
 
 def test_the_semantic_suites_have_the_model_of_the_scene() -> None:
-    recipes = [suite.recipe for suite in map(load_suite, GROUPS["paper"])]
+    recipes = [suite.recipe for suite in map(load_suite, groups()["paper"])]
     flat = [flatten(load_recipe(recipe)) for recipe in recipes]
     models = [
         {k: v for k, v in keys.items() if k.startswith("MODEL.") and k != "MODEL.SEM_SEG_HEAD.NUM_CLASSES"}

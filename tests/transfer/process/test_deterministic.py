@@ -63,8 +63,9 @@ def test_the_record_says_it_and_the_cell_is_another(devkit: Path, tmp_path: Path
 
 
 def test_the_switch_is_part_of_the_identity_only_where_it_is_set(devkit: Path, tmp_path: Path) -> None:
-    from benchmarks.planning.cells import Request, make_cells
+    from benchmarks.planning.cells import make_cells
     from benchmarks.planning.inits import open_inits
+    from benchmarks.planning.request import Request
     from benchmarks.planning.suite import load_suites
 
     (suite,) = load_suites(["voc_c4"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from transfer.engines.choose import detectron2_found
 from transfer.errors import TransferError
 from transfer.recipes.origins import ABSENT, DEFAULTS, NOT_COMPARED, ORIGINS
@@ -68,7 +68,7 @@ def test_every_difference_is_documented_and_every_documented_one_is_there(recipe
 
 
 def test_every_suite_of_the_paper_has_an_origin() -> None:
-    assert {load_suite(name).recipe for name in GROUPS["paper"]} | {"lvis_frozen_bn"} == set(ORIGINS)
+    assert {load_suite(name).recipe for name in groups()["paper"]} | {"lvis_frozen_bn"} == set(ORIGINS)
 
 
 @pytest.mark.parametrize("recipe", ORIGINS)

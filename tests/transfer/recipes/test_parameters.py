@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.parameters import Count, count_parameters
 from transfer.recipes.resolve import flatten, load_recipe
 
-RECIPES = sorted({load_suite(name).recipe for name in GROUPS["paper"]} | {"lvis_frozen_bn"})
+RECIPES = sorted({load_suite(name).recipe for name in groups()["paper"]} | {"lvis_frozen_bn"})
 # Part -> the modules, by their names in both engines.
 PLACES = {
     "backbone": ("backbone.stem.", "backbone.res", "backbone.bottom_up.", "roi_heads.res5."),

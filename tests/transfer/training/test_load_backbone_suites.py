@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from converters.backbone import load_backbone
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
@@ -38,7 +38,7 @@ HEADS = {
     "MODEL.DENSEPOSE_ON": {"roi_heads.densepose_head", "roi_heads.densepose_predictor"},
 }
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
-RECIPES = [*dict.fromkeys(load_suite(name).recipe for name in GROUPS["paper"]), "lvis_frozen_bn"]
+RECIPES = [*dict.fromkeys(load_suite(name).recipe for name in groups()["paper"]), "lvis_frozen_bn"]
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)

@@ -1,0 +1,26 @@
+"""The request that a plan answers: options of the command line, and the bounds of trials and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TRIALS = 1000  # per row, at most
+SEEDS = 2**32  # what numpy and torch take on every machine
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a plan depends on beyond suites and inits."""
+
+    trials: int | None  # None: the suite's own number (one for a miniature)
+    seed: int
+    engine: str
+    smoke: bool
+    synthetic: bool
+    data_root: Path
+    num_processes: int
+    overrides: list[tuple[str, str]]
+    output: Path
+    accumulate: bool = False  # keep the recipe's batch by micro-steps, where processes are fewer
+    deterministic: bool = False  # ask torch for algorithms that repeat themselves on a GPU
