@@ -108,9 +108,7 @@ def _prove_manifest(manifest: dict[str, Any], family: Family) -> None:
             or not isinstance(manifest[key], kind)
             or (kind is int and type(manifest[key]) is not int)
         ):
-            raise CheckpointError(
-                f"backbone manifest: {key!r} is missing or not a {getattr(kind, '__name__', kind)}"
-            )
+            raise CheckpointError(f"backbone manifest: {key!r} is missing or not a {kind.__name__}")
     long = [key for key, value in manifest.items() if len(_canonical(value)) > LONG_DATA and key != "notes"]
     if long:  # a pickle's long texts are not read back as text
         raise CheckpointError(f"backbone manifest: {long[0]} is longer than {LONG_DATA} bytes")
@@ -240,7 +238,10 @@ def _contents(opened: Opened) -> tuple[Any, Any, Any]:
         ) from None
     stored = opened.root
     if type(stored) is dict and type(manifest) is dict:
-        names = family_of(manifest).exported()
+        try:
+            names = family_of(manifest).exported()
+        except CheckpointError as error:
+            raise CheckpointError(f"{opened.path}: {error}") from None
         stored = {names.get(name, name): tensor for name, tensor in stored.items()}
     return stored, manifest, facts.get(DIGEST)
 

@@ -148,10 +148,13 @@ def test_where_the_family_is_not_known_its_file_is_refused(
     toy: Weights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = raw(toy, tmp_path / "a.safetensors")
-    save_backbone(open_checkpoint(path), tmp_path / "b.pkl")
+    for suffix, form in SUFFIXES.items():
+        export(open_checkpoint(path), tmp_path / f"b{suffix}", form)
     monkeypatch.setattr(table, "FAMILIES", table.FAMILIES[:1])
     assert "no complete ResNet" in refused(path)
-    assert "family 'toy' is not known" in refused(tmp_path / "b.pkl")
+    for suffix in SUFFIXES:
+        told = refused(tmp_path / f"b{suffix}")
+        assert told.startswith(f"{tmp_path / f'b{suffix}'}: backbone manifest: family 'toy' is not known")
 
 
 def test_a_file_of_before_families_is_written_byte_for_byte(narrow_backbone: Path) -> None:

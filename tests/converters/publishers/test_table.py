@@ -10,6 +10,7 @@ import torch
 
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
+from converters.networks.table import FAMILIES
 from converters.publishers.row import SINGLE
 from converters.publishers.table import BY_NAME
 from tests.converters.checkpoint_nets import Weights, features, source_features, to_detectron2
@@ -30,6 +31,14 @@ def expected_features(r50: Weights, image: torch.Tensor) -> dict[bool, torch.Ten
 def test_every_row_has_a_case() -> None:
     assert {case.source for case in CASES} == set(BY_NAME)
     assert {case.encoder for case in CASES if case.source == "dino"} == {"ema"}
+
+
+def test_a_row_states_facts_that_a_family_has() -> None:
+    """A misspelt one would be dropped in silence."""
+    known = {fact.key: fact.kind for family in FAMILIES for fact in family.stated}
+    for source in BY_NAME.values():
+        for key, value in source.facts:
+            assert type(value) is known.get(key), f"{source.name}: {key}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
