@@ -50,14 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(options: KnnOptions) -> int:
     """Prints the accuracy. Raises PretrainError on bad input."""
+    from pretrain.monitors.knn import KnnEvaluation
+    from pretrain.process import distributed
+    from pretrain.training.load_encoder import load_encoder
+
     sets = labelled_pair(options.data, "give a folder that has them")
     train, test = map(len, sets)
     if options.k and options.k > train:
         raise PretrainError(f"-k {options.k}: expected 1 to {train}, the number of labelled images")
-
-    from pretrain.monitors.knn import KnnEvaluation
-    from pretrain.process import distributed
-    from pretrain.training.load_encoder import load_encoder
 
     k = options.k or min(KNN_NEIGHBOURS, train)
     device = distributed.start_alone(options.device, "pretrain.knn")

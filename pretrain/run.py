@@ -96,6 +96,7 @@ def use_deterministic(wanted: bool) -> None:
 
 
 def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
+    """Builds the run, goes on where its newest checkpoint stands, and trains; returns the exit code."""
     options, total = plan.options, plan.total
     first_process = distributed.rank() == 0
     precision = choose_precision(options.precision, device)
@@ -112,18 +113,16 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
         trim_log(options.output, first)
     reporter = _reporter(plan, first)
     reporter.say(_headline(plan, precision, device, first))
-    saver = Saver(
-        options.output,
-        state.pack,
-        totals.finite,
-        keep=options.keep,
-        minutes=options.save_minutes,
-        iterations=options.save_iters,
-    )
-    advice = "the last checkpoint is from before; lower --lr or use --precision fp32"
-    monitors = _monitors(plan, device, method, reporter, signals)
     watcher = Watcher(
-        totals, reporter.step, options.print_freq, saver, signals, device, advice, rate, monitors
+        totals=totals,
+        report=reporter.step,
+        print_every=options.print_freq,
+        saver=_saver(options, state),
+        signals=signals,
+        device=device,
+        advice="the last checkpoint is from before; lower --lr or use --precision fp32",
+        rate=rate,
+        monitors=_monitors(plan, device, method, reporter, signals),
     )
     pixels = Pixels(plan.images, options.cache_mb << 20, options.max_corrupt)
     stream = batches(
@@ -212,6 +211,17 @@ def _loading(plan: Plan, device: torch.device) -> Loading:
     where = plan.options.augment_on
     on_host = where == "host" or (where == "auto" and device.type == "cpu")
     return Loading(plan.workers, colour_on_host=on_host, pin=device.type == "cuda")
+
+
+def _saver(options: RunOptions, state: RunState) -> Saver:
+    return Saver(
+        options.output,
+        state.pack,
+        state.totals.finite,
+        keep=options.keep,
+        minutes=options.save_minutes,
+        iterations=options.save_iters,
+    )
 
 
 def _monitors(
