@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.additions import edited_copy, run_in
 from tests.converters.checkpoint_nets import Weights
-from tests.converters.publisher_files import prefixed, saved
+from tests.converters.publishers.files import prefixed, saved
 
 ROW = """METHODS: tuple[Source, ...] = (
     Source(
