@@ -34,7 +34,7 @@ from transfer.process.progress import progress
 from transfer.recipes.resolve import unflatten
 from transfer.samples.loader import Metadata, Record, evaluation_batches, training_batches, training_records
 from transfer.training import finite as gates
-from transfer.training.load_backbone import Account, load_backbone_into, random_account
+from transfer.training.load_backbone import LoadReport, load_backbone_into, random_report
 from transfer.training.loop import seed_iteration, train
 from transfer.training.outcome import keep_metrics
 from transfer.training.precise_bn import precise_bn
@@ -109,9 +109,11 @@ def _picture(test: Dataset, predictions: Sequence[Prediction], path: Path) -> No
 
 def _load_init(
     engine: Engine, model: nn.Module, backbone: Backbone | None, cfg: CfgNode, label: str
-) -> Account:
+) -> LoadReport:
     state = engine.state(model)
-    return random_account(state) if backbone is None else load_backbone_into(state, backbone, cfg, label)
+    if backbone is None:
+        return random_report(state, cfg)
+    return load_backbone_into(state, backbone, cfg, label)
 
 
 def _precise_bn(

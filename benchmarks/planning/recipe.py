@@ -8,9 +8,9 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from benchmarks.planning.suite import Suite, miniature
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten, keys_of_user, load_recipe
 from transfer.recipes.scaling import Scaling, apply_scaling, plan_scaling
-from transfer.recipes.values import architecture
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def unscaled(suite: Suite, request: Request, recipe: str) -> CfgNode:
     changes = (suite.changes, f"{suite.where}: recipe")
     if not request.smoke:
         return load_recipe(recipe, request.overrides, changes)
-    kind = architecture(flatten(load_recipe(recipe, (), changes)))
-    return load_recipe(recipe, request.overrides, changes, (miniature(suite, kind), f"{suite.where}: smoke"))
+    shared = architecture_of(flatten(load_recipe(recipe, (), changes))).miniature
+    smoke = (miniature(suite, shared), f"{suite.where}: smoke")
+    return load_recipe(recipe, request.overrides, changes, smoke)
 
 
 def said_by_user(suite: Suite, request: Request) -> set[str]:

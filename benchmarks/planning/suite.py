@@ -38,7 +38,6 @@ FIELDS = REQUIRED | DEFAULTED | OPTIONAL
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # it becomes a folder
 MOST = {"version": 10**9, "trials": TRIALS}
 _METRIC = re.compile(r"[a-z_]+/[A-Za-z0-9_]+")
-_MINIATURE = {"C4": "c4", "DC5": "c4", "FPN": "fpn", "FCN": "fcn"}
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,9 @@ def read_suite(path: Path) -> Suite:
     )
 
 
-def miniature(suite: Suite, architecture: str) -> dict[str, Any]:
-    """What --smoke overrides."""
-    return _shared(_MINIATURE[architecture]) if suite.smoke is None else suite.smoke
+def miniature(suite: Suite, shared: str) -> dict[str, Any]:
+    """The keys that --smoke overrides: the suite's own, or the `shared` ones of its architecture."""
+    return _shared(shared) if suite.smoke is None else suite.smoke
 
 
 _WORDS = {str: "text", int: "whole number", list: "list", dict: "mapping"}

@@ -20,11 +20,6 @@ from transfer.samples.detection import Sample
 class Engine(Protocol):
     """A stateless set of functions; the model carries the state."""
 
-    name: str
-
-    def version(self) -> str:
-        """The version of the library that computes, for the identity of a cell."""
-
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         """The model of the recipe at its random initialisation (drawn from torch's global generator)."""
 

@@ -92,5 +92,5 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def norm_layer(name: str) -> Callable[[int], nn.Module]:
-    """The constructor (channels -> module) of MODEL.RESNETS.NORM."""
+    """The constructor (channels -> module) of a norm by the name that recipes give it."""
     return _NORMS[name]

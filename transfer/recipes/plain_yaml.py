@@ -13,6 +13,7 @@ import yaml
 
 DEPTH = 32  # of mappings and lists in each other; a recipe has four
 SIZE = 1 << 20  # bytes; the longest recipe has 5,000
+USUAL = 1 << 14  # bytes that are asked for first, for a buffer of SIZE takes longer than the reading
 VALUES = 20_000  # with every alias counted as what it stands for
 
 
@@ -26,7 +27,9 @@ def read_text(path: Path) -> str:
     Raises OSError for a file that cannot be read, YamlError for one that is too long or no UTF-8.
     """
     with path.open("rb") as file:
-        raw = file.read(SIZE + 1)
+        raw = file.read(USUAL)
+        if len(raw) == USUAL:
+            raw += file.read(SIZE + 1 - USUAL)
     if len(raw) > SIZE:
         raise YamlError(f"longer than {SIZE} bytes; expected a few plain lines")
     try:

@@ -16,6 +16,7 @@ from boltons.strutils import cardinalize
 from yacs.config import CfgNode
 
 from transfer.errors import TransferError
+from transfer.recipes.architectures import architecture_of
 
 REFERENCE = "SOLVER.REFERENCE_WORLD_SIZE"
 # What the rule moves; a user who sets one of them without the reference has decided otherwise.
@@ -47,7 +48,7 @@ class Scaling:
 def plan_scaling(
     flat: Mapping[str, Any], processes: int, overridden: Iterable[str] = (), accumulate: bool = False
 ) -> Scaling:
-    """What is to be done about a flat recipe on `processes` processes; TransferError where it cannot be."""
+    """Decides how a flat recipe runs on `processes` processes; TransferError where it cannot."""
     reference, batch = flat[REFERENCE], flat["SOLVER.IMS_PER_BATCH"]
     if reference and batch % reference:
         raise TransferError(
@@ -118,6 +119,5 @@ def _accumulation(flat: Mapping[str, Any], reference: int, processes: int) -> Sc
 
 
 def _trains_bn(flat: Mapping[str, Any]) -> bool:
-    semantic = flat["MODEL.META_ARCHITECTURE"] == "SemanticSegmentor"
-    head = flat["MODEL.SEM_SEG_HEAD.NORM"] if semantic else flat["MODEL.FPN.NORM"]
-    return any(norm.endswith("BN") and norm != "FrozenBN" for norm in (flat["MODEL.RESNETS.NORM"], head))
+    norms = [flat[key] for key in architecture_of(flat).norms]
+    return any(norm.endswith("BN") and norm != "FrozenBN" for norm in norms)

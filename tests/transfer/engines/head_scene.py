@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from transfer.engines.torchvision.heads.keypoint import KeypointHead
-from transfer.engines.torchvision.heads.mask import MaskHead
-from transfer.engines.torchvision.heads.mask_output import paste_masks
+from transfer.engines.torchvision.heads.mask import MaskHead, paste_masks
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
 from transfer.evaluation.run_lengths import as_text, encode
 from transfer.samples.detection import Sample

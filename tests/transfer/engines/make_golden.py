@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import detectron2
 import torch
 
 from tests.transfer.engines import scenario
@@ -25,7 +26,7 @@ def main(detectors: list[str]) -> None:
     engine = load_engine("detectron2")
     for detector in detectors or scenario.DETECTORS:
         content = {
-            "made_with": {"detectron2": engine.version(), "torch": torch.__version__},
+            "made_with": {"detectron2": detectron2.__version__, "torch": torch.__version__},
             **scenario.everything(engine, detector, scenario.fixed_detectron2_proposals),
         }
         for found in content["detections"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import detectron2
 import torch
 
 from tests.transfer.engines import semantic_scene
@@ -17,7 +18,7 @@ from transfer.engines.choose import load_engine
 def main() -> None:
     engine = load_engine("detectron2")
     content = {
-        "made_with": {"detectron2": engine.version(), "torch": torch.__version__},
+        "made_with": {"detectron2": detectron2.__version__, "torch": torch.__version__},
         **semantic_scene.everything(engine),
     }
     (GOLDEN / "voc_semantic.json").write_text(json.dumps(_rounded(content)) + "\n", encoding="utf-8")

@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.planning.suite import GROUPS, Suite, load_suite
 from tests.transfer.engines import fidelity
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
-from transfer.recipes.values import architecture
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "recipes.md"
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Z_0-9a-z]+):(?P<rest>.*)$")
@@ -35,7 +35,7 @@ def _values(suite: Suite) -> list[str]:
     return [
         f"`{suite.name}`",
         suite.reference.removeprefix("MoCo v1 (arXiv 1911.05722) "),
-        architecture(flat) + ", " + flat["MODEL.RESNETS.NORM"],
+        architecture_of(flat).name + ", " + flat["MODEL.RESNETS.NORM"],
         f"{flat['SOLVER.IMS_PER_BATCH']}, {flat['SOLVER.BASE_LR']}",
         f"{flat['SOLVER.MAX_ITER']:,}; {drops}",
         _sizes(flat),

@@ -48,9 +48,7 @@ def test_a_user_who_sets_what_is_scaled_has_the_word(key: str) -> None:
     scaling = plan_scaling(flatten(load_recipe("voc_c4")), 2, [key])
     assert scaling.how == "off"
     assert f"scaling: off, because you set {key}" in scaling.line
-    assert (
-        flatten(load_recipe("voc_c4"))[key] == value == flatten({"SOLVER": _scaled(2, [(key, value)])})[key]
-    )
+    assert flatten({"SOLVER": _scaled(2, [(key, value)])})[key] == value
     assert plan_scaling(flatten(load_recipe("voc_c4")), 2, [key, REFERENCE]).how == "linear"
     assert _scaled(2, [("SOLVER.CHECKPOINT_PERIOD", 7)]).CHECKPOINT_PERIOD == 7
     assert _scaled(2, [("SOLVER.CHECKPOINT_PERIOD", 7)]).MAX_ITER == 96000

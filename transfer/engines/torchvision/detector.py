@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
-from transfer.engines.torchvision.heads.roi_heads import Res5ROIHeads, StandardROIHeads
+from transfer.engines.torchvision.backbones.necks import Backbone
+from transfer.engines.torchvision.heads.res5 import Res5ROIHeads
+from transfer.engines.torchvision.heads.roi_heads import StandardROIHeads
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.regions.rpn import RPN
 from transfer.engines.torchvision.structures import Detections, Targets
@@ -23,7 +25,7 @@ class GeneralizedRCNN(nn.Module):
     def __init__(
         self,
         normalizer: Normalizer,
-        backbone: nn.Module,
+        backbone: Backbone,
         proposal_generator: RPN,
         roi_heads: Res5ROIHeads | StandardROIHeads,
     ):
