@@ -170,8 +170,7 @@ def _drawn(dataset: Dataset, flat: Mapping[str, Any]) -> int | None:
 
 
 def _parameters(flat: Mapping[str, Any]) -> str:
-    model = {key: value for key, value in flat.items() if key.startswith("MODEL.")}
-    counts = _counted(json.dumps(model))
+    counts = _counted(json.dumps({key: value for key, value in flat.items() if key.startswith("MODEL.")}))
     parts = ", ".join(f"{part} {number / 1e6:.2f}M" for part, (number, _) in counts.items())
     everything, trained = map(sum, zip(*counts.values(), strict=True))
     return f"parameters {everything / 1e6:.2f}M, trainable {trained / 1e6:.2f}M: {parts}"

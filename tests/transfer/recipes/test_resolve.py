@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
+import yaml
+from yacs.config import CfgNode
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES
@@ -136,3 +139,34 @@ def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
         neutral = key in NEUTRAL_KEYS
         weights_own = key.startswith("MODEL.RESNETS.")
         assert (changed == base) == (neutral or weights_own), key
+
+
+def test_who_changes_a_recipe_changes_no_other(tmp_path: Path) -> None:
+    """Files, defaults and literals are parsed once and shared; what is handed out is not."""
+    steps, path = ("SOLVER.STEPS", "[3, 9]"), tmp_path / "mine.yaml"
+    path.write_text("_BASE_: voc_c4\nMODEL: {ANCHOR_GENERATOR: {SIZES: [[16, 32]]}}\n")
+    one, before = load_recipe(path, [steps]), flatten(load_recipe(path, [steps]))
+    filled = apply_manifest(one, RANDOM_MANIFEST)
+    for cfg in (one, filled, unflatten(flatten(filled))):
+        cfg.SOLVER.STEPS.append(12)
+        cfg.MODEL.ANCHOR_GENERATOR.SIZES[0].append(64)
+        cfg.MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS[0].append(3.0)
+        cfg.DATASETS.TRAIN.append("more")
+        cfg.MODEL.PIXEL_MEAN.append(1.0)
+    assert flatten(load_recipe(path, [steps])) == before
+    path.write_text("_BASE_: voc_c4\nSOLVER: {MAX_ITER: 30000}\n")
+    assert load_recipe(path).SOLVER.MAX_ITER == 30000, "an edited file is read again"
+
+
+def test_a_resolved_recipe_is_yacs_own() -> None:
+    """As if yacs had merged it: its methods work, and it can be copied, frozen and pickled."""
+    cfg = load_recipe("coco_fpn_1x")
+    merged = CfgNode(yaml.safe_load((RECIPES / "defaults.yaml").read_text()))
+    merged.merge_from_other_cfg(cfg)
+    assert cfg.dump() == merged.dump()
+    other = pickle.loads(pickle.dumps(cfg.clone()))
+    other.freeze()
+    with pytest.raises(AttributeError, match="immutable"):
+        other.SOLVER.MAX_ITER = 3
+    cfg.SOLVER.MAX_ITER = 3
+    assert (other.SOLVER.MAX_ITER, cfg.SOLVER.MAX_ITER) == (90000, 3)
