@@ -1,4 +1,4 @@
-"""The architectures that recipes are made of, one row each: all that depends on one is read here.
+"""Describes the architectures that recipes are made of, one row each: all that depends on one is read here.
 
 Rules, placement of backbones, samples, scaling, both engines, the planner and the miniatures ask
 `architecture_of` for the row. A further architecture of known parts is one row; a new neck or head is built
@@ -49,16 +49,16 @@ class Architecture:
 
     @property
     def semantic(self) -> bool:
-        """Whether it reads and predicts class maps instead of boxes."""
+        """Tells whether it reads and predicts class maps instead of boxes."""
         return self.predicts == "sem_seg"
 
     def placed(self, name: str) -> str:
-        """The model's name of a backbone tensor."""
+        """Returns the model's name of a backbone tensor."""
         in_last = self.last_stage_in and name.startswith(f"{self.family.stages[-1]}.")
         return f"{self.last_stage_in if in_last else self.holder}.{name}"
 
     def part(self, name: str) -> str:
-        """The part of a model's parameter: "backbone", or one of those that are fresh by design."""
+        """Returns the part of a model's parameter: "backbone", or one of those that are fresh by design."""
         return next((part for part, names in self.fresh.items() if re.fullmatch(names, name)), "backbone")
 
 
@@ -195,7 +195,7 @@ _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NA
 
 
 def architecture_of(flat: Mapping[str, Any]) -> Architecture:
-    """The row of a flat recipe; TransferError where the named parts make up none of ours."""
+    """Returns the row of a flat recipe; TransferError where the named parts make up none of ours."""
     for row in ARCHITECTURES.values():
         if all(flat[key] in values for key, values in row.named.items()):
             return row

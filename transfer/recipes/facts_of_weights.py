@@ -1,4 +1,4 @@
-"""Facts that belong to the weights: a backbone's manifest states them, and a recipe must not set them."""
+"""Names the facts that belong to the weights: manifests state them, and recipes must not set them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIXELS = {
 
 
 def manifest_keys(family: Family) -> dict[str, str]:
-    """Manifest field -> key: the shape of the network, then its pixels."""
+    """Maps manifest field -> key: the shape of the network, then its pixels."""
     return {**family.facts, **PIXELS}
 
 

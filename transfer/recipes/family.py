@@ -1,4 +1,4 @@
-"""The row of a family of backbones: what recipes, engines and manifests must know of it.
+"""Describes a family of backbones in one row, from which recipes, engines and manifests read.
 
 A family is a kind of network that gives feature maps, as ResNets of any depth and width are. A further one is
 a file with its row beside `resnet.py`, its keys in `defaults.yaml`, its builder in an engine's

@@ -1,4 +1,4 @@
-"""ResNets with bottleneck blocks, the first family of backbones: its keys, its facts and its block counts."""
+"""Describes the first family of backbones, ResNets with bottleneck blocks: keys, facts and block counts."""
 
 from __future__ import annotations
 

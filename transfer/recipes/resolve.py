@@ -1,4 +1,4 @@
-"""Recipes: Detectron2 config overlays on the keys that we honour, readable without Detectron2.
+"""Resolves recipes: Detectron2 config overlays on the keys that we honour, readable without Detectron2.
 
 `defaults.yaml` lists the keys; a recipe names its parent in `_BASE_`; overrides come last. The merge rules
 and literals are those of yacs, which Detectron2 uses too. Nothing is ignored: an unknown key is an error.
@@ -50,7 +50,7 @@ def load_recipe(
     changes: tuple[Mapping[str, Any], str] = ({}, ""),
     smoke: tuple[Mapping[str, Any], str] = ({}, ""),
 ) -> CfgNode:
-    """The resolved recipe: defaults, the `_BASE_` chain, `changes`, `smoke` and the overrides in their order.
+    """Resolves a recipe: defaults, the `_BASE_` chain, `changes`, `smoke` and the overrides in their order.
 
     `name` is one of ours ("voc_c4") or a path of a user's YAML. `changes` are a suite's own keys and where
     they stand, `smoke` those of its miniature. Raises TransferError with file and key.
@@ -72,7 +72,7 @@ def load_recipe(
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mapping to {"SOLVER.BASE_LR": 0.02, ...}; tuples become lists, as JSON has them."""
+    """Turns a nested mapping into {"SOLVER.BASE_LR": 0.02, ...}; tuples become lists, as JSON has them."""
     return dict(_pairs(tree))
 
 
@@ -87,7 +87,7 @@ def _pairs(tree: Mapping[str, Any], prefix: str = "") -> Pairs:
 
 
 def _once(pairs: Iterable[tuple[str, Any]], source: str) -> dict[str, Any]:
-    """The keys of a layer. One may be written nested or with dots, but not both ways at once."""
+    """Returns the keys of a layer. One may be written nested or with dots, but not both ways at once."""
     flat: dict[str, Any] = {}
     for key, value in pairs:
         if key in flat:
@@ -97,7 +97,7 @@ def _once(pairs: Iterable[tuple[str, Any]], source: str) -> dict[str, Any]:
 
 
 def unflatten(flat: Mapping[str, Any]) -> CfgNode:
-    """The inverse of `flatten`; used to take a resolved recipe out of a record or a cell file."""
+    """Inverts `flatten`, to take a resolved recipe out of a record or a cell file."""
     complete = dict(_known())
     for key, value in flat.items():
         complete[key] = _value(complete, key, value, "resolved recipe")
@@ -105,7 +105,7 @@ def unflatten(flat: Mapping[str, Any]) -> CfgNode:
 
 
 def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterable[str] = ()) -> CfgNode:
-    """A copy of `cfg` with the backbone's own facts: shape, stride placement, channels and pixel statistics.
+    """Returns a copy of `cfg` with the backbone's own facts: shape, stride placement, channels, pixels.
 
     `overridden` are the keys that the user set; one that contradicts the weights is an error. The random
     init has no weights to contradict, so there the user's value wins.
@@ -125,7 +125,7 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
 
 
 def recipe_sha256(cfg: CfgNode) -> str:
-    """The recipe's identity: every key that can move a number but those that belong to the weights."""
+    """Hashes the recipe's identity: every key that can move a number but those that belong to the weights."""
     flat = flatten(cfg)
     left_out = {*NEUTRAL_KEYS, *manifest_keys(architecture_of(flat).family).values()}
     moving = {key: value for key, value in flat.items() if key not in left_out}
@@ -133,7 +133,7 @@ def recipe_sha256(cfg: CfgNode) -> str:
 
 
 def keys_of_user(name: str | Path) -> set[str]:
-    """The keys that a user's recipe files set; ours are not among them."""
+    """Returns the keys that a user's recipe files set; ours are not among them."""
     own = [pairs for pairs, file in _layers(_path(name)) if file.resolve().parent != RECIPES.resolve()]
     return {key for pairs in own for key, _ in pairs}
 
@@ -143,7 +143,7 @@ def _path(name: str | Path) -> Path:
 
 
 def _layers(path: Path) -> list[tuple[Pairs, Path]]:
-    """The `_BASE_` chain, oldest first, each layer with the file it came from."""
+    """Reads the `_BASE_` chain, oldest first, each layer with the file it came from."""
     chain: list[tuple[Pairs, Path]] = []
     seen: set[str] = set()
     current: Path | None = path
@@ -159,7 +159,7 @@ def _layers(path: Path) -> list[tuple[Pairs, Path]]:
 
 
 def _base(path: Path, base: str) -> Path:
-    """The file that `_BASE_` in `path` names: one beside it, or one of ours, with or without its ending."""
+    """Finds the file that `_BASE_` in `path` names: one beside it, or one of ours, with its ending or not."""
     beside = path.parent / base
     return beside if beside.is_file() else RECIPES / f"{base.removesuffix('.yaml')}.yaml"
 
@@ -167,7 +167,7 @@ def _base(path: Path, base: str) -> Path:
 # A plan reads the same few files a hundred times, and YAML is slow to parse.
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> tuple[type, Any, Pairs]:
-    """(type of the content, its `_BASE_`, its other keys); shared, so not to be changed."""
+    """Returns (type of the content, its `_BASE_`, its other keys); shared, so not to be changed."""
     content = parse_yaml(text)
     if not isinstance(content, dict):
         return type(content), None, []
@@ -176,7 +176,7 @@ def _parsed(text: str) -> tuple[type, Any, Pairs]:
 
 
 def _read_layer(path: Path) -> tuple[Any, Pairs]:
-    """The `_BASE_` of a recipe's file, and its keys."""
+    """Reads the `_BASE_` of a recipe's file, and its keys."""
     try:
         kind, base, pairs = _parsed(read_text(path))
     except FileNotFoundError:
@@ -198,7 +198,7 @@ def _known() -> dict[str, Any]:
 
 
 def _value(flat: Mapping[str, Any], key: str, value: Any, source: str) -> Any:
-    """The value that a layer or the user gives a key of a flat recipe, by yacs' rules.
+    """Returns the value that a layer or the user gives a key, by yacs' rules.
 
     Text is read as a literal, a tuple becomes the list that the key expects, a whole number its float.
     """
@@ -227,7 +227,7 @@ def _value(flat: Mapping[str, Any], key: str, value: Any, source: str) -> Any:
 
 
 def _merged(expected: type, value: Any) -> Any:
-    """`value` as yacs merges it over one of the expected type; ValueError where it refuses."""
+    """Merges `value` by yacs over one of the expected type; ValueError where it refuses."""
     one = CfgNode({"value": expected()})
     one.merge_from_list(["value", value])
     return one.value
@@ -245,7 +245,7 @@ def _number(text: str) -> Any:
 
 
 def _tree(flat: Mapping[str, Any]) -> CfgNode:
-    """A flat recipe as nested nodes; lists are copies, for whoever gets a recipe may change it."""
+    """Makes nested nodes of a flat recipe; lists are copied, for whoever gets a recipe may change it."""
     nodes = {"": _node()}
     for (section, name), value in zip(_split(tuple(flat)), flat.values(), strict=True):
         if section not in nodes:
@@ -271,7 +271,7 @@ _EMPTY = CfgNode()
 
 
 def _node() -> CfgNode:
-    """An empty node. CfgNode's constructor copies its empty tree, which took most of the time of a plan."""
+    """Makes an empty node, without the copy that CfgNode's constructor makes: most of the time of a plan."""
     node = CfgNode.__new__(CfgNode)
     node.__dict__.update(_EMPTY.__dict__)
     return node

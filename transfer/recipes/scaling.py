@@ -1,4 +1,4 @@
-"""Other numbers of processes than the recipe's: the linear rule, or accumulation that keeps the batch.
+"""Fits recipes to other numbers of processes: the linear rule, or accumulation that keeps the batch.
 
 A recipe says in SOLVER.REFERENCE_WORLD_SIZE for how many GPUs its batch and schedule are (0: any number).
 The linear rule (Goyal et al., arXiv 1706.02677; Detectron2's `auto_scale_workers`) keeps the images of a
@@ -71,7 +71,7 @@ def plan_scaling(
 
 
 def apply_scaling(cfg: CfgNode, scaling: Scaling, overridden: Iterable[str] = ()) -> CfgNode:
-    """A copy with the linear rule applied, as Detectron2's `auto_scale_workers` does; else `cfg` itself.
+    """Applies the linear rule to a copy, as Detectron2's `auto_scale_workers` does; else gives `cfg` itself.
 
     A checkpoint period that the user set (`overridden`) moves no number and stays his.
     """

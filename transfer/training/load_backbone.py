@@ -63,13 +63,13 @@ def load_backbone_into(
 
 
 def random_report(state: Mapping[str, Tensor], cfg: CfgNode) -> LoadReport:
-    """The report of the row that starts from nothing."""
+    """Reports on the row that starts from nothing."""
     wanted = _wanted(state, architecture_of(flatten(cfg)))
     return LoadReport(set=0, total=len(wanted), fresh=sorted(state), dropped=[])
 
 
 def _wanted(state: Mapping[str, Tensor], row: Architecture) -> list[str]:
-    """The model's tensors that a backbone file must hold."""
+    """Returns the model's tensors that a backbone file must hold."""
     return [name for name in state if row.part(name) == "backbone"]
 
 

@@ -1,4 +1,4 @@
-"""From our resolved recipe to Detectron2's own configuration."""
+"""Turns our resolved recipe into Detectron2's own configuration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the
 
 
 def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
-    """Detectron2's defaults with every key of ours set; the weights are loaded by us, so WEIGHTS stays empty.
+    """Sets every key of ours on Detectron2's defaults; we load the weights, so WEIGHTS stays empty.
 
     Keys of ours that Detectron2 lacks are there only in the recipes whose modules read them. TransferError
     for a DensePose recipe without the DensePose project.

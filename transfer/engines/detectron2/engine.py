@@ -1,4 +1,4 @@
-"""Detectron2 behind the common interface."""
+"""Puts Detectron2 behind the common interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ResNet parts that Detectron2 does not ship: the neck of dilated C5, the head of C4."""
+"""Registers the ResNet parts that Detectron2 does not ship: the neck of dilated C5, the head of C4."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class C5ConvBackbone(Backbone):
 
 @BACKBONE_REGISTRY.register()
 def build_resnet_c5_conv_backbone(cfg: Any, input_shape: ShapeSpec) -> C5ConvBackbone:
-    """The backbone under the name that the dilated-C5 recipes give it."""
+    """Builds the backbone under the name that the dilated-C5 recipes give it."""
     bottom_up = build_resnet_backbone(cfg, input_shape)
     return C5ConvBackbone(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, cfg.MODEL.RESNETS.NORM)
 

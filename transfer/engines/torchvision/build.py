@@ -1,4 +1,4 @@
-"""From a recipe to the embedded engine's model."""
+"""Builds the embedded engine's model of a recipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from transfer.recipes.resolve import flatten
 
 
 def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
-    """The recipe's model at its random initialisation, in channels_last."""
+    """Builds the recipe's model at its random initialisation, in channels_last."""
     backbone = build_backbone(cfg)
     normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
     build = build_segmentor if architecture_of(flatten(cfg)).heads == "class map" else _detector

@@ -1,4 +1,4 @@
-"""The embedded engine behind the common interface."""
+"""Puts the embedded engine behind the common interface."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ NECKS: dict[str, Callable[[Backbone, CfgNode, str], Backbone]] = {
 
 
 def build_backbone(cfg: CfgNode) -> Backbone:
-    """The recipe's backbone at its random initialisation."""
+    """Builds the recipe's backbone at its random initialisation."""
     flat = flatten(cfg)
     row = architecture_of(flat)
     return NECKS[row.neck](FAMILIES[row.family.name].build(cfg), cfg, flat[row.family.norm])
 
 
 def build_last_stage(cfg: CfgNode) -> tuple[nn.Sequential, int]:
-    """The last stage by itself, for the architecture whose head it is, and its number of channels."""
+    """Builds the last stage by itself, for the architecture whose head it is; with its number of channels."""
     found: tuple[nn.Sequential, int] = FAMILIES[architecture_of(flatten(cfg)).family.name].build_last_stage(
         cfg
     )

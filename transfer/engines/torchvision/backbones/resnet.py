@@ -1,4 +1,4 @@
-"""The ResNet of Detectron2's detectors, made of torchvision's bottleneck blocks.
+"""Builds the ResNet of Detectron2's detectors from torchvision's bottleneck blocks.
 
 torchvision's `ResNet` class fixes the widths and ends in a classifier; here a stage is a list of its blocks.
 """
@@ -36,7 +36,7 @@ class Shape:
 
 
 def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Sequential:
-    """res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
+    """Makes res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
 
     A dilated stage keeps the resolution.
     """
@@ -127,20 +127,20 @@ class ResNet(nn.Module):
 
 
 def init_convs(module: nn.Module) -> None:
-    """Detectron2's fill for convolutions with ReLU behind them (He et al., fan out)."""
+    """Fills convolutions with ReLU behind them as Detectron2 does (He et al., fan out)."""
     for child in module.modules():
         if isinstance(child, nn.Conv2d):
             nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")
 
 
 def build(cfg: CfgNode) -> ResNet:
-    """The recipe's ResNet up to the last of MODEL.RESNETS.OUT_FEATURES."""
+    """Builds the recipe's ResNet up to the last of MODEL.RESNETS.OUT_FEATURES."""
     r = cfg.MODEL.RESNETS
     return ResNet(_shape(cfg), r.OUT_FEATURES, r.NORM, cfg.MODEL.BACKBONE.FREEZE_AT, r.RES5_DILATION)
 
 
 def build_last_stage(cfg: CfgNode) -> tuple[nn.Sequential, int]:
-    """The recipe's res5 by itself, which C4 recipes use as their head, and its number of channels.
+    """Builds the recipe's res5 by itself, the head of C4 recipes; with its number of channels.
 
     It may end in the extra norm of the MoCo paper (section 4.2), under the name "norm".
     """

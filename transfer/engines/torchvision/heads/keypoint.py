@@ -105,8 +105,7 @@ def heatmaps_to_keypoints(maps: Tensor, boxes: Tensor) -> Tensor:
     Equals Detectron2's function of this name: each map is resized to its box in whole pixels by cubic
     convolution, and the centre of the highest pixel is the keypoint. There one region follows the other,
     every pixel through `interpolate` and `exp`; here regions of like size are resized together, by two matrix
-    products, and only the highest pixel gets a score: its probability, relative to the sum over the S x S
-    cells.
+    products, and only the highest pixel gets a score: its probability, relative to the S x S cells' sum.
     """
     count, kinds = maps.shape[:2]
     extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (R, 2) width, height

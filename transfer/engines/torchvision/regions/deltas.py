@@ -1,4 +1,4 @@
-"""Boxes as deltas from other boxes, which both stages learn (Girshick et al., arXiv 1311.2524, appendix C).
+"""Encodes boxes as the deltas that both stages learn (Girshick et al., arXiv 1311.2524, appendix C).
 
 Equal to the bit to torchvision's BoxCoder, which is private.
 """
@@ -16,7 +16,7 @@ MOST = math.log(1000 / 16)  # of a predicted log-ratio, so that no box is infini
 
 
 def encode(wanted: Tensor, boxes: Tensor, weights: Weights) -> Tensor:
-    """The deltas (R, 4) that lead from boxes (R, 4) to the wanted ones (R, 4)."""
+    """Returns the deltas (R, 4) that lead from boxes (R, 4) to the wanted ones (R, 4)."""
     size, centre = _size_and_centre(boxes)
     wanted_size, wanted_centre = _size_and_centre(wanted)
     factors = wanted.new_tensor(weights)
@@ -25,7 +25,7 @@ def encode(wanted: Tensor, boxes: Tensor, weights: Weights) -> Tensor:
 
 
 def decode(deltas: Tensor, boxes: Tensor, weights: Weights) -> Tensor:
-    """The boxes (R, K, 4) to which deltas (R, K, 4) lead from boxes (R, 4)."""
+    """Returns the boxes (R, K, 4) to which deltas (R, K, 4) lead from boxes (R, 4)."""
     size, centre = (part[:, None] for part in _size_and_centre(boxes.to(deltas.dtype)))
     # Each by its own number: a GPU divides by a number otherwise than by a tensor.
     x, y, width, height = (delta / w for delta, w in zip(deltas.unbind(dim=-1), weights, strict=True))
