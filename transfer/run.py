@@ -37,7 +37,7 @@ from transfer.samples.loader import evaluation_batches, training_batches, traini
 from transfer.samples.sample import Sample
 from transfer.training.finite import refuse_weights
 from transfer.training.learner import Learner
-from transfer.training.load_backbone import Account, load_backbone_into, random_account
+from transfer.training.load_backbone import LoadReport, load_backbone_into, random_report
 from transfer.training.loop import Batches, train
 from transfer.training.outcome import Metrics, keep_metrics
 from transfer.training.precise_bn import measure_statistics
@@ -115,9 +115,11 @@ def _training_data(cfg: CfgNode, training: Sequence[Dataset], request: RunReques
 
 def _load_init(
     engine: Engine, model: nn.Module, backbone: Backbone | None, cfg: CfgNode, label: str
-) -> Account:
+) -> LoadReport:
     state = engine.state(model)
-    return random_account(state) if backbone is None else load_backbone_into(state, backbone, cfg, label)
+    if backbone is None:
+        return random_report(state, cfg)
+    return load_backbone_into(state, backbone, cfg, label)
 
 
 def _train(

@@ -26,15 +26,9 @@ from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.findings import shorten
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
+from transfer.recipes.architectures import ARCHITECTURES, architecture_of
 from transfer.recipes.resolve import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatten, recipe_sha256
 from transfer.recipes.scaling import Scaling
-from transfer.recipes.values import architecture
-
-# What is recognised -> the metadata that names the classes, and the key that counts them.
-_CLASSES = {
-    "detection": ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES"),
-    "FCN": ("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ def read_data(cfg: CfgNode, root: Path, own: Mapping[str, OwnDataset]) -> tuple[
 def fit_classes(cfg: CfgNode, datasets: Sequence[Dataset], adapt: bool) -> CfgNode:
     """The recipe with the data's number of classes where it may `adapt`; else DataError if they differ."""
     flat = flatten(cfg)
-    field, key = _CLASSES["FCN" if architecture(flat) == "FCN" else "detection"]
+    field, key = architecture_of(flat).classes
     for dataset in datasets:
         classes = dataset.metadata.get(field)
         if classes is None:
@@ -105,7 +99,8 @@ def _first_difference(one: Sequence[str], other: Sequence[str]) -> str:
 
 def adapts(suite: Suite, request: Request, own: Mapping[str, OwnDataset]) -> bool:
     """Whether the classes are counted in the data: those of the user, unless the user said their number."""
-    return bool(own) and not said_by_user(suite, request) & {key for _, key in _CLASSES.values()}
+    counted = {row.classes[1] for row in ARCHITECTURES.values()}
+    return bool(own) and not said_by_user(suite, request) & counted
 
 
 def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Cell]:

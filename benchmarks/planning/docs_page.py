@@ -18,8 +18,8 @@ from benchmarks.planning.suite_file import Suite
 from converters.command import command
 from converters.options import Parser
 from transfer.recipes import origins
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
-from transfer.recipes.values import architecture
 
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Z_0-9a-z]+):(?P<rest>.*)$")
 
@@ -38,7 +38,7 @@ def _values(suite: Suite) -> list[str]:
     return [
         f"`{suite.name}`",
         suite.reference.removeprefix("MoCo v1 (arXiv 1911.05722) "),
-        architecture(flat) + ", " + flat["MODEL.RESNETS.NORM"],
+        architecture_of(flat).name + ", " + flat["MODEL.RESNETS.NORM"],
         f"{flat['SOLVER.IMS_PER_BATCH']}, {flat['SOLVER.BASE_LR']}",
         f"{flat['SOLVER.MAX_ITER']:,}; {drops}",
         _sizes(flat),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ from benchmarks.planning.suite_file import Suite
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
-from transfer.parameters import count_parameters
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.resolve import unflatten
 
 
 def show_list() -> None:
@@ -159,7 +162,34 @@ def _drawn(dataset: Dataset, flat: Mapping[str, Any]) -> int | None:
 
 
 def _parameters(flat: Mapping[str, Any]) -> str:
-    counts = count_parameters(flat)
-    parts = ", ".join(f"{part} {c.all / 1e6:.2f}M" for part, c in counts.items())
-    everything, trained = (sum(getattr(c, f) for c in counts.values()) for f in ("all", "trainable"))
+    counts = _counted(json.dumps({key: value for key, value in flat.items() if key.startswith("MODEL.")}))
+    parts = ", ".join(f"{part} {number / 1e6:.2f}M" for part, (number, _) in counts.items())
+    everything, trained = map(sum, zip(*counts.values(), strict=True))
     return f"parameters {everything / 1e6:.2f}M, trainable {trained / 1e6:.2f}M: {parts}"
+
+
+@functools.lru_cache(maxsize=64)  # the suites of a plan share their models
+def _counted(model: str) -> dict[str, tuple[int, int]]:
+    """Part -> (its parameters, those that train), of the model that these keys (JSON) describe.
+
+    The model is built, on torch's meta device, which holds no numbers. Torch takes seconds to import, so it
+    is not before something is counted.
+    """
+    import torch
+
+    from transfer.engines.choose import load_engine
+
+    flat = json.loads(model)
+    cfg, row, engine = unflatten(flat), architecture_of(flat), load_engine("torchvision")
+    with torch.device("meta"):
+        built = engine.build(cfg, torch.device("meta"))
+    tensors = zip(engine.state(built), built.state_dict(keep_vars=True).values(), strict=True)
+    found: dict[str, list[torch.Tensor]] = {}
+    for name, tensor in tensors:  # of a frozen norm there are none: its numbers are buffers
+        own = found.setdefault(row.part(name), [])
+        own += [tensor] if isinstance(tensor, torch.nn.Parameter) else []
+    return {
+        part: (sum(p.numel() for p in found[part]), sum(p.numel() for p in found[part] if p.requires_grad))
+        for part in ("backbone", *row.fresh)
+        if part in found
+    }

@@ -18,9 +18,9 @@ from benchmarks.planning.suite_file import Suite
 from transfer.datasets.coco import reader as coco
 from transfer.datasets.coco.own import OwnDataset
 from transfer.errors import DataError, TransferError
-from transfer.evaluation.names import HEADS, evaluator_of, metrics_of
+from transfer.evaluation.names import evaluator_of, metrics_of
+from transfer.recipes.architectures import HEADS, architecture_of
 from transfer.recipes.resolve import flatten
-from transfer.recipes.values import architecture
 
 Own = Mapping[str, OwnDataset]
 
@@ -90,7 +90,7 @@ def _check_datasets(flat: Mapping[str, Any], own: Own) -> None:
         raise TransferError("DATASETS.TRAIN is []; expected the names of one data set or more")
     if len(test) != 1:
         raise TransferError(f"DATASETS.TEST is {test}; expected exactly one data set")
-    semantic = architecture(flat) == "FCN"
+    semantic = architecture_of(flat).semantic
     for name in [*training, *test]:
         if not isinstance(name, str):
             raise TransferError(f"DATASETS: {name!r} is no name of a data set; write it as text")

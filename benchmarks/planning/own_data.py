@@ -13,9 +13,7 @@ from transfer.datasets import own_file
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import TASKS, OwnDataset
 from transfer.errors import DataError
-
-# What a recipe trains on, and the annotations that it takes.
-_TASKS = {"MODEL.MASK_ON": "segm", "MODEL.KEYPOINT_ON": "keypoints", "MODEL.DENSEPOSE_ON": "densepose"}
+from transfer.recipes.architectures import HEADS
 
 
 def own_datasets(suite: Suite, cfg: CfgNode) -> dict[str, OwnDataset]:
@@ -43,7 +41,7 @@ def check_trainable(training: Sequence[Dataset]) -> None:
 
 def check_tasks(flat: Mapping[str, Any], own: OwnDataset) -> None:
     """Raises DataError where the recipe trains a head for which the user's data hold no annotations."""
-    for key, task in _TASKS.items():
+    for task, key in HEADS.items():
         if flat[key] and task not in own.tasks:
             mend = f", or annotate {task} and add it to the tasks" if task in TASKS else ""
             raise DataError(

@@ -9,9 +9,9 @@ from yacs.config import CfgNode
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import miniature
 from benchmarks.planning.suite_file import Suite
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten, keys_of_user, load_recipe
 from transfer.recipes.scaling import Scaling, apply_scaling, plan_scaling
-from transfer.recipes.values import architecture
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def resolve(suite: Suite, request: Request, recipe: str) -> Resolved:
     """
     changes = (suite.changes, f"{suite.where}: recipe")
     written = load_recipe(recipe, (), changes)
-    smoke = (miniature(suite, architecture(flatten(written))), f"{suite.where}: smoke")
+    shared = architecture_of(flatten(written)).miniature
+    smoke = (miniature(suite, shared), f"{suite.where}: smoke")
     small = load_recipe(recipe, (), changes, smoke)
     cfg = small if request.smoke else written
     if request.overrides:

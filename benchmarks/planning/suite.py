@@ -10,8 +10,6 @@ from typing import Any
 from benchmarks.errors import UsageError
 from benchmarks.planning.suite_file import SUITES, Suite, read_suite, shared_miniature
 
-_MINIATURE = {"C4": "c4", "DC5": "c4", "FPN": "fpn", "FCN": "fcn"}
-
 
 def suite_names() -> list[str]:
     """The names of our suites."""
@@ -62,9 +60,9 @@ def load_suite(name: str) -> Suite:
     return read_suite(SUITES / f"{name}.yaml")
 
 
-def miniature(suite: Suite, architecture: str) -> dict[str, Any]:
-    """The keys that --smoke sets."""
-    return shared_miniature(_MINIATURE[architecture]) if suite.smoke is None else suite.smoke
+def miniature(suite: Suite, shared: str) -> dict[str, Any]:
+    """The keys that --smoke sets: the suite's own, or the `shared` ones of its architecture."""
+    return shared_miniature(shared) if suite.smoke is None else suite.smoke
 
 
 def written_by_user(suite: Suite) -> bool:

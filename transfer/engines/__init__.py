@@ -1,1 +1,1 @@
-"""What trains and predicts: one small interface (`base`), two implementations, chosen by name (`choose`)."""
+"""A recipe comes in; models that train and predict go out: one interface, two implementations."""

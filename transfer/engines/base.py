@@ -1,4 +1,4 @@
-"""The interface behind which the two engines stand: build, state, solver, losses, predict.
+"""Defines the interface behind which the two engines stand: build, state, solver, losses, predict.
 
 All else (data order, the loop, resuming, precise BN, evaluation) is shared, so a difference between two
 engines can only come from what is here.
@@ -20,27 +20,22 @@ from transfer.samples.sample import Sample
 class Engine(Protocol):
     """A stateless set of functions; the model carries the state."""
 
-    name: str
-
-    def version(self) -> str:
-        """The version of the library that computes, for the identity of a cell."""
-
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
-        """The model of the recipe at its random initialisation (drawn from torch's global generator)."""
+        """Builds the recipe's model at its random initialisation, drawn from torch's global generator."""
 
     def state(self, model: nn.Module) -> dict[str, Tensor]:
-        """The model's own tensors, not copies, under Detectron2's names."""
+        """Returns the model's own tensors, not copies, under Detectron2's names."""
 
     def load_state(self, model: nn.Module, state: Mapping[str, Tensor]) -> None:
-        """Strict inverse of `state`."""
+        """Sets every tensor of the model; the strict inverse of `state`."""
 
     def solver(
         self, cfg: CfgNode, model: nn.Module
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        """SGD and the schedule, stepped once per iteration."""
+        """Makes SGD and the schedule, stepped once per iteration."""
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
-        """Named scalar losses of a model in training mode; their sum is minimised."""
+        """Computes named scalar losses of a model in training mode; their sum is minimised."""
 
     def predict(self, model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
-        """Predictions of a model in evaluation mode, in original pixels."""
+        """Predicts with a model in evaluation mode, in original pixels."""

@@ -1,4 +1,4 @@
-"""Which engine: the user's choice, or for `auto` the reference where it is importable."""
+"""Chooses the engine: the user's, or for `auto` the reference where it is importable."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ENGINES = ("detectron2", "torchvision")
 
 
 def detectron2_found() -> bool:
-    """Whether Detectron2 could be imported; looks, does not import."""
+    """Looks whether Detectron2 could be imported, and does not import it."""
     return importlib.util.find_spec("detectron2") is not None
 
 
 def choose_engine(wanted: str) -> tuple[str, str]:
-    """(engine name, one line that says which was taken and why)."""
+    """Returns the engine's name and a line that says why; TransferError for an unknown or absent one."""
     if wanted == "auto":
         if detectron2_found():
             return "detectron2", "engine: detectron2 (importable here)"
@@ -36,7 +36,7 @@ def choose_engine(wanted: str) -> tuple[str, str]:
 
 
 def load_engine(name: str) -> Engine:
-    """The engine's implementation; imports its library."""
+    """Imports the engine with its library; TransferError where that cannot be imported."""
     try:
         module = importlib.import_module(f"transfer.engines.{name}.engine")
     except ImportError as error:

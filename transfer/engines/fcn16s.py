@@ -1,4 +1,4 @@
-"""The arithmetic of FCN-16s, shared by both engines: Detectron2 has none of its own to be equal to.
+"""Computes what FCN-16s needs in both engines: Detectron2 has nothing of its own to be equal to.
 
 The paper says neither how logits are upsampled nor how pixels are weighted. Assumed is what DeepLab does,
 whose recipe the authors followed: corners aligned, and the mean over the pixels that are judged.
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def upsampled(logits: Tensor, stride: int, height: int, width: int) -> Tensor:
-    """(N, C, h, w) -> (N, C, height, width), bilinearly, in single precision at least.
+    """Upsamples (N, C, h, w) to (N, C, height, width), bilinearly, in single precision at least.
 
     h is ceil(height / stride) or more, w alike. Cell i of strided, symmetrically padded convolutions is
     centred on pixel stride * i, so pixel p gets the value at p / stride; beyond the last centre the last cell
@@ -30,7 +30,7 @@ def upsampled(logits: Tensor, stride: int, height: int, width: int) -> Tensor:
 
 
 def mean_cross_entropy(logits: Tensor, classes: Tensor, ignore: int) -> Tensor:
-    """The mean over judged pixels of (N, C, H, W) logits against (N, H, W) classes; 0 if none is judged.
+    """Averages over judged pixels of (N, C, H, W) logits against (N, H, W) classes; 0 if none is judged.
 
     torch's own mean is 0/0 there, which would end a run for one batch of unlabelled crops.
     """

@@ -57,7 +57,7 @@ def _normalised(norm: _BatchNorm, x: Tensor, weighted: bool) -> Tensor:
 
 
 def _alone(norm: _BatchNorm) -> bool:
-    """Whether there is nothing to share: in evaluation, and in a process of its own."""
+    """Tells whether there is nothing to share: in evaluation, and in a process of its own."""
     return not norm.training or not dist.is_initialized() or dist.get_world_size() == 1
 
 
@@ -92,5 +92,5 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def norm_layer(name: str) -> Callable[[int], nn.Module]:
-    """The constructor (channels -> module) of MODEL.RESNETS.NORM."""
+    """Returns the constructor (channels -> module) of a norm by the name that recipes give it."""
     return _NORMS[name]

@@ -11,7 +11,7 @@ from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.registry import describe_layout
-from transfer.recipes.values import architecture
+from transfer.recipes.architectures import HEADS, architecture_of
 
 _VOC = ("AP", "AP50", "AP75")
 _COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -27,8 +27,6 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "cityscapes_sem_seg": {"sem_seg": ("mIoU", "iIoU", "IoU_sup", "iIoU_sup")},
     "voc_sem_seg": {"sem_seg": ("mIoU", "fwIoU", "mACC", "pACC")},
 }
-# annotation of a data set -> the key of a recipe that has a head for it
-HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose": "MODEL.DENSEPOSE_ON"}
 
 
 def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[str, ...]]:
@@ -57,8 +55,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
 
 def metrics_of(evaluator: str, tasks: Collection[str], flat: Mapping[str, Any]) -> list[str]:
     """The metrics that a flat recipe yields, as "bbox/AP": of tasks that are annotated and predicted."""
-    predicted = {"sem_seg"} if architecture(flat) == "FCN" else {"bbox"}
-    predicted |= {part for part, key in HEADS.items() if flat[key]}
+    predicted = {architecture_of(flat).predicts, *(part for part, key in HEADS.items() if flat[key])}
     found = predicted.intersection(tasks)
     return [
         f"{task}/{name}"

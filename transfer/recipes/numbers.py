@@ -1,4 +1,4 @@
-"""What the numbers of a recipe may be: one rule a key, and every key that holds numbers has one.
+"""Checks the numbers of a recipe: one rule a key, and every key that holds numbers has one.
 
 A learning rate of infinity, steps that run backwards or anchors of no size are no recipe. They are refused
 where the recipe is read, before anything is planned, generated or trained.
@@ -6,72 +6,41 @@ where the recipe is read, before anything is planned, generated or trained.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from transfer.errors import TransferError
-
-LARGEST = 10**9  # of a whole number; a thousand times the longest schedule of the papers
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a value must be, as a test and in words."""
-
-    holds: Callable[[Any], bool]
-    expected: str
-
-
-def _whole(low: int, high: int = LARGEST) -> Rule:
-    return Rule(lambda v: type(v) is int and low <= v <= high, f"a whole number from {low} to {high}")
-
-
-def _finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def _each(rule: Rule, what: str, counts: tuple[int, ...] = (), least: int = 1, rising: bool = False) -> Rule:
-    """A list whose items obey `rule`; `counts` are its lengths, all from `least` if empty."""
-
-    def holds(values: Any) -> bool:
-        if not isinstance(values, list | tuple) or not all(map(rule.holds, values)):
-            return False
-        fits = len(values) in counts if counts else len(values) >= least
-        return fits and (not rising or all(a < b for a, b in pairwise(values)))
-
-    return Rule(holds, what)
-
-
-COUNT, NATURAL = _whole(1), _whole(0)
-ANY = Rule(_finite, "a finite number")
-ABOVE = Rule(lambda v: _finite(v) and v > 0, "a finite number above 0")
-WEIGHT = Rule(lambda v: _finite(v) and v >= 0, "a finite number from 0")
-SHARE = Rule(lambda v: _finite(v) and 0 <= v <= 1, "a number from 0 to 1")
-PART = Rule(lambda v: _finite(v) and 0 < v <= 1, "a number above 0, up to 1")
-MOMENTUM = Rule(lambda v: _finite(v) and 0 <= v < 1, "a number from 0, below 1")
-SIZES = _each(COUNT, "a list of whole numbers above 0")
-STEPS = _each(COUNT, "a list of whole numbers above 0, each larger than the one before", least=0, rising=True)
-GROUPS = _each(_each(ABOVE, ""), "lists of numbers above 0, as in [[32, 64], [128, 256]]")
+from transfer.recipes.architectures import FAMILIES
+from transfer.recipes.rules import (
+    ABOVE,
+    ANY,
+    COUNT,
+    GROUPS,
+    MOMENTUM,
+    NATURAL,
+    PART,
+    SHARE,
+    SIZES,
+    STEPS,
+    WEIGHT,
+    Rule,
+    each,
+    whole,
+)
 
 _POOLER = {"POOLER_RESOLUTION": COUNT, "POOLER_SAMPLING_RATIO": NATURAL}
 _TREE: dict[str, dict[str, Rule]] = {
     "MODEL": {
-        "PIXEL_MEAN": _each(ANY, "three finite numbers", (3,)),
-        "PIXEL_STD": _each(ABOVE, "three numbers above 0", (3,)),
+        "PIXEL_MEAN": each(ANY, "three finite numbers", (3,)),
+        "PIXEL_STD": each(ABOVE, "three numbers above 0", (3,)),
     },
-    "MODEL.BACKBONE": {"FREEZE_AT": _whole(0, 5)},
-    "MODEL.RESNETS": {
-        **dict.fromkeys(("NUM_GROUPS", "WIDTH_PER_GROUP", "STEM_OUT_CHANNELS", "RES2_OUT_CHANNELS"), COUNT),
-        "RES5_DILATION": _whole(1, 2),
-    },
+    "MODEL.BACKBONE": {"FREEZE_AT": whole(0, 5)},
+    **{family.section: dict(family.numbers) for family in FAMILIES},
     "MODEL.C5_CONV": {"OUT_CHANNELS": COUNT},
     "MODEL.FPN": {"OUT_CHANNELS": COUNT},
     "MODEL.ANCHOR_GENERATOR": {"SIZES": GROUPS, "ASPECT_RATIOS": GROUPS},
     "MODEL.RPN": {
-        "IOU_THRESHOLDS": _each(SHARE, "two rising numbers from 0 to 1", (2,), rising=True),
+        "IOU_THRESHOLDS": each(SHARE, "two rising numbers from 0 to 1", (2,), rising=True),
         "BATCH_SIZE_PER_IMAGE": COUNT,
         "POSITIVE_FRACTION": PART,
         "SMOOTH_L1_BETA": WEIGHT,
@@ -80,7 +49,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     },
     "MODEL.ROI_HEADS": {
         "NUM_CLASSES": COUNT,
-        "IOU_THRESHOLDS": _each(SHARE, "a list of one number from 0 to 1", (1,)),
+        "IOU_THRESHOLDS": each(SHARE, "a list of one number from 0 to 1", (1,)),
         "BATCH_SIZE_PER_IMAGE": COUNT,
         "POSITIVE_FRACTION": PART,
         "SCORE_THRESH_TEST": SHARE,
@@ -89,7 +58,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     "MODEL.ROI_BOX_HEAD": {
         "NUM_FC": NATURAL,
         "FC_DIM": COUNT,
-        "BBOX_REG_WEIGHTS": _each(ABOVE, "four numbers above 0", (4,)),
+        "BBOX_REG_WEIGHTS": each(ABOVE, "four numbers above 0", (4,)),
         "SMOOTH_L1_BETA": WEIGHT,
         **_POOLER,
     },
@@ -110,7 +79,7 @@ _TREE: dict[str, dict[str, Rule]] = {
         **_POOLER,
     },
     "MODEL.SEM_SEG_HEAD": {
-        "IGNORE_VALUE": _whole(0, 255),
+        "IGNORE_VALUE": whole(0, 255),
         **dict.fromkeys(("NUM_CLASSES", "CONVS_DIM", "DILATION"), COUNT),
         "NUM_CONVS": NATURAL,
         "LOSS_WEIGHT": WEIGHT,
@@ -120,10 +89,10 @@ _TREE: dict[str, dict[str, Rule]] = {
         "MIN_SIZE_TEST": NATURAL,  # 0: the original size
         "MAX_SIZE_TRAIN": COUNT,
         "MAX_SIZE_TEST": COUNT,
-        "SCALE_RANGE": _each(ABOVE, "nothing, or [low, high] ratios above 0", (0, 2)),
+        "SCALE_RANGE": each(ABOVE, "nothing, or [low, high] ratios above 0", (0, 2)),
     },
-    "INPUT.CROP": {"SIZE": _each(ABOVE, "[height, width] above 0", (2,))},
-    "DATALOADER": {"NUM_WORKERS": _whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
+    "INPUT.CROP": {"SIZE": each(ABOVE, "[height, width] above 0", (2,))},
+    "DATALOADER": {"NUM_WORKERS": whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
     "SOLVER": {
         **dict.fromkeys(("IMS_PER_BATCH", "MAX_ITER", "CHECKPOINT_PERIOD"), COUNT),
         **dict.fromkeys(("BASE_LR", "GAMMA"), ABOVE),

@@ -1,4 +1,4 @@
-"""YAML of suites and recipes: plain values, and nothing that is read otherwise than it looks.
+"""Reads YAML of suites and recipes: plain values, and nothing that is read otherwise than it looks.
 
 PyYAML's safe loader takes the last of two equal keys in silence, recurses as deep as a file asks for and
 speaks in several lines. Here a repeated key is an error, depth and size are bounded, an error is a line.
@@ -13,6 +13,7 @@ import yaml
 
 DEPTH = 32  # of mappings and lists in each other; a recipe has four
 SIZE = 1 << 20  # bytes; the longest recipe has 5,000
+USUAL = 1 << 14  # bytes that are asked for first, for a buffer of SIZE takes longer than the reading
 VALUES = 20_000  # with every alias counted as what it stands for
 
 
@@ -21,12 +22,14 @@ class YamlError(ValueError):
 
 
 def read_text(path: Path) -> str:
-    """The text of a YAML file.
+    """Reads the text of a YAML file.
 
     Raises OSError for a file that cannot be read, YamlError for one that is too long or no UTF-8.
     """
     with path.open("rb") as file:
-        raw = file.read(SIZE + 1)
+        raw = file.read(USUAL)
+        if len(raw) == USUAL:
+            raw += file.read(SIZE + 1 - USUAL)
     if len(raw) > SIZE:
         raise YamlError(f"longer than {SIZE} bytes; expected a few plain lines")
     try:
@@ -37,7 +40,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text; YamlError for one that is no YAML, repeats a key or has no end."""
+    """Parses a YAML text; YamlError for one that is no YAML, repeats a key or has no end."""
     try:
         return _Loader(text).get_single_data()
     except yaml.reader.ReaderError as error:
@@ -86,7 +89,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _count(node: Any, found: int, depth: int) -> int:
-    """How many values there are when every alias is written out; a few lines of aliases can be billions."""
+    """Counts the values with every alias written out; a few lines of aliases can be billions."""
     if found > VALUES or depth > DEPTH:
         raise _problem("aliases that come to too many values; write out what is meant", node)
     found += 1

@@ -1,4 +1,4 @@
-"""Other numbers of processes than the recipe's: the linear rule, or accumulation that keeps the batch.
+"""Fits recipes to other numbers of processes: the linear rule, or accumulation that keeps the batch.
 
 A recipe says in SOLVER.REFERENCE_WORLD_SIZE for how many GPUs its batch and schedule are (0: any number).
 The linear rule (Goyal et al., arXiv 1706.02677; Detectron2's `auto_scale_workers`) keeps the images of a
@@ -16,6 +16,7 @@ from boltons.strutils import cardinalize
 from yacs.config import CfgNode
 
 from transfer.errors import TransferError
+from transfer.recipes.architectures import architecture_of
 
 REFERENCE = "SOLVER.REFERENCE_WORLD_SIZE"
 # What the rule moves; a user who sets one of them without the reference has decided otherwise.
@@ -47,7 +48,7 @@ class Scaling:
 def plan_scaling(
     flat: Mapping[str, Any], processes: int, overridden: Iterable[str] = (), accumulate: bool = False
 ) -> Scaling:
-    """What is to be done about a flat recipe on `processes` processes; TransferError where it cannot be."""
+    """Decides how a flat recipe runs on `processes` processes; TransferError where it cannot."""
     reference, batch = flat[REFERENCE], flat["SOLVER.IMS_PER_BATCH"]
     if reference and batch % reference:
         raise TransferError(
@@ -70,7 +71,7 @@ def plan_scaling(
 
 
 def apply_scaling(cfg: CfgNode, scaling: Scaling, overridden: Iterable[str] = ()) -> CfgNode:
-    """A copy with the linear rule applied, as Detectron2's `auto_scale_workers` does; else `cfg` itself.
+    """Applies the linear rule to a copy, as Detectron2's `auto_scale_workers` does; else gives `cfg` itself.
 
     A checkpoint period that the user set (`overridden`) moves no number and stays his.
     """
@@ -118,6 +119,5 @@ def _accumulation(flat: Mapping[str, Any], reference: int, processes: int) -> Sc
 
 
 def _trains_bn(flat: Mapping[str, Any]) -> bool:
-    semantic = flat["MODEL.META_ARCHITECTURE"] == "SemanticSegmentor"
-    head = flat["MODEL.SEM_SEG_HEAD.NORM"] if semantic else flat["MODEL.FPN.NORM"]
-    return any(norm.endswith("BN") and norm != "FrozenBN" for norm in (flat["MODEL.RESNETS.NORM"], head))
+    norms = [flat[key] for key in architecture_of(flat).norms]
+    return any(norm.endswith("BN") and norm != "FrozenBN" for norm in norms)

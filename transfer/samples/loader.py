@@ -14,8 +14,8 @@ from yacs.config import CfgNode
 from transfer.datasets.records import chosen, column, without_truth
 from transfer.errors import DataError
 from transfer.process.signals import STOPS
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten
-from transfer.recipes.values import architecture
 from transfer.samples.class_maps import semantic_evaluation_sample, semantic_training_sample
 from transfer.samples.densepose import load_symmetry
 from transfer.samples.detection import evaluation_sample, training_sample
@@ -53,7 +53,7 @@ class _Test(Dataset[Sample]):
 
 
 def _is_semantic(cfg: CfgNode) -> bool:
-    return architecture(flatten(cfg)) == "FCN"
+    return architecture_of(flatten(cfg)).semantic
 
 
 def training_records(records: Sequence[Record], cfg: CfgNode) -> Sequence[Record]:

@@ -1,7 +1,8 @@
-"""Where a backbone's tensors go in a model, and the proof that each of them arrived.
+"""Loads a backbone's tensors into a model, and proves that each of them arrived.
 
-Leniency is a written argument: what may keep its initial value is listed by name in FRESH. Everything else
-of the model must come from the file, exactly once and with equal shape, or the run does not start.
+Leniency is a written argument: what may keep its initial value is listed by name in the row of the
+architecture, as `fresh`. Everything else of the model must come from the file, exactly once and with equal
+shape, or the run does not start.
 """
 
 from __future__ import annotations
@@ -16,56 +17,33 @@ from yacs.config import CfgNode
 
 from converters.backbone import Backbone
 from transfer.errors import TransferError
+from transfer.recipes.architectures import Architecture, architecture_of
 from transfer.recipes.resolve import flatten
-from transfer.recipes.values import architecture
 
-# Parameters of a detector that no backbone file holds, by design.
-FRESH = (
-    r"proposal_generator\..*",  # the region proposal network
-    r"backbone\.fpn_(lateral|output)[2-5]\..*",  # the feature pyramid
-    r"backbone\.c5_conv\..*",  # the 3x3 convolution behind a dilated res5
-    r"roi_heads\.res5\.norm\..*",  # the extra norm behind res5 (MoCo paper, section 4.2)
-    r"roi_heads\.(box|mask|keypoint|densepose)_(head|predictor)\..*",
-    r"sem_seg_head\..*",
-)
 # A frozen norm has no counter, so the file's is not needed.
 DROPPED = r".*\.num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Account:
-    """What loading an init did: `set` of `total` backbone tensors, and the names left fresh or not needed."""
+class LoadReport:
+    """The backbone tensors of a model, `set` of `total`; the names that stayed fresh or were not needed."""
 
     set: int
     total: int
     fresh: list[str]
     dropped: list[str]
 
-    def line(self) -> str:
-        return f"{self.set} of {self.total} backbone tensors set, {len(self.fresh)} by design fresh"
 
-
-# Architecture -> the module that holds the ResNet.
-HOLDER = {"C4": "backbone", "DC5": "backbone.bottom_up", "FPN": "backbone.bottom_up", "FCN": "backbone"}
-
-
-def placed_name(name: str, kind: str) -> str:
-    """The model's name of a backbone tensor; `kind` is the architecture (see `transfer.recipes.values`).
-
-    In a C4 detector res5 is part of the RoI heads.
-    """
-    return f"roi_heads.{name}" if kind == "C4" and name.startswith("res5.") else f"{HOLDER[kind]}.{name}"
-
-
-def load_backbone_into(state: Mapping[str, Tensor], backbone: Backbone, cfg: CfgNode, label: str) -> Account:
+def load_backbone_into(
+    state: Mapping[str, Tensor], backbone: Backbone, cfg: CfgNode, label: str
+) -> LoadReport:
     """Copies the backbone into the model's own tensors (`state` has Detectron2's names).
 
     Raises TransferError with the difference unless every backbone tensor of the model is set.
     """
-    kind = architecture(flatten(cfg))
-    placed = {placed_name(name, kind): array for name, array in backbone.weights.items()}
-    fresh = [name for name in state if _is_fresh(name)]
-    wanted = [name for name in state if not _is_fresh(name)]
+    row = architecture_of(flatten(cfg))
+    placed = {row.placed(name): array for name, array in backbone.weights.items()}
+    wanted = _wanted(state, row)
     missing = [name for name in wanted if name not in placed]
     unexpected = [name for name in placed if name not in state and not re.fullmatch(DROPPED, name)]
     wrong = [n for n in wanted if n in placed and tuple(state[n].shape) != placed[n].shape]
@@ -80,17 +58,19 @@ def load_backbone_into(state: Mapping[str, Tensor], backbone: Backbone, cfg: Cfg
         for name in wanted:
             state[name].copy_(torch.from_numpy(placed[name]))
     dropped = sorted(name for name in placed if name not in state)
-    return Account(set=len(wanted), total=len(wanted), fresh=sorted(fresh), dropped=dropped)
+    fresh = sorted(state.keys() - set(wanted))
+    return LoadReport(set=len(wanted), total=len(wanted), fresh=fresh, dropped=dropped)
 
 
-def random_account(state: Mapping[str, Tensor]) -> Account:
-    """The account of the row that starts from nothing."""
-    wanted = [name for name in state if not _is_fresh(name)]
-    return Account(set=0, total=len(wanted), fresh=sorted(state), dropped=[])
+def random_report(state: Mapping[str, Tensor], cfg: CfgNode) -> LoadReport:
+    """Reports on the row that starts from nothing."""
+    wanted = _wanted(state, architecture_of(flatten(cfg)))
+    return LoadReport(set=0, total=len(wanted), fresh=sorted(state), dropped=[])
 
 
-def _is_fresh(name: str) -> bool:
-    return any(re.fullmatch(pattern, name) for pattern in FRESH)
+def _wanted(state: Mapping[str, Tensor], row: Architecture) -> list[str]:
+    """Returns the model's tensors that a backbone file must hold."""
+    return [name for name in state if row.part(name) == "backbone"]
 
 
 def _few(what: str, names: list[str], most: int = 3) -> str:

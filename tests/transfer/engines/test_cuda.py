@@ -23,7 +23,9 @@ def step(detector: str, device: torch.device) -> tuple[dict[str, float], dict[st
     cfg = detection.config(detector, **detection.NARROW)
     model = detection.prepared(engine, cfg).train().double().to(device)
     # the kept proposals depend on the order of equal scores; what is trained on must not
-    model.proposal_generator._proposals = lambda *_: [b.double().to(device) for b in detection.proposals()]
+    model.proposal_generator.predict_proposals = lambda *_: [
+        b.double().to(device) for b in detection.proposals()
+    ]
     losses = engine.losses(model, detection.samples(cfg))
     torch.stack(list(losses.values())).sum().backward()
     gradients = {n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None}
@@ -77,7 +79,7 @@ def test_half_precision_is_near(detector: str, dtype: str, cuda: torch.device) -
         cfg.SOLVER.AMP.ENABLED, cfg.SOLVER.AMP.DTYPE = enabled, dtype
         precision = Precision(cfg, cuda)
         model = detection.prepared(engine, cfg).train().to(cuda)
-        model.proposal_generator._proposals = lambda *_: [b.to(cuda) for b in detection.proposals()]
+        model.proposal_generator.predict_proposals = lambda *_: [b.to(cuda) for b in detection.proposals()]
         with precision.autocast():
             losses = engine.losses(model, detection.samples(cfg))
         torch.stack(list(losses.values())).sum().backward()

@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.transfer.engines.golden import heads as scene
-from transfer.engines.torchvision.heads import keypoint_output
-from transfer.engines.torchvision.heads.keypoint import KeypointHead
-from transfer.engines.torchvision.heads.keypoint_output import heatmaps_to_keypoints
+from transfer.engines.torchvision.heads import keypoint
+from transfer.engines.torchvision.heads.keypoint import KeypointHead, heatmaps_to_keypoints
 from transfer.engines.torchvision.structures import Foreground, Targets
 
 
@@ -82,7 +81,7 @@ def _decoded_slowly(maps: Tensor, boxes: Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("most", [1, 3000, 2**26])
 def test_decoding_in_groups_equals_decoding_one_by_one(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setitem(keypoint_output.CHUNK, "cpu", most)
+    monkeypatch.setitem(keypoint.CHUNK, "cpu", most)
     generator = torch.Generator().manual_seed(0)
     maps = F.interpolate(torch.randn(24, 3, 5, 5, generator=generator) * 3, (28, 28), mode="bilinear")
     corner = torch.rand(24, 2, generator=generator) * 50
@@ -99,7 +98,7 @@ def test_decoding_in_groups_equals_decoding_one_by_one(monkeypatch: pytest.Monke
 
 def test_groups_hold_every_region_once_and_are_bounded() -> None:
     pixels = torch.randint(1, 300, (50, 2), generator=torch.Generator().manual_seed(0))
-    groups = keypoint_output._groups(pixels, kinds=17, most=10**6)
+    groups = keypoint._groups(pixels, kinds=17, most=10**6)
     assert sorted(torch.cat(groups).tolist()) == list(range(50))
     assert 1 < len(groups) < 50
     for group in groups:

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from tests.transfer.engines.golden import heads as scene
 from transfer.datasets.coco.rle import decode
-from transfer.engines.torchvision.heads import mask_output
-from transfer.engines.torchvision.heads.mask import MaskHead
-from transfer.engines.torchvision.heads.mask_output import output_masks, paste_masks
-from transfer.engines.torchvision.heads.mask_targets import rasterise
+from transfer.engines.torchvision.heads import mask as mask_module
+from transfer.engines.torchvision.heads.mask import MaskHead, output_masks, paste_masks, rasterise
 from transfer.engines.torchvision.structures import Detections
 
 
@@ -119,7 +117,7 @@ def test_pasting_equals_a_slow_loop() -> None:
         np.testing.assert_array_equal(one.numpy(), _pasted_slowly(probabilities, box, 20, 30))
     assert 0.05 < pasted.float().mean() < 0.5
     # What a GPU does: all masks over the whole image.
-    whole = mask_output._sample(masks, boxes, range(30), range(20)).transpose(1, 2)
+    whole = mask_module._sample(masks, boxes, range(30), range(20)).transpose(1, 2)
     assert torch.equal(whole, pasted)
 
 
@@ -130,7 +128,7 @@ def test_output_masks_are_the_run_lengths_of_the_pasted_masks(monkeypatch: pytes
     wanted = output_masks(found, (20, 30))
     assert wanted is not None
     np.testing.assert_array_equal(decode(wanted), paste_masks(masks, boxes, (20, 30)).numpy())
-    monkeypatch.setattr(mask_output, "CHUNK", 20 * 30 * 2)  # two masks at a time
+    monkeypatch.setattr(mask_module, "CHUNK", 20 * 30 * 2)  # two masks at a time
     assert output_masks(found, (20, 30)) == wanted
     assert output_masks(Detections(boxes, torch.ones(4), torch.zeros(4)), (20, 30)) is None
     none = Detections(boxes[:0], torch.ones(0), torch.zeros(0), masks[:0])

@@ -14,8 +14,8 @@ from benchmarks.planning.suite import groups, load_suite
 from tests.transfer.engines.golden import detection
 from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.choose import load_engine
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten, load_recipe
-from transfer.recipes.values import architecture
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # they move without learning
 
@@ -39,7 +39,7 @@ def test_every_suite_of_detection_has_its_detector_here() -> None:
     recipes_of_detection = [
         suite.recipe
         for suite in map(load_suite, groups()["paper"])
-        if architecture(flatten(load_recipe(suite.recipe))) != "FCN"  # those are in test_semantic
+        if not architecture_of(flatten(load_recipe(suite.recipe))).semantic  # those are in test_semantic
     ]
     covered = [recipe for recipes in detection.DETECTORS.values() for recipe in recipes]
     assert set(recipes_of_detection) <= set(covered)

@@ -53,7 +53,7 @@ def _proposals(cfg: CfgNode) -> Tensor:
 def _fix_proposals(model: nn.Module, boxes: Tensor, name: str) -> None:
     """The same proposals for every image, whatever the network says."""
     if name == "torchvision":
-        model.proposal_generator._proposals = lambda _, logits, *__: [boxes] * _images(logits)
+        model.proposal_generator.predict_proposals = lambda _, logits, *__: [boxes] * _images(logits)
         return
     from detectron2.structures import Boxes, Instances
 

@@ -12,7 +12,8 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops import roi_align as kernel
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
-from transfer.engines.torchvision.backbones.necks import FPN, build_backbone
+from transfer.engines.torchvision.backbones.build import build_backbone
+from transfer.engines.torchvision.backbones.necks import FPN
 from transfer.engines.torchvision.backbones.resnet import ResNet, Shape
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.regions.pooler import Pooler

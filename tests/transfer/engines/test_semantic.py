@@ -16,8 +16,8 @@ from tests.transfer.engines.golden import detection, semantic
 from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.engines.fcn16s import mean_cross_entropy, upsampled
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten, load_recipe
-from transfer.recipes.values import architecture
 
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
 
@@ -38,7 +38,7 @@ def test_the_semantic_suites_have_the_model_of_the_scene() -> None:
     models = [
         {k: v for k, v in keys.items() if k.startswith("MODEL.") and k != "MODEL.SEM_SEG_HEAD.NUM_CLASSES"}
         for keys in flat
-        if architecture(keys) == "FCN"
+        if architecture_of(keys).semantic
     ]
     assert len(models) == 2
     assert models[0] == models[1]

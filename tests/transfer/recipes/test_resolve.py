@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
+import yaml
+from yacs.config import CfgNode
 
 from transfer.errors import TransferError
+from transfer.recipes.architectures import ARCHITECTURES
 from transfer.recipes.numbers import RULES
 from transfer.recipes.resolve import (
     NEUTRAL_KEYS,
@@ -18,7 +22,6 @@ from transfer.recipes.resolve import (
     recipe_sha256,
     unflatten,
 )
-from transfer.recipes.values import ARCHITECTURES
 
 NAMES = sorted(p.stem for p in RECIPES.glob("*.yaml") if p.stem not in ("defaults", "c4_bn"))
 
@@ -30,7 +33,7 @@ def test_every_recipe_resolves_and_survives_a_round_trip(name: str) -> None:
 
 
 def test_voc_c4_is_the_papers() -> None:
-    """Paper reference, sections 3.0 and 3.1."""
+    """Values of the authors' released config (R_50_C4_24k_moco.yaml)."""
     flat = flatten(load_recipe("voc_c4"))
     expected = {
         "SOLVER.MAX_ITER": 24000,
@@ -126,7 +129,7 @@ def test_the_manifest_fills_the_weights_facts_and_overrides_cannot_contradict_it
 
 def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
     base = recipe_sha256(load_recipe("voc_c4"))
-    pinned = {"MODEL.RESNETS.DEPTH", *ARCHITECTURES["C4"]}  # another number is no C4 recipe
+    pinned = {"MODEL.RESNETS.DEPTH", *ARCHITECTURES["C4"].demands}  # another number is no C4 recipe
     for key, value in flatten(load_recipe("voc_c4")).items():
         if isinstance(value, bool) or not isinstance(value, int | float) or key in pinned:
             continue
@@ -136,3 +139,34 @@ def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
         neutral = key in NEUTRAL_KEYS
         weights_own = key.startswith("MODEL.RESNETS.")
         assert (changed == base) == (neutral or weights_own), key
+
+
+def test_who_changes_a_recipe_changes_no_other(tmp_path: Path) -> None:
+    """Files, defaults and literals are parsed once and shared; what is handed out is not."""
+    steps, path = ("SOLVER.STEPS", "[3, 9]"), tmp_path / "mine.yaml"
+    path.write_text("_BASE_: voc_c4\nMODEL: {ANCHOR_GENERATOR: {SIZES: [[16, 32]]}}\n")
+    one, before = load_recipe(path, [steps]), flatten(load_recipe(path, [steps]))
+    filled = apply_manifest(one, RANDOM_MANIFEST)
+    for cfg in (one, filled, unflatten(flatten(filled))):
+        cfg.SOLVER.STEPS.append(12)
+        cfg.MODEL.ANCHOR_GENERATOR.SIZES[0].append(64)
+        cfg.MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS[0].append(3.0)
+        cfg.DATASETS.TRAIN.append("more")
+        cfg.MODEL.PIXEL_MEAN.append(1.0)
+    assert flatten(load_recipe(path, [steps])) == before
+    path.write_text("_BASE_: voc_c4\nSOLVER: {MAX_ITER: 30000}\n")
+    assert load_recipe(path).SOLVER.MAX_ITER == 30000, "an edited file is read again"
+
+
+def test_a_resolved_recipe_is_yacs_own() -> None:
+    """As if yacs had merged it: its methods work, and it can be copied, frozen and pickled."""
+    cfg = load_recipe("coco_fpn_1x")
+    merged = CfgNode(yaml.safe_load((RECIPES / "defaults.yaml").read_text()))
+    merged.merge_from_other_cfg(cfg)
+    assert cfg.dump() == merged.dump()
+    other = pickle.loads(pickle.dumps(cfg.clone()))
+    other.freeze()
+    with pytest.raises(AttributeError, match="immutable"):
+        other.SOLVER.MAX_ITER = 3
+    cfg.SOLVER.MAX_ITER = 3
+    assert (other.SOLVER.MAX_ITER, cfg.SOLVER.MAX_ITER) == (90000, 3)

@@ -13,9 +13,11 @@ from torch import nn
 from converters.backbone import Backbone, load_backbone
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.errors import TransferError
+from transfer.recipes.architectures import ARCHITECTURES
 from transfer.recipes.resolve import apply_manifest, load_recipe
-from transfer.training.load_backbone import load_backbone_into, placed_name
+from transfer.training.load_backbone import load_backbone_into
 
+C4 = ARCHITECTURES["C4"]
 ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)]
 
 
@@ -36,14 +38,14 @@ def test_all_318_tensors_are_set_and_the_rest_is_fresh_by_name(
 ) -> None:
     engine, model, backbone, cfg = _built(engine_name, narrow_backbone)
     before = {name: tensor.clone() for name, tensor in engine.state(model).items()}
-    account = load_backbone_into(engine.state(model), backbone, cfg, "x")
+    report = load_backbone_into(engine.state(model), backbone, cfg, "x")
     after = engine.state(model)
-    assert (account.set, account.total) == (318, 318)
+    assert (report.set, report.total) == (318, 318)
     for name, array in backbone.weights.items():
-        np.testing.assert_array_equal(after[placed_name(name, "C4")].numpy(), array)
+        np.testing.assert_array_equal(after[C4.placed(name)].numpy(), array)
     fresh = {name for name in before if torch.equal(before[name], after[name])}
-    assert set(account.fresh) <= fresh
-    assert {name.split(".")[0] for name in account.fresh} == {"proposal_generator", "roi_heads"}
+    assert set(report.fresh) <= fresh
+    assert {name.split(".")[0] for name in report.fresh} == {"proposal_generator", "roi_heads"}
     assert torch.equal(
         after["roi_heads.res5.norm.weight"], torch.ones_like(after["roi_heads.res5.norm.weight"])
     )
@@ -52,14 +54,14 @@ def test_all_318_tensors_are_set_and_the_rest_is_fresh_by_name(
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_frozen_norms_need_no_counter(engine_name: str, narrow_backbone: Path) -> None:
     engine, model, backbone, cfg = _built(engine_name, narrow_backbone, ("MODEL.RESNETS.NORM", "FrozenBN"))
-    account = load_backbone_into(engine.state(model), backbone, cfg, "x")
-    assert (account.set, account.total) == (265, 265)
-    assert len(account.dropped) == 53
+    report = load_backbone_into(engine.state(model), backbone, cfg, "x")
+    assert (report.set, report.total) == (265, 265)
+    assert len(report.dropped) == 53
 
 
 def test_res5_goes_to_the_roi_heads() -> None:
-    assert placed_name("res5.0.conv1.weight", "C4") == "roi_heads.res5.0.conv1.weight"
-    assert placed_name("res4.0.conv1.weight", "C4") == "backbone.res4.0.conv1.weight"
+    assert C4.placed("res5.0.conv1.weight") == "roi_heads.res5.0.conv1.weight"
+    assert C4.placed("res4.0.conv1.weight") == "backbone.res4.0.conv1.weight"
 
 
 def test_every_single_missing_or_misshapen_tensor_stops_the_run(narrow_backbone: Path) -> None:
@@ -69,7 +71,7 @@ def test_every_single_missing_or_misshapen_tensor_stops_the_run(narrow_backbone:
         without = {k: v for k, v in backbone.weights.items() if k != name}
         misshapen = backbone.weights | {name: np.zeros((*backbone.weights[name].shape, 2), np.float32)}
         for weights, word in ((without, "missing"), (misshapen, "wrong shape")):
-            with pytest.raises(TransferError, match=f"{word} .*{placed_name(name, 'C4')}"):
+            with pytest.raises(TransferError, match=f"{word} .*{C4.placed(name)}"):
                 load_backbone_into(state, Backbone(weights, backbone.manifest), cfg, "x")
     extra = Backbone(backbone.weights | {"norm.weight": np.ones(2, np.float32)}, backbone.manifest)
     with pytest.raises(TransferError, match="unexpected backbone.norm.weight"):
@@ -81,10 +83,10 @@ def test_a_segmentor_takes_all_318_tensors_and_starts_its_head_afresh(
     engine_name: str, narrow_backbone: Path
 ) -> None:
     engine, model, backbone, cfg = _built(engine_name, narrow_backbone, recipe="voc_semantic")
-    account = load_backbone_into(engine.state(model), backbone, cfg, "x")
+    report = load_backbone_into(engine.state(model), backbone, cfg, "x")
     after = engine.state(model)
-    assert (account.set, account.total, account.dropped) == (318, 318, [])
+    assert (report.set, report.total, report.dropped) == (318, 318, [])
     for name, array in backbone.weights.items():
         np.testing.assert_array_equal(after[f"backbone.{name}"].numpy(), array)
-    assert len(account.fresh) == len(after) - 318 == 14
-    assert all(name.startswith("sem_seg_head.") for name in account.fresh)
+    assert len(report.fresh) == len(after) - 318 == 14
+    assert all(name.startswith("sem_seg_head.") for name in report.fresh)

@@ -12,9 +12,9 @@ import torch
 from benchmarks.planning.suite import groups, load_suite
 from converters.backbone import load_backbone
 from transfer.engines.choose import detectron2_found, load_engine
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
-from transfer.recipes.values import architecture
-from transfer.training.load_backbone import load_backbone_into, placed_name
+from transfer.training.load_backbone import load_backbone_into
 
 # Narrow heads; a backbone's width does not reach them.
 NARROW_HEADS = [
@@ -53,19 +53,19 @@ def test_every_backbone_tensor_arrives_and_the_fresh_ones_are_as_named(
     backbone = load_backbone(narrow_backbone)
     cfg = apply_manifest(load_recipe(recipe, NARROW_HEADS), backbone.manifest)
     flat = flatten(cfg)
-    kind = architecture(flat)
+    row = architecture_of(flat)
     engine = load_engine(engine_name)
     state = engine.state(engine.build(cfg, torch.device("cpu")))
-    account = load_backbone_into(state, backbone, cfg, "x")
+    report = load_backbone_into(state, backbone, cfg, "x")
     frozen = cfg.MODEL.RESNETS.NORM == "FrozenBN"
-    assert account.set == account.total == (265 if frozen else 318)
-    assert len(account.dropped) == (53 if frozen else 0)
+    assert report.set == report.total == (265 if frozen else 318)
+    assert len(report.dropped) == (53 if frozen else 0)
     for name, array in backbone.weights.items():
         if not (frozen and name.endswith("num_batches_tracked")):
-            np.testing.assert_array_equal(state[placed_name(name, kind)].numpy(), array)
-    assert len(state) == account.set + len(account.fresh)
-    expected = FRESH[kind].union(*(HEADS[key] for key in HEADS if flat[key]))
-    assert set(Counter(map(_part, account.fresh))) == expected
+            np.testing.assert_array_equal(state[row.placed(name)].numpy(), array)
+    assert len(state) == report.set + len(report.fresh)
+    expected = FRESH[row.name].union(*(HEADS[key] for key in HEADS if flat[key]))
+    assert set(Counter(map(_part, report.fresh))) == expected
 
 
 def _part(name: str) -> str:

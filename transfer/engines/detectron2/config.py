@@ -1,4 +1,4 @@
-"""From our resolved recipe to Detectron2's own configuration."""
+"""Turns our resolved recipe into Detectron2's own configuration."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ from detectron2.config import get_cfg
 from yacs.config import CfgNode
 
 from transfer.errors import TransferError
+from transfer.recipes.architectures import ARCHITECTURES, architecture_of
 from transfer.recipes.resolve import flatten
-from transfer.recipes.values import architecture
 
 # What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
 # autocast, our mapper the scale jitter, `transfer.recipes.scaling` the linear rule.
 NOT_THEIRS = ("SOLVER.AMP.", "SOLVER.AMP.DTYPE", "SOLVER.REFERENCE_WORLD_SIZE", "INPUT.SCALE_RANGE")
-# Keys that Detectron2 does not know, by the architecture whose registered modules read them.
-ADDED = {
-    "DC5": ("MODEL.C5_CONV.",),
-    "FCN": ("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
-}
-_ALL_ADDED = tuple(prefix for prefixes in ADDED.values() for prefix in prefixes)
 _DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the DensePose project
 
 
 def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
-    """Detectron2's defaults with every key of ours set; the weights are loaded by us, so WEIGHTS stays empty.
+    """Sets every key of ours on Detectron2's defaults; we load the weights, so WEIGHTS stays empty.
 
     Keys of ours that Detectron2 lacks are there only in the recipes whose modules read them. TransferError
     for a DensePose recipe without the DensePose project.
@@ -35,11 +29,12 @@ def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
     if cfg.MODEL.DENSEPOSE_ON:
         _add_densepose(config)
     flat = flatten(cfg)
-    added = ADDED.get(architecture(flat), ())
+    added = architecture_of(flat).added
+    all_added = tuple(prefix for row in ARCHITECTURES.values() for prefix in row.added)
     for key, value in flat.items():
         if key.startswith(NOT_THEIRS) or (key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON):
             continue
-        if key.startswith(_ALL_ADDED):
+        if key.startswith(all_added):
             if key.startswith(added):
                 _add(config, key, value)
             continue

@@ -1,4 +1,4 @@
-"""Masks and keypoints between our samples and predictions and Detectron2's Instances."""
+"""Converts our samples to Detectron2's Instances, and those to the fields of our predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASKS_AT_ONCE = 16  # of a 2-megapixel image 32 MB in bytes
 
 
 def instances_of(sample: Sample) -> Instances:
-    """The ground truth of a sample as Detectron2's models take it."""
+    """Gives the ground truth of a sample as Detectron2's models take it."""
     size = tuple(sample.image.shape[-2:])
     instances = Instances(size)
     instances.gt_boxes = Boxes(sample.boxes)
@@ -39,7 +39,7 @@ def _masks(shapes: Sequence[Shape], size: tuple[int, ...]) -> PolygonMasks | Bit
 
 
 def output_fields(instances: Instances) -> dict[str, Any]:
-    """The fields of a Prediction beside its image, on the CPU: boxes, scores, classes, masks, keypoints."""
+    """Gives the fields of a Prediction on the CPU: boxes, scores, classes, masks, keypoints."""
     fields: dict[str, Any] = {
         "boxes": instances.pred_boxes.tensor.cpu().numpy(),
         "scores": instances.scores.cpu().numpy(),

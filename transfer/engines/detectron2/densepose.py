@@ -1,4 +1,4 @@
-"""The DensePose project of Detectron2 behind our samples and predictions.
+"""Puts Detectron2's DensePose project behind our samples and predictions.
 
 `config` has made sure that it can be imported; that is not done here before a DensePose recipe needs it.
 """

@@ -1,11 +1,10 @@
-"""Detectron2 behind the common interface."""
+"""Puts Detectron2 behind the common interface."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import detectron2
 import torch
 from detectron2.modeling import SemanticSegmentor, build_model
 from detectron2.solver import build_lr_scheduler, build_optimizer
@@ -15,10 +14,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
 from transfer.engines.detectron2 import (
-    backbones,  # noqa: F401  # registers what recipes name
     convert,
     densepose,
-    heads,  # noqa: F401  # the same
+    resnet,  # noqa: F401  # registers what recipes name
     semantic,
 )
 from transfer.engines.detectron2.config import detectron2_config
@@ -30,11 +28,6 @@ from transfer.samples.sample import Sample
 
 class Detectron2Engine:
     """See `transfer.engines.base.Engine`."""
-
-    name = "detectron2"
-
-    def version(self) -> str:
-        return str(detectron2.__version__)
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         model: nn.Module = build_model(detectron2_config(cfg, device))

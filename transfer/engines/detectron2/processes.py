@@ -1,4 +1,4 @@
-"""What Detectron2's models need to run in several CPU processes."""
+"""Lets Detectron2's models run in several CPU processes."""
 
 from __future__ import annotations
 

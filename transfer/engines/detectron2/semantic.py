@@ -1,4 +1,4 @@
-"""The FCN-16s head for Detectron2's SemanticSegmentor, and the samples and class maps around it.
+"""Gives Detectron2's SemanticSegmentor an FCN-16s head, and converts its samples and class maps.
 
 Detectron2 has no such head; this one is made of its layers (MoCo paper, appendix A.5).
 """
@@ -72,7 +72,7 @@ def _dilated(in_channels: int, channels: int, dilation: int, norm: str) -> Conv2
 
 
 def losses(model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
-    """Of a batch of training samples, each of which has a class map; `model` may be a distributed wrapper."""
+    """Computes the losses of samples with class maps; `model` may be a distributed wrapper."""
     mean = getattr(model, "module", model).pixel_mean
     assert isinstance(mean, Tensor)
     inputs = [
@@ -93,7 +93,7 @@ def _filled(image: Tensor, size: Sequence[int], mean: Tensor) -> Tensor:
 
 
 def predict(model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
-    """Class maps at the original size."""
+    """Predicts class maps at the original size."""
     inputs = [{"image": s.image, "height": s.height, "width": s.width} for s in batch]
     maps = [output["sem_seg"].argmax(0).to(torch.uint8).cpu() for output in model(inputs)]
     return [Prediction(s.image_id, sem_seg=m.numpy()) for s, m in zip(batch, maps, strict=True)]

@@ -1,4 +1,4 @@
-"""From a recipe to the embedded engine's model."""
+"""Builds the embedded engine's model of a recipe."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from transfer.engines.norms import norm_layer, take_fused
-from transfer.engines.torchvision.backbones.necks import Backbone, build_backbone, resnet_shape
-from transfer.engines.torchvision.backbones.resnet import make_stage
+from transfer.engines.norms import take_fused
+from transfer.engines.torchvision.backbones.build import build_backbone, build_last_stage
+from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.engines.torchvision.detector import GeneralizedRCNN
 from transfer.engines.torchvision.heads.box import BoxHead, BoxPredictor, BoxSettings
 from transfer.engines.torchvision.heads.densepose import densepose_head
 from transfer.engines.torchvision.heads.keypoint import KeypointHead
 from transfer.engines.torchvision.heads.mask import MaskHead
-from transfer.engines.torchvision.heads.roi_heads import Res5ROIHeads, StandardROIHeads
+from transfer.engines.torchvision.heads.res5 import Res5ROIHeads
+from transfer.engines.torchvision.heads.roi_heads import StandardROIHeads
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.regions.pooler import Pooler
 from transfer.engines.torchvision.regions.rpn import RPN, RPNSettings
 from transfer.engines.torchvision.segmentor import build_segmentor
+from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten
-from transfer.recipes.values import architecture
 
 
 def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
-    """The recipe's model at its random initialisation, in channels_last."""
+    """Builds the recipe's model at its random initialisation, in channels_last."""
     backbone = build_backbone(cfg)
     normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
-    build = build_segmentor if architecture(flatten(cfg)) == "FCN" else _detector
+    build = build_segmentor if architecture_of(flatten(cfg)).heads == "class map" else _detector
     model = build(cfg, backbone, normalizer)
     if device.type == "cuda":
         take_fused(model)
@@ -37,21 +38,20 @@ def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
 def _detector(cfg: CfgNode, backbone: Backbone, normalizer: Normalizer) -> nn.Module:
     rpn_strides = _strides(backbone, cfg.MODEL.RPN.IN_FEATURES)
     rpn = RPN(backbone.channels[cfg.MODEL.RPN.IN_FEATURES[0]], rpn_strides, _rpn_settings(cfg))
-    heads = _c4_heads(cfg, backbone) if architecture(flatten(cfg)) == "C4" else _heads(cfg, backbone)
+    shared = architecture_of(flatten(cfg)).heads == "last stage"
+    heads = _heads_on_last_stage(cfg, backbone) if shared else _standard_heads(cfg, backbone)
     return GeneralizedRCNN(normalizer, backbone, rpn, heads)
 
 
-def _c4_heads(cfg: CfgNode, backbone: Backbone) -> Res5ROIHeads:
-    norm = cfg.MODEL.RESNETS.NORM
-    res5 = make_stage(resnet_shape(cfg), 5, norm)
-    channels = backbone.channels["res4"] * 2
-    if cfg.MODEL.ROI_HEADS.NAME == "Res5ROIHeadsExtraNorm":
-        res5.add_module("norm", norm_layer(norm)(channels))
+def _heads_on_last_stage(cfg: CfgNode, backbone: Backbone) -> Res5ROIHeads:
+    stage, channels = build_last_stage(cfg)
     mask_head = _mask_head(cfg, channels) if cfg.MODEL.MASK_ON else None
-    return Res5ROIHeads(res5, channels, _pooler(cfg, backbone, "ROI_BOX_HEAD"), _box_settings(cfg), mask_head)
+    return Res5ROIHeads(
+        stage, channels, _pooler(cfg, backbone, "ROI_BOX_HEAD"), _box_settings(cfg), mask_head
+    )
 
 
-def _heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
+def _standard_heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
     box, num_classes = cfg.MODEL.ROI_BOX_HEAD, cfg.MODEL.ROI_HEADS.NUM_CLASSES
     channels = backbone.channels[cfg.MODEL.ROI_HEADS.IN_FEATURES[0]]
     heads: dict[str, tuple[Pooler, nn.Module]] = {}

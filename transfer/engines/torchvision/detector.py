@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import clip_boxes_to_image
 
-from transfer.engines.torchvision.heads.roi_heads import Res5ROIHeads, StandardROIHeads
+from transfer.engines.torchvision.backbones.necks import Backbone
+from transfer.engines.torchvision.heads.res5 import Res5ROIHeads
+from transfer.engines.torchvision.heads.roi_heads import StandardROIHeads
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.regions.rpn import RPN
 from transfer.engines.torchvision.structures import Detections, Targets
@@ -23,7 +25,7 @@ class GeneralizedRCNN(nn.Module):
     def __init__(
         self,
         normalizer: Normalizer,
-        backbone: nn.Module,
+        backbone: Backbone,
         proposal_generator: RPN,
         roi_heads: Res5ROIHeads | StandardROIHeads,
     ):
@@ -34,14 +36,14 @@ class GeneralizedRCNN(nn.Module):
         self.roi_heads = roi_heads
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """The losses of a batch; images are (3, H_i, W_i) uint8. Distributed wrappers call this name."""
+        """Computes the losses of (3, H_i, W_i) uint8 images. Distributed wrappers call this name."""
         batch, sizes = self.normalizer(images)
         features = self.backbone(batch)
         proposals, losses = self.proposal_generator(features, sizes, [t.boxes for t in targets])
         return losses | self.roi_heads.losses(features, proposals, targets)
 
     def detect(self, images: Sequence[Tensor], output_sizes: Sequence[Size]) -> list[Detections]:
-        """Detections in pixels of `output_sizes`, the original images' sizes."""
+        """Detects in pixels of `output_sizes`, the original images' sizes."""
         batch, sizes = self.normalizer(images)
         features = self.backbone(batch)
         proposals, _ = self.proposal_generator(features, sizes, None)
@@ -50,7 +52,7 @@ class GeneralizedRCNN(nn.Module):
 
 
 def _rescaled(found: Detections, size: Size, output: Size) -> Detections:
-    """From resized to original pixels; boxes that vanish are dropped, as in Detectron2's postprocessing."""
+    """Moves resized to original pixels; boxes that vanish are dropped, as in Detectron2's postprocessing."""
     scale = found.boxes.new_tensor([output[1] / size[1], output[0] / size[0]])
     boxes = clip_boxes_to_image(found.boxes * scale.repeat(2), output)
     kept = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])

@@ -1,11 +1,10 @@
-"""The embedded engine behind the common interface."""
+"""Puts the embedded engine behind the common interface."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
@@ -14,7 +13,7 @@ from transfer.engines.torchvision import names
 from transfer.engines.torchvision import segmentor as semantic
 from transfer.engines.torchvision.build import build_model
 from transfer.engines.torchvision.heads.densepose_surface import packed_surfaces
-from transfer.engines.torchvision.heads.mask_output import output_masks
+from transfer.engines.torchvision.heads.mask import output_masks
 from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
 from transfer.evaluation.prediction import Prediction
@@ -23,11 +22,6 @@ from transfer.samples.sample import Sample
 
 class TorchvisionEngine:
     """See `transfer.engines.base.Engine`."""
-
-    name = "torchvision"
-
-    def version(self) -> str:
-        return str(torchvision.__version__)
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         return build_model(cfg, device)

@@ -1,43 +1,41 @@
 """Parameter names: torchvision's inside the modules, Detectron2's in every file.
 
-Only the ResNet blocks differ, because they are torchvision's own, and the DensePose head, which is one module
-here and two there; all else already has Detectron2's names.
+Only a family's blocks differ, which are torchvision's own, and the DensePose head, which is one module here
+and two there; all else already has Detectron2's names.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-# (torchvision, Detectron2), each a whole dotted segment; the table read backwards is the inverse.
+from transfer.engines.torchvision.backbones import resnet
+
+# (torchvision, Detectron2), whole dotted segments. Read backwards, in the same order, it is the inverse.
 _SEGMENTS = (
-    (r"\bbn(\d)\.", r"conv\1.norm."),
-    (r"\bdownsample\.0\.", "shortcut."),
-    (r"\bdownsample\.1\.", "shortcut.norm."),
-    (r"\bdensepose\.(head|predictor)\.", r"densepose_\1."),
-)
-_INVERSE = (
-    (r"\bconv(\d)\.norm\.", r"bn\1."),
-    (r"\bshortcut\.norm\.", "downsample.1."),
-    (r"\bshortcut\.", "downsample.0."),
-    (r"\bdensepose_(head|predictor)\.", r"densepose.\1."),
+    *resnet.NAMES,
+    ("densepose.head.", "densepose_head."),
+    ("densepose.predictor.", "densepose_predictor."),
 )
 
 
 def detectron2_name(name: str) -> str:
     """`backbone.res2.0.bn1.weight` -> `backbone.res2.0.conv1.norm.weight`."""
-    for pattern, replacement in _SEGMENTS:
-        name = re.sub(pattern, replacement, name)
+    for ours, theirs in _SEGMENTS:
+        name = _renamed(name, ours, theirs)
     return name
 
 
 def torchvision_name(name: str) -> str:
     """The inverse of `detectron2_name`."""
-    for pattern, replacement in _INVERSE:
-        name = re.sub(pattern, replacement, name)
+    for ours, theirs in _SEGMENTS:
+        name = _renamed(name, theirs, ours)
     return name
+
+
+def _renamed(name: str, old: str, new: str) -> str:
+    return f".{name}".replace(f".{old}", f".{new}")[1:]
 
 
 def model_state(model: nn.Module) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""From images of unlike sizes to one normalised batch."""
+"""Makes one normalised batch of images of unlike sizes."""
 
 from __future__ import annotations
 

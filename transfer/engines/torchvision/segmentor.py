@@ -67,7 +67,7 @@ class SemanticSegmentor(nn.Module):
         self.ignore, self.loss_weight = ignore, loss_weight
 
     def forward(self, images: Sequence[Tensor], class_maps: Sequence[Tensor]) -> dict[str, Tensor]:
-        """The loss of a batch; images are (3, h_i, w_i) uint8, class maps (H, W) and at least as large."""
+        """Computes the loss of (3, h_i, w_i) uint8 images; class maps are (H, W), at least as large."""
         classes = torch.stack(list(class_maps))  # (N, H, W)
         batch, _ = self.normalizer(images)
         missing = [full - there for full, there in zip(classes.shape[1:], batch.shape[2:], strict=True)]
@@ -76,7 +76,7 @@ class SemanticSegmentor(nn.Module):
         return {"loss_sem_seg": self.loss_weight * mean_cross_entropy(logits, classes, self.ignore)}
 
     def segment(self, images: Sequence[Tensor], output_sizes: Sequence[Size]) -> list[Tensor]:
-        """uint8 class maps in pixels of `output_sizes`, the original images' sizes."""
+        """Predicts uint8 class maps in pixels of `output_sizes`, the original images' sizes."""
         batch, sizes = self.normalizer(images)
         logits = self._logits(batch)
         found = []
@@ -93,7 +93,7 @@ class SemanticSegmentor(nn.Module):
 
 
 def build_segmentor(cfg: CfgNode, backbone: Backbone, normalizer: Normalizer) -> SemanticSegmentor:
-    """The model of an FCN recipe on a built backbone."""
+    """Builds the model of an FCN recipe on a built backbone."""
     head = cfg.MODEL.SEM_SEG_HEAD
     feature = head.IN_FEATURES[0]
     module = FCN16sHead(
@@ -108,7 +108,7 @@ def build_segmentor(cfg: CfgNode, backbone: Backbone, normalizer: Normalizer) ->
 
 
 def losses(model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
-    """Of a batch of training samples, each of which has a class map; `model` may be a distributed wrapper."""
+    """Computes the losses of samples with class maps; `model` may be a distributed wrapper."""
     device = next(model.parameters()).device
     images = [sample.image.to(device, non_blocking=True) for sample in batch]
     maps = [s.class_map.to(device, non_blocking=True) for s in batch if s.class_map is not None]
@@ -117,7 +117,7 @@ def losses(model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
 
 
 def predict(model: SemanticSegmentor, batch: Sequence[Sample]) -> list[Prediction]:
-    """Class maps at the original size."""
+    """Predicts class maps at the original size."""
     device = model.normalizer.mean.device
     images = [sample.image.to(device, non_blocking=True) for sample in batch]
     maps = model.segment(images, [(s.height, s.width) for s in batch])

@@ -1,4 +1,4 @@
-"""SGD and Detectron2's schedule."""
+"""Makes SGD and Detectron2's schedule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 
 def build_solver(cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    """Plain SGD with WEIGHT_DECAY_NORM on norms; the schedule is stepped once per iteration."""
+    """Makes plain SGD with WEIGHT_DECAY_NORM on norms; the schedule is stepped once per iteration."""
     norms: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for module in model.modules():

@@ -1,4 +1,4 @@
-"""What passes between the parts of a detector, per image."""
+"""Rows that pass between the parts of a detector, one an image."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def proposals() -> list[Tensor]:
 
 def fixed_torchvision_proposals(model: nn.Module) -> None:
     """Makes the embedded engine's model train on `proposals()`."""
-    model.proposal_generator._proposals = lambda *_: proposals()
+    model.proposal_generator.predict_proposals = lambda *_: proposals()
 
 
 def fixed_detectron2_proposals(model: nn.Module) -> None:

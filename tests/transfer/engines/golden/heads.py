@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from tests.transfer.engines.golden.values import fill, noise, probe
 from transfer.datasets.coco.rle import as_text, encode
 from transfer.engines.torchvision.heads.keypoint import KeypointHead
-from transfer.engines.torchvision.heads.mask import MaskHead
-from transfer.engines.torchvision.heads.mask_output import paste_masks
+from transfer.engines.torchvision.heads.mask import MaskHead, paste_masks
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
 from transfer.samples.masks_and_keypoints import Shape
 from transfer.samples.sample import Sample

@@ -36,8 +36,7 @@ class NormConv2d(nn.Conv2d):
 
 
 def spatial_mean(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C). The gradient of `x.mean((2, 3))` has the layout that channels_last layers are
-    slow with."""
+    """(N, C, H, W) -> (N, C), with a gradient in channels_last, which that of `x.mean((2, 3))` is not."""
     return x.permute(0, 2, 3, 1).flatten(1, 2).mean(dim=1)
 
 

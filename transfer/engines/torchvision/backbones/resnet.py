@@ -1,4 +1,4 @@
-"""The ResNet of Detectron2's detectors, made of torchvision's bottleneck blocks.
+"""Builds the ResNet of Detectron2's detectors from torchvision's bottleneck blocks.
 
 torchvision's `ResNet` class fixes the widths and ends in a classifier; here a stage is a list of its blocks.
 """
@@ -10,15 +10,22 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
+from yacs.config import CfgNode
 
 from transfer.engines.norms import norm_layer
+from transfer.recipes.resnet import BLOCKS
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # res2..res5
+# (torchvision's name, Detectron2's) of the children of a block.
+NAMES = (
+    *((f"bn{n}.", f"conv{n}.norm.") for n in (1, 2, 3)),
+    ("downsample.1.", "shortcut.norm."),
+    ("downsample.0.", "shortcut."),
+)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a ResNet looks like, in Detectron2's MODEL.RESNETS terms."""
+    """The five numbers and the stride placement that make a ResNet, in Detectron2's MODEL.RESNETS terms."""
 
     depth: int
     num_groups: int
@@ -29,7 +36,7 @@ class Shape:
 
 
 def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Sequential:
-    """res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
+    """Makes res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
 
     A dilated stage keeps the resolution.
     """
@@ -84,8 +91,8 @@ class Stem(nn.Module):
 class ResNet(nn.Module):
     """Stem and stages up to the last of `out_features`; (N, 3, H, W) -> {"res4": (N, C, H/16, W/16), ...}.
 
-    The first `freeze_at` of (stem, res2, ...) are frozen, norms included. `strides` and `channels` describe
-    the outputs.
+    The first `freeze_at` of (stem, res2, ...) are frozen, norms included. `strides` and `channels` are those
+    of the outputs, by name.
     """
 
     size_divisibility = 1
@@ -120,7 +127,32 @@ class ResNet(nn.Module):
 
 
 def init_convs(module: nn.Module) -> None:
-    """Detectron2's fill for convolutions with ReLU behind them (He et al., fan out)."""
+    """Fills convolutions with ReLU behind them as Detectron2 does (He et al., fan out)."""
     for child in module.modules():
         if isinstance(child, nn.Conv2d):
             nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")
+
+
+def build(cfg: CfgNode) -> ResNet:
+    """Builds the recipe's ResNet up to the last of MODEL.RESNETS.OUT_FEATURES."""
+    r = cfg.MODEL.RESNETS
+    return ResNet(_shape(cfg), r.OUT_FEATURES, r.NORM, cfg.MODEL.BACKBONE.FREEZE_AT, r.RES5_DILATION)
+
+
+def build_last_stage(cfg: CfgNode) -> tuple[nn.Sequential, int]:
+    """Builds the recipe's res5 by itself, the head of C4 recipes; with its number of channels.
+
+    It may end in the extra norm of the MoCo paper (section 4.2), under the name "norm".
+    """
+    norm = cfg.MODEL.RESNETS.NORM
+    stage, channels = make_stage(_shape(cfg), 5, norm), cfg.MODEL.RESNETS.RES2_OUT_CHANNELS * 8
+    if cfg.MODEL.ROI_HEADS.NAME == "Res5ROIHeadsExtraNorm":
+        stage.add_module("norm", norm_layer(norm)(channels))
+    return stage, channels
+
+
+def _shape(cfg: CfgNode) -> Shape:
+    r = cfg.MODEL.RESNETS
+    return Shape(
+        r.DEPTH, r.NUM_GROUPS, r.WIDTH_PER_GROUP, r.STEM_OUT_CHANNELS, r.RES2_OUT_CHANNELS, r.STRIDE_IN_1X1
+    )

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from transfer.engines.torchvision.backbones.layers import xavier_fill
+from transfer.engines.torchvision.regions.deltas import Weights, decode, encode
 from transfer.engines.torchvision.regions.sampling import match, sample
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
 
@@ -32,12 +32,8 @@ class BoxSettings:
     score_thresh: float
     nms_thresh: float
     detections_per_image: int
-    box_reg_weights: tuple[float, float, float, float]
+    box_reg_weights: Weights
     smooth_l1_beta: float
-
-    @property
-    def coder(self) -> BoxCoder:
-        return BoxCoder(self.box_reg_weights)
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,7 @@ def box_losses(
     matched = torch.cat([each.matched for each in sampled])
     classes = torch.cat([each.classes for each in sampled])
     foreground = (classes < s.num_classes).nonzero().squeeze(1)
-    wanted = s.coder.encode_single(matched[foreground], boxes[foreground])
+    wanted = encode(matched[foreground], boxes[foreground], s.box_reg_weights)
     location = F.smooth_l1_loss(
         deltas[foreground, classes[foreground]], wanted, beta=s.smooth_l1_beta, reduction="sum"
     )
@@ -132,7 +128,7 @@ def select_detections(
     """Per image: threshold, NMS per class, and the best `detections_per_image`, in its resized pixels."""
     counts = [len(p) for p in proposals]
     scores = logits.softmax(dim=1)[:, :-1].split(counts)
-    boxes = s.coder.decode_single(deltas.flatten(1), torch.cat(list(proposals))).unflatten(1, (-1, 4))
+    boxes = decode(deltas, torch.cat(list(proposals)), s.box_reg_weights)
     return [
         _select(b, p, size, s) for b, p, size in zip(boxes.split(counts), scores, image_sizes, strict=True)
     ]

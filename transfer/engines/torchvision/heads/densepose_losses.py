@@ -39,7 +39,7 @@ class Labels:
 
 
 def gather_labels(foreground: Sequence[Foreground], targets: Sequence[Targets]) -> Labels | None:
-    """What the regions (all on labelled people) are trained on; None without regions."""
+    """Joins the labels that the regions (all on labelled people) are trained on; None without regions."""
     people: list[dict[str, Tensor]] = []
     person = []
     for regions, truth in zip(foreground, targets, strict=True):

@@ -1,13 +1,11 @@
-"""What happens to regions: the C4 head on a shared res5, and the standard heads with a pooler each."""
+"""The standard heads: a box head and any further ones, each with a pooler of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
-from transfer.engines.torchvision.backbones.layers import rows_of, spatial_mean
 from transfer.engines.torchvision.heads.box import (
     BoxHead,
     BoxPredictor,
@@ -21,56 +19,6 @@ from transfer.engines.torchvision.structures import Detections, RegionHead, Targ
 
 Features = Mapping[str, Tensor]
 Sizes = Sequence[tuple[int, int]]
-
-
-class Res5ROIHeads(nn.Module):
-    """RoIAlign on res4, the shared res5, its mean for the boxes; the mask head reads res5 itself.
-
-    `res5` may end in the extra norm under the name "norm".
-    """
-
-    def __init__(
-        self,
-        res5: nn.Sequential,
-        channels: int,
-        pooler: Pooler,
-        settings: BoxSettings,
-        mask_head: nn.Module | None = None,
-    ):
-        super().__init__()
-        self.settings, self.pooler = settings, pooler
-        self.res5 = res5
-        self.box_predictor = BoxPredictor(channels, settings.num_classes)
-        self.mask_head: RegionHead | None
-        self.mask_head = mask_head  # type: ignore[assignment]
-
-    def losses(
-        self, features: Features, proposals: Sequence[Tensor], targets: Sequence[Targets]
-    ) -> dict[str, Tensor]:
-        """`loss_cls`, `loss_box_reg` and, with a mask head, `loss_mask` on sampled regions."""
-        sampled = [sample_regions(p, t, self.settings) for p, t in zip(proposals, targets, strict=True)]
-        x = self._shared(features, [each.boxes for each in sampled])
-        logits, deltas = self.box_predictor(spatial_mean(x))
-        losses = box_losses(logits, deltas, sampled, self.settings)
-        if self.mask_head is not None:
-            hits = (torch.cat([each.classes for each in sampled]) < self.settings.num_classes).nonzero()[:, 0]
-            losses |= self.mask_head.losses(
-                rows_of(x, hits), [each.foreground() for each in sampled], targets
-            )
-        return losses
-
-    def detect(self, features: Features, proposals: Sequence[Tensor], image_sizes: Sizes) -> list[Detections]:
-        """Detections per image in its resized pixels."""
-        x = self._shared(features, proposals)
-        logits, deltas = self.box_predictor(spatial_mean(x))
-        found = select_detections(logits, deltas, proposals, image_sizes, self.settings)
-        if self.mask_head is not None:
-            found = self.mask_head.detect(self._shared(features, [d.boxes for d in found]), found)
-        return found
-
-    def _shared(self, features: Features, boxes: Sequence[Tensor]) -> Tensor:
-        x: Tensor = self.res5(self.pooler(features, boxes))
-        return x
 
 
 class StandardROIHeads(nn.Module):

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from transfer.engines.torchvision.regions.anchors import cell_anchors, grid_anchors
+from transfer.engines.torchvision.regions.deltas import decode, encode
 from transfer.engines.torchvision.regions.sampling import IGNORE, match, sample
+
+PLAIN = (1.0, 1.0, 1.0, 1.0)  # deltas are not weighted here
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,6 @@ class RPN(nn.Module):
         super().__init__()
         self.settings = settings
         self.strides = dict(strides)
-        self.coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
         sizes, ratios = settings.sizes, settings.aspect_ratios
         # One entry of SIZES or ASPECT_RATIOS stands for all maps, as in Detectron2.
         sizes = sizes if len(sizes) > 1 else [sizes[0]] * len(strides)
@@ -92,7 +93,7 @@ class RPN(nn.Module):
             losses = self._losses(
                 torch.cat(anchors), torch.cat(logits, dim=1), torch.cat(deltas, dim=1), gt_boxes
             )
-        return self._proposals(anchors, logits, deltas, image_sizes), losses
+        return self.predict_proposals(anchors, logits, deltas, image_sizes), losses
 
     def _losses(
         self, anchors: Tensor, logits: Tensor, deltas: Tensor, gt_boxes: Sequence[Tensor]
@@ -105,10 +106,9 @@ class RPN(nn.Module):
             positive, negative = sample(label == 1, label == 0, s.batch_size_per_image, s.positive_fraction)
             labels[i, positive] = 1
             labels[i, negative] = 0
-            positive = (
-                (labels[i] == 1).nonzero().squeeze(1)
-            )  # in anchor order, as deltas[labels == 1] will be
-            targets.append(self.coder.encode_single(boxes[index[positive]], anchors[positive]))
+            # in anchor order, as deltas[labels == 1] will be
+            positive = (labels[i] == 1).nonzero().squeeze(1)
+            targets.append(encode(boxes[index[positive]], anchors[positive], PLAIN))
         normaliser = s.batch_size_per_image * len(gt_boxes)
         used = labels != IGNORE
         objectness = F.binary_cross_entropy_with_logits(logits[used], labels[used].float(), reduction="sum")
@@ -118,21 +118,25 @@ class RPN(nn.Module):
         return {"loss_rpn_cls": objectness / normaliser, "loss_rpn_loc": location / normaliser}
 
     @torch.no_grad()
-    def _proposals(
+    def predict_proposals(
         self,
         anchors: Sequence[Tensor],
         logits: Sequence[Tensor],
         deltas: Sequence[Tensor],
         image_sizes: Sequence[tuple[int, int]],
     ) -> list[Tensor]:
-        """The best of every level, NMS within the level, and the best of all that are left."""
+        """The best of every level, NMS within the level, and the best of all that are left: [(R_i, 4)].
+
+        `anchors`, `logits` and `deltas` are those of every level: (A, 4), (N, A), (N, A, 4). It is public and
+        named as in Detectron2, so that both engines can be given the same proposals.
+        """
         s = self.settings
         test = int(not self.training)
         scores, boxes, levels = [], [], []
         for level, (anchor, logit, delta) in enumerate(zip(anchors, logits, deltas, strict=True)):
             score, top = logit.topk(min(s.pre_nms_topk[test], logit.shape[1]), dim=1)  # (N, k)
             chosen = delta.gather(1, top[..., None].expand(-1, -1, 4))
-            box = self.coder.decode_single(chosen.flatten(0, 1), anchor[top.flatten()])
+            box = decode(chosen.view(-1, 1, 4), anchor[top.flatten()], PLAIN)
             scores.append(score)
             boxes.append(box.view(*top.shape, 4))
             levels.append(torch.full((top.shape[1],), level, device=top.device))

@@ -1,4 +1,4 @@
-"""Who is matched to whom, and which of them are trained on: anchors and proposals alike.
+"""Matches anchors and proposals to objects, and draws those that are trained on.
 
 torchvision's Matcher moves a low-quality match to another box, and its sampler cannot say which candidates
 were drawn; Detectron2 does neither, so the few lines are here.
@@ -37,7 +37,7 @@ def match(
 def sample(
     positive: Tensor, negative: Tensor, number: int, positive_fraction: float
 ) -> tuple[Tensor, Tensor]:
-    """Random indices where the masks (R,) hold: up to that fraction of `number` positives, then negatives."""
+    """Draws indices where the masks (R,) hold: up to that fraction of `number` positives, then negatives."""
     pos, neg = positive.nonzero().squeeze(1), negative.nonzero().squeeze(1)
     num_pos = min(len(pos), int(number * positive_fraction))
     num_neg = min(len(neg), number - num_pos)

@@ -1,4 +1,4 @@
-"""The backbone of the dilated-C5 recipes, which Detectron2 does not ship."""
+"""Registers the ResNet parts that Detectron2 does not ship: the neck of dilated C5, the head of C4."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import torch.nn.functional as F
 from detectron2.layers import Conv2d, ShapeSpec, get_norm
-from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+from detectron2.modeling import BACKBONE_REGISTRY, ROI_HEADS_REGISTRY, Backbone
 from detectron2.modeling.backbone import build_resnet_backbone
+from detectron2.modeling.roi_heads import Res5ROIHeads
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import Tensor
 
@@ -40,5 +41,19 @@ class C5ConvBackbone(Backbone):
 
 @BACKBONE_REGISTRY.register()
 def build_resnet_c5_conv_backbone(cfg: Any, input_shape: ShapeSpec) -> C5ConvBackbone:
+    """Builds the backbone under the name that the dilated-C5 recipes give it."""
     bottom_up = build_resnet_backbone(cfg, input_shape)
     return C5ConvBackbone(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, cfg.MODEL.RESNETS.NORM)
+
+
+@ROI_HEADS_REGISTRY.register()
+class Res5ROIHeadsExtraNorm(Res5ROIHeads):
+    """Res5ROIHeads with one more norm after res5 and before the spatial mean (MoCo paper, section 4.2).
+
+    Registered under the MoCo authors' name. Added from outside as a child of the public attribute `res5`:
+    overriding the private builder is what froze it upstream.
+    """
+
+    def __init__(self, cfg: Any, input_shape: Any) -> None:
+        super().__init__(cfg, input_shape)
+        self.res5.add_module("norm", get_norm(cfg.MODEL.RESNETS.NORM, self.res5[-1].out_channels))

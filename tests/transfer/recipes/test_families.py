@@ -1,0 +1,59 @@
+"""A family of backbones lies in its own files: no other of transfer or benchmarks speaks of its insides."""
+
+from __future__ import annotations
+
+import re
+
+from converters.backbone import expected_shapes
+from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST
+from transfer.recipes.family import NORMS
+from transfer.recipes.numbers import RULES
+from transfer.recipes.resnet import BLOCKS, RESNET
+from transfer.recipes.resolve import RECIPES, flatten, load_recipe
+from transfer.recipes.values import CHOICES
+
+ROOT = RECIPES.parents[1]
+OWN = {
+    "transfer/recipes/resnet.py",
+    "transfer/engines/torchvision/backbones/resnet.py",
+    "transfer/engines/torchvision/heads/res5.py",  # the last stage as a head, by its name in Detectron2
+    "transfer/engines/detectron2/resnet.py",
+}
+INSIDES = re.compile(r"MODEL\.RESNETS|\bRESNETS\b|\bres[2-5]\b|\b(318|265)\b|\b7x7\b")
+NAMING = {"transfer/engines/torchvision/names.py": 1}  # the example in a docstring
+
+
+def test_only_the_familys_own_files_know_its_insides() -> None:
+    found: dict[str, int] = {}
+    for package in ("transfer", "benchmarks"):
+        for path in (ROOT / package).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            if name not in OWN and path.parent.name != "perf":  # measurements name what they measure
+                lines = [line for line in path.read_text().splitlines() if INSIDES.search(line)]
+                lines = [line for line in lines if not line.startswith("from ")]
+                found |= {name: len(lines)} if lines else {}
+    assert found == NAMING
+    assert all((ROOT / name).is_file() for name in OWN)
+
+
+def test_every_key_of_the_row_is_a_key_of_recipes_and_has_its_rule() -> None:
+    known = flatten(load_recipe(RECIPES / "defaults.yaml"))
+    keys = {RESNET.outputs, RESNET.dilation, RESNET.norm, *RESNET.facts.values(), *RESNET.choices}
+    assert keys == {key for key in known if key.startswith(f"{RESNET.section}.")}
+    numbers = {f"{RESNET.section}.{key}" for key in RESNET.numbers}
+    assert numbers <= RULES.keys()
+    assert set(RESNET.choices) <= CHOICES.keys()
+    assert set(NORMS) == set(RESNET.choices[RESNET.norm])
+
+
+def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
+    """Two packages have them, each once, for neither imports the other's insides."""
+    assert RANDOM_MANIFEST.keys() == {"source", *MANIFEST_KEYS}
+    shape = {field: RESNET.random[field] for field in RESNET.facts if field != "stride_in_1x1"}
+    for depth, blocks in BLOCKS.items():
+        names = expected_shapes(**{**shape, "depth": depth})
+        counted = tuple(
+            len({name.split(".")[1] for name in names if name.startswith(f"{stage}.")})
+            for stage in RESNET.stages
+        )
+        assert counted == blocks

@@ -1,0 +1,206 @@
+"""Describes the architectures that recipes are made of, one row each: all that depends on one is read here.
+
+Rules, placement of backbones, samples, scaling, both engines, the planner and the miniatures ask
+`architecture_of` for the row. A further architecture of known parts is one row; a new neck or head is built
+in the engines besides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transfer.errors import TransferError
+from transfer.recipes.family import Family
+from transfer.recipes.resnet import RESNET
+
+Demands = Mapping[str, tuple[Any, ...]]  # key -> the values that the engines honour
+
+FAMILIES = (RESNET,)
+# Annotation of a data set -> the key of a recipe that has a head for it, beside boxes and class maps.
+HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose": "MODEL.DENSEPOSE_ON"}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One row. `named` are the keys by which Detectron2 names it; they tell the rows apart.
+
+    `demands` are checked in their order. `fresh` names the parts of a model that no backbone file holds, as
+    patterns of parameter names in the order in which a plan counts them.
+    """
+
+    name: str
+    title: str  # in the line that refuses a recipe of no architecture
+    family: Family
+    named: Demands
+    neck: str  # between backbone and heads: "none", "c5_conv" or "fpn"
+    heads: str  # behind it: "last stage", "standard" or "class map"
+    demands: Demands
+    holder: str  # the module that holds the backbone's tensors
+    fresh: Mapping[str, str]
+    norms: tuple[str, ...]  # keys of the norms in its model
+    miniature: str  # the overlay that --smoke takes
+    last_stage_in: str = ""  # the module that has the last stage where `holder` has not
+    predicts: str = "bbox"
+    classes: tuple[str, str] = ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES")  # metadata field, key
+    added: tuple[str, ...] = field(default=())  # prefixes of keys that Detectron2 does not know
+
+    @property
+    def semantic(self) -> bool:
+        """Tells whether it reads and predicts class maps instead of boxes."""
+        return self.predicts == "sem_seg"
+
+    def placed(self, name: str) -> str:
+        """Returns the model's name of a backbone tensor."""
+        in_last = self.last_stage_in and name.startswith(f"{self.family.stages[-1]}.")
+        return f"{self.last_stage_in if in_last else self.holder}.{name}"
+
+    def part(self, name: str) -> str:
+        """Returns the part of a model's parameter: "backbone", or one of those that are fresh by design."""
+        return next((part for part, names in self.fresh.items() if re.fullmatch(names, name)), "backbone")
+
+
+def _heads(*possible: str) -> Demands:
+    return {key: (False, True) if head in possible else (False,) for head, key in HEADS.items()}
+
+
+_WHOLE: Demands = {  # a detector sees whole images
+    "INPUT.CROP.ENABLED": (False,),
+    "INPUT.SCALE_RANGE": ([],),
+}
+_DETECTOR: Demands = {"MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",)}
+_SEGMENTOR: Demands = {"MODEL.META_ARCHITECTURE": ("SemanticSegmentor",)}
+_STAGES, (_LAST_BUT_ONE, _LAST) = list(RESNET.stages), RESNET.stages[-2:]
+_RPN = {"RPN": r"proposal_generator\..*"}
+_BOX = {"box head": r"roi_heads\.box_(head|predictor)\..*"}
+_MASK = {"mask head": r"roi_heads\.mask_head\..*"}
+
+ARCHITECTURES: dict[str, Architecture] = {
+    row.name: row
+    for row in (
+        Architecture(  # the last stage is the head (He et al., arXiv 1512.03385, appendix A)
+            name="C4",
+            title="C4 (Res5ROIHeads)",
+            family=RESNET,
+            named={
+                **_DETECTOR,
+                "MODEL.BACKBONE.NAME": ("build_resnet_backbone",),
+                "MODEL.ROI_HEADS.NAME": ("Res5ROIHeads", "Res5ROIHeadsExtraNorm"),
+            },
+            neck="none",
+            heads="last stage",
+            demands={
+                RESNET.outputs: ([_LAST_BUT_ONE],),
+                RESNET.dilation: (1,),
+                "MODEL.RPN.IN_FEATURES": ([_LAST_BUT_ONE],),
+                "MODEL.ROI_HEADS.IN_FEATURES": ([_LAST_BUT_ONE],),
+                "MODEL.ROI_MASK_HEAD.NUM_CONV": (0,),
+                **_heads("segm"),
+                **_WHOLE,
+            },
+            holder="backbone",
+            last_stage_in="roi_heads",
+            # The extra norm stands behind the last stage (MoCo paper, section 4.2).
+            fresh={"extra norm": rf"roi_heads\.{_LAST}\.norm\..*", **_RPN, **_BOX, **_MASK},
+            norms=(RESNET.norm,),
+            miniature="c4",
+        ),
+        Architecture(  # a dilated last stage and a 3x3 convolution (MoCo paper, appendix A.1)
+            name="DC5",
+            title="dilated C5",
+            family=RESNET,
+            named={
+                **_DETECTOR,
+                "MODEL.BACKBONE.NAME": ("build_resnet_c5_conv_backbone",),
+                "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",),
+            },
+            neck="c5_conv",
+            heads="standard",
+            demands={
+                RESNET.outputs: ([_LAST],),
+                RESNET.dilation: (2,),
+                "MODEL.RPN.IN_FEATURES": (["c5_conv"],),
+                "MODEL.ROI_HEADS.IN_FEATURES": (["c5_conv"],),
+                **_heads(),
+                **_WHOLE,
+            },
+            holder="backbone.bottom_up",
+            fresh={"C5 conv": r"backbone\.c5_conv\..*", **_RPN, **_BOX},
+            norms=(RESNET.norm,),
+            miniature="c4",
+            added=("MODEL.C5_CONV.",),
+        ),
+        Architecture(  # Lin et al., arXiv 1612.03144
+            name="FPN",
+            title="FPN (StandardROIHeads)",
+            family=RESNET,
+            named={
+                **_DETECTOR,
+                "MODEL.BACKBONE.NAME": ("build_resnet_fpn_backbone",),
+                "MODEL.ROI_HEADS.NAME": ("StandardROIHeads", "DensePoseROIHeads"),
+            },
+            neck="fpn",
+            heads="standard",
+            demands={
+                RESNET.outputs: (_STAGES,),
+                RESNET.dilation: (1,),
+                "MODEL.FPN.IN_FEATURES": (_STAGES,),
+                "MODEL.RPN.IN_FEATURES": (["p2", "p3", "p4", "p5", "p6"],),
+                "MODEL.ROI_HEADS.IN_FEATURES": (["p2", "p3", "p4", "p5"],),
+                **_heads("segm", "keypoints", "densepose"),
+                **_WHOLE,
+            },
+            holder="backbone.bottom_up",
+            fresh={
+                "FPN": r"backbone\.fpn_(lateral|output)[2-5]\..*",
+                **_RPN,
+                **_BOX,
+                **_MASK,
+                "keypoint head": r"roi_heads\.keypoint_head\..*",
+                "DensePose head": r"roi_heads\.densepose_(head|predictor)\..*",
+            },
+            norms=(RESNET.norm, "MODEL.FPN.NORM"),
+            miniature="fpn",
+        ),
+        Architecture(  # FCN-16s (MoCo paper, appendix A.5)
+            name="FCN",
+            title="FCN-16s",
+            family=RESNET,
+            named={**_SEGMENTOR, "MODEL.BACKBONE.NAME": ("build_resnet_backbone",)},
+            neck="none",
+            heads="class map",
+            demands={
+                "MODEL.SEM_SEG_HEAD.NAME": ("FCN16sHead",),
+                RESNET.outputs: ([_LAST],),
+                RESNET.dilation: (2,),
+                "MODEL.SEM_SEG_HEAD.IN_FEATURES": ([_LAST],),
+                "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),  # what our readers write
+                "INPUT.CROP.ENABLED": (True,),
+                "INPUT.CROP.TYPE": ("absolute",),
+                **_heads(),
+            },
+            holder="backbone",
+            fresh={"head": r"sem_seg_head\..*"},
+            norms=(RESNET.norm, "MODEL.SEM_SEG_HEAD.NORM"),
+            miniature="fcn",
+            predicts="sem_seg",
+            classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
+            added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
+        ),
+    )
+}
+_NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")
+
+
+def architecture_of(flat: Mapping[str, Any]) -> Architecture:
+    """Returns the row of a flat recipe; TransferError where the named parts make up none of ours."""
+    for row in ARCHITECTURES.values():
+        if all(flat[key] in values for key, values in row.named.items()):
+            return row
+    *titles, last = (row.title for row in ARCHITECTURES.values())
+    raise TransferError(
+        f"{' + '.join(str(flat[key]) for key in _NAMING)} is no architecture of ours; a recipe is "
+        f"{', '.join(titles)} or {last}: take over what ours say"
+    )
