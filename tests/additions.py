@@ -27,7 +27,7 @@ def edited_copy(folder: Path, edits: Edits) -> Path:
 
 
 def run_in(copy: Path, code: str) -> str:
-    """What Python code prints that imports the copy."""
+    """The output of Python code that imports the copy."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=copy, env=environment, capture_output=True, text=True, timeout=100

@@ -21,8 +21,8 @@ from transfer.datasets.coco.densepose import FRAME, PATCHES, POINT_KEYS, URL
 from transfer.errors import DataError
 
 FILE = "UV_symmetry_transforms.mat"
-# The mirrored number of each surface patch and of each coarse mask, 0 being the background.
 # fmt: off
+# The mirrored number of each surface patch and of each coarse mask, 0 being the background.
 PATCH_MIRROR = (0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23)
 MASK_MIRROR = (0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 14)
 # fmt: on

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.planning.dry_run import _counted, _parameters
-from benchmarks.planning.suite import GROUPS, load_suite
+from benchmarks.planning.suite import groups, load_suite
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten, load_recipe
@@ -37,7 +37,7 @@ LINES = {
     "cityscapes_semantic": "28.82M, trainable 28.82M: backbone 23.51M, head 5.31M",
     "voc_semantic": "28.82M, trainable 28.82M: backbone 23.51M, head 5.31M",
 }
-SUITES = GROUPS["paper"]
+SUITES = groups()["paper"]
 
 
 @pytest.mark.parametrize("suite", SUITES)

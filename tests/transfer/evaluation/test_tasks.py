@@ -204,6 +204,16 @@ def test_boxes_alone_are_scored_as_boxes_alone(root):
     assert list(evaluate(dataset, predictions).summary) == ["bbox"]
 
 
+@pytest.mark.parametrize("task", ["coco", "densepose"])
+def test_a_model_that_finds_nobody_has_all_metrics(task, root):
+    """Detectron2 leaves the fields of its heads out where an image has no detection."""
+    dataset = scenes.load(task, root)
+    wanted = evaluate(dataset, scenes.truth(dataset)).summary
+    found = evaluate(dataset, [Prediction(p.image_id) for p in scenes.truth(dataset)]).summary
+    assert {t: list(numbers) for t, numbers in found.items()} == {t: list(n) for t, n in wanted.items()}
+    assert len(found) > 1
+
+
 def test_real_coco_sample_is_perfect_against_itself(samples, tmp_path):
     (tmp_path / "coco").symlink_to(samples / "coco_mini")
     for name in ("coco_2017_val", "coco_2017_train", "keypoints_coco_2017_val", "keypoints_coco_2017_train"):

@@ -66,13 +66,13 @@ class Detections:
 
 
 def tasks_of(dataset: Dataset[CocoTruth], predictions: Sequence[Prediction]) -> list[str]:
-    """The tasks of the data set that the predictions hold; without predictions all of them."""
+    """The tasks of the data set that the predictions hold; without a single detection all of them."""
     have = {"bbox": True}
     for task, part in (("segm", "masks"), ("keypoints", "keypoints"), ("densepose", "densepose")):
         given = [getattr(p, part) is not None for p in predictions]
         if any(given) and not all(g or not len(p) for g, p in zip(given, predictions, strict=True)):
             raise DataError(f"{part} given for some images and not for others; expected all or none")
-        have[task] = any(given) or not predictions
+        have[task] = any(given) or not any(map(len, predictions))
     return [task for task in dataset.metadata["tasks"] if have[task]]
 
 
