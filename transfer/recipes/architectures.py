@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from transfer.errors import TransferError
@@ -45,7 +45,7 @@ class Architecture:
     last_stage_in: str = ""  # the module that has the last stage where `holder` has not
     predicts: str = "bbox"
     classes: tuple[str, str] = ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES")  # metadata field, key
-    added: tuple[str, ...] = field(default=())  # prefixes of keys that Detectron2 does not know
+    added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
 
     @property
     def semantic(self) -> bool:

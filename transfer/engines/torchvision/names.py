@@ -21,14 +21,14 @@ _SEGMENTS = (
 
 
 def detectron2_name(name: str) -> str:
-    """`backbone.res2.0.bn1.weight` -> `backbone.res2.0.conv1.norm.weight`."""
+    """Turns `backbone.stem.bn1.weight` into `backbone.stem.conv1.norm.weight`."""
     for ours, theirs in _SEGMENTS:
         name = _renamed(name, ours, theirs)
     return name
 
 
 def torchvision_name(name: str) -> str:
-    """The inverse of `detectron2_name`."""
+    """Inverts `detectron2_name`."""
     for ours, theirs in _SEGMENTS:
         name = _renamed(name, theirs, ours)
     return name
