@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import detectron2
 import torch
 
 from tests.transfer.engines import scenario
@@ -23,6 +22,8 @@ MOST = {"masks": 10, "keypoints": 10, "labels": 4, "uv": 2}  # detections whose 
 
 
 def main(detectors: list[str]) -> None:
+    import detectron2
+
     engine = load_engine("detectron2")
     for detector in detectors or scenario.DETECTORS:
         content = {

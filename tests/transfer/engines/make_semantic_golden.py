@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 
-import detectron2
 import torch
 
 from tests.transfer.engines import semantic_scene
@@ -16,6 +15,8 @@ from transfer.engines.choose import load_engine
 
 
 def main() -> None:
+    import detectron2
+
     engine = load_engine("detectron2")
     content = {
         "made_with": {"detectron2": detectron2.__version__, "torch": torch.__version__},
