@@ -13,9 +13,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from converters.options import visible
+from results.tables.cell import TableCell
 from results.tables.escape import FORMULA, LATEX, latex_text
 from results.tables.formats import FORMATS
-from results.tables.grid import Row, Table, TableCell
+from results.tables.grid import Row, Table
 
 STEER = [
     "\x1b[2J\x1b]0;PWNED\x07",
