@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from converters.backbone import expected_shapes
+from transfer.engines.norms import norm_layer
 from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST
-from transfer.recipes.family import NORMS
+from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import RULES
 from transfer.recipes.resnet import BLOCKS, RESNET
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
@@ -42,7 +45,11 @@ def test_every_key_of_the_row_is_a_key_of_recipes_and_has_its_rule() -> None:
     numbers = {f"{RESNET.section}.{key}" for key in RESNET.numbers}
     assert numbers <= RULES.keys()
     assert set(RESNET.choices) <= CHOICES.keys()
-    assert set(NORMS) == set(RESNET.choices[RESNET.norm])
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_the_engines_have_every_norm_that_a_recipe_may_ask_for(name: str) -> None:
+    assert norm_layer(name)(3).state_dict().keys() >= {"weight", "bias", "running_mean", "running_var"}
 
 
 def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
