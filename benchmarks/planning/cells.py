@@ -19,7 +19,7 @@ from benchmarks.planning.own_data import check_trainable
 from benchmarks.planning.recipe import said_by_user
 from benchmarks.planning.request import SEEDS, Request
 from benchmarks.planning.suite_file import Suite
-from results.record import record_id
+from results.record import Variant, record_id
 from results.store import find_record
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
@@ -46,7 +46,7 @@ class Cell:
     identity: dict[str, Any]
     not_comparable_because: list[str]
     scaling: Scaling
-    variant: dict[str, str] | None = None  # see `_variant`
+    variant: Variant | None = None  # see `_variant`
 
     @functools.cached_property
     def id(self) -> str:
@@ -169,7 +169,7 @@ def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
     return flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
 
 
-def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> dict[str, str] | None:
+def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> Variant | None:
     """Names the recipe of a row that has its own, and the one that it stands beside in the table.
 
     The papers give such a row another recipe and take their differences to it all the same.
