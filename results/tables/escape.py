@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import html
 import re
-import shlex
-from pathlib import Path
 
 from converters.options import visible
 
@@ -78,8 +76,3 @@ def _markdown(match: re.Match[str]) -> str:
     if found[0] == "_" and before.isalnum() and after.isalnum():
         return found  # moco_v2
     return "".join("\\" + character for character in found) if found != "//" else "\\//"
-
-
-def shell_path(path: Path | str) -> str:
-    """A path as it is typed into a shell, on one line."""
-    return shlex.quote(visible(str(path)))
