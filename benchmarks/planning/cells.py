@@ -27,7 +27,8 @@ from transfer.datasets.findings import shorten
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
-from transfer.recipes.resolve import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatten, recipe_sha256
+from transfer.recipes.facts_of_weights import random_manifest
+from transfer.recipes.resolve import NEUTRAL_KEYS, apply_manifest, flatten, recipe_sha256
 from transfer.recipes.scaling import Scaling
 
 
@@ -165,7 +166,10 @@ def _row(
 
 def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
     """The flat recipe of a row: `cfg` with the shape and the pixels that belong to its weights."""
-    manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
+    if init.backbone is None:
+        manifest = random_manifest(architecture_of(flatten(cfg)).family)
+    else:
+        manifest = init.backbone.manifest
     return flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
 
 

@@ -19,12 +19,11 @@ from yacs.config import CfgNode
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST, manifest_keys
+from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, manifest_keys
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 from transfer.recipes.values import check_values
 
 __all__ = [
-    "MANIFEST_KEYS",
     "NEUTRAL_KEYS",
     "RANDOM_MANIFEST",
     "RECIPES",

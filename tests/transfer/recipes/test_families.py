@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from converters.backbone import expected_shapes
 from transfer.engines.norms import norm_layer
-from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST
+from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST, manifest_keys, random_manifest
 from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import RULES
 from transfer.recipes.resnet import BLOCKS, RESNET
@@ -63,3 +64,10 @@ def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
             for stage in RESNET.stages
         )
         assert counted == blocks
+
+
+def test_a_random_row_has_the_facts_of_its_own_family() -> None:
+    toy = replace(RESNET, name="toy", facts={"layers": "MODEL.TOY.LAYERS"}, random={"layers": 12})
+    manifest = random_manifest(toy)
+    assert manifest["layers"] == 12
+    assert manifest.keys() == {"source", *manifest_keys(toy)}
