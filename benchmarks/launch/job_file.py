@@ -10,7 +10,7 @@ from boltons.fileutils import atomic_save
 
 from benchmarks.launch.job import ERRORS, Job, read_job
 from benchmarks.planning.cells import Cell
-from benchmarks.planning.inits import slug, store
+from benchmarks.planning.inits import slug, store_backbone
 from benchmarks.planning.request import Request
 from results.record import AnyTime, Record
 from results.schema import SCHEMA
@@ -23,7 +23,7 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
     directory = cell_directory(cell, request.output)
     directory.mkdir(parents=True, exist_ok=True)
     forget(directory / ERRORS)
-    backbone = store(cell.init, request.output / "inits")
+    backbone = store_backbone(cell.init, request.output / "inits")
     before = find_record(request.output, cell.suite.name, cell.id)
     content = {
         "record": open_record(cell, request, before),

@@ -180,7 +180,7 @@ def _read_lists(texts: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def store(init: Init, directory: Path) -> Path | None:
+def store_backbone(init: Init, directory: Path) -> Path | None:
     """The backbone as a file that a run can load; written once, named by its content."""
     if init.backbone is None:
         return None
