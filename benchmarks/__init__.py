@@ -1,1 +1,1 @@
-"""From suites and inits to cells, runs and tables; `benchmarks/run.py` is the command."""
+"""Suites, inits and trials come in; cells that have run and their tables go out, by `benchmarks/run.py`."""

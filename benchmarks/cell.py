@@ -172,7 +172,7 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
     request = RunRequest(
-        *(record["recipe"], content["engine"], record["seed"], record["init"], content["directory"]),
+        *(cfg, content["engine"], record["seed"], record["init"], content["directory"]),
         micro_steps=record["scaling"]["micro_steps"],
         deterministic=record["identity"].get("deterministic", False),
     )

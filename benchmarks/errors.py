@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from converters.options import visible
+
 
 class UsageError(ValueError):
     """One clear line: what, got, expected, next step."""
@@ -9,5 +11,4 @@ class UsageError(ValueError):
 
 def one_line(error: BaseException | str) -> str:
     """Makes an error's text one line of visible characters, whatever file names and labels hold."""
-    text = " ".join(str(error).split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return visible(" ".join(str(error).split()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from boltons.fileutils import atomic_save
 
@@ -28,7 +27,7 @@ def write_tables(cells: Sequence[Cell], request: Request) -> None:
     records = load_records(output)
     begun = {record["id"] for record in records}
     planned = [open_record(cell, request, None) for cell in cells if cell.id not in begun]
-    missing = [cast(Record, record | {"status": "missing"}) for record in planned]
+    missing: list[Record] = [{**record, "status": "missing"} for record in planned]
     groups = group_trials([*records, *missing])
     suites = {cell.suite.name: cell.suite for cell in cells}
     tables = [build_suite_table(groups.get(name, []), name, suite.metrics) for name, suite in suites.items()]

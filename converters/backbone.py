@@ -20,13 +20,11 @@ from converters.containers.tensors import StoredTensor
 from converters.containers.writing import replacing
 from converters.errors import CheckpointError
 from converters.networks.family import COUNTER, Fact, Family
-from converters.networks.resnet_shapes import BLOCKS, expected_shapes
-from converters.networks.table import UNNAMED, family_of, named
+from converters.networks.resnet_shapes import expected_shapes
+from converters.networks.table import family_of, named
 from converters.publishers.row import IMAGENET
 
 __all__ = [
-    "BLOCKS",
-    "FACTS_OF_WEIGHTS",
     "Backbone",
     "CheckpointError",
     "Fact",
@@ -57,10 +55,6 @@ def manifest_types(family: Family) -> dict[str, type]:
     return {**dict.fromkeys(texts, str), **facts, "num_tensors": int, "tool_version": str, "notes": list}
 
 
-# Those of a ResNet: the nine facts that the recipes take over.
-FACTS_OF_WEIGHTS = facts_of_weights(UNNAMED)
-KEYS_THAT_MOVE_NUMBERS = tuple(fact.key for fact in FACTS_OF_WEIGHTS)
-MANIFEST_TYPES = manifest_types(UNNAMED)
 SHOWN_KEYS = ("source", "encoder", "dialect", "tool_version")  # go to terminals and reports as they are
 
 

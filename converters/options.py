@@ -44,7 +44,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def visible(text: str) -> str:
-    """Escapes what a terminal would obey or hide: control, bidirectional and undecodable characters."""
+    """Escapes what a terminal would obey or hide: control, bidirectional and undecodable characters.
+
+    Labels and the names of files and tensors come from elsewhere; one could clear the screen or forge a line.
+    """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

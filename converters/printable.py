@@ -1,8 +1,10 @@
-"""The one place that makes text from files fit for a terminal: a checkpoint may hold any names."""
+"""Makes text from checkpoints fit for one line of a terminal: visible, and cut where it is long."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from converters.options import visible
 
 LONGEST_NAME = 200
 LONGEST_LINE = 6_000
@@ -15,10 +17,7 @@ def printable(text: object, longest: int = LONGEST_LINE) -> str:
     """
     line = str(text)
     rest = f"... ({len(line) - longest} more characters)" if len(line) > longest else ""
-    line = line[:longest]
-    if not line.isprintable():
-        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return line + rest
+    return visible(line[:longest]) + rest
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -1,32 +1,26 @@
-"""Tells errors: the one class of this package, and text of foreign origin made fit for a terminal."""
+"""Tells errors: the one class of this package, its lines, and what a foreign error says in one."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from converters.options import visible
+
 
 class PretrainError(ValueError):
     """Says in one line what was wrong, what was expected and what to do next; a command exits with 2."""
 
 
-def printable(text: str) -> str:
-    """Escapes what a terminal would obey or hide: control, bidirectional and undecodable characters.
-
-    File names and checkpoints come from elsewhere; one of them could clear the screen or forge a line.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def warn(text: str) -> None:
     """Prints one warning line; of several processes only the first does."""
     if os.environ.get("RANK", "0") == "0":
-        print(f"warning: {printable(text)}", flush=True)
+        print(f"warning: {visible(text)}", flush=True)
 
 
 def complain(text: str) -> None:
     """Prints one error line on stderr, in one piece, so that lines of several processes do not mix."""
-    sys.stderr.write(f"error: {printable(text)}\n")
+    sys.stderr.write(f"error: {visible(text)}\n")
     sys.stderr.flush()
 
 

@@ -1,4 +1,5 @@
-"""Records of what was measured, and every table and report made from them.
+"""Records of what was measured come in; every table and report made from them goes out.
 
-Nothing of ours and no torch is imported here, so tables rebuild on a laptop from a copied directory.
+No torch is imported here, and of our other packages only what all commands share. So tables rebuild on a
+laptop from a copied directory.
 """

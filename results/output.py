@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from converters.options import visible
 from results.errors import RecordError
-from results.tables.escape import plain
 from results.tables.formats import FORMATS
 from results.tables.grid import Table
 from results.tables.terminal import term, terminal_width
@@ -24,7 +24,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def print_line(text: str, stream: TextIO | None = None) -> None:
     """Prints one line; names and messages from files cannot steer the terminal."""
-    print_text(plain(text) + "\n", stream)
+    print_text(visible(text) + "\n", stream)
 
 
 def print_text(text: str, stream: TextIO | None = None, flush: bool = False) -> None:

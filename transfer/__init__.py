@@ -1,1 +1,1 @@
-"""Transfer: recipes, data, metrics and the two engines that fine-tune a converted backbone."""
+"""A converted backbone, a recipe and data sets come in; a tuned model and its metrics go out."""

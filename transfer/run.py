@@ -32,7 +32,6 @@ from transfer.process.draws import INIT, seed_torch
 from transfer.process.gather import cpu_group, gather, share
 from transfer.process.memory import memory_advice
 from transfer.process.progress import progress
-from transfer.recipes.resolve import unflatten
 from transfer.samples.loader import evaluation_batches, training_batches, training_records
 from transfer.samples.sample import Sample
 from transfer.training.finite import refuse_weights
@@ -47,9 +46,9 @@ from transfer.training.watcher import Watcher
 
 @dataclass(frozen=True)
 class RunRequest:
-    """All that a run needs; plain values, so that it travels to other processes."""
+    """All that a run needs, to be sent to its processes."""
 
-    recipe: dict[str, Any]  # flat and resolved, the manifest's keys included
+    recipe: CfgNode  # resolved, the manifest's keys included
     engine: str
     seed: int
     label: str
@@ -67,8 +66,7 @@ def run(
     own. In the request's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
     per_class.json and samples.png.
     """
-    cfg = unflatten(request.recipe)
-    engine = load_engine(request.engine)
+    cfg, engine = request.recipe, load_engine(request.engine)
     directory = Path(request.directory)
     group = cpu_group(world)
     batches = _training_data(cfg, training, request, world)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from boltons.fileutils import atomic_save
 
 from benchmarks.launch.job import ERRORS, Job, read_job
 from benchmarks.planning.cells import Cell
-from benchmarks.planning.inits import slug, store
+from benchmarks.planning.inits import slug, store_backbone
 from benchmarks.planning.request import Request
-from results.record import Record
+from results.record import AnyTime, Record
+from results.schema import SCHEMA
 from results.store import find_record
 from transfer.process.causes import forget
 
@@ -23,7 +23,7 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
     directory = cell_directory(cell, request.output)
     directory.mkdir(parents=True, exist_ok=True)
     forget(directory / ERRORS)
-    backbone = store(cell.init, request.output / "inits")
+    backbone = store_backbone(cell.init, request.output / "inits")
     before = find_record(request.output, cell.suite.name, cell.id)
     content = {
         "record": open_record(cell, request, before),
@@ -49,13 +49,14 @@ def cell_directory(cell: Cell, output: Path) -> Path:
     return output / "cells" / cell.suite.name / f"{slug(cell.init.label)}-{cell.id}"
 
 
-def open_record(cell: Cell, request: Request, before: Record | None) -> dict[str, Any]:
+def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
     """The record of a cell that is about to run; one that goes on keeps the start of `before`."""
     manifest = {"source": "random"} if cell.init.backbone is None else cell.init.backbone.manifest
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     goes_on = before is not None and before["status"] != "finished"
+    own_recipe: AnyTime = {"variant": cell.variant} if cell.variant else {}
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "id": cell.id,
         "identity": cell.identity,
         "suite": cell.suite.name,
@@ -69,7 +70,7 @@ def open_record(cell: Cell, request: Request, before: Record | None) -> dict[str
         "primary": cell.suite.primary,
         "recipe": cell.recipe,
         "scaling": cell.scaling.entry(),
-        **({"variant": cell.variant} if cell.variant else {}),
+        **own_recipe,
         "overrides": [list(pair) for pair in request.overrides],
         "init_manifest": manifest,
         "data": {

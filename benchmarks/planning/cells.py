@@ -19,7 +19,7 @@ from benchmarks.planning.own_data import check_trainable
 from benchmarks.planning.recipe import said_by_user
 from benchmarks.planning.request import SEEDS, Request
 from benchmarks.planning.suite_file import Suite
-from results.record import record_id
+from results.record import Variant, record_id
 from results.store import find_record
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
@@ -27,7 +27,8 @@ from transfer.datasets.findings import shorten
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
-from transfer.recipes.resolve import NEUTRAL_KEYS, RANDOM_MANIFEST, apply_manifest, flatten, recipe_sha256
+from transfer.recipes.facts_of_weights import random_manifest
+from transfer.recipes.resolve import NEUTRAL_KEYS, apply_manifest, flatten, recipe_sha256
 from transfer.recipes.scaling import Scaling
 
 
@@ -46,7 +47,7 @@ class Cell:
     identity: dict[str, Any]
     not_comparable_because: list[str]
     scaling: Scaling
-    variant: dict[str, str] | None = None  # see `_variant`
+    variant: Variant | None = None  # see `_variant`
 
     @functools.cached_property
     def id(self) -> str:
@@ -165,11 +166,14 @@ def _row(
 
 def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
     """The flat recipe of a row: `cfg` with the shape and the pixels that belong to its weights."""
-    manifest = RANDOM_MANIFEST if init.backbone is None else init.backbone.manifest
+    if init.backbone is None:
+        manifest = random_manifest(architecture_of(flatten(cfg)).family)
+    else:
+        manifest = init.backbone.manifest
     return flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
 
 
-def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> dict[str, str] | None:
+def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> Variant | None:
     """Names the recipe of a row that has its own, and the one that it stands beside in the table.
 
     The papers give such a row another recipe and take their differences to it all the same.

@@ -34,11 +34,12 @@ def values() -> str:
 
 def _values(suite: Suite) -> list[str]:
     flat = flatten(load_recipe(suite.recipe))
+    row = architecture_of(flat)
     drops = ", ".join(f"{step:,}" for step in flat["SOLVER.STEPS"])
     return [
         f"`{suite.name}`",
         suite.reference.removeprefix("MoCo v1 (arXiv 1911.05722) "),
-        architecture_of(flat).name + ", " + flat["MODEL.RESNETS.NORM"],
+        f"{row.name}, {flat[row.family.norm]}",
         f"{flat['SOLVER.IMS_PER_BATCH']}, {flat['SOLVER.BASE_LR']}",
         f"{flat['SOLVER.MAX_ITER']:,}; {drops}",
         _sizes(flat),

@@ -19,7 +19,8 @@ from benchmarks.planning.named_weights import KNOWN, at_hand, cached
 from converters.backbone import Backbone, write_proven
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
-from transfer.recipes.resolve import MANIFEST_KEYS
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.facts_of_weights import manifest_keys
 
 NAMES = ("random", *KNOWN)
 LABEL = 100  # characters of the longest one
@@ -43,7 +44,8 @@ class Init:
         """Hash of all that moves the numbers: the weights; for `random` the shape and pixels of the net."""
         if self.backbone is not None:
             return self.weights_sha256
-        facts = {key: flat_recipe[key] for key in MANIFEST_KEYS.values()}
+        keys = manifest_keys(architecture_of(flat_recipe).family).values()
+        facts = {key: flat_recipe[key] for key in keys}
         return hashlib.sha256(json.dumps(["random", facts], sort_keys=True).encode()).hexdigest()
 
 
@@ -178,7 +180,7 @@ def _read_lists(texts: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def store(init: Init, directory: Path) -> Path | None:
+def store_backbone(init: Init, directory: Path) -> Path | None:
     """The backbone as a file that a run can load; written once, named by its content."""
     if init.backbone is None:
         return None

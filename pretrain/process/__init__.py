@@ -1,1 +1,1 @@
-"""Ties one process of a run to the other processes, to its terminal and to the system."""
+"""A process of a run comes in; one that meets the others, stops, fails and reports as they do goes out."""

@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from torch import distributed as dist
 
-from pretrain.errors import complain, line_of, printable, warn
+from converters.options import visible
+from pretrain.errors import complain, line_of, warn
 from pretrain.process.signals import Stopped
 
 _CLAIM = "pretrain/failed"
@@ -105,7 +106,7 @@ def _tell(error: BaseException) -> None:
         )
     elif line is None:
         trace = "".join(traceback.format_exception(error))
-        sys.stderr.write("".join(f"{printable(text)}\n" for text in trace.splitlines()))
+        sys.stderr.write("".join(f"{visible(text)}\n" for text in trace.splitlines()))
         line = f"{type(error).__name__}: {' '.join(str(error).split())}"
     complain(f"{place}: {line}")
     if file := os.environ.get("TORCHELASTIC_ERROR_FILE"):

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pretrain.errors import PretrainError, printable
+from converters.options import visible
+from pretrain.errors import PretrainError
 
 LOG = "log.jsonl"
 SECONDS_BETWEEN_LINES = 5.0
@@ -72,9 +73,9 @@ class Reporter:
 
     def say(self, text: str) -> None:
         if self._bar is not None:
-            self._bar.console.print(printable(text), highlight=False, markup=False)
+            self._bar.console.print(visible(text), highlight=False, markup=False)
         elif not self._quiet:
-            print(printable(text), flush=True)
+            print(visible(text), flush=True)
 
     def step(self, iteration: int, values: dict[str, float]) -> None:
         """Records values after `iteration` iterations. Speed is that since the last call."""

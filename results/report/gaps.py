@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from results.report.charts import nice_range
 from results.report.html import DOUBTED
+from results.tables.cell import signed
 from results.tables.escape import html_text
-from results.tables.grid import signed
 from results.tables.significance import Summary, t_quantile, welch_df, welch_p
 from results.tables.suite import find_baselines, find_reference
 from results.tables.trials import Trials

@@ -1,16 +1,16 @@
 """Makes text from records, files and published rows harmless, with one function per format.
 
-Labels, suites, metrics, file names and sources come from other people's files. `plain` shows every character
-that is not printable (control, line break, bidirectional, invisible) as Python's escape of it: `\\x1b`,
-`\\n`, `\\u202e`. All the other functions start from it, so no such character reaches any output.
+Labels, suites, metrics, file names and sources come from other people's files. All functions here start
+from `visible`, which shows a character that is not printable (control, line break, bidirectional, invisible)
+as Python's escape of it: `\\x1b`, `\\n`, `\\u202e`. So no such character reaches any output.
 """
 
 from __future__ import annotations
 
 import html
 import re
-import shlex
-from pathlib import Path
+
+from converters.options import visible
 
 # What spreadsheets take for the start of a formula; East Asian versions read the wide forms so, too.
 FORMULA = tuple("=+-@＝＋－＠")
@@ -39,21 +39,14 @@ _NUMBER = re.compile(
 )
 
 
-def plain(text: str) -> str:
-    """The text on one line and without anything that steers a terminal or hides: for people to read."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def html_text(text: str) -> str:
     """The text as HTML shows it, in an element or in a quoted attribute."""
-    return html.escape(plain(text))
+    return html.escape(visible(text))
 
 
 def latex_text(text: str) -> str:
     """The text as LaTeX prints it literally."""
-    return "".join(LATEX.get(character, character) for character in plain(text))
+    return "".join(LATEX.get(character, character) for character in visible(text))
 
 
 def csv_text(text: str) -> str:
@@ -62,7 +55,7 @@ def csv_text(text: str) -> str:
     What would start a formula gets an apostrophe before it, and so does what starts with an apostrophe: a
     program that drops one leading apostrophe has the text back. Numbers do not go through here.
     """
-    text = plain(text)
+    text = visible(text)
     return f"'{text}" if text.lstrip().startswith((*FORMULA, "'")) else text
 
 
@@ -71,7 +64,7 @@ def markdown_text(text: str) -> str:
 
     A number that we have computed, with its gap, stays as it is: it holds nothing that Markdown reads.
     """
-    text = plain(text)
+    text = visible(text)
     return text if _NUMBER.fullmatch(text) else _MARKDOWN.sub(_markdown, text)
 
 
@@ -83,8 +76,3 @@ def _markdown(match: re.Match[str]) -> str:
     if found[0] == "_" and before.isalnum() and after.isalnum():
         return found  # moco_v2
     return "".join("\\" + character for character in found) if found != "//" else "\\//"
-
-
-def shell_path(path: Path | str) -> str:
-    """A path as it is typed into a shell, on one line."""
-    return shlex.quote(plain(str(path)))

@@ -1,4 +1,4 @@
-"""Holds a table as data: cells with their numbers, rows and footnotes; and lays it out as a grid of texts.
+"""Holds a table as data, cells in rows with footnotes, and lays it out as a grid of texts.
 
 Every format and the report print this grid, so a number reads the same everywhere. CSV alone prints the
 numbers of the cells, in full precision.
@@ -8,55 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# The papers print gaps of at least half a point to the supervised row in green; we add the same in red.
-COLORED_FROM = 0.5
-STARS = ((0.01, "**"), (0.05, "*"))
-
-
-@dataclass(frozen=True)
-class TableCell:
-    """One number of a table, or the word that stands in its place.
-
-    `value` and `std` are mean and deviation over `n` of `total` trials, in per cent. `printed` is a published
-    number as its paper prints it; `state` says why there is no number. `gap` is the difference to the
-    supervised row, `p` its p-value where a test was possible.
-    """
-
-    value: float | None = None
-    std: float | None = None
-    n: int = 0
-    total: int = 0
-    printed: str = ""
-    state: str = ""
-    gap: float | None = None
-    p: float | None = None
-
-    @property
-    def text(self) -> str:
-        """As people read it: "55.9 ± 0.2 (5) [+2.4**]", "55.9 (4/5)", "81.5 [-0.3]", "failed"."""
-        return self.number if self.gap is None else f"{self.number} [{signed(self.gap)}{self._stars}]"
-
-    @property
-    def number(self) -> str:
-        """The text without the gap: "55.9 ± 0.2 (5)"."""
-        if self.printed or self.value is None:
-            return self.printed or self.state
-        spread = "" if self.std is None else f" ± {self.std:.1f}"
-        count = f"{self.n}" if self.n == self.total else f"{self.n}/{self.total}"
-        return f"{self.value:.1f}{spread} ({count})"
-
-    @property
-    def _stars(self) -> str:
-        if self.p is None:
-            return ""
-        return next((stars for limit, stars in STARS if self.p < limit), " ns")
-
-    @property
-    def tone(self) -> str:
-        """ "good", "bad" or "": the colour of the gap."""
-        if self.gap is None or abs(round(self.gap, 1)) < COLORED_FROM:
-            return ""
-        return "good" if self.gap > 0 else "bad"
+from results.tables.cell import TableCell, signed
 
 
 @dataclass
@@ -140,12 +92,6 @@ def grid(table: Table) -> tuple[list[str], list[list[Piece]]]:
         numbers = [Piece(cell.text, cell.tone) for cell in cells]
         lines.append([Piece(row.marked_label), *numbers, *(Piece(texts[i]) for texts in side.values())])
     return ["init", *table.columns, *side], lines
-
-
-def signed(value: float) -> str:
-    """One decimal with its sign, and no negative zero."""
-    text = f"{value:+.1f}"
-    return "+0.0" if text == "-0.0" else text
 
 
 def _to_published(row: Row, columns: list[str]) -> str:

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from results.errors import RecordError
 from results.record import flat_metrics
-from results.tables.grid import Row, Table, TableCell
+from results.tables.cell import TableCell
+from results.tables.grid import Row, Table
 from results.tables.published import WORDS, PublishedRow, load_published, published_for_suite
 from results.tables.significance import welch_p
 from results.tables.trials import Trials

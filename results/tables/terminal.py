@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from results.tables.escape import plain
+from converters.options import visible
 from results.tables.grid import Piece, Table, grid
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def term(tables: Sequence[Table], width: int | None = None, color: bool = False)
     stream = io.StringIO()
     for table in tables:
         heads, lines = grid(table)
-        heads = [plain(head) for head in heads]
-        lines = [[Piece(plain(piece.text), piece.tone) for piece in line] for line in lines]
+        heads = [visible(head) for head in heads]
+        lines = [[Piece(visible(piece.text), piece.tone) for piece in line] for line in lines]
         widths = _widths(heads, lines, len(table.columns), width)
         blocks = _blocks(widths, width)
         # rich cuts what is wider than its console, so the console is never narrower than a block
@@ -54,11 +54,11 @@ def term(tables: Sequence[Table], width: int | None = None, color: bool = False)
             file=stream, width=widest, force_terminal=color, color_system="standard" if color else None
         )
         # as its own line: a title would wrap at the table's width
-        console.print(Text(plain(table.title), style="bold"), soft_wrap=width is None)
+        console.print(Text(visible(table.title), style="bold"), soft_wrap=width is None)
         for block in blocks:
             console.print(_block(table, heads, lines, block, widths))
         for note in table.footnotes:
-            text = Text(plain(note))
+            text = Text(visible(note))
             # indented, so that a folded footnote is not taken for two
             console.print(Padding(text, (0, 0, 0, 2)) if width else Text("  ") + text, soft_wrap=not width)
         console.print()

@@ -22,6 +22,14 @@ def own_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, to be spoilt; commands are typed in it."""
+    write_kit(tmp_path / "kit")
+    monkeypatch.chdir(tmp_path / "kit")
+    return tmp_path / "kit"
+
+
+@pytest.fixture
 def request_of(devkit: Path, tmp_path: Path) -> Request:
     """Two trials in miniature."""
     return Request(2, 0, "torchvision", True, False, devkit, 1, [], tmp_path / "runs")

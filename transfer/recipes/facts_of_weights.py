@@ -20,13 +20,19 @@ def manifest_keys(family: Family) -> dict[str, str]:
     return {**family.facts, **PIXELS}
 
 
-MANIFEST_KEYS = manifest_keys(RESNET)
+def random_manifest(family: Family) -> dict[str, Any]:
+    """Returns what a manifest would say of the random-initialised row of a family.
 
-# The pixels of the random-initialised row are not published; torchvision's are used.
-RANDOM_MANIFEST: dict[str, Any] = {
-    "source": "random",
-    **RESNET.random,
-    "input_format": "RGB",
-    "pixel_mean": [123.675, 116.28, 103.53],
-    "pixel_std": [58.395, 57.12, 57.375],
-}
+    Its pixels are not published; torchvision's are used.
+    """
+    return {
+        "source": "random",
+        **family.random,
+        "input_format": "RGB",
+        "pixel_mean": [123.675, 116.28, 103.53],
+        "pixel_std": [58.395, 57.12, 57.375],
+    }
+
+
+# Those of a ResNet.
+MANIFEST_KEYS, RANDOM_MANIFEST = manifest_keys(RESNET), random_manifest(RESNET)

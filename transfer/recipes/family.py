@@ -13,8 +13,6 @@ from typing import Any
 
 from transfer.recipes.rules import Rule
 
-NORMS = ("BN", "SyncBN", "naiveSyncBN", "FrozenBN")  # that the engines have
-
 
 @dataclass(frozen=True)
 class Family:

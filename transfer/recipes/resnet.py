@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from transfer.recipes.family import NORMS, Family
+from transfer.recipes.family import Family
+from transfer.recipes.norms import NORMS
 from transfer.recipes.rules import COUNT, whole
 
 # Depth -> bottleneck blocks of res2..res5 (He et al., arXiv 1512.03385, table 1).

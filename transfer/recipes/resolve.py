@@ -19,12 +19,11 @@ from yacs.config import CfgNode
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST, manifest_keys
+from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, manifest_keys
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 from transfer.recipes.values import check_values
 
 __all__ = [
-    "MANIFEST_KEYS",
     "NEUTRAL_KEYS",
     "RANDOM_MANIFEST",
     "RECIPES",
@@ -108,11 +107,18 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
     """Returns a copy of `cfg` with the backbone's own facts: shape, stride placement, channels, pixels.
 
     `overridden` are the keys that the user set; one that contradicts the weights is an error. The random
-    init has no weights to contradict, so there the user's value wins.
+    init has no weights to contradict, so there the user's value wins. Weights of another family of backbones
+    than the recipe's are an error, too.
     """
     overridden = set(overridden)
     flat = flatten(cfg)
-    for field, key in manifest_keys(architecture_of(flat).family).items():
+    family = architecture_of(flat).family
+    for field, key in manifest_keys(family).items():
+        if field not in manifest:
+            raise TransferError(
+                f"the manifest of the weights states no {field}: they are of another kind of network than "
+                f"the recipe's {family.name}; take a recipe that is made for them"
+            )
         if key in overridden and manifest["source"] == "random":
             continue
         if key in overridden and flat[key] != manifest[field]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
-from transfer.recipes.family import NORMS
+from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import check_numbers
 
 CHOICES: Demands = {

@@ -19,7 +19,8 @@ from transfer.recipes.resolve import flatten
 from transfer.samples.class_maps import semantic_evaluation_sample, semantic_training_sample
 from transfer.samples.densepose import load_symmetry
 from transfer.samples.detection import evaluation_sample, training_sample
-from transfer.samples.order import Item, batches, repeat_factors, share
+from transfer.samples.order import Item, batches, share
+from transfer.samples.repeats import repeat_factors
 from transfer.samples.sample import Sample
 
 Record = dict[str, Any]

@@ -1,4 +1,8 @@
-"""Moves the masks and keypoints of a record into the pixels of a sample, as Detectron2's mapper does."""
+"""Moves the masks and keypoints of a record into the pixels of a sample, as Detectron2's mapper does.
+
+The view resizes and mirrors points and pixels (`transfer.samples.view`); that left and right change names in
+a mirror is done here.
+"""
 
 from __future__ import annotations
 

@@ -7,16 +7,15 @@ image waits in its orientation's bucket until the bucket is full. So batch t dep
 (processes x micro-steps) as well, and not on which process computes them. (Data workers change the order of
 Detectron2's stream a little, here never.) No state is kept: to resume, the order is replayed and skipped.
 
-Repeat factors (LVIS paper, arXiv 1908.03195v2, appendix B.2) show images of rare categories more than once an
-epoch, as Detectron2's RepeatFactorTrainingSampler does. Copy k of image i has the number i + k * images, so
-that copies within an epoch are augmented differently.
+Factors (`transfer.samples.repeats`) show images of rare categories more than once an epoch. Copy k of image i
+has the number i + k * images, so that copies within an epoch are augmented differently.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -71,27 +70,6 @@ def _numbers(num_images: int, factors: np.ndarray | None, rng: np.random.Generat
     whole = np.floor(factors).astype(np.int64)
     copies = whole + (rng.random(num_images) < factors - whole)
     return np.concatenate([np.flatnonzero(copies > k) + k * num_images for k in range(copies.max())])
-
-
-def repeat_factors(categories: Iterable[Iterable[int]], threshold: float) -> np.ndarray:
-    """(images,) float64: the factor of each image from the categories of its objects, read once.
-
-    A category in the fraction f of the images has max(1, sqrt(threshold / f)); an image the greatest of its
-    categories, and 1 without any.
-    """
-    images: list[int] = []
-    present: list[int] = []
-    count = 0
-    for of_image in categories:
-        distinct = set(of_image)
-        images.extend([count] * len(distinct))
-        present.extend(distinct)
-        count += 1
-    kinds = np.array(present, np.int64)
-    frequency = np.bincount(kinds) / count
-    factors = np.ones(count)
-    np.maximum.at(factors, np.array(images, np.int64), np.sqrt(threshold / frequency[kinds]))
-    return factors
 
 
 def share(batch: list[Item], rank: int, world_size: int) -> list[Item]:

@@ -10,16 +10,9 @@ import pytest
 from benchmarks.doctor import main
 from benchmarks.health.data import find_data
 from benchmarks.health.finding import OK, PROBLEM, Finding
-from tests.benchmarks.own_kit import SUITE, in_json, in_suite, write_kit
+from tests.benchmarks.own_kit import SUITE, in_json, in_suite
 
 NAN = float("nan")
-
-
-@pytest.fixture
-def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_kit(tmp_path / "kit")
-    monkeypatch.chdir(tmp_path / "kit")
-    return tmp_path / "kit"
 
 
 def _found(root: Path, level: str) -> list[str]:

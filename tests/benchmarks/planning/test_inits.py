@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.planning.inits import introduction, open_inits, store
+from benchmarks.planning.inits import introduction, open_inits, store_backbone
 from converters import backbone as contract
 from converters.backbone import Backbone, load_backbone, write_proven
 from converters.errors import CheckpointError
@@ -35,7 +35,7 @@ def test_one_proof_and_two_hashes_for_all_trials_and_a_file_that_proves_itself(
         Backbone, "content_sha256", lambda one: hashes.append(content_sha256(one)) or hashes[-1]
     )
     (init,) = open_inits([f"a={narrow_backbone}"])
-    paths = {store(init, tmp_path / "inits") for _ in range(5)}
+    paths = {store_backbone(init, tmp_path / "inits") for _ in range(5)}
     assert (len(proofs), len(hashes)) == (1, 2)
     (path,) = paths
     assert path is not None

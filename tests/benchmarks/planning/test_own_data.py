@@ -18,7 +18,7 @@ from benchmarks.planning.inits import Init
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite_file import read_suite
 from benchmarks.run import main
-from tests.benchmarks.own_kit import in_json, in_suite, write_kit
+from tests.benchmarks.own_kit import in_json, in_suite
 from tests.conftest import ROOT
 from transfer.datasets.check import main as datasets
 from transfer.datasets.coco.own import OwnDataset
@@ -102,14 +102,6 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         r"unknown data set 'cells_trian'; did you mean cells_train",
     ),
 }
-
-
-@pytest.fixture
-def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a user, which is where commands are typed."""
-    write_kit(tmp_path / "kit")
-    monkeypatch.chdir(tmp_path / "kit")
-    return tmp_path / "kit"
 
 
 def _last_line(capsys: pytest.CaptureFixture[str], *options: str) -> str:

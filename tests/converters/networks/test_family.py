@@ -12,11 +12,10 @@ import torch
 
 import converters
 from converters.backbone import (
-    FACTS_OF_WEIGHTS,
-    KEYS_THAT_MOVE_NUMBERS,
-    MANIFEST_TYPES,
     Backbone,
+    facts_of_weights,
     load_backbone,
+    manifest_types,
     save_backbone,
 )
 from converters.convert import open_checkpoint
@@ -180,7 +179,7 @@ def test_only_its_own_files_know_a_resnet() -> None:
 def test_a_resnet_needs_no_name_for_its_family(tiny: Weights, tmp_path: Path) -> None:
     backbone = open_checkpoint(write(tmp_path / "a.safetensors", tiny))
     assert "family" not in backbone.manifest
-    assert MANIFEST_TYPES.keys() <= backbone.manifest.keys()
+    assert manifest_types(table.UNNAMED).keys() <= backbone.manifest.keys()
     assert table.family_of(backbone.manifest) is table.FAMILIES[0]
 
 
@@ -192,7 +191,7 @@ def test_a_width_of_nothing_is_refused(tiny: Weights, tmp_path: Path) -> None:
 
 def test_the_facts_of_a_resnet_and_what_they_usually_are() -> None:
     """The recipes take these nine over, and a random backbone has the usual ones."""
-    assert [(fact.key, fact.usual) for fact in FACTS_OF_WEIGHTS] == [
+    assert [(fact.key, fact.usual) for fact in facts_of_weights(table.UNNAMED)] == [
         ("depth", 50),
         ("groups", 1),
         ("width_per_group", 64),
@@ -203,4 +202,3 @@ def test_the_facts_of_a_resnet_and_what_they_usually_are() -> None:
         ("pixel_mean", [123.675, 116.28, 103.53]),
         ("pixel_std", [58.395, 57.12, 57.375]),
     ]
-    assert tuple(fact.key for fact in FACTS_OF_WEIGHTS) == KEYS_THAT_MOVE_NUMBERS

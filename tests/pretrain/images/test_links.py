@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.errors import PretrainError, printable
+from converters.options import visible
+from pretrain.errors import PretrainError
 from pretrain.images.sources import find_images
 from tests.pretrain.helpers import write_images
 
@@ -137,4 +138,4 @@ def test_names_do_not_command_the_terminal(data: Path, capsys: pytest.CaptureFix
     link(data / "\x1b[2Jevil\nwarning: forged", "nowhere")
     find_images(data)
     assert "\\x1b[2Jevil\\nwarning: forged\n" in capsys.readouterr().out
-    assert printable("é 中 \u202eevil\udc80") == "é 中 \\u202eevil\\udc80"
+    assert visible("é 中 \u202eevil\udc80") == "é 中 \\u202eevil\\udc80"

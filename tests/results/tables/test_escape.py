@@ -12,9 +12,11 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from results.tables.escape import FORMULA, LATEX, latex_text, plain
+from converters.options import visible
+from results.tables.cell import TableCell
+from results.tables.escape import FORMULA, LATEX, latex_text
 from results.tables.formats import FORMATS
-from results.tables.grid import Row, Table, TableCell
+from results.tables.grid import Row, Table
 
 STEER = [
     "\x1b[2J\x1b]0;PWNED\x07",
@@ -79,7 +81,7 @@ def test_no_character_steers_breaks_or_hides(label: str, name: str) -> None:
 
 
 def test_the_terminal_shows_the_label(label: str) -> None:
-    assert FORMATS["term"].write([table_of(label)]).count(plain(label).strip()) >= 8
+    assert FORMATS["term"].write([table_of(label)]).count(visible(label).strip()) >= 8
 
 
 def test_markdown_shows_the_label_and_no_markup(label: str) -> None:
@@ -93,12 +95,12 @@ def test_markdown_shows_the_label_and_no_markup(label: str) -> None:
     assert "html_block" not in {token.type for token in tokens}
     # what GitHub links by itself, or reads as mathematics
     assert not re.search(r"https?://|www\.|(?<!\\)\$", made)
-    shown = plain(label).strip()
+    shown = visible(label).strip()
     read = [_text(token).strip() for token in inline]
     assert read[0] == shown
     assert read[1:6] == ["init", shown, "status", "source", f"{shown} (a)"]
     assert read[6:9] == ["-1.2 ± 0.5 (3) [-2.5*]", shown, shown]
-    assert read[-1].splitlines()[0].strip() == f"(a) {plain(label).rstrip()}"
+    assert read[-1].splitlines()[0].strip() == f"(a) {visible(label).rstrip()}"
 
 
 def _text(token: Token) -> str:
@@ -115,8 +117,8 @@ def test_csv_reads_back_and_holds_no_formula(label: str) -> None:
             assert number or not field.lstrip().startswith(FORMULA), (name, field)
     frame = pandas.read_csv(io.StringIO(text), keep_default_na=False, na_values={"gap": [""], "std": [""]})
     for name in ("table", "column"):
-        assert frame[name].str.removeprefix("'").tolist() == [plain(label)] * 3
-    assert frame["row"].str.removeprefix("'").tolist() == [plain(label)] * 2 + [f"{plain(label)} 3"]
+        assert frame[name].str.removeprefix("'").tolist() == [visible(label)] * 3
+    assert frame["row"].str.removeprefix("'").tolist() == [visible(label)] * 2 + [f"{visible(label)} 3"]
     assert frame["gap"].tolist()[:2] == [-2.5, -0.3]
     assert float(frame["value"][0]) == -1.25
 
@@ -127,7 +129,7 @@ def test_latex_shows_the_label(label: str) -> None:
     for character, escaped in sorted(LATEX.items(), key=lambda item: -len(item[1])):
         back = back.replace(escaped, f"\0{ord(character)}\0")
     (title,) = re.findall(r"\\paragraph\{(.*)\}\\leavevmode", back)
-    assert re.sub("\0(\\d+)\0", lambda match: chr(int(match[1])), title) == plain(label)
+    assert re.sub("\0(\\d+)\0", lambda match: chr(int(match[1])), title) == visible(label)
     # nothing of the label is left that LaTeX reads
     body = back.replace("\\paragraph{" + title, "")
     commands = set(re.findall(r"\\[A-Za-z]+", body))
@@ -160,10 +162,10 @@ class Tags(HTMLParser):
 def test_html_shows_the_label_and_no_tag(label: str) -> None:
     page = Tags(FORMATS["html"].write([table_of(label)]))
     assert page.tags == Tags(FORMATS["html"].write([table_of("harmless")])).tags
-    assert page.texts.count(plain(label)) >= 6
+    assert page.texts.count(visible(label)) >= 6
 
 
 def test_plain_leaves_readable_text_alone() -> None:
     for text in ("moco_v2 (demo) [lr 0.02]", "ünïcödé 猫 🐈", "57.1 ± 0.2", ""):
-        assert plain(text) == text
-    assert plain("a\nb\x1b\u202e") == "a\\nb\\x1b\\u202e"
+        assert visible(text) == text
+    assert visible("a\nb\x1b\u202e") == "a\\nb\\x1b\\u202e"

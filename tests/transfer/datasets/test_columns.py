@@ -30,7 +30,8 @@ from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic.make import make_synthetic
 from transfer.recipes.resolve import load_recipe
 from transfer.samples.loader import look_through, training_batches, training_records
-from transfer.samples.order import batches, repeat_factors
+from transfer.samples.order import batches
+from transfer.samples.repeats import repeat_factors
 
 SIZE = {"train_images": 24, "test_images": 12, "image_size": 64}
 SUITES = {  # recipe -> its kind of data; where two names stand, they are joined

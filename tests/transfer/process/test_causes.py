@@ -24,7 +24,7 @@ from transfer.engines.choose import load_engine
 from transfer.errors import DataError, DiskError, Interrupted, TransferError
 from transfer.process import causes
 from transfer.process.distributed import World, launch
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
 from transfer.run import RunRequest, run
 
 CPU = torch.device("cpu")
@@ -79,7 +79,7 @@ class _Faulty:
 def _faulty_run(world: World, root: Path, directory: Path, place: str, rank: int, count: int) -> Any:
     torch.set_num_threads(1)
     cfg = apply_manifest(load_recipe("voc_c4", _KEYS), RANDOM_MANIFEST | NARROW)
-    request = RunRequest(flatten(cfg), "torchvision", 0, "random", str(directory))
+    request = RunRequest(cfg, "torchvision", 0, "random", str(directory))
     training = [load_dataset(name, root) for name in cfg.DATASETS.TRAIN]
     if world.rank == rank:
         transfer.run.load_engine = lambda _: _Faulty(place, count)  # type: ignore[assignment]

@@ -25,7 +25,7 @@ from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores
 from transfer.process.distributed import World, launch
 from transfer.process.gather import cpu_group, gather, share
-from transfer.recipes.resolve import flatten, load_recipe
+from transfer.recipes.resolve import load_recipe
 from transfer.samples.sample import Sample
 
 CPU = torch.device("cpu")
@@ -91,7 +91,7 @@ def _request(directory: Path) -> transfer.run.RunRequest:
         ("INPUT.MIN_SIZE_TEST", 64),
         ("DATALOADER.NUM_WORKERS", 0),
     ]
-    recipe = flatten(load_recipe("voc_c4", overrides))
+    recipe = load_recipe("voc_c4", overrides)
     return transfer.run.RunRequest(recipe, "fake", 0, "random", str(directory))
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from yacs.config import CfgNode
 
 from benchmarks import cell
 from tests.conftest import ROOT
@@ -46,6 +47,6 @@ def test_a_cell_on_a_cpu_keeps_its_memory(device: str, monkeypatch: pytest.Monke
     calls = []
     monkeypatch.setattr(cell, "keep_freed_memory", lambda: calls.append("kept"))
     monkeypatch.setattr(cell, "run", lambda world, request: {"on": world.device.type})
-    request = RunRequest({}, "torchvision", 0, "random", "nowhere")
+    request = RunRequest(CfgNode(), "torchvision", 0, "random", "nowhere")
     assert cell._run_request(World(0, 1, torch.device(device)), request) == {"on": device}
     assert calls == (["kept"] if device == "cpu" else [])

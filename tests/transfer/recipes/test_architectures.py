@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.planning.cells import Request
 from benchmarks.planning.dry_run import show_plan
+from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import Init
-from benchmarks.planning.suite import read_suite
+from benchmarks.planning.request import Request
+from benchmarks.planning.suite_file import read_suite
 from converters.backbone import load_backbone
 from tests.conftest import NARROW
 from transfer.engines.choose import detectron2_found, load_engine
@@ -101,7 +102,8 @@ def _request(root: Path, smoke: bool) -> Request:
 def test_it_plans(toy: Path, devkit: Path, capsys: pytest.CaptureFixture[str], smoke: bool) -> None:
     suite_file = toy.parent / "mine.yaml"
     suite_file.write_text("name: mine\nrecipe: toy.yaml\nprimary: bbox/AP50\n")
-    show_plan([read_suite(suite_file)], [Init("random", None)], _request(devkit, smoke))
+    draft = foresee(read_suite(suite_file), _request(devkit, smoke))
+    show_plan([draft], [Init("random", None)])
     printed = capsys.readouterr().out
     assert "plan: 1 cell: 1 new\n" in printed
     assert "backbone 23.51M, RPN " in printed

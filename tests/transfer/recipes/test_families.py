@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import pytest
 
 from converters.backbone import expected_shapes
-from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST
-from transfer.recipes.family import NORMS
+from transfer.engines.norms import norm_layer
+from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST, manifest_keys, random_manifest
+from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import RULES
 from transfer.recipes.resnet import BLOCKS, RESNET
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
@@ -18,6 +22,7 @@ OWN = {
     "transfer/engines/torchvision/backbones/resnet.py",
     "transfer/engines/torchvision/heads/res5.py",  # the last stage as a head, by its name in Detectron2
     "transfer/engines/detectron2/resnet.py",
+    "transfer/recipes/origins.py",  # says of each key of the recipes why it differs, as their comments do
 }
 INSIDES = re.compile(r"MODEL\.RESNETS|\bRESNETS\b|\bres[2-5]\b|\b(318|265)\b|\b7x7\b")
 
@@ -42,7 +47,11 @@ def test_every_key_of_the_row_is_a_key_of_recipes_and_has_its_rule() -> None:
     numbers = {f"{RESNET.section}.{key}" for key in RESNET.numbers}
     assert numbers <= RULES.keys()
     assert set(RESNET.choices) <= CHOICES.keys()
-    assert set(NORMS) == set(RESNET.choices[RESNET.norm])
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_the_engines_have_every_norm_that_a_recipe_may_ask_for(name: str) -> None:
+    assert norm_layer(name)(3).state_dict().keys() >= {"weight", "bias", "running_mean", "running_var"}
 
 
 def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
@@ -56,3 +65,10 @@ def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
             for stage in RESNET.stages
         )
         assert counted == blocks
+
+
+def test_a_random_row_has_the_facts_of_its_own_family() -> None:
+    toy = replace(RESNET, name="toy", facts={"layers": "MODEL.TOY.LAYERS"}, random={"layers": 12})
+    manifest = random_manifest(toy)
+    assert manifest["layers"] == 12
+    assert manifest.keys() == {"source", *manifest_keys(toy)}

@@ -127,6 +127,12 @@ def test_the_manifest_fills_the_weights_facts_and_overrides_cannot_contradict_it
     assert free.INPUT.FORMAT == "BGR", "random weights contradict nothing"
 
 
+def test_weights_of_another_family_are_refused() -> None:
+    manifest = {key: value for key, value in RANDOM_MANIFEST.items() if key != "depth"} | {"layers": 12}
+    with pytest.raises(TransferError, match="states no depth: they are of another kind .* recipe's ResNet"):
+        apply_manifest(load_recipe("voc_c4"), manifest)
+
+
 def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
     base = recipe_sha256(load_recipe("voc_c4"))
     pinned = {"MODEL.RESNETS.DEPTH", *ARCHITECTURES["C4"].demands}  # another number is no C4 recipe

@@ -1,1 +1,1 @@
-"""The reference engine: the real Detectron2 through its public API (registries, configuration, solver)."""
+"""A recipe and samples come in; losses and predictions of the real Detectron2 go out: the reference."""

@@ -1,5 +1,5 @@
-"""The embedded engine: Detectron2's semantics composed from torchvision's parts, where it is not installed.
+"""A recipe and samples come in; losses and predictions go out as Detectron2's, which need not be installed.
 
-A method is overridden only where Detectron2 differs, and says so. Parameters carry Detectron2's names in
-every file (see `names`), so weights move between the engines unchanged.
+It is composed from torchvision's parts: a method is overridden only where Detectron2 differs, and says so.
+Parameters carry Detectron2's names in every file (see `names`), so weights move between engines unchanged.
 """

@@ -2,6 +2,7 @@
 
 The same numbers as DensePoseChartLoss of Detectron2's DensePose project, its conventions included: 256 frame
 units to a box side, cell k of S at k / S, and no loss at all where no labelled point falls into a region.
+The truth of a person comes from `transfer.samples.densepose`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,5 @@
+"""Names the norms that recipes may ask for, as Detectron2 does; `transfer.engines.norms` has their layers."""
+
+from __future__ import annotations
+
+NORMS = ("BN", "SyncBN", "naiveSyncBN", "FrozenBN")
