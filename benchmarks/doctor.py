@@ -22,7 +22,7 @@ IMPORTS_OF_A_CELL = "import benchmarks.cell; print(benchmarks.cell.__file__)"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints all findings; returns 0 ready, 1 something that is needed is broken, 2 wrong use."""
-    parser = Parser("python -m benchmarks.doctor", description=(__doc__ or "").partition(":")[0])
+    parser = Parser("python -m benchmarks.doctor", description=f"{(__doc__ or '').partition(':')[0]}.")
     parser.add_argument("--suite", nargs="+", metavar="NAME|FILE", help="their data must be there")
     parser.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
     parser.add_argument("--output", type=Path, default=Path("runs"), help="where results will be kept (runs)")

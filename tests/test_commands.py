@@ -135,6 +135,12 @@ def test_what_ascii_lacks_becomes_a_question_mark(name: str, tmp_path: Path) -> 
     assert done.stdout.endswith("?\n")
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_a_whole_sentence(name: str, tmp_path: Path) -> None:
+    _, description, *_ = start(f"{name} --help", tmp_path).stdout.split("\n\n")
+    assert description.endswith(".")
+
+
 @pytest.mark.parametrize("variable", ["PYTHONIOENCODING=ascii", "LC_ALL=C"])
 def test_a_table_of_another_alphabet(variable: str, tmp_path: Path) -> None:
     name, _, value = variable.partition("=")
