@@ -1,4 +1,4 @@
-"""The command line of benchmarks/run.py: options first, Detectron2 overrides (KEY VALUE ...) last."""
+"""Reads the command line of benchmarks/run.py: options first, Detectron2 overrides (KEY VALUE ...) last."""
 
 from __future__ import annotations
 

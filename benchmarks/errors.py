@@ -1,4 +1,4 @@
-"""The error of the command line, and its one line."""
+"""Defines the error of the command line, and makes any error's text one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from converters.options import visible
 
 
 class UsageError(ValueError):
-    """One clear line: what, got, expected, next step."""
+    """Says in one line what was wrong, what was given, what was expected and what to do next."""
 
 
 def one_line(error: BaseException | str) -> str:

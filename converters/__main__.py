@@ -18,7 +18,7 @@ BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0 on success, 2 with one line on stderr for anything the user can change."""
+    """Runs the command; 0 on success, 2 with one line on stderr for anything the user can change."""
     args = _parser().parse_args(argv)
     from converters.errors import CheckpointError
 

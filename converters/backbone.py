@@ -1,6 +1,6 @@
-"""The contract: a backbone is a complete set of Detectron2-named arrays plus the facts that belong to them.
+"""Defines, proves, writes and reads a backbone: all its Detectron2-named arrays, and the facts about them.
 
-Imports no torch. A file written here is read by stock Detectron2; reading one here runs none of its code.
+It imports no torch. Stock Detectron2 reads the files written here; reading one here runs none of its code.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Backbone:
     manifest: dict[str, Any]
 
     def content_sha256(self) -> str:
-        """Equal exactly when the numbers of a run may be equal: of the weights and the facts that move them.
+        """Hash of the weights and the facts that move numbers: equal exactly where runs may agree.
 
         CheckpointError for a family that is not known.
         """

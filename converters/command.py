@@ -1,4 +1,4 @@
-"""Begins and ends every command: no traceback where a requirement is missing or nobody reads.
+"""Begins and ends every command. No traceback is shown where a requirement is missing or nobody reads.
 
 All packages import this module and `options.py` beside it, so both import nothing but the standard library.
 """

@@ -1,4 +1,4 @@
-"""Raw checkpoint or converted backbone in, `Backbone` out: open, find, choose, read, check, describe."""
+"""Makes a `Backbone` of a raw checkpoint or a converted backbone: opens, finds, chooses, reads, checks."""
 
 from __future__ import annotations
 

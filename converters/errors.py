@@ -1,4 +1,4 @@
-"""The one error that this package raises for a file, folder or option that it cannot accept."""
+"""Defines the one error that this package raises for a file, folder or option that it cannot accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes the options of every command of the project: none is dropped in silence, and a mistake is one line.
+"""Reads the options of every command of the project: none is dropped in silence, a mistake is one line.
 
 All packages import this module and `command.py` beside it, so both import nothing but the standard library.
 """

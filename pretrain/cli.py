@@ -1,4 +1,4 @@
-"""The command line of `python -m pretrain`; torch is imported only after the arguments are understood."""
+"""Runs the command line of `python -m pretrain`; torch is imported only after the arguments are read."""
 
 from __future__ import annotations
 

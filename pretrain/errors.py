@@ -1,4 +1,4 @@
-"""Tells errors: the one class of this package, its lines, and what a foreign error says in one."""
+"""Defines the error of this package, prints warnings and errors, and words foreign errors in one line."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pretrain.process.progress import shown
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """One field an option of the command."""
+    """Holds the options of the command, one field each."""
 
     data: str
     pretrained: Path

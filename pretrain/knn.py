@@ -18,7 +18,7 @@ from pretrain.process.progress import shown, write_result
 
 @dataclass(frozen=True)
 class KnnOptions:
-    """One field an option of the command."""
+    """Holds the options of the command, one field each."""
 
     data: str
     pretrained: Path

@@ -31,7 +31,7 @@ UNSEEN_EPOCH = 2**20  # its augmentations were not trained on
 
 @dataclass(frozen=True)
 class LeakOptions:
-    """One field an option of the command."""
+    """Holds the options of the command, one field each."""
 
     data: str
     pretrained: Path

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinearOptions:
-    """One field an option of the command; those that move its numbers are in `protocol`."""
+    """Holds the options of the command, one field each; those that move its numbers are in `protocol`."""
 
     data: str
     pretrained: Path
@@ -74,7 +74,7 @@ def build_parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when done, 2 on bad input, 128 + N where signal N ended it."""
+    """Runs the command; 0 when done, 2 on bad input, 128 + N where signal N ended it."""
     args = build_parser().parse_args(arguments)
     options = frozen(LinearOptions, args, protocol=frozen(LinearProtocol, args))
     return exit_code(lambda: evaluate(options))

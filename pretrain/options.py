@@ -1,4 +1,4 @@
-"""Takes the options of this package's commands: each once, possible values, one line about the rest."""
+"""Reads the options of this package's commands. Each is given once; a mistake is told in one line."""
 
 from __future__ import annotations
 

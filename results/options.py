@@ -1,4 +1,4 @@
-"""Takes the options of `python -m results`: as the other commands do, in its own words."""
+"""Reads the options of `python -m results` as the other commands do, and refuses unknown ones at once."""
 
 from __future__ import annotations
 

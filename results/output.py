@@ -1,6 +1,6 @@
 """Writes tables, reports and lines: to the terminal, or to a file, whole or not at all.
 
-RecordError, in one line, where that cannot be done.
+It raises RecordError, in one line, where that cannot be done.
 """
 
 from __future__ import annotations

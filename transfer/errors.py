@@ -1,4 +1,4 @@
-"""Errors of the transfer package: each is one line that says what, got, expected and what to do next."""
+"""Defines the package's errors: each is one line with the place, the fault, the expectation and a remedy."""
 
 
 class TransferError(ValueError):

@@ -1,4 +1,4 @@
-"""A finding: what the doctor saw, how bad it is, and the fix."""
+"""Defines a finding: what the doctor saw, how bad it is, and the fix."""
 
 from __future__ import annotations
 

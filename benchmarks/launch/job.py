@@ -1,4 +1,4 @@
-"""A job: a cell that is ready to run, how its process is started, and how the end of that is read."""
+"""Defines a job, a cell that is ready to run: how its process is started, and how its end is read."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Job:
 
     @property
     def command(self) -> list[str]:
-        """Starts the cell's process."""
+        """The command that starts the cell's process."""
         return [sys.executable, "-m", "benchmarks.cell", str(self.path)]
 
     @property
     def log(self) -> Path:
-        """The file of its process's words."""
+        """The file of all that the cell's process prints."""
         return self.path.with_name(LOG)
 
 

@@ -1,4 +1,4 @@
-"""The options of a Slurm job: from the command line, and as submitit hands them to sbatch."""
+"""Reads the options of a Slurm job from the command line, and words them as submitit gives them to sbatch."""
 
 from __future__ import annotations
 

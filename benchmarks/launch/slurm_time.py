@@ -1,6 +1,6 @@
 """Reads a time limit in Slurm's notation.
 
-Slurm would read it itself, but only behind the plan, and the warning before the limit must fit into it.
+Slurm would read it itself, but only after the plan, and the warning before the limit must fit into it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Contestants of a comparison, each in its own process, asked in turns: a busy machine slows all alike.
+"""Runs the contestants of a comparison, each in a process of its own.
 
-They do not share a process, for what one does to its memory must not help or hinder another.
+They are asked in turns, so that a busy machine slows all alike. They share no process, for what one does to
+its memory must not help or hinder another.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The baseline of `evaluate_full.py`: scoring as it was, once for the summary, again for the classes, on each
-process. COCO through the backend of its name; LVIS through the lvis package over all classes and images at
-once; Cityscapes through a synced PNG for each mask; result files by the pure Python encoder.
+"""Scores the old way, on each process once for the summary and again for the classes.
+
+It is the baseline of `evaluate_full.py`. COCO goes through the backend of its name, LVIS through the lvis
+package over all classes and images at once, Cityscapes through a synced PNG for each mask. Result files are
+written by the pure Python encoder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scoring at full size, as it was and as it is: seconds, and the memory of one process and of eight.
+"""Measures scoring at full size, before and now: seconds, and the memory of one process and of eight.
 
 The scene is made by one process and read by the others, one for each way, so that peaks are their own.
 """

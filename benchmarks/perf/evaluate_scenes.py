@@ -1,5 +1,6 @@
-"""Generated truth and predictions of the size of real ones, for `evaluate.py`: jittered copies of what is
-there, and inventions.
+"""Generates truth and predictions of the size of real ones for `evaluate.py` and `evaluate_full.py`.
+
+Every prediction is a copy of a true object, in most cases jittered.
 """
 
 from __future__ import annotations
@@ -120,8 +121,9 @@ def _mask(box: np.ndarray) -> dict[str, Any]:
 
 
 def street_scene(images: int, masks: int, root: Path, seed: int = 0) -> tuple[Any, list[Any]]:
-    """Cityscapes frames of 2048 x 1024 with 30 instances each, their maps under `root`, and `masks`
-    predictions an image: the instances, shifted, and inventions.
+    """Cityscapes frames of 2048 x 1024 with 30 instances each, and `masks` predictions an image.
+
+    The frames' maps lie under `root`. A prediction is an instance, shifted.
     """
     from PIL import Image, ImageDraw
     from pycocotools import mask

@@ -1,4 +1,4 @@
-"""The baseline of perf/pretrain.py: the published input pipeline and step, from a checkout or restated.
+"""Runs the published input pipeline and step, from a checkout or restated: perf/pretrain.py's baseline.
 
 Restated means: the same transforms and the same tensor operations with the same copies, in our words.
 """

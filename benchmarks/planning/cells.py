@@ -51,7 +51,7 @@ class Cell:
 
     @functools.cached_property
     def id(self) -> str:
-        """Names its record and its folder."""
+        """The name of its record and its folder."""
         return record_id(self.identity)
 
 

@@ -1,4 +1,4 @@
-"""The forecast of a plan: cells by state, which will run, and how long that takes by earlier records."""
+"""Prints the forecast of a plan: cells by state, which will run, and for how long by earlier records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inits: `random`, `supervised`, `msra`, a converted backbone or a raw checkpoint; `label=` names the row."""
+"""Opens inits: `random`, `supervised`, `msra`, a backbone or a raw checkpoint; `label=` names the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that are known by name: taken from the cache, or fetched into it once, proven first."""
+"""Takes weights known by name from the cache, or fetches them into it once, proven first."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _of_detectron2() -> str | None:
 
 @dataclass(frozen=True)
 class Known:
-    """`sha256` is the beginning of the hash that the publisher names, or empty where none is published."""
+    """Weights known by name. `sha256` is the beginning of the published hash, or empty if there is none."""
 
     file: str
     sha256: str

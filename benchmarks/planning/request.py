@@ -1,4 +1,4 @@
-"""The request that a plan answers: options of the command line, and the bounds of trials and seeds."""
+"""Defines the request that a plan answers, from the command line, and the bounds of trials and seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two array formats without code: numpy's .npz archive and safetensors."""
+"""Reads the two array formats that hold no code: numpy's .npz archive and safetensors."""
 
 from __future__ import annotations
 

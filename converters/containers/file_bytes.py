@@ -1,4 +1,4 @@
-"""Positioned reads of one file, and one pass over it for its SHA-256 and the CRCs of its container."""
+"""Reads a file by position, and once as a whole for its SHA-256 and the CRCs of its container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tensor that is described but not yet read, so that a converter touches only the bytes that it needs."""
+"""Describes a tensor that is not yet read, so that a converter touches only the bytes that it needs."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def item_size(dtype: str) -> int:
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """In elements, the last axis moving fastest."""
+    """The strides in elements, the last axis moving fastest."""
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)
@@ -128,5 +128,5 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def fortran_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """In elements, the first axis moving fastest."""
+    """The strides in elements, the first axis moving fastest."""
     return tuple(reversed(contiguous_strides(tuple(reversed(shape)))))

@@ -1,4 +1,4 @@
-"""torch's two file formats: the zip archive (since 1.6) and the legacy stream of pickles before it."""
+"""Reads torch's two file formats: the zip archive (since 1.6) and the legacy stream of pickles before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds a candidate against a complete network of its family: every tensor once, none beside."""
+"""Compares a candidate with a complete network of its family: every tensor must be there once, no other."""
 
 from __future__ import annotations
 

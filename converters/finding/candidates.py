@@ -52,7 +52,7 @@ class Candidate:
 
     @property
     def place(self) -> str:
-        """For people: "state_dict:encoder_q.", "" for the top level."""
+        """The place in words for people: "state_dict:encoder_q.", "" for the top level."""
         return f"{self.path}:{self.prefix}" if self.path else self.prefix
 
 

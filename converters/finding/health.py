@@ -1,4 +1,4 @@
-"""Looks whether weights are trained and whole: a finding is a refusal, or a note in the manifest.
+"""Checks whether weights are trained and whole: a finding is a refusal, or a note in the manifest.
 
 Refusals named in ACCEPTABLE can be turned into notes with `--accept NAME`; values that are not finite and
 variances that are not positive cannot. A network that is untouched as a whole is a warning only: somebody may
@@ -94,6 +94,6 @@ def partly_untouched(weights: Weights) -> str:
 
 
 def equal_encoders(chosen: Candidate, other: Candidate) -> bool:
-    """Compared at a few tensors that the family names: enough for an accident."""
+    """Whether two encoders agree in the few tensors that the family names: enough to notice an accident."""
     pairs = [(chosen.tensors.get(name), other.tensors.get(name)) for name in chosen.family.compared]
     return all(a is not None and b is not None and np.array_equal(a.array(), b.array()) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""The facts that a user may state against the table, and how they are recorded."""
+"""Applies the facts that a user may state against the table, and records them in the manifest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Overrides:
 
     @staticmethod
     def make(values: Mapping[str, Any]) -> Overrides:
-        """Of keyword arguments. CheckpointError for an unknown name, or a check that cannot be accepted."""
+        """Made of keywords. CheckpointError for an unknown name, or a check that cannot be accepted."""
         known = [field.name for field in fields(Overrides)]
         unknown = sorted(set(values) - set(known))
         if unknown:

@@ -41,7 +41,7 @@ def reason(shapes: Shapes, best: Account | None, foreign: tuple[str, ...]) -> st
 
 
 def rows(family: Family) -> tuple[Refusal, ...]:
-    """All that is told of a file in which this family came closest; the first that holds is."""
+    """The refusals of a file in which this family came closest; the first that holds is told."""
     return (FIRST, *family.refusals, LAST)
 
 

@@ -1,4 +1,4 @@
-"""A family of networks as one row: its tensors, the names that others give them, its facts and its health.
+"""Defines a family of networks as one row: tensors, the names others give them, facts and health.
 
 Finding, proving, converting and exporting read the row and know no family by themselves. Inside a backbone
 file tensors go by relative Detectron2 names ("stem.conv1.norm.bias") in every family.

@@ -1,4 +1,4 @@
-"""The row of the bottleneck ResNet, of which every backbone file was before families had names."""
+"""Describes the bottleneck ResNet in its row; every backbone file without a family's name holds one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs in a ResNet's weights that it never trained, or only a little; each is a warning and no refusal."""
+"""Warns of signs in a ResNet's weights that it never trained, or only a little; none is a refusal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FRESH_SPREAD = 0.08
 
 
 def untouched(weights: Weights) -> str:
-    """Training always moves the statistics with its first batch, and the norms with its first step."""
+    """Warns of untouched statistics, which the first batch moves, or norms, which the first step moves."""
 
     def all_equal(ending: str, value: float) -> bool:
         return all((array == value).all() for name, array in weights.items() if name.endswith(ending))
@@ -24,13 +24,13 @@ def untouched(weights: Weights) -> str:
 
 
 def dead_channels(weights: Weights) -> str:
-    """A channel without variance gives the same number for every image."""
+    """Warns of channels without variance, which give the same number for every image."""
     dead = sum(int((array == 0).sum()) for name, array in weights.items() if name.endswith(".running_var"))
     return f"{dead} channels have running variance 0 (dead filters)" if dead else ""
 
 
 def fresh_stem(weights: Weights) -> str:
-    """Trained stems have filters of very different strength; fresh ones all have nearly the same."""
+    """Warns of stem filters that are all nearly as strong: trained ones differ much, fresh ones do not."""
     stem = weights["stem.conv1.weight"]
     spread = stem.reshape(stem.shape[0], -1).std(axis=1)
     if len(spread) >= 16 and spread.std() < FRESH_SPREAD * spread.mean():
@@ -41,7 +41,7 @@ def fresh_stem(weights: Weights) -> str:
 
 
 def uncounted(weights: Weights) -> str:
-    """PyTorch counts the batches of every norm; a converter from elsewhere has nothing to write there."""
+    """Warns of norms without counted batches: PyTorch counts them, a converter from elsewhere cannot."""
     counters = [array for name, array in weights.items() if name.endswith(COUNTER)]
     if any(int(array) for array in counters):
         return ""

@@ -1,4 +1,4 @@
-"""How each publisher's code names the tensors of a ResNet: one row of templates per dialect.
+"""Lists how each publisher's code names the tensors of a ResNet: one row of templates per dialect.
 
 A template is filled with the indices below for every convolution of the network. This gives an exact
 dictionary from a foreign name to Detectron2's, without any pattern: `bn1` is never found inside `bn10`.

@@ -1,4 +1,4 @@
-"""Networks met in practice that are no bottleneck ResNet of Detectron2: one row each, with its reason."""
+"""Lists networks met in practice that are no bottleneck ResNet of Detectron2, each with its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tensors of a bottleneck ResNet in Detectron2's vocabulary, and which ResNet a set of shapes is.
+"""Lists the tensors of a bottleneck ResNet by Detectron2's names, and tells which ResNet has given shapes.
 
 Names are relative to the backbone ("stem.conv1.weight", "res2.0.conv1.norm.bias"). Detectron2 matches by the
 longest dotted suffix, so one file serves C4, where res5 lives under `roi_heads`, as well as FPN and DC5,

@@ -1,4 +1,4 @@
-"""The families that are known, and all their dialects in one dictionary. A new family is one more row."""
+"""Lists the known families, and joins all their dialects in one dictionary. A new family is one more row."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FLIPPED = "the first convolution's channels were flipped from BGR to RGB, exactl
 
 
 def as_torchvision(backbone: Backbone) -> Backbone:
-    """The same function as torchvision's and timm's network computes it: RGB, strides in the 3x3.
+    """The backbone as torchvision's and timm's networks compute it: RGB, strides in the 3x3.
 
     A network for BGR gets its first convolution's input channels, means and deviations in RGB's order, and a
     note. CheckpointError if its strides are in the 1x1 convolutions, which those networks cannot do.

@@ -1,4 +1,4 @@
-"""The texts of `--inspect` and `--list`, and the lines after a file was written."""
+"""Writes the texts of `--inspect` and `--list`, and the lines after a file was written."""
 
 from __future__ import annotations
 

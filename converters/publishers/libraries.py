@@ -1,4 +1,4 @@
-"""Rows of the publishers' table: libraries, frameworks and model zoos."""
+"""Lists the rows of the publishers' table for libraries, frameworks and model zoos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the publishers' table: the code that came with a paper."""
+"""Lists the rows of the publishers' table for code that came with a paper."""
 
 from __future__ import annotations
 

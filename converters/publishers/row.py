@@ -1,4 +1,4 @@
-"""A row of the publishers' table, and how it is held against the networks found in a file."""
+"""Defines a row of the publishers' table, and compares it with the networks found in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole table: one row per publisher. `docs/checkpoints.md` is made from it.
+"""Joins the rows of all publishers in one table, from which `docs/checkpoints.md` is made.
 
 The more of a row's markers a file shows, the better the row fits; earlier rows win a tie.
 """

@@ -1,4 +1,4 @@
-"""The random numbers of a run as functions of (seed, epoch, index): sample order, crops, strengths.
+"""Draws the random numbers of a run as functions of (seed, epoch, index): sample order, crops, strengths.
 
 Counter-based generation (Philox) makes every image's numbers independent of worker count, world size and
 resume. The distributions are those of the published transforms (torchvision's RandomResizedCrop, ColorJitter,

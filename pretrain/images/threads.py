@@ -1,4 +1,4 @@
-"""Threads that prepare images beside the training."""
+"""Starts the threads that prepare images beside the training, each without threads of its own."""
 
 from __future__ import annotations
 

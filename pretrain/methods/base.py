@@ -1,4 +1,4 @@
-"""The contract of a pre-training method with everything around it."""
+"""Defines the contract of a pre-training method with everything around it."""
 
 from __future__ import annotations
 

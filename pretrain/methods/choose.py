@@ -1,4 +1,4 @@
-"""The table of methods: a new one is a file of its own and a row here."""
+"""Lists the methods in a table: a new one is a file of its own and a row here."""
 
 from __future__ import annotations
 

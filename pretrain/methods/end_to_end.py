@@ -1,4 +1,4 @@
-"""The end-to-end mechanism that the paper compares with MoCo (figure 2a): the batch is the dictionary."""
+"""Implements the end-to-end mechanism of the paper's figure 2a: the batch is the dictionary."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class EndToEnd(Method[ContrastOptions]):
         return softmax_loss(*self.contrast(im_q, im_k, rng))
 
     def contrast(self, im_q: Tensor, im_k: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Two views nx3xHxW to logits nxN and labels n; N are the images of all processes."""
+        """Turns two views nx3xHxW into logits nxN and labels n; N are the images of all processes."""
         q = F.normalize(self.encoder_q(im_q).float(), dim=1)  # nxC
 
         gather = distributed.gather_with_gradient

@@ -1,4 +1,4 @@
-"""The memory bank that the paper compares with MoCo (figure 2b): Wu et al. 2018, InstDisc."""
+"""Implements the memory bank that the paper compares with MoCo (figure 2b): Wu et al. 2018, InstDisc."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MemoryBank(Method[ContrastOptions]):
         return softmax_loss(*self.contrast(im_q, index, rng))
 
     def contrast(self, im_q: Tensor, index: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """One view nx3xHxW and the images' numbers n to logits nx(1+K) and labels n, all 0."""
+        """Turns one view nx3xHxW and the images' numbers n into logits nx(1+K) and labels n, all 0."""
         q = F.normalize(self.encoder_q(im_q).float(), dim=1)  # nxC
 
         chosen = torch.randint(len(self.memory_bank), (self.K,), generator=rng)

@@ -1,4 +1,4 @@
-"""Momentum Contrast: Algorithm 1 of arXiv 1911.05722, with its letters (q, k, K, m, T).
+"""Implements Momentum Contrast: Algorithm 1 of arXiv 1911.05722, with its letters (q, k, K, m, T).
 
 State-dict names are those of the published code (`encoder_q.*`, `encoder_k.*`, `queue`, `queue_ptr`). The
 class runs on whatever device its input is on, in one process or in several.
@@ -90,7 +90,7 @@ class MoCo(Method[ContrastOptions]):
         return softmax_loss(*self.contrast(im_q, im_k, rng))
 
     def contrast(self, im_q: Tensor, im_k: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Two views nx3xHxW to logits nx(1+K) and labels n, all 0, for the positive comes first.
+        """Turns two views nx3xHxW into logits nx(1+K) and labels n, all 0, for the positive comes first.
 
         n are this process's of the N images of all processes; `rng` is in the same state in each of them.
         """

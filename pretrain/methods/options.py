@@ -1,4 +1,4 @@
-"""The options of the methods. No torch here: the command line reads them before it is imported."""
+"""Defines the options of the methods. It imports no torch, for the command line reads them before that."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ContrastOptions(MethodOptions):
         return not self.no_shuffle_bn
 
     def identity(self) -> dict[str, Any]:
-        """As files hold it: the recipe is told by the views, and shuffling without its "no"."""
+        """The values as files hold them: no recipe, which the views tell, and `shuffle_bn` without "no"."""
         values = asdict(self)
         del values["aug_plus"], values["no_shuffle_bn"]
         return {**values, "shuffle_bn": self.shuffle_bn}

@@ -1,4 +1,4 @@
-"""The parts that contrastive methods share."""
+"""Provides the parts that contrastive methods share: a pair of encoders, shuffling BN, the softmax loss."""
 
 from __future__ import annotations
 

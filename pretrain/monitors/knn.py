@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours on frozen features (Wu et al. 2018, InstDisc), without any training."""
+"""Measures frozen features by weighted nearest neighbours (Wu et al. 2018, InstDisc), without training."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class KnnEvaluation:
         T: float = KNN_TEMPERATURE,
         done: Callable[[int], None] = lambda count: None,
     ) -> float:
-        """Percent, with the encoder in evaluation mode; its mode is put back afterwards.
+        """The accuracy in percent, with the encoder in evaluation mode; its mode is put back afterwards.
 
         `done` is told after each batch how many images it had, and may raise to end the work.
         """

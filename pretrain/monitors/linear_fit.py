@@ -1,4 +1,4 @@
-"""Linear classifiers on frozen features: training that goes on from its newest checkpoint."""
+"""Trains linear classifiers on frozen features, and goes on from the newest checkpoint."""
 
 from __future__ import annotations
 

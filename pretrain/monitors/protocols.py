@@ -1,4 +1,4 @@
-"""The settings of the evaluations, as published. No torch here: the command lines read them before it."""
+"""Defines the published settings of the evaluations. It imports no torch: command lines read them before."""
 
 from __future__ import annotations
 

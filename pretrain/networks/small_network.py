@@ -1,7 +1,7 @@
-"""A five-layer network for studies on a CPU (`--arch small_cnn`): minutes where a ResNet takes hours.
+"""Defines a five-layer network for studies on a CPU (`--arch small_cnn`): minutes where a ResNet takes hours.
 
-It has the stages that the rest of the package expects of a ResNet. It is no detection backbone, and the
-converters refuse to make one of it.
+The network has the stages that the rest of the package expects of a ResNet. It is no detection backbone, and
+the converters refuse to make one of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CHANNELS = (32, 64, 128, 256, 256)
 
 
 class SmallCNN(nn.Module):
-    """Images Nx3xHxW to Nx`num_classes`; each stage halves the size (made for 32 pixels)."""
+    """Maps images Nx3xHxW to Nx`num_classes`; each stage halves the size (made for 32 pixels)."""
 
     def __init__(self, num_classes: int, norm_layer: Any = nn.BatchNorm2d) -> None:
         super().__init__()

@@ -130,7 +130,7 @@ def summary(values: dict[str, float], images_per_s: float, seconds_left: float) 
 
 
 def time_left(seconds: float) -> str:
-    """7:33:20, or 2d 7h where it takes days."""
+    """The time as 7:33:20, or as 2d 7h where it takes days."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours // 24}d {hours % 24}h" if hours > 23 else f"{hours}:{rest // 60:02}:{rest % 60:02}"
 

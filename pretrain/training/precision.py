@@ -1,4 +1,4 @@
-"""The number format in which a network computes."""
+"""Chooses the number format in which a network computes, and computes in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of one pre-training run, made once from the arguments and never changed."""
+"""Defines the options of one pre-training run, made once from the arguments and never changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_ITERATIONS = 99_999_999  # the names of checkpoints hold eight digits
 
 @dataclass(frozen=True)
 class RunOptions:
-    """One field an option of `python -m pretrain`; those of the method are in `method`."""
+    """Holds the options of `python -m pretrain`, one field each; those of the method are in `method`."""
 
     # data
     data: str

@@ -1,4 +1,4 @@
-"""Running means on the device, which are read only now and then."""
+"""Keeps running means on the device, which are read only now and then."""
 
 from __future__ import annotations
 

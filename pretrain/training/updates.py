@@ -1,4 +1,4 @@
-"""The update of the weights by a loss: learning rates, gradients, and the loss scale of float16."""
+"""Updates the weights by a loss: sets learning rates, computes gradients, scales the loss for float16."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class PublishedRow:
 
     @property
     def current(self) -> bool:
-        """False for superseded versions and copies of a table."""
+        """Whether the row is neither of a superseded version nor of a copy of a table."""
         return not (self.table.endswith(NOT_CURRENT[0]) or self.table.startswith(NOT_CURRENT[1]))
 
 

@@ -1,4 +1,4 @@
-"""`python -m transfer.datasets`: see `check.main`."""
+"""Runs `python -m transfer.datasets`: see `check.main`."""
 
 from __future__ import annotations
 

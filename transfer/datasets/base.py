@@ -1,4 +1,4 @@
-"""A data set once it is read: records, metadata, a summary that identifies its content, and its truth."""
+"""Defines a data set once it is read: records, metadata, a summary that identifies its content, its truth."""
 
 from __future__ import annotations
 

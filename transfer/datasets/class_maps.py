@@ -1,4 +1,4 @@
-"""The one way to open a class map, whatever its data set stores.
+"""Opens a class map in the way that its data set stores it.
 
 A VOC mask is a palette image whose *indices* are the classes; opened as grey it gives luminances, and a
 network trains on those without any error. A Cityscapes mask holds label ids, which are not the 19 classes.

@@ -1,4 +1,4 @@
-"""Small file helpers of the readers: expected paths, directory listings and split lists."""
+"""Helps the readers with files: expected paths, directory listings and split lists."""
 
 from __future__ import annotations
 

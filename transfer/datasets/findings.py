@@ -1,4 +1,4 @@
-"""Problems found in annotations: which rule was broken how often, with examples.
+"""Collects the problems found in annotations: which rule was broken how often, with examples.
 
 A broken rule is an error, which stops the run, or odd: kept as it is, counted and reported.
 """

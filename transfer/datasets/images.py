@@ -1,4 +1,4 @@
-"""Image files: their pixels as 8 bits of red, green and blue, their sizes, and the checks that open them."""
+"""Reads the pixels of image files as 8 bits of red, green and blue, and their sizes, and checks them."""
 
 from __future__ import annotations
 

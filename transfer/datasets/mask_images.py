@@ -1,4 +1,4 @@
-"""Mask images: one channel that holds a number for each pixel, read as it is stored, and their checks."""
+"""Reads mask images, whose one channel holds a number for each pixel, as they are stored, and checks them."""
 
 from __future__ import annotations
 

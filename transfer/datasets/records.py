@@ -1,4 +1,4 @@
-"""Records made when they are asked for, and columns: facts of every record that training asks for first.
+"""Makes records when they are asked for, and columns: facts of every record that training asks for first.
 
 A data set need not exist as millions of Python objects, and looking through it (has this image an object, is
 it wide) must not build its records, which takes minutes where the files are slow to read. The functions that
@@ -107,7 +107,7 @@ def joined(parts: Sequence[Sequence[Record]]) -> Sequence[Record]:
 
 
 def chosen(records: Sequence[Record], indices: Sequence[int] | np.ndarray) -> LazyRecords:
-    """Those records alone, as lazy as they are."""
+    """The records at `indices`, as lazy as they are."""
     which = np.asarray(indices, np.int64)
     make, bare = partial(_at, records, which), partial(_bare_at, records, which)
     return LazyRecords(len(which), make, partial(_column_at, records, which), bare)

@@ -1,4 +1,4 @@
-"""Names of the data sets (Detectron2's registered names), and loading one by name."""
+"""Lists the names of the data sets (Detectron2's registered names), and loads one by name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def describe_layout(name: str, others: Iterable[str] = ()) -> str:
 
 
 def training_images(name: str) -> int | None:
-    """How many images training may draw, where that is known without the data."""
+    """The number of images that training may draw; None where only the data tell."""
     return SPECS[name].training_images if name in SPECS else None
 
 

@@ -1,4 +1,4 @@
-"""Pascal VOC detection: the devkit folders read into Detectron2's dataset dicts.
+"""Reads the devkit folders of Pascal VOC detection into Detectron2's dataset dicts.
 
 As Detectron2 reads VOC: pixels in the XML count from 1 and are inclusive, so a box [xmin, ymin, xmax, ymax]
 becomes [xmin - 1, ymin - 1, xmax, ymax] in continuous 0-based coordinates. `difficult` objects are kept.

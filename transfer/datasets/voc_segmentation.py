@@ -1,4 +1,4 @@
-"""Pascal VOC 2012 segmentation: images and masks whose palette indices are the 20 classes and background."""
+"""Reads VOC 2012 segmentation: images, and masks whose palette indices are the 20 classes and background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation layers under Detectron2's names: BN, SyncBN, naiveSyncBN, FrozenBN."""
+"""Makes normalisation layers by Detectron2's names: BN, SyncBN, naiveSyncBN, FrozenBN."""
 
 from __future__ import annotations
 

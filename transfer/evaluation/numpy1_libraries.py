@@ -25,7 +25,7 @@ _LOCK = threading.Lock()
 
 
 class Numpy1:
-    """numpy, and the two names that numpy 2 took away."""
+    """Stands for numpy, and has the two names that numpy 2 took away."""
 
     float = float
     in1d = staticmethod(np.isin)

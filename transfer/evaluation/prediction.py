@@ -1,4 +1,4 @@
-"""The predictions on one image, in a form that no engine owns, and their checks."""
+"""Defines the predictions on one image, in a form that no engine owns, and checks them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Prediction:
 def check_predictions(
     predictions: Sequence[Prediction], image_ids: Iterable[str | int], num_classes: int
 ) -> None:
-    """DataError unless each prediction is of a known image, once, with equal lengths and finite numbers.
+    """Raises DataError unless each is of a known image, once, with equal lengths and finite numbers.
 
     Images without a prediction count as images without detections.
     """

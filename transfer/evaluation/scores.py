@@ -1,4 +1,4 @@
-"""Scores of a task over all classes and of each class, and how they are made from precision tables."""
+"""Holds the scores of a task, over all classes and of each class, and makes them from precision tables."""
 
 from __future__ import annotations
 

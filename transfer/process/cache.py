@@ -9,5 +9,5 @@ VARIABLE = "MOCO_TRANSFER_CACHE"
 
 
 def cache_folder() -> Path:
-    """$MOCO_TRANSFER_CACHE, else ~/.cache/moco-transfer."""
+    """The folder $MOCO_TRANSFER_CACHE, else ~/.cache/moco-transfer."""
     return Path(os.environ.get(VARIABLE) or Path("~/.cache/moco-transfer").expanduser())

@@ -1,4 +1,4 @@
-"""The random numbers of a run, all of them: each draw is a function of the seed and of its place in the run.
+"""Draws the random numbers of a run, all of them: each is a function of the seed and of its place in the run.
 
 Nothing random is carried from one step to the next, so a run that is resumed draws what it would have drawn.
 The keys below are the whole table; no two draws of one generator share a key.

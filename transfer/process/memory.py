@@ -1,4 +1,4 @@
-"""Memory of a process: freed blocks that it keeps, and the advice of one that has none left."""
+"""Keeps freed blocks of memory for reuse, and turns a GPU's lack of memory into one line of advice."""
 
 from __future__ import annotations
 

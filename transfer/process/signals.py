@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: collected for a loop that reads them, or passed on to other processes.
+"""Catches the signals that ask a run to stop: collects them for a loop, or passes them on to other processes.
 
 Python lets only the main thread set handlers. In any other thread both helpers yield an empty list.
 """

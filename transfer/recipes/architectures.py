@@ -25,7 +25,7 @@ HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose":
 
 @dataclass(frozen=True)
 class Architecture:
-    """One row. `named` are the keys by which Detectron2 names it; they tell the rows apart.
+    """Describes one architecture. `named` are Detectron2's keys for it, whose values tell the rows apart.
 
     `demands` are checked in their order. `fresh` names the parts of a model that no backbone file holds, as
     patterns of parameter names in the order in which a plan counts them.

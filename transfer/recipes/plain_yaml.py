@@ -18,7 +18,7 @@ VALUES = 20_000  # with every alias counted as what it stands for
 
 
 class YamlError(ValueError):
-    """Text that cannot be meant, in one line; it begins with the number of the line where there is one."""
+    """Says in one line why YAML is refused; the number of its line comes first where there is one."""
 
 
 def read_text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Kinds of numbers that a recipe may hold, for the rules of `numbers` and of the families."""
+"""Defines the kinds of numbers that a recipe may hold, for the rules of `numbers` and of the families."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ SCALED = (
 
 @dataclass(frozen=True)
 class Scaling:
-    """How a recipe meets the number of processes that it runs on."""
+    """Describes how a recipe meets the number of processes that it runs on."""
 
     how: str  # "none" | "linear" | "accumulation" | "off"
     reference: int  # processes that the recipe is written for; 0: it does not say
@@ -41,7 +41,7 @@ class Scaling:
     reason: str  # why a number is not the reference's; empty where nothing moved
 
     def entry(self) -> dict[str, Any]:
-        """For the record."""
+        """The fields that a run's record keeps, which are all but `line`."""
         return {k: v for k, v in asdict(self).items() if k != "line"}
 
 

@@ -31,7 +31,7 @@ def moved_masks(annotations: Sequence[Annotation], view: View, source: str) -> l
 
 
 def is_empty(shape: Shape) -> bool:
-    """No polygon, or no pixel: such an object is not trained on."""
+    """Whether a shape has no polygon, or no pixel: such an object is not trained on."""
     if isinstance(shape, list):
         return not shape
     from pycocotools import mask

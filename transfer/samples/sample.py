@@ -1,4 +1,4 @@
-"""One image as an engine receives it, with its truth: shared by detection and semantic segmentation."""
+"""Makes a sample: one image with its truth, as an engine receives it, for detection and for segmentation."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ Size = tuple[int, int]  # (height, width)
 
 @dataclass(frozen=True)
 class View:
-    """From an image of size `old` to the sample's image of size `new`."""
+    """Maps an image of size `old` to the sample's image of size `new`."""
 
     old: Size
     new: Size

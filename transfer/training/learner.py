@@ -70,7 +70,7 @@ class Learner:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Strict inverse of `state`."""
+        """Restores what `state` gave, strictly."""
         self.engine.load_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])

@@ -1,4 +1,4 @@
-"""The closed table: the only globals of a pickle that mean anything here, and the builder of each.
+"""Lists in a closed table the only globals of a pickle that mean anything here, each with its builder.
 
 Everything else becomes `Inert`. Nothing in this file imports or calls what a pickle names.
 """

@@ -1,4 +1,4 @@
-"""Stand-ins for the objects of a pickle: names for what it imports, placeholders for instances."""
+"""Defines stand-ins for the objects of a pickle: names for its imports, placeholders for its instances."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Text:
         self.utf8 = utf8
 
     def characters(self) -> int:
-        """Counted without decoding: every byte of UTF-8 but 10xxxxxx starts a character."""
+        """Their number, counted without decoding: every byte of UTF-8 but 10xxxxxx starts a character."""
         return int(np.count_nonzero((np.frombuffer(self.utf8, np.uint8) & 0xC0) != 0x80))
 
     def latin1_bytes(self) -> bytes:

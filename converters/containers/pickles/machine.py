@@ -1,4 +1,4 @@
-"""A pickle reader that imports and calls nothing: it builds containers, numbers, text, described tensors.
+"""Reads a pickle but imports and calls nothing: builds containers, numbers, text, described tensors.
 
 It knows all protocols, 0 to 5. Globals become `Name`, instances outside the closed table of `allowed` become
 `Inert`. The limits below bound opcodes, nesting, time and, with them, memory: nothing is allocated that the

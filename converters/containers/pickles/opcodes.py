@@ -1,4 +1,4 @@
-"""One row per pickle opcode: its action on the reading machine (`m`). What has no row is refused.
+"""Lists the pickle opcodes, each with its action on the reading machine (`m`). Any other is refused.
 
 Refused on purpose: EXT1/2/4 (a process-wide registry of classes) and NEXT_BUFFER (bytes outside the file).
 """

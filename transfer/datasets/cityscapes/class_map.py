@@ -1,4 +1,4 @@
-"""Cityscapes' label ids as class maps: masks hold ids of 34 labels, networks learn 19 classes."""
+"""Reads Cityscapes' label ids as class maps: masks hold ids of 34 labels, networks learn 19 classes."""
 
 from __future__ import annotations
 

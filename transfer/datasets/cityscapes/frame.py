@@ -1,4 +1,4 @@
-"""One annotated image of Cityscapes: its files, and the maps that it is scored by."""
+"""Holds the files of one annotated image of Cityscapes, and makes the maps that it is scored by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cityscapes' label ids: names, the 19 training classes, and the 8 classes with instances."""
+"""Lists Cityscapes' label ids: names, the 19 training classes, and the 8 classes with instances."""
 
 from __future__ import annotations
 

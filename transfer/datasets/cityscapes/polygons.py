@@ -1,4 +1,4 @@
-"""Cityscapes' polygons: read from a file, and drawn into id maps as its own preparation scripts draw them."""
+"""Reads Cityscapes' polygons, and draws them into id maps as its own preparation scripts do."""
 
 from __future__ import annotations
 

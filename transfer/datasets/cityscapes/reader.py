@@ -1,4 +1,4 @@
-"""Cityscapes fine annotations: instances of 8 classes and the 19-class semantic maps.
+"""Reads Cityscapes' fine annotations: instances of 8 classes and the 19-class semantic maps.
 
 The reader needs the images, and the published PNGs (gtFine_instanceIds, gtFine_labelIds) or the polygons: a
 PNG that is absent is drawn from the polygons as Cityscapes' own script draws it. Derived files such as

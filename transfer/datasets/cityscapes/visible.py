@@ -1,4 +1,4 @@
-"""The visible part of each Cityscapes polygon, as polygons: the truth that Detectron2 trains on.
+"""Cuts Cityscapes' polygons down to what is visible: the truth that Detectron2 trains on.
 
 Its reader (detectron2/data/datasets/cityscapes.py, from_json and to_polygons) walks from the topmost polygon
 down. Points become pixel centres (+0.5, in float32), and the outline grows by half a pixel, because the drawn

@@ -1,4 +1,4 @@
-"""DensePose's constants: fields of an annotation, their frame, the patches, the address of its files."""
+"""Lists DensePose's constants: fields of an annotation, their frame, the patches, the URL of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of DensePose annotations: labelled points and part masks in a 256 x 256 frame of the box."""
+"""Checks DensePose annotations: labelled points and part masks in a 256 x 256 frame of the box."""
 
 from __future__ import annotations
 

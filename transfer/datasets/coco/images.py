@@ -1,4 +1,4 @@
-"""The `images` and `categories` of a COCO-like file: columns, and their checks."""
+"""Checks the `images` and `categories` of a COCO-like file, and packs the images into columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LVIS v0.5 and v1: COCO-like annotations, frequency groups and, per image, categories known to be absent.
+"""Reads LVIS v0.5 and v1: COCO-like annotations, frequency groups, categories known to be absent.
 
 Images lie in the COCO 2017 folders; the `coco_url` of each says in which, as Detectron2 resolves it.
 """

@@ -1,4 +1,4 @@
-"""COCO's own names, as its files have them: 80 categories and a person's 17 keypoints."""
+"""Lists COCO's own names, as its files have them: 80 categories and a person's 17 keypoints."""
 
 # fmt: off
 _CATEGORIES = (

@@ -1,4 +1,4 @@
-"""A user's own data set: a COCO-format JSON and a folder of images, defined in the user's suite file."""
+"""Reads a user's own data set, defined in a suite file: a COCO-format JSON and a folder of images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OwnDataset:
         return f"python -m transfer.datasets check {name} --suite {suite}"
 
     def to_json(self) -> dict[str, Any]:
-        """JSON types, for a process that may have another working directory."""
+        """The definition in JSON types, for a process that may have another working directory."""
         paths = {"json": self.json, "images": self.images, "suite": self.suite}
         return {"tasks": list(self.tasks), **{key: str(path.absolute()) for key, path in paths.items()}}
 

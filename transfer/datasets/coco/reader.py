@@ -1,4 +1,4 @@
-"""COCO instances, person keypoints and DensePose, read into Detectron2's dataset dicts.
+"""Reads COCO instances, person keypoints and DensePose into Detectron2's dataset dicts.
 
 As Detectron2 reads COCO: images in order of id, annotations in file order; category ids become contiguous
 classes in order of id; keypoints are pixel indices in the file and continuous (+0.5) in the records. Unlike
@@ -37,7 +37,7 @@ class CocoTruth:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a name is read from, relative to the data root, and what its annotations hold."""
+    """Says where a name is read from, relative to the data root, and what its annotations hold."""
 
     images: str
     json: str

@@ -1,4 +1,4 @@
-"""COCO's run lengths: the form of a mask in annotation files, in predictions and in result files.
+"""Converts COCO's run lengths: the form of a mask in annotation files, in predictions and in result files.
 
 The text of a foreign file is read here, with bounds: pycocotools trusts it and writes where it leads.
 """
@@ -82,7 +82,7 @@ def areas(rles: list[dict[str, Any]]) -> np.ndarray:
 
 
 def compressed(rle: dict[str, Any]) -> dict[str, Any]:
-    """With `counts` as bytes, whatever form the file had: a list of lengths, text or bytes."""
+    """The mask with `counts` as bytes, whatever form the file had: a list of lengths, text or bytes."""
     from pycocotools import mask
 
     if isinstance(rle["counts"], list):
@@ -92,6 +92,6 @@ def compressed(rle: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_text(rle: dict[str, Any]) -> dict[str, Any]:
-    """With `counts` as text, for JSON."""
+    """The mask with `counts` as text, for JSON."""
     counts = rle["counts"]
     return {"size": list(rle["size"]), "counts": counts.decode() if isinstance(counts, bytes) else counts}

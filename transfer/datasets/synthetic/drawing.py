@@ -21,7 +21,7 @@ _SUPERSAMPLE = 4
 
 @dataclass(frozen=True)
 class Look:
-    """How a class is drawn: outline in the unit square (or "person"), mean colour (RGB), height over width.
+    """Says how a class is drawn: outline in the unit square (or "person"), mean colour, height over width.
 
     scale: larger or smaller than the other classes. weight: how often it comes, relative to the others.
     """

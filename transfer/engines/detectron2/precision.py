@@ -1,4 +1,4 @@
-"""Detectron2's layers in bfloat16: coordinates and batch statistics stay in float32.
+"""Keeps coordinates and batch statistics in float32 when Detectron2's layers run in half precision.
 
 Detectron2 autocasts to float16, whose 11 bits its layers are written for. In bfloat16's 8 bits its RoIAlign
 would move regions by up to four pixels, and its norms would lose their statistics.

@@ -1,4 +1,4 @@
-"""The two-stage detector: pixels in, losses or detections out."""
+"""Detects objects in two stages: pixels come in, losses or detections go out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Size = tuple[int, int]  # (height, width)
 
 
 class GeneralizedRCNN(nn.Module):
-    """The attribute names are Detectron2's, so that the parameter names are too."""
+    """Detects in two stages; its attribute names are Detectron2's, so that the parameter names are too."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Parameter names: torchvision's inside the modules, Detectron2's in every file.
+"""Translates parameter names: torchvision's inside the modules, Detectron2's in every file.
 
 Only a family's blocks differ, which are torchvision's own, and the DensePose head, which is one module here
 and two there; all else already has Detectron2's names.
@@ -44,5 +44,5 @@ def model_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load_model_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Strict loading of a state dict with Detectron2's names."""
+    """Loads a state dict with Detectron2's names, strictly."""
     model.load_state_dict({torchvision_name(name): tensor for name, tensor in state.items()})

@@ -1,4 +1,4 @@
-"""FCN-16s of the MoCo paper (appendix A.5): pixels in, a loss or class maps out.
+"""Segments images by the FCN-16s of the MoCo paper (appendix A.5): pixels in, a loss or class maps out.
 
 The attribute names are those of Detectron2's SemanticSegmentor and of our head for it, so that the parameter
 names are too.
@@ -48,7 +48,7 @@ class FCN16sHead(nn.Module):
 
 
 class SemanticSegmentor(nn.Module):
-    """Backbone, head, and logits upsampled to the image."""
+    """Joins backbone and head, and upsamples the logits to the image."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Rows that pass between the parts of a detector, one an image."""
+"""Defines the rows that pass between the parts of a detector, one an image, and its heads' interface."""
 
 from __future__ import annotations
 

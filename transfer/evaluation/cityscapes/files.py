@@ -1,4 +1,4 @@
-"""Cityscapes instance predictions on disk: of each image a text file, and one PNG a mask.
+"""Writes and reads Cityscapes' instance predictions: of each image a text file, and one PNG a mask.
 
 A line of the text file is `<mask.png> <label id> <score>`.
 """

@@ -1,4 +1,4 @@
-"""Cityscapes' instance AP: overlaps are counted here, from the masks; cityscapesscripts matches and averages.
+"""Computes Cityscapes' instance AP: counts overlaps from the masks; cityscapesscripts matches and averages.
 
 Its own way needs a file for each mask and looks at the whole image for each pair of instances.
 """
@@ -62,7 +62,7 @@ def _average_precisions(script: Any, matches: dict[str, Any], args: Any) -> np.n
 
 
 def check_instances(dataset: Dataset[list[Frame]], predictions: Sequence[Prediction]) -> None:
-    """DataError unless these are predictions on the data set, with masks."""
+    """Raises DataError unless these are predictions on the data set, with masks."""
     check_predictions(predictions, (f.image_id for f in dataset.ground_truth), len(INSTANCES))
     for p in predictions:
         if len(p) and p.masks is None:

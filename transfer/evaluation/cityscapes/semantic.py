@@ -1,4 +1,4 @@
-"""Cityscapes' class and category IoU, plain and weighted by instance.
+"""Computes Cityscapes' class and category IoU, plain and weighted by instance.
 
 Pixels are counted here; the formulas are those of cityscapesscripts, which itself needs a file for each
 prediction. Its functions get arguments of our own, so that they neither use its global state nor write files

@@ -1,4 +1,4 @@
-"""Two backends of COCO's metric: pycocotools is the reference, hotcoco is fast and equal bit for bit (tests).
+"""Runs COCO's metric: pycocotools is the reference, hotcoco is fast and equal bit for bit (tests).
 
 faster-coco-eval is not used: on random scenes half of its statistics differ from pycocotools in the last bit.
 
@@ -111,5 +111,5 @@ BACKENDS: dict[str, Callable[[CocoTruth, Detections, str], Statistics]] = {
 
 
 def available(backends: Iterable[str]) -> list[str]:
-    """Those that are installed, in their order: the fastest first."""
+    """The backends that are installed, in their order: the fastest first."""
     return [name for name in backends if importlib.util.find_spec(name)]

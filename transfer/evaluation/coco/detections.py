@@ -36,7 +36,7 @@ class Detections:
         return len(self.score)
 
     def take(self, rows: Any) -> Detections:
-        """Those of a slice, or of an array of row numbers, in that order."""
+        """The detections of a slice, or of an array of row numbers, in that order."""
         masks = self.masks
         if masks is not None:
             masks = masks[rows] if isinstance(rows, slice) else [masks[i] for i in rows]

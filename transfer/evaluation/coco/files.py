@@ -1,4 +1,4 @@
-"""COCO and LVIS result files: one JSON list of dicts with image_id, category_id, bbox and score.
+"""Writes and reads COCO's and LVIS's result files: a list of dicts with image_id, category_id, bbox, score.
 
 With masks or keypoints a dict also has segmentation or keypoints.
 """

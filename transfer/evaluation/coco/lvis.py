@@ -1,4 +1,4 @@
-"""LVIS's metric: AP over all, frequent, common and rare classes, with 300 detections an image.
+"""Computes LVIS's metric: AP over all, frequent, common and rare classes, with 300 detections an image.
 
 Detections of a class do not count in images of which it is not known whether they hold the class.
 """
@@ -25,7 +25,7 @@ MAX_DETECTIONS = 300
 def evaluate_lvis(
     dataset: Dataset[CocoTruth], predictions: Sequence[Prediction], backend: str | None = None
 ) -> Scores:
-    """For "bbox" and "segm" COCO's six and "APr", "APc", "APf"; by class "AP", "AP50", "AP75"."""
+    """Scores "bbox" and "segm" by COCO's six and "APr", "APc", "APf"; by class "AP", "AP50", "AP75"."""
     run = BACKENDS[backend or available(BACKENDS)[0]]
     found = detections(dataset, predictions)
     truth = dataset.ground_truth

@@ -1,4 +1,4 @@
-"""Two backends of LVIS's metric: lvis is the reference, hotcoco is fast and equal bit for bit (tests).
+"""Runs LVIS's metric: lvis is the reference, hotcoco is fast and equal bit for bit (tests).
 
 Each takes the truth, the detections that count with their areas, and the task ("bbox", "segm"). It returns
 the precision table (T, R, K, A): 10 IoU thresholds, 101 recalls, classes in order of id, and all, small,

@@ -1,4 +1,4 @@
-"""COCO's metric for boxes, masks and person keypoints.
+"""Computes COCO's metric for boxes, masks and person keypoints.
 
 No detections score 0 where there is something to find (Detectron2 says NaN); a size without ground truth is
 NaN. As in Detectron2, masks count with their own area and keypoints with that of their box.

@@ -1,4 +1,4 @@
-"""DensePose result files: COCO's result entries, each with its surface as a PNG.
+"""Writes and reads DensePose result files: COCO's result entries, each with its surface as a PNG.
 
 The channels of the PNG are part, U and V, of 8 bits.
 """

@@ -1,4 +1,4 @@
-"""Geodesic distances on the body surface: from the published SMPL files, or from a generated mesh.
+"""Reads geodesic distances on the body surface: from the published SMPL files, or from a generated mesh.
 
 They lie under the data root, in `densepose/`: `geodesics.npz` (see `datasets/synthetic/mesh.py`), or the
 published SMPL_subdiv.mat, SMPL_SUBDIV_TRANSFORM.mat and Pdist_matrix.pkl. The distances are the lower

@@ -1,4 +1,4 @@
-"""DensePose AP: like keypoint AP, with geodesic point similarity (GPS) in the place of OKS.
+"""Computes DensePose AP: like keypoint AP, with geodesic point similarity (GPS) in the place of OKS.
 
 GPS of a person and a detection is the mean over labelled points of exp(-d^2 / (2 k^2)), d the geodesic
 distance between the labelled and the predicted surface point and k the mean distance of its body part. GPSm

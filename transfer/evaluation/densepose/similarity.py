@@ -1,4 +1,4 @@
-"""Geodesic point similarity, mask overlap and box overlap of detections and people, image by image."""
+"""Compares detections with people, image by image: by geodesic point similarity, mask and box overlap."""
 
 from __future__ import annotations
 

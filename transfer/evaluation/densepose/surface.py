@@ -1,4 +1,4 @@
-"""The dense surface of one detection, kept small: part, U and V in eight bits each, as a PNG."""
+"""Keeps the dense surface of one detection small: part, U and V in eight bits each, as a PNG."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PackedSurface(Mapping[str, np.ndarray]):
 
     @classmethod
     def pack(cls, labels: np.ndarray, uv: np.ndarray) -> PackedSurface:
-        """From (h, w) parts and (2, h, w) coordinates; what lies outside [0, 1] is cut."""
+        """Packs (h, w) parts and (2, h, w) coordinates; what lies outside [0, 1] is cut."""
         from PIL import Image
 
         eight = np.clip(uv * 255.0, 0, 255).astype(np.uint8)

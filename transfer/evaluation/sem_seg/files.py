@@ -1,4 +1,4 @@
-"""Class maps on disk: VOC's palette PNGs, and Cityscapes' PNGs of label ids."""
+"""Writes and reads class maps: VOC's palette PNGs, and Cityscapes' PNGs of label ids."""
 
 from __future__ import annotations
 

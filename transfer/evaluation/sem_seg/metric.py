@@ -1,4 +1,4 @@
-"""Mean intersection over union of class maps, with pixels of 255 not judged.
+"""Computes mean intersection over union of class maps, with pixels of 255 not judged.
 
 Equals Detectron2's SemSegEvaluator: a class without ground truth is left out of the means (NaN by itself),
 so false pixels of it count against the classes that they cover, and nowhere else.

@@ -1,4 +1,4 @@
-"""VOC detection files: a text file for each class, its lines `<image_id> <score> <x1> <y1> <x2> <y2>`.
+"""Writes and reads VOC's detection files: one a class, its lines `<image_id> <score> <x1> <y1> <x2> <y2>`.
 
 Corners count from 1. The devkit names the files `comp4_det_<split>_<class>.txt`. Numbers are written in full,
 so that reading back and scoring again gives the same metric to the last bit.

@@ -1,4 +1,4 @@
-"""VOC average precision, as the devkit defines it and Detectron2's PascalVOCDetectionEvaluator computes it.
+"""Computes VOC's average precision, as the devkit defines it, like Detectron2's PascalVOCDetectionEvaluator.
 
 A detection takes the box of its class and image that it overlaps most (first one on ties). It is a hit if
 that overlap is *greater* than the threshold and nobody with a higher score took the box, ignored if the box

@@ -1,4 +1,4 @@
-"""A convolution with its norm and ReLU under one name, as Detectron2 has it, and Detectron2's fills."""
+"""Joins a convolution, its norm and its ReLU under one name, and fills weights, both as Detectron2 does."""
 
 from __future__ import annotations
 

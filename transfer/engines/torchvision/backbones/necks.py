@@ -1,4 +1,4 @@
-"""Necks between a backbone and the heads: a 3x3 convolution on a dilated last stage, or a pyramid.
+"""Builds necks between a backbone and the heads: a 3x3 convolution on a dilated last stage, or a pyramid.
 
 A backbone, with its neck or without, is a module (N, 3, H, W) -> {name: (N, C, H/stride, W/stride)} with
 `strides`, `channels` (by name) and `size_divisibility`, to a multiple of which images are padded.

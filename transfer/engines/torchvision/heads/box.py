@@ -1,7 +1,7 @@
-"""Region classification and box regression: which regions train, the two losses, which detections stay.
+"""Classifies regions and regresses their boxes: which regions train, the two losses, which detections stay.
 
-Not torchvision's `RoIHeads`: in Detectron2 the background class is last, boxes are regressed for foreground
-classes only, with L1, and small boxes are kept.
+Differs from torchvision's `RoIHeads`: in Detectron2 the background class is last, boxes are regressed for
+foreground classes only, with L1, and small boxes are kept.
 """
 
 from __future__ import annotations

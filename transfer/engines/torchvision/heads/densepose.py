@@ -1,4 +1,4 @@
-"""The DensePose head: eight convolutions, then part masks, patch scores, U and V over each person's box.
+"""Builds the DensePose head: eight convolutions, then part masks, patch scores, U and V over a person's box.
 
 Güler et al. 2018 (arXiv:1802.00434); layers, names and initial values are those of DensePoseV1ConvXHead and
 the chart predictor of Detectron2's DensePose project.

@@ -1,8 +1,8 @@
-"""The DensePose losses: part masks over the whole region, and patch, U and V at the labelled points.
+"""Computes DensePose's losses: part masks over the whole region, and patch, U and V at the labelled points.
 
-The same numbers as DensePoseChartLoss of Detectron2's DensePose project, its conventions included: 256 frame
-units to a box side, cell k of S at k / S, and no loss at all where no labelled point falls into a region.
-The truth of a person comes from `transfer.samples.densepose`.
+Equals DensePoseChartLoss of Detectron2's DensePose project, its conventions included: 256 frame units to a
+box side, cell k of S at k / S, and no loss at all where no labelled point falls into a region. The truth of a
+person comes from `transfer.samples.densepose`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From the DensePose head's charts to the part, U and V of every pixel of a detected box."""
+"""Turns the DensePose head's charts into the part, U and V of every pixel of a detected box."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The keypoint head of Mask R-CNN (He et al., arXiv 1703.06870, section 5): one heat map a keypoint.
+"""Finds keypoints by one heat map each: Mask R-CNN's head (He et al., arXiv 1703.06870, section 5).
 
-Not torchvision's `KeypointRCNNHeads` and predictor: in Detectron2, with whose KRCNNConvDeconvUpsampleHead the
-parameter names are shared, regions without a visible keypoint are left out and the loss can be normalised by
-what a full batch would hold.
+Differs from torchvision's `KeypointRCNNHeads` and predictor: in Detectron2, with whose
+KRCNNConvDeconvUpsampleHead the parameter names are shared, regions without a visible keypoint are left out
+and the loss can be normalised by what a full batch would hold.
 """
 
 from __future__ import annotations

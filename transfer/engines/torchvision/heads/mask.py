@@ -1,8 +1,8 @@
-"""The mask head of Mask R-CNN (He et al., arXiv 1703.06870), its targets, and its masks in the image.
+"""Predicts masks by Mask R-CNN's head (He et al., arXiv 1703.06870), draws its targets, and pastes its masks.
 
-Not torchvision's `MaskRCNNHeads` and loss: in Detectron2, with whose MaskRCNNConvUpsampleHead the parameter
-names are shared, classes count from 0, targets are drawn from the polygons inside each region, and the
-predictor starts near zero.
+Differs from torchvision's `MaskRCNNHeads` and loss: in Detectron2, with whose MaskRCNNConvUpsampleHead the
+parameter names are shared, classes count from 0, targets are drawn from the polygons inside each region, and
+the predictor starts near zero.
 """
 
 from __future__ import annotations

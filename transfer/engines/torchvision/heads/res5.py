@@ -1,4 +1,4 @@
-"""The heads of C4 recipes, on a shared last stage of the ResNet: `res5`, as Detectron2 names it."""
+"""Puts the heads of C4 recipes on a shared last stage of the ResNet: `res5`, as Detectron2 names it."""
 
 from __future__ import annotations
 

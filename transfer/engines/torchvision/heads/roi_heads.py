@@ -1,4 +1,4 @@
-"""The standard heads: a box head and any further ones, each with a pooler of its own."""
+"""Joins the standard heads: a box head and any further ones, each with a pooler of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detectron2's anchors: unrounded, sizes before ratios, centred on stride * (x, y).
+"""Makes Detectron2's anchors: unrounded, sizes before ratios, centred on stride * (x, y).
 
 torchvision's generator rounds, orders ratios before sizes, and derives the stride from the padded image.
 """

@@ -1,4 +1,4 @@
-"""Region features from one map, or from the pyramid level that suits the region's size (FPN, equation 1)."""
+"""Pools a region from one map, or from the pyramid level that suits the region's size (FPN, equation 1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CANONICAL_SIZE, CANONICAL_LEVEL = 224, 4  # a region of 224 pixels is read at st
 
 @dataclass(frozen=True)
 class Pooler:
-    """POOLER_RESOLUTION, _SAMPLING_RATIO and _TYPE of a head, and the maps that it reads (finest first)."""
+    """Pools by a head's POOLER_RESOLUTION, _SAMPLING_RATIO and _TYPE, from some maps (finest first)."""
 
     strides: Mapping[str, int]
     size: int

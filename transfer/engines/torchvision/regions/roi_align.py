@@ -1,4 +1,4 @@
-"""Aligned RoIAlign; on small maps as two matrix products per RoI, which is faster on a CPU and deterministic.
+"""Computes aligned RoIAlign, on small maps by two matrix products a RoI: faster on a CPU and deterministic.
 
 Bilinear sampling of an axis-aligned box is separable: out = rows @ map @ columns^T. The library's kernel runs
 its CPU backward on one thread and its CUDA backward in no fixed order; it stays the oracle of the test and

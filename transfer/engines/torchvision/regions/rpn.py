@@ -1,7 +1,7 @@
-"""The region proposal network on one or several maps, with Detectron2's losses and proposal selection.
+"""Proposes regions on one or several maps, with Detectron2's losses and proposal selection.
 
-Not torchvision's `RegionProposalNetwork`: Detectron2 ranks by logit (a sigmoid saturates and ties), uses L1,
-and divides both losses by the nominal number of sampled anchors.
+Differs from torchvision's `RegionProposalNetwork`: Detectron2 ranks by logit (a sigmoid saturates and ties),
+uses L1, and divides both losses by the nominal number of sampled anchors.
 """
 
 from __future__ import annotations
