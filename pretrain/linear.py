@@ -113,7 +113,8 @@ def evaluate(options: LinearOptions) -> int:
     heads = [new_head(feature_width(encoder), len(train_set.classes)).to(device) for _ in protocol.lr]
     workers = options.workers or default_workers()
     running = Running(directory, workers, device, options.print_freq, options.save_minutes)
-    if code := fit(encoder, heads, Pixels(train_set, cache_bytes=1 << 30), protocol, arch, running):
+    code = fit(encoder, heads, Pixels(train_set, cache_bytes=1 << 30), protocol, arch, running)
+    if code:
         return code
     labels = torch.tensor(test_set.labels(train_set.classes))
     size = protocol.image_size

@@ -22,10 +22,15 @@ HALF = (torch.bfloat16, torch.float16)
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Any:
+def name(request: pytest.FixtureRequest) -> Any:
     if request.param == "detectron2" and not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    return load_engine(request.param)
+    return request.param
+
+
+@pytest.fixture
+def engine(name: str) -> Any:
+    return load_engine(name)
 
 
 def _large() -> tuple[Tensor, Tensor]:
@@ -36,11 +41,11 @@ def _large() -> tuple[Tensor, Tensor]:
     return torch.randn(1, 8, 200, 336, generator=rng), torch.cat([corner, corner + sides], dim=1)
 
 
-def _pool(engine: Any) -> Callable[[Tensor, Tensor], Tensor]:
+def _pool(name: str) -> Callable[[Tensor, Tensor], Tensor]:
     """The engine's RoIAlign of a 7 x 7 head at stride 4, taken from a model that it built."""
-    if engine.name == "torchvision":
+    if name == "torchvision":
         return lambda features, boxes: roi_align(features, [boxes], 7, 0.25, 2)
-    model = engine.build(detection.config("coco_fpn", **NARROW), torch.device("cpu"))
+    model = load_engine(name).build(detection.config("coco_fpn", **NARROW), torch.device("cpu"))
     layer = model.roi_heads.box_pooler.level_poolers[0]
     sampling = layer.sampling_ratio
     assert (layer.output_size, layer.spatial_scale) == ((7, 7), 0.25)
@@ -56,14 +61,14 @@ def _pool(engine: Any) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 @pytest.mark.parametrize("dtype", HALF)
-def test_regions_far_from_the_origin_are_pooled_where_they_are(engine: Any, dtype: torch.dtype) -> None:
+def test_regions_far_from_the_origin_are_pooled_where_they_are(name: str, dtype: torch.dtype) -> None:
     """The oracle pools the same rounded map in double precision; only the result is rounded again."""
     features, boxes = _large()
     assert features.shape[2] * features.shape[3] > SMALL_MAP, "the path that a GPU takes"
     half = features.to(dtype)
     oracle = torchvision.ops.roi_align(half.double(), [boxes.double()], 7, 0.25, 2, True)
     with torch.autocast("cpu", dtype):
-        pooled = _pool(engine)(half, boxes)
+        pooled = _pool(name)(half, boxes)
     assert pooled.dtype == dtype
     torch.testing.assert_close(
         pooled.double(), oracle, atol=4e-3 if dtype == torch.bfloat16 else 1e-3, rtol=5e-3
@@ -112,10 +117,10 @@ def _normalise(world: World, name: str, dtype_name: str) -> dict[str, list[float
     return {"out": out.flatten().tolist(), "x": half.flatten().tolist(), "var": norm.running_var.tolist()}
 
 
-def test_batch_statistics_are_float32(engine: Any) -> None:
+def test_batch_statistics_are_float32(name: str) -> None:
     """Against float64 on both processes' values; in bfloat16's eight bits the error was 23.6."""
     for dtype in ("bfloat16", "float32"):
-        made = launch(_both, 2, torch.device("cpu"), engine.name, dtype)
+        made = launch(_both, 2, torch.device("cpu"), name, dtype)
         joined = torch.cat(
             [torch.tensor(part["x"], dtype=torch.float64).reshape(2, 3, 8, 8) for part in made]
         )
