@@ -19,11 +19,16 @@ def edited_copy(folder: Path, edits: Edits) -> Path:
     """Copies the packages into an empty folder and edits the copy."""
     for package in OURS:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, (before, after) in edits.items():
-        text = (folder / name).read_text(encoding="utf-8")
-        assert text.count(before) == 1, f"{name} has no longer, or twice, the line {before!r}"
-        (folder / name).write_text(text.replace(before, after), encoding="utf-8")
+    edit(folder, edits)
     return folder
+
+
+def edit(copy: Path, edits: Edits) -> None:
+    """Edits a copy once more."""
+    for name, (before, after) in edits.items():
+        text = (copy / name).read_text(encoding="utf-8")
+        assert text.count(before) == 1, f"{name} has no longer, or twice, the line {before!r}"
+        (copy / name).write_text(text.replace(before, after), encoding="utf-8")
 
 
 def run_in(copy: Path, code: str) -> str:

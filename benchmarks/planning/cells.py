@@ -165,12 +165,14 @@ def _row(
 
 
 def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
-    """The flat recipe of a row: `cfg` with the shape and the pixels that belong to its weights."""
-    if init.backbone is None:
-        manifest = random_manifest(architecture_of(flatten(cfg)).family)
-    else:
-        manifest = init.backbone.manifest
-    return flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
+    """The flat recipe of a row: `cfg` with the shape and the pixels that belong to its weights.
+
+    It has no keys of other families, so that a new family is none of its record's business.
+    """
+    row = architecture_of(flatten(cfg))
+    manifest = random_manifest(row.family) if init.backbone is None else init.backbone.manifest
+    filled = flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
+    return {key: value for key, value in filled.items() if not key.startswith(row.foreign)}
 
 
 def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> Variant | None:

@@ -31,7 +31,8 @@ class Account:
     def fused(self) -> bool:
         """All is there but the running statistics: norms that were fused into affine maps."""
         statistics = {name for name in self.expected if name.endswith(STATISTICS)}
-        return set(self.missing) == statistics and not (self.wrong_shape or self.unexpected or self.twice)
+        other = self.wrong_shape or self.unexpected or self.twice
+        return bool(statistics) and set(self.missing) == statistics and not other
 
     @property
     def complete(self) -> bool:

@@ -52,6 +52,11 @@ class Architecture:
         """Tells whether it reads and predicts class maps instead of boxes."""
         return self.predicts == "sem_seg"
 
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Names the prefixes of keys that it never reads, since they are those of other families."""
+        return tuple(f"{family.section}." for family in FAMILIES if family.name != self.family.name)
+
     def placed(self, name: str) -> str:
         """Returns the model's name of a backbone tensor."""
         in_last = self.last_stage_in and name.startswith(f"{self.family.stages[-1]}.")

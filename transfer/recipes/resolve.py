@@ -133,8 +133,9 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
 def recipe_sha256(cfg: CfgNode) -> str:
     """Hashes the recipe's identity: every key that can move a number but those that belong to the weights."""
     flat = flatten(cfg)
-    left_out = {*NEUTRAL_KEYS, *manifest_keys(architecture_of(flat).family).values()}
-    moving = {key: value for key, value in flat.items() if key not in left_out}
+    row = architecture_of(flat)
+    left_out = {*NEUTRAL_KEYS, *manifest_keys(row.family).values()}
+    moving = {k: value for k, value in flat.items() if k not in left_out and not k.startswith(row.foreign)}
     return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()
 
 

@@ -29,13 +29,15 @@ def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
     if cfg.MODEL.DENSEPOSE_ON:
         _add_densepose(config)
     flat = flatten(cfg)
-    added = architecture_of(flat).added
-    all_added = tuple(prefix for row in ARCHITECTURES.values() for prefix in row.added)
+    row = architecture_of(flat)
+    all_added = tuple(prefix for each in ARCHITECTURES.values() for prefix in each.added)
     for key, value in flat.items():
-        if key.startswith(NOT_THEIRS) or (key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON):
+        if key.startswith((*NOT_THEIRS, *row.foreign)) or (
+            key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON
+        ):
             continue
         if key.startswith(all_added):
-            if key.startswith(added):
+            if key.startswith(row.added):
                 _add(config, key, value)
             continue
         config.merge_from_list([key, value])

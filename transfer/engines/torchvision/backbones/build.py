@@ -14,7 +14,7 @@ from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.resolve import flatten
 
-# Family -> a module with `build` and `build_last_stage`.
+# Family -> a module with `build`, and `build_last_stage` where an architecture has that stage for its head.
 FAMILIES: dict[str, Any] = {RESNET.name: resnet}
 # Neck -> constructor: the family's backbone, the recipe, the name of the backbone's norms.
 NECKS: dict[str, Callable[[Backbone, CfgNode, str], Backbone]] = {
