@@ -161,7 +161,7 @@ def _method(plan: Plan, device: torch.device) -> Method:
         bn_groups=plan.groups // distributed.world_size(),
         small_images=options.small_images,
     )
-    method = plan.kind.build(options.method, make_encoder, len(plan.images)).to(device)
+    method = plan.kind.build(options.method, make_encoder, plan.images).to(device)
     return method.to(memory_format=torch.channels_last)
 
 

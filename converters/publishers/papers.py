@@ -34,6 +34,13 @@ METHODS: tuple[Source, ...] = (
         "encoder_q.fc, queue, queue_ptr, optimizer",
     ),
     Source(
+        "supervised",
+        "this project's pretrain, with labels",
+        (Layout("state_dict", "supervised."),),
+        "pretrain/methods/supervised.py",
+        dropped="supervised.fc, optimizer",
+    ),
+    Source(
         "moco_v3",
         "MoCo v3 R-50",
         _pair("state_dict", "base_encoder.", "momentum_encoder."),

@@ -9,6 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 from torch import Generator, Tensor, nn
 
 from pretrain.images.draws import Views
+from pretrain.images.sources import ImageSet
 from pretrain.methods.options import MethodOptions
 
 Options = TypeVar("Options", bound=MethodOptions)
@@ -48,7 +49,7 @@ class Method(nn.Module, Generic[Options]):
     splits_batch: ClassVar[bool] = False
 
     @classmethod
-    def build(cls, options: Options, make_encoder: EncoderFactory, num_images: int) -> Method[Options]:
+    def build(cls, options: Options, make_encoder: EncoderFactory, images: ImageSet) -> Method[Options]:
         """Makes the method with fresh weights, drawn from torch's default generator."""
         raise NotImplementedError
 

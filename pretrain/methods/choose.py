@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pretrain.methods.options import ContrastOptions, MethodOptions
+from pretrain.methods.options import ContrastOptions, MethodOptions, SupervisedOptions
 
 if TYPE_CHECKING:
     from pretrain.methods.base import Method
@@ -24,6 +24,7 @@ METHODS = {
     "queue": Row(ContrastOptions, "pretrain.methods.moco:MoCo"),
     "memory_bank": Row(ContrastOptions, "pretrain.methods.memory_bank:MemoryBank"),
     "end_to_end": Row(ContrastOptions, "pretrain.methods.end_to_end:EndToEnd"),
+    "supervised": Row(SupervisedOptions, "pretrain.methods.supervised:Supervised"),
 }
 
 

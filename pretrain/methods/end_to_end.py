@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pretrain.images.draws import Views
+from pretrain.images.sources import ImageSet
 from pretrain.methods.base import EncoderFactory, Method, Step
 from pretrain.methods.options import ContrastOptions
 from pretrain.methods.parts import (
@@ -37,7 +38,7 @@ class EndToEnd(Method[ContrastOptions]):
         self.encoder_q, self.encoder_k = make_pair(make_encoder, mlp)
 
     @classmethod
-    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, num_images: int) -> EndToEnd:
+    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, images: ImageSet) -> EndToEnd:
         encoders = make_encoder(dim=options.moco_dim)
         return cls(encoders, T=options.moco_t, mlp=options.mlp, shuffle=options.shuffle_bn)
 

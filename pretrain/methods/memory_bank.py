@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pretrain.images.draws import Views
+from pretrain.images.sources import ImageSet
 from pretrain.methods.base import EncoderFactory, Method, Step
 from pretrain.methods.options import ContrastOptions
 from pretrain.methods.parts import ACCURACIES, full_precision, softmax_loss
@@ -41,10 +42,10 @@ class MemoryBank(Method[ContrastOptions]):
         self.register_buffer("memory_bank", F.normalize(torch.randn(num_images, dim), dim=1))
 
     @classmethod
-    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, num_images: int) -> MemoryBank:
+    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, images: ImageSet) -> MemoryBank:
         return cls(
             make_encoder(dim=options.moco_dim),
-            num_images,
+            len(images),
             dim=options.moco_dim,
             K=options.moco_k,
             m=options.bank_m,

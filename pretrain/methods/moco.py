@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from pretrain.errors import PretrainError
 from pretrain.images.draws import Views
+from pretrain.images.sources import ImageSet
 from pretrain.methods.base import EncoderFactory, Method, Step
 from pretrain.methods.options import ContrastOptions
 from pretrain.methods.parts import (
@@ -58,7 +59,7 @@ class MoCo(Method[ContrastOptions]):
         self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
 
     @classmethod
-    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, num_images: int) -> MoCo:
+    def build(cls, options: ContrastOptions, make_encoder: EncoderFactory, images: ImageSet) -> MoCo:
         return cls(
             make_encoder(dim=options.moco_dim),
             dim=options.moco_dim,

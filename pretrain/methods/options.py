@@ -69,3 +69,14 @@ class ContrastOptions(MethodOptions):
         values = asdict(self)
         del values["aug_plus"], values["no_shuffle_bn"]
         return {**values, "shuffle_bn": self.shuffle_bn}
+
+
+@dataclass(frozen=True)
+class SupervisedOptions(MethodOptions):
+    """Holds nothing: the images say how many classes there are."""
+
+    title: ClassVar[str] = "supervised"
+
+    @staticmethod
+    def add_to(group: argparse._ArgumentGroup) -> None:
+        """Adds no argument."""

@@ -46,6 +46,8 @@ def start(device: str, patient: bool = False) -> torch.device:
                 f"{torch.cuda.device_count()} GPUs; lower --nproc-per-node"
             )
         wanted = f"cuda:{local_rank}"
+    if wanted == "cuda":
+        wanted = f"cuda:{torch.cuda.current_device()}"  # set_device refuses a device without a number
     chosen = torch.device(wanted)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)

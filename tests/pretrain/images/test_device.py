@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves
 
 from pretrain.images.draws import RECIPES, draw_views
 from pretrain.images.loader import Batch, Crops
+from pretrain.images.sources import Image, ImageSet
 from pretrain.methods.base import Method, Step
 from pretrain.methods.choose import method_class
 from pretrain.methods.options import ContrastOptions
@@ -68,7 +69,7 @@ def model_of(mechanism: str, groups: int = 2) -> Method:
         moco_dim=16, moco_k=2 * N, moco_m=0.9, moco_t=0.2, bank_m=0.5, mlp=True, aug_plus=True,
         no_shuffle_bn=False,
     )  # fmt: skip
-    return method_class(mechanism).build(options, make_encoder, num_images=20)
+    return method_class(mechanism).build(options, make_encoder, ImageSet([Image("", "")] * 20, []))
 
 
 def views_of(mechanism: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,8 @@ def test_the_options_of_all_methods_are_in_the_help(toy: None) -> None:
     """Each class of options once, in a group of its own; a name means the same to every method."""
     shown = cli.build_parser().format_help()
     assert "--toy-dim" in shown
-    assert [shown.count(kind.title + ":") for kind in option_classes()] == [1] * len(option_classes())
+    with_options = [kind for kind in option_classes() if fields(kind)]
+    assert [shown.count(kind.title + ":") for kind in with_options] == [1] * len(with_options)
 
 
 @pytest.mark.parametrize("name", list(METHODS))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pretrain.errors import PretrainError
 from pretrain.images.draws import Views
+from pretrain.images.sources import ImageSet
 from pretrain.methods.base import EncoderFactory, Method, Step
 from pretrain.methods.options import MethodOptions
 from pretrain.options import positive
@@ -43,7 +44,7 @@ class Toy(Method[ToyOptions]):
         self.register_buffer("progress", torch.zeros(2))
 
     @classmethod
-    def build(cls, options: ToyOptions, make_encoder: EncoderFactory, num_images: int) -> Toy:
+    def build(cls, options: ToyOptions, make_encoder: EncoderFactory, images: ImageSet) -> Toy:
         return cls(make_encoder, options.toy_dim)
 
     @classmethod
