@@ -65,7 +65,7 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     import torch
 
     from benchmarks.perf import pretrain_published as published
-    from pretrain.images.augment_host import augment, resized_crop
+    from pretrain.images.augment_host import augment, resize_into
     from pretrain.images.decode import decode
     from pretrain.images.draws import RECIPES, draw_views
     from pretrain.images.sources import find_images
@@ -75,13 +75,15 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     encoded = [image.read() for image in find_images(data).images[:count]]
     transform = published.transform(size, repository)
     recipe = RECIPES["v2"]
+    out = torch.empty((size, size, 3), dtype=torch.uint8)
 
     def ours(colour: bool) -> None:
         for number, bytes_ in enumerate(encoded):
             pixels = decode(bytes_)
             for view in draw_views(0, 0, number, pixels.shape[0], pixels.shape[1], [recipe] * 2):
-                crop = resized_crop(pixels, view.box, size)
-                torch.from_numpy(augment(crop, view, recipe.steps) if colour else crop)
+                resize_into(out, pixels, view.box)
+                if colour:
+                    out.numpy()[:] = augment(out.numpy(), view, recipe.steps)
 
     candidates = {
         "published": lambda: [published.pair(bytes_, transform) for bytes_ in encoded],

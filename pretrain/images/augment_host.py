@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
 from pretrain.images.draws import View
 
 
 def resized_crop(pixels: np.ndarray, box: tuple[int, int, int, int], size: int) -> np.ndarray:
     """Resizes the box (top, left, height, width) to size x size, bilinear with antialiasing as PIL does."""
+    out = torch.empty((size, size, 3), dtype=torch.uint8)
+    resize_into(out, pixels, box)
+    return out.numpy()
+
+
+def resize_into(out: Tensor, pixels: np.ndarray, box: tuple[int, int, int, int]) -> None:
+    """Does what `resized_crop` does, to the size of `out` (uint8 HxWx3) and into it.
+
+    The operation behind `torch.nn.functional.interpolate` is called, which itself cannot write in place: the
+    copy of a small image takes as long as the resizing, and keeps the interpreter from the other threads.
+    """
     top, left, height, width = box
-    part = torch.from_numpy(pixels)[top : top + height, left : left + width]
-    image = part.permute(2, 0, 1)[None]  # a channels_last view: the kernel for it works on uint8 directly
-    resized = F.interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return resized[0].permute(1, 2, 0).numpy()
+    part = torch.from_numpy(pixels[top : top + height, left : left + width])
+    # channels_last views: the kernel for them works on uint8 directly
+    image, target = part.permute(2, 0, 1).unsqueeze(0), out.permute(2, 0, 1).unsqueeze(0)
+    _RESIZE(image, list(out.shape[:2]), False, out=target)
 
 
 def augment(pixels: np.ndarray, view: View, steps: tuple[str, ...]) -> np.ndarray:
@@ -81,4 +92,5 @@ def _look_up(pixels: np.ndarray, table: np.ndarray) -> np.ndarray:
     return cv2.LUT(pixels, np.clip(table, 0, 255).astype(np.uint8))  # truncates, as PIL's blend does
 
 
+_RESIZE = torch.ops.aten._upsample_bilinear2d_aa.out
 JITTER = (brightness, contrast, saturation, hue)

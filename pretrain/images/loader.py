@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pretrain.images.augment_device import augment as augment_on_device
 from pretrain.images.augment_device import normalise
-from pretrain.images.augment_host import augment, resized_crop
+from pretrain.images.augment_host import augment, resize_into
 from pretrain.images.decode import Pixels
 from pretrain.images.draws import RECIPES, View, Views, draw_views, sample_order
 from pretrain.images.threads import image_threads
@@ -134,8 +134,11 @@ class _Making:
         image = self._pixels[number]
         drawn = draw_views(*self._draw, number, image.shape[0], image.shape[1], self._recipes)
         for out, view, recipe in zip(self._slots, drawn, self._recipes, strict=True):
-            crop = resized_crop(image, view.box, out.shape[1])
-            out[row] = torch.from_numpy(augment(crop, view, recipe.steps) if self._colour else crop)
+            crop = out[row]
+            resize_into(crop, image, view.box)
+            if self._colour:
+                pixels = crop.numpy()
+                pixels[:] = augment(pixels, view, recipe.steps)
         return drawn
 
     def batch(self) -> Batch:

@@ -29,8 +29,8 @@ class Supervised(Method[SupervisedOptions]):
     def build(cls, options: SupervisedOptions, make_encoder: EncoderFactory, images: ImageSet) -> Supervised:
         if len(images.classes) < 2:
             raise PretrainError(
-                f"--mechanism supervised needs labels; got {len(images.classes)} classes, expected a folder for "
-                "each of two or more, or a list with labels"
+                f"--mechanism supervised needs labels; got {len(images.classes)} classes, "
+                "expected a folder for each of two or more, or a list with labels"
             )
         return cls(make_encoder, torch.tensor(images.labels()), len(images.classes))
 

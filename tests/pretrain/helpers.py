@@ -50,10 +50,11 @@ def overriding(fixed: list[str], more: list[str]) -> list[str]:
 
 def module(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs `python -m name ...` in the root of this checkout, one thread a process."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH")]
     return subprocess.run(
         [sys.executable, "-m", name, *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         capture_output=True,
         text=True,
         timeout=600,

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torchvision import transforms
 
-from pretrain.images.draws import RECIPES, draw_views, sample_order, step_seed
+from pretrain.images.draws import (
+    NUMBERS_PER_VIEW,
+    RECIPES,
+    _uniform,
+    draw_views,
+    generator,
+    sample_order,
+    step_seed,
+)
 
 HEIGHT, WIDTH, COUNT = 90, 120, 4000
+
+
+def test_an_images_numbers_do_not_depend_on_those_before() -> None:
+    """They are the generator's own, whatever the thread drew last; files made before stay reproducible."""
+    for seed, epoch, index, views in [(0, 0, 0, 2), (7, 3, 2**40, 1), (2**31, 199, 5, 3), (0, 0, 0, 2)]:
+        expected = generator(seed, epoch, index).random((views, NUMBERS_PER_VIEW))
+        assert (_uniform(seed, epoch, index, views) == expected).all()
+    alone = draw_views(1, 2, 3, HEIGHT, WIDTH, [RECIPES["v2"]] * 2)
+    draw_views(1, 2, 4, HEIGHT, WIDTH, [RECIPES["v2"]])
+    with ThreadPoolExecutor(4) as pool:
+        again = pool.map(lambda _: draw_views(1, 2, 3, HEIGHT, WIDTH, [RECIPES["v2"]] * 2), range(50))
+    assert all(views == alone for views in again)
 
 
 def same_distribution(ours: list[float], theirs: list[float]) -> bool:

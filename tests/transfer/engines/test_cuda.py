@@ -38,9 +38,11 @@ def test_a_step_is_that_of_the_cpu(detector: str, cuda: torch.device) -> None:
     losses_there, gradients_there = step(detector, cuda)
     assert losses_there == pytest.approx(losses, rel=1e-6)
     assert gradients_there.keys() == gradients.keys()
+    largest = max(gradient.norm() for gradient in gradients.values())
     for name, gradient in gradients.items():
-        error = (gradients_there[name] - gradient).norm() / gradient.norm().clamp(min=1e-12)
-        assert error < 1e-5, name
+        # one is zero but for rounding: the bias of a keypoint's map, which no softmax over places sees
+        scale = gradient.norm().clamp(min=1e-9 * largest)
+        assert (gradients_there[name] - gradient).norm() / scale < 1e-5, name
 
 
 @pytest.mark.parametrize("detector", detection.DETECTORS)
