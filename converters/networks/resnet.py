@@ -1,4 +1,4 @@
-"""Describes the bottleneck ResNet in its row; every backbone file without a family's name holds one."""
+"""Describes the ResNet in its row; every backbone file without a family's name holds one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RESNET = Family(
     dialects=DIALECTS,
     export_dialect="torchvision",
     colours="stem.conv1.weight",
-    compared=("stem.conv1.weight", "res5.2.conv3.weight", "res3.0.conv1.norm.running_mean"),
+    compared=("stem.conv1.weight", "res5.0.conv2.weight", "res3.0.conv1.norm.running_mean"),
     warnings=WARNINGS,
     refusals=REFUSALS,
     home=_home,

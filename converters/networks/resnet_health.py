@@ -18,7 +18,8 @@ def untouched(weights: Weights) -> str:
         return "all running statistics are 0 and 1: no batch ever went through this network"
     if all_equal(".norm.bias", 0) and all_equal(".conv1.norm.weight", 1):
         return "all norms still have weight 1 and bias 0: this network never took a training step"
-    if all_equal(".conv3.norm.weight", 0):
+    last = ".conv3.norm.weight" if "res2.0.conv3.norm.weight" in weights else ".conv2.norm.weight"
+    if all_equal(last, 0):
         return "the last norm of every block is 0, as a zero-initialised residual that never trained"
     return ""
 

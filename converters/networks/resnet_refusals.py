@@ -1,13 +1,12 @@
-"""Lists networks met in practice that are no bottleneck ResNet of Detectron2, each with its reason."""
+"""Lists networks met in practice that are no ResNet of Detectron2, each with its reason."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from converters.networks.family import Evidence, Refusal, Shape
-from converters.networks.resnet_shapes import BLOCKS, blocks_per_stage
+from converters.networks.resnet_shapes import BLOCKS, blocks_per_stage, closest, shapes
 
-NORMS = 53  # of a ResNet-50, the smallest of the three
 ALMOST_ALL = 250  # of its 318 tensors
 
 
@@ -38,16 +37,12 @@ def _average_down(e: Evidence) -> bool:
     return any(".downsample.2." in name for name in e.shapes)
 
 
-def _basic_blocks(e: Evidence) -> bool:
-    first = e.found.get("res2.0.conv1.weight", ())
-    return len(first) == 4 and first[2:] == (3, 3)
-
-
 def _no_statistics(e: Evidence) -> bool:
     means, variances = (
         sum(name.endswith(part) for name in e.missing) for part in (".running_mean", ".running_var")
     )
-    return means == variances >= NORMS
+    expected = sum(name.endswith(".running_mean") for name in shapes(closest(e.found)))
+    return means == variances == expected
 
 
 def _group_norm(e: Evidence) -> bool:
@@ -92,7 +87,6 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     (_average_down, "a ResNet-D, which pools before the shortcut's convolution; Detectron2's does not"),
     (_stem_kernel(3), "a ResNet with the small-image (CIFAR) stem, a 3x3 convolution; Detectron2's is 7x7"),
-    (_basic_blocks, "a ResNet-18/34 of basic blocks; the suites need bottleneck blocks (50, 101 or 152)"),
     (
         _fused,
         "Detectron 1's norms fused into affine maps: right for FrozenBN only, wrong once norms are trained; "
@@ -101,6 +95,7 @@ REFUSALS: tuple[Refusal, ...] = (
     (_group_norm, "norms without running statistics (GroupNorm?); Detectron2's backbone needs BatchNorm's"),
     (
         _unknown_depth,
-        "a ResNet of another depth; Detectron2 has 50 (3, 4, 6, 3), 101 (3, 4, 23, 3) and 152 (3, 8, 36, 3)",
+        "a ResNet of another depth; expected 18 (2, 2, 2, 2), 34 or 50 (3, 4, 6, 3), 101 (3, 4, 23, 3) or "
+        "152 (3, 8, 36, 3)",
     ),
 )

@@ -1,4 +1,4 @@
-"""Lists the tensors of a bottleneck ResNet by Detectron2's names, and tells which ResNet has given shapes.
+"""Lists the tensors of a ResNet by Detectron2's names, and tells which ResNet has given shapes.
 
 Names are relative to the backbone ("stem.conv1.weight", "res2.0.conv1.norm.bias"). Detectron2 matches by the
 longest dotted suffix, so one file serves C4, where res5 lives under `roi_heads`, as well as FPN and DC5,
@@ -13,9 +13,13 @@ from types import MappingProxyType
 
 from converters.networks.family import Fact, Facts, Shape, Shapes
 
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # bottleneck blocks of res2..res5
+# Depth -> blocks of res2..res5 (He et al., arXiv 1512.03385, table 1); a basic one is two 3x3 convolutions.
+BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BLOCKS = BASIC | BOTTLENECK
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-# The five numbers of Detectron2's config that fix every shape; usual is ResNet-50.
+# The five numbers of Detectron2's config that fix every shape; usual is ResNet-50. Basic blocks have one
+# group, and inside as many channels as outside: their width per group is that of res2.
 FACTS = (
     Fact("depth", int, 50, "depth"),
     Fact("groups", int, 1, "groups"),
@@ -44,10 +48,16 @@ def expected_shapes(
 ) -> dict[str, Shape]:
     """Every tensor name of that ResNet with its shape, in network order; 318 names for ResNet-50.
 
-    Raises ValueError for a depth without bottleneck blocks in Detectron2, and for a width below 1.
+    Raises ValueError for a depth that is not in the table, for a width below 1, and for basic blocks with
+    groups or a width of their own.
     """
     if depth not in BLOCKS:
-        raise ValueError(f"depth {depth} is not a bottleneck ResNet; expected one of {sorted(BLOCKS)}")
+        raise ValueError(f"depth {depth} is no ResNet's; expected one of {sorted(BLOCKS)}")
+    if depth in BASIC and (groups, width_per_group) != (1, res2_out_channels):
+        raise ValueError(
+            f"depth {depth} has basic blocks; expected 1 group as wide as res2 ({res2_out_channels} "
+            f"channels), got {groups} of {width_per_group}"
+        )
     if min(groups, width_per_group, stem_out_channels, res2_out_channels) < 1:
         raise ValueError("groups, widths and channels are counts; expected 1 or more")
     found: dict[str, Shape] = {}
@@ -64,11 +74,15 @@ def expected_shapes(
         bottleneck = (groups * width_per_group) << stage
         for block in range(blocks):
             here = f"res{stage + 2}.{block}"
-            if block == 0:
+            if block == 0 and (depth in BOTTLENECK or in_channels != out_channels):
                 add(f"{here}.shortcut", out_channels, in_channels, 1)
-            add(f"{here}.conv1", bottleneck, in_channels, 1)
-            add(f"{here}.conv2", bottleneck, bottleneck // groups, 3)
-            add(f"{here}.conv3", out_channels, bottleneck, 1)
+            if depth in BASIC:
+                add(f"{here}.conv1", out_channels, in_channels, 3)
+                add(f"{here}.conv2", out_channels, out_channels, 3)
+            else:
+                add(f"{here}.conv1", bottleneck, in_channels, 1)
+                add(f"{here}.conv2", bottleneck, bottleneck // groups, 3)
+                add(f"{here}.conv3", out_channels, bottleneck, 1)
             in_channels = out_channels
     return found
 
@@ -86,12 +100,18 @@ def closest(found: Shapes) -> dict[str, int]:
     """
     usual = {fact.key: fact.usual for fact in FACTS}
     counts = blocks_per_stage(found)
-    depth = min(BLOCKS, key=lambda d: sum(abs(a - b) for a, b in zip(BLOCKS[d], counts, strict=True)))
+    basic = found.get("res2.0.conv1.weight", ())[2:] == (3, 3)
+    kind = BASIC if basic else BOTTLENECK
+    depth = min(kind, key=lambda d: sum(abs(a - b) for a, b in zip(kind[d], counts, strict=True)))
 
     def size(name: str, axis: int, default: int) -> int:
         shape = found.get(name, ())
         return shape[axis] if len(shape) == 4 and shape[axis] > 0 else default
 
+    stem = size("stem.conv1.weight", 0, usual["stem_out_channels"])
+    if basic:
+        width = size("res2.0.conv1.weight", 0, stem)
+        return dict(zip(usual, (depth, 1, width, stem, width), strict=True))
     first = size("res2.0.conv1.weight", 0, usual["groups"] * usual["width_per_group"])
     bottleneck = size("res2.0.conv2.weight", 0, first)
     per_group_in = size("res2.0.conv2.weight", 1, bottleneck)
@@ -100,6 +120,6 @@ def closest(found: Shapes) -> dict[str, int]:
         "depth": depth,
         "groups": groups,
         "width_per_group": bottleneck // groups,
-        "stem_out_channels": size("stem.conv1.weight", 0, usual["stem_out_channels"]),
+        "stem_out_channels": stem,
         "res2_out_channels": size("res2.0.conv3.weight", 0, usual["res2_out_channels"]),
     }

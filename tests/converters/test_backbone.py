@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from converters.backbone import Backbone, CheckpointError, expected_shapes, load_backbone, save_backbone
 from converters.convert import open_checkpoint
 from converters.output.export import export
 from converters.output.placing import SUFFIXES
+from pretrain.networks.encoders import make_encoder_factory
 from tests.converters.checkpoint_nets import Weights
 from tests.converters.safetensors_bytes import write
 
@@ -173,5 +175,33 @@ def test_contract_of_expected_shapes() -> None:
     assert sum(not name.endswith("num_batches_tracked") for name in shapes) == 265
     assert shapes["stem.conv1.weight"] == (64, 3, 7, 7)
     assert shapes["res5.0.shortcut.weight"] == (2048, 1024, 1, 1)
-    with pytest.raises(ValueError, match="depth 34"):
+    with pytest.raises(ValueError, match="depth 26"):
+        expected_shapes(depth=26)
+    with pytest.raises(ValueError, match="as wide as res2"):
         expected_shapes(depth=34)
+
+
+@pytest.mark.parametrize("arch", ["resnet18", "resnet34"])
+@pytest.mark.parametrize("width", ["", "w0.25x"])
+def test_basic_blocks_are_torchvisions(arch: str, width: str, tmp_path: Path) -> None:
+    """Every tensor of torchvision's file has its place, keeps its values, and comes back by its own name."""
+    network = make_encoder_factory(arch + width, dim=5)()
+    for name, value in network.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2)
+    torch.save(network.state_dict(), tmp_path / "r.pth")
+    backbone = open_checkpoint(tmp_path / "r.pth")
+    facts = {name: backbone.manifest[name] for name in ("depth", "groups", "width_per_group")}
+    channels = 16 if width else 64
+    assert facts == {"depth": int(arch.removeprefix("resnet")), "groups": 1, "width_per_group": channels}
+    assert backbone.manifest["stem_out_channels"] == backbone.manifest["res2_out_channels"] == channels
+    own = {n: v for n, v in network.state_dict().items() if not n.startswith("fc.")}
+    assert len(backbone.weights) == len(own)
+    np.testing.assert_array_equal(
+        backbone.weights["res4.0.shortcut.weight"], own["layer3.0.downsample.0.weight"].numpy()
+    )
+    export(backbone, tmp_path / "back.pth", "torchvision")
+    back = torch.load(tmp_path / "back.pth", weights_only=True)
+    back = back.get("state_dict", back)
+    assert {name: value.shape for name, value in back.items()} == {n: v.shape for n, v in own.items()}
+    assert all(torch.equal(back[name], value) for name, value in own.items())

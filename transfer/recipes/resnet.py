@@ -1,4 +1,4 @@
-"""Describes the first family of backbones, ResNets with bottleneck blocks: keys, facts and block counts."""
+"""Describes the first family of backbones, ResNets: keys, facts and block counts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from transfer.recipes.family import Family
 from transfer.recipes.norms import NORMS
 from transfer.recipes.rules import COUNT, whole
 
-# Depth -> bottleneck blocks of res2..res5 (He et al., arXiv 1512.03385, table 1).
-BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+# Depth -> blocks of res2..res5 (He et al., arXiv 1512.03385, table 1); a basic one is two 3x3 convolutions.
+BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+BLOCKS = BASIC | {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 RESNET = Family(
     name="ResNet",

@@ -64,8 +64,6 @@ KINDS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
                                "base_encoder.cls_token": np.ones((1, 1, 9), "f4")}, "vision transformer"),
     "Swin": (lambda w: zeros("swin_t"), "Swin"),
     "ConvNeXt": (lambda w: zeros("convnext_tiny"), "ConvNeXt"),
-    "ResNet-18": (lambda w: zeros("resnet18", 1), "basic blocks"),
-    "ResNet-34": (lambda w: zeros("resnet34", 8), "basic blocks"),
     "ResNet-200": (deeper, "another depth|no complete ResNet"),
     "CMC": (halves, "CMC"),
     "SE": (lambda w: w | {"layer1.0.se_module.fc1.weight": np.ones((2, 8, 1, 1), "f4")}, r"\(SE\)"),

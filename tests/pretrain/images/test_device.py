@@ -198,7 +198,7 @@ def test_the_command_on_the_gpu(
             "--device", cuda, "--precision", precision, *options.split(),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    assert f"{precision} on {cuda}, going on from iteration 3" in done.stdout
+    assert f"{precision} on cuda:0, going on from iteration 3" in done.stdout
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["iteration"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert all(np.isfinite(line["loss"]) for line in lines)

@@ -12,7 +12,7 @@ from transfer.engines.norms import norm_layer
 from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST, manifest_keys, random_manifest
 from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import RULES
-from transfer.recipes.resnet import BLOCKS, RESNET
+from transfer.recipes.resnet import BASIC, BLOCKS, RESNET
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
 from transfer.recipes.values import CHOICES
 
@@ -59,7 +59,8 @@ def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
     assert RANDOM_MANIFEST.keys() == {"source", *MANIFEST_KEYS}
     shape = {field: RESNET.random[field] for field in RESNET.facts if field != "stride_in_1x1"}
     for depth, blocks in BLOCKS.items():
-        names = expected_shapes(**{**shape, "depth": depth})
+        width = {"width_per_group": shape["res2_out_channels"]} if depth in BASIC else {}
+        names = expected_shapes(**{**shape, **width, "depth": depth})
         counted = tuple(
             len({name.split(".")[1] for name in names if name.startswith(f"{stage}.")})
             for stage in RESNET.stages

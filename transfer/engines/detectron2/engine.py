@@ -16,7 +16,7 @@ from yacs.config import CfgNode
 from transfer.engines.detectron2 import (
     convert,
     densepose,
-    resnet,  # noqa: F401  # registers what recipes name
+    resnet,  # registers what recipes name, too
     semantic,
 )
 from transfer.engines.detectron2.config import detectron2_config
@@ -30,6 +30,7 @@ class Detectron2Engine:
     """See `transfer.engines.base.Engine`."""
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
+        resnet.require_bottlenecks(cfg)
         model: nn.Module = build_model(detectron2_config(cfg, device))
         synchronise_on_cpu(model, device)
         keep_wide(model)

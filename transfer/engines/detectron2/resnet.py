@@ -11,6 +11,19 @@ from detectron2.modeling.backbone import build_resnet_backbone
 from detectron2.modeling.roi_heads import Res5ROIHeads
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import Tensor
+from yacs.config import CfgNode
+
+from transfer.errors import TransferError
+from transfer.recipes.resnet import BASIC
+
+
+def require_bottlenecks(cfg: CfgNode) -> None:
+    """Raises TransferError for basic blocks: Detectron2 has them in one width only, and in no C4 head."""
+    if cfg.MODEL.RESNETS.DEPTH in BASIC:
+        raise TransferError(
+            f"--engine detectron2: a ResNet-{cfg.MODEL.RESNETS.DEPTH} has basic blocks; expected bottlenecks "
+            "(50, 101 or 152): take --engine torchvision"
+        )
 
 
 class C5ConvBackbone(Backbone):

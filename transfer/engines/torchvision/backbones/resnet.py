@@ -1,4 +1,4 @@
-"""Builds the ResNet of Detectron2's detectors from torchvision's bottleneck blocks.
+"""Builds the ResNet of Detectron2's detectors from torchvision's blocks.
 
 torchvision's `ResNet` class fixes the widths and ends in a classifier; here a stage is a list of its blocks.
 """
@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
+from torchvision.models.resnet import BasicBlock, Bottleneck
 from yacs.config import CfgNode
 
 from transfer.engines.norms import norm_layer
-from transfer.recipes.resnet import BLOCKS
+from transfer.recipes.resnet import BASIC, BLOCKS
 
 # (torchvision's name, Detectron2's) of the children of a block.
 NAMES = (
@@ -40,37 +40,66 @@ def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Seq
 
     A dilated stage keeps the resolution.
     """
-    factor = 2 ** (stage - 2)
-    out_channels = shape.res2_out_channels * factor
+    out_channels = shape.res2_out_channels * 2 ** (stage - 2)
     in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
-    planes = out_channels // Bottleneck.expansion
-    # torchvision's bottleneck channels: planes * base_width / 64 * groups; Detectron2's: width * groups.
-    base_width = shape.width_per_group * factor * 64 / planes
     make_norm = norm_layer(norm)
+    make_block = _basic if shape.depth in BASIC else _bottleneck
     blocks = []
     for i in range(BLOCKS[shape.depth][stage - 2]):
         stride = 2 if i == 0 and stage > 2 and dilation == 1 else 1
         downsample = None
-        if i == 0:
+        if i == 0 and (shape.depth not in BASIC or in_channels != out_channels):
             downsample = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), make_norm(out_channels)
             )
-        block = Bottleneck(
-            in_channels if i == 0 else out_channels,
-            planes,
-            stride,
-            downsample,
-            shape.num_groups,
-            base_width,  # type: ignore[arg-type]  # a float is right here: it is only multiplied
-            dilation,
-            norm_layer=make_norm,
-        )
-        if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
-            block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
-        blocks.append(block)
+        inputs = in_channels if i == 0 else out_channels
+        blocks.append(make_block(shape, inputs, out_channels, stride, downsample, dilation, make_norm))
     stage_module = nn.Sequential(*blocks)
     init_convs(stage_module)
     return stage_module
+
+
+def _bottleneck(
+    shape: Shape,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    downsample: nn.Module | None,
+    dilation: int,
+    make_norm: Callable[[int], nn.Module],
+) -> nn.Module:
+    planes = out_channels // Bottleneck.expansion
+    # torchvision's bottleneck channels: planes * base_width / 64 * groups; Detectron2's: width * groups.
+    base_width = shape.width_per_group * (out_channels // shape.res2_out_channels) * 64 / planes
+    block = Bottleneck(
+        in_channels,
+        planes,
+        stride,
+        downsample,
+        shape.num_groups,
+        base_width,  # type: ignore[arg-type]  # a float is right here: it is only multiplied
+        dilation,
+        norm_layer=make_norm,
+    )
+    if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
+        block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
+    return block
+
+
+def _basic(
+    shape: Shape,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    downsample: nn.Module | None,
+    dilation: int,
+    make_norm: Callable[[int], nn.Module],
+) -> nn.Module:
+    """Two 3x3 convolutions; a dilated stage dilates them as a bottleneck's 3x3, which torchvision refuses."""
+    block = BasicBlock(in_channels, out_channels, stride, downsample, norm_layer=make_norm)
+    for conv in (block.conv1, block.conv2):
+        conv.dilation = conv.padding = (dilation, dilation)
+    return block
 
 
 class Stem(nn.Module):
