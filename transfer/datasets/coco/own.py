@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -90,6 +92,12 @@ def make_own(name: str, definition: Any, suite: Path) -> OwnDataset:
 def _path(text: Any, where: str, suite: Path) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise DataError(f"{where} is {text!r}; expected a path")
+    variable = re.match(r"\$([A-Za-z_]\w*)(?=/|$)", text)
+    if variable:
+        value = os.environ.get(variable[1])
+        if not value:
+            raise DataError(f"{where} is {text!r}; the environment variable {variable[1]} is not set: set it")
+        text = str(Path.cwd() / value) + text[variable.end() :]
     try:
         return (suite.parent / Path(text).expanduser()).absolute()
     except RuntimeError:  # ~somebody
