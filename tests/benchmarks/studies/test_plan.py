@@ -13,7 +13,8 @@ from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import LIKE
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
-from benchmarks.studies.data.sets import LISTS, SETS
+from benchmarks.studies.data.prepare import sources_of
+from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS
 from benchmarks.studies.plan import SUITES, VARIABLE, Step, Study, load_study, read_study, study_names
 from pretrain.cli import build_parser
 from transfer.recipes.resolve import flatten
@@ -45,14 +46,13 @@ def _rows(step: Step) -> list[str]:
 def test_each_step_is_a_command_of_ours_on_what_is_there_by_then(study: Study) -> None:
     made: set[str] = set()
     sets: set[str] = set()
-    sources = {f"{PLACES['data']}/{source.folder}" for source in study.sources}
     for step in study.steps:
         assert step.words[0] == "-m"
         assert step.core_hours > 0
         module = step.words[1]
         if module == "benchmarks.studies.data":
             sets.update(step.words[2 : step.words.index("--source")])
-            assert sets <= {*SETS, LISTS}
+            assert sets <= {*SETS, *OTHERS}
         elif module == "pretrain":
             args = build_parser().parse_args(list(step.words[2:]))
             assert LISTS in sets
@@ -62,6 +62,10 @@ def test_each_step_is_a_command_of_ours_on_what_is_there_by_then(study: Study) -
             saved = sorted({*range(args.save_iters, last, args.save_iters), last})
             names = [f"{args.output}/checkpoint_{n:08}.pth.tar" for n in saved]
             made.update(names[-args.keep :])
+        elif module == "converters":
+            assert step.words[2:4] == ("w/data/thin_r50/thin_r50.npz", step.makes)
+            assert WEIGHTS in sets
+            made.add(step.makes)
         elif module in ("pretrain.knn", "pretrain.linear"):
             assert _option(step.words, "--pretrained") in made
             assert _option(step.words, "--output") == step.makes
@@ -71,20 +75,17 @@ def test_each_step_is_a_command_of_ours_on_what_is_there_by_then(study: Study) -
             labels = [row.partition("=")[0] for row in rows]
             for row in rows:
                 path = row.partition("=")[2]
-                known = path in made or str(Path(path).parent) in sources
-                assert known or row.removeprefix(LIKE) in labels, row
+                assert path in made or row.removeprefix(LIKE) in labels, row
             assert any(row.startswith(LIKE) for row in rows), "random weights stand beside"
 
 
 def test_what_a_study_uses_is_among_its_sources(study: Study) -> None:
-    folders = {source.folder for source in study.sources}
+    used: set[str] = set()
     for step in study.steps:
         if step.words[1] == "benchmarks.studies.data":
-            names = [name for name in step.words if name in SETS]
-            assert {source for name in names for source in SETS[name].sources} <= folders
-        for word in step.words:
-            if f"{PLACES['data']}/" in word:
-                assert word.partition(f"{PLACES['data']}/")[2].split("/")[0] in folders
+            names = [name for name in step.words if name in (*SETS, *OTHERS)]
+            used |= {source for name in names for source in sources_of(name)}
+    assert used == {source.folder for source in study.sources}
     assert study.question
     assert study.chosen
     assert "TUNED" not in study.chosen
