@@ -18,6 +18,7 @@ from benchmarks.studies.data.splits import draw
 from benchmarks.studies.data.thin_r50 import write_weights
 from benchmarks.studies.data.tiny_imagenet import write_lists
 from benchmarks.studies.sources import SOURCES, absent
+from transfer.datasets.waiting import waiting
 
 ABOUT = "about.json"  # what a prepared set is; written last, so that a folder with it is whole
 
@@ -35,7 +36,7 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
     folder = output / name
     version = 1 if name in OTHERS else SETS[name].version
     about = _about(folder)
-    if about is not None and about["version"] == version:
+    if about is not None and about.get("version") == version:
         return about
     missing = absent(sources_of(name), source)
     if missing:
@@ -51,10 +52,10 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
 
 def _about(folder: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 @contextmanager
@@ -86,8 +87,9 @@ def _others(name: str, source: Path, part: Path) -> dict[str, Any]:
 
 
 def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:
-    splits = row.read(source)
-    fit, tune = draw(splits["train"], round(row.tune * len(splits["train"])), f"{row.name}/tune")
+    with waiting(f"{row.name}: reading, and looking for near duplicates"):
+        splits = row.read(source)
+        fit, tune = draw(splits["train"], round(row.tune * len(splits["train"])), f"{row.name}/tune")
     splits |= {"fit": fit, "tune": tune}
     says = (
         f"{row.says}; {row.form}. Near duplicates lie in one split; "
