@@ -16,6 +16,9 @@ CHECKOUTS := $(if $(D2),$(D2)/detectron2/__init__.py) $(if $(MOCO),$(MOCO)/moco/
 demo: $(INSTALLED)  ## the whole mission in miniature: pre-train, convert, fine-tune, table (about 10 minutes on 2 cores)
 	$(BIN)/python -m benchmarks.demo
 
+study-%: $(INSTALLED)  ## a study on real images: make study-NAME DATA=DIR; docs/studies.md
+	$(BIN)/python -m benchmarks.studies $* $(if $(DATA),--data "$(DATA)")
+
 test: $(CHECKOUTS) $(INSTALLED) $(if $(D2),$(VENV)/.detectron2)  ## all tests; what cannot run is skipped with its reason
 	OMP_NUM_THREADS=1 $(LIVE) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 

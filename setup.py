@@ -14,7 +14,7 @@ setup(
     packages=find_packages(include=[*OURS, *(f"{name}.*" for name in OURS)]),
     package_data={
         "transfer.recipes": ["*.yaml"],
-        "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml"],
+        "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml", "studies/*.yaml", "studies/suites/*.yaml"],
         "results": ["published/*.csv", "report/*.css"],
     },
     install_requires=[

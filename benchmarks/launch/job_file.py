@@ -16,6 +16,7 @@ from results.record import AnyTime, Record
 from results.schema import SCHEMA
 from results.store import find_record
 from transfer.process.causes import forget
+from transfer.recipes.architectures import architecture_of
 
 
 def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = False) -> Job:
@@ -51,7 +52,9 @@ def cell_directory(cell: Cell, output: Path) -> Path:
 
 def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
     """The record of a cell that is about to run; one that goes on keeps the start of `before`."""
-    manifest = {"source": "random"} if cell.init.backbone is None else cell.init.backbone.manifest
+    usual = cell.init.backbone is None and cell.init.like is None
+    family = architecture_of(cell.recipe).family
+    manifest = {"source": "random"} if usual else cell.init.manifest(family)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     goes_on = before is not None and before["status"] != "finished"
     own_recipe: AnyTime = {"variant": cell.variant} if cell.variant else {}

@@ -27,7 +27,6 @@ from transfer.datasets.findings import shorten
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
-from transfer.recipes.facts_of_weights import random_manifest
 from transfer.recipes.resolve import NEUTRAL_KEYS, apply_manifest, flatten, recipe_sha256
 from transfer.recipes.scaling import Scaling
 
@@ -170,8 +169,7 @@ def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
     It has no keys of other families, so that a new family is none of its record's business.
     """
     row = architecture_of(flatten(cfg))
-    manifest = random_manifest(row.family) if init.backbone is None else init.backbone.manifest
-    filled = flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
+    filled = flatten(apply_manifest(cfg, init.manifest(row.family), [key for key, _ in request.overrides]))
     return {key: value for key, value in filled.items() if not key.startswith(row.foreign)}
 
 

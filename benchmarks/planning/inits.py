@@ -20,9 +20,11 @@ from converters.backbone import Backbone, write_proven
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import manifest_keys
+from transfer.recipes.facts_of_weights import manifest_keys, random_manifest
+from transfer.recipes.family import Family
 
 NAMES = ("random", *KNOWN)
+LIKE = "random@"  # in front of a row's label: random weights in the shape of that row's network
 LABEL = 100  # characters of the longest one
 
 
@@ -33,12 +35,23 @@ class Init:
     label: str
     backbone: Backbone | None
     absent: str = ""  # the name of known weights that a dry run does not fetch
+    like: Init | None = None  # whose shape and pixels a random row has; None: those of a ResNet-50
 
     @functools.cached_property
     def weights_sha256(self) -> str:
         """Hash of the weights and what belongs to them, taken once; a plan asks for every suite and trial."""
         assert self.backbone is not None
         return self.backbone.content_sha256()
+
+    def manifest(self, family: Family) -> dict[str, Any]:
+        """The facts that are known of the weights, above all shape and pixels of their network."""
+        if self.backbone is not None:
+            return self.backbone.manifest
+        if self.like is None:
+            return random_manifest(family)
+        theirs = self.like.manifest(family)
+        shape = {field: theirs[field] for field in manifest_keys(family) if field in theirs}
+        return {"source": "random", "like": self.like.label, **shape}
 
     def identity(self, flat_recipe: dict[str, Any]) -> str:
         """Hash of all that moves the numbers: the weights; for `random` the shape and pixels of the net."""
@@ -59,8 +72,13 @@ class Wanted:
     where: str  # "list.txt:3: ", or nothing for the command line
 
     @property
+    def like(self) -> str:
+        """The label of the row whose shape is wanted; nothing where it is no `random@LABEL`."""
+        return self.path.removeprefix(LIKE) if self.path.startswith(LIKE) else ""
+
+    @property
     def absent(self) -> bool:
-        return self.path not in NAMES and not _exists(self.path)
+        return self.path not in NAMES and not self.like and not _exists(self.path)
 
 
 def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
@@ -74,15 +92,23 @@ def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
     _check_labels(wanted)
     _refuse_absent([one for one in wanted if one.absent])
     opened: dict[int, Init] = {}
-    for number, one in sorted(enumerate(wanted), key=lambda pair: pair[1].path in KNOWN):
+    for number, one in sorted(enumerate(wanted), key=_turn):
         try:
-            if not fetch and one.path in KNOWN and not at_hand(one.path):
+            if one.like:
+                other = next(opened[n] for n, row in enumerate(wanted) if row.label == one.like)
+                opened[number] = Init(one.label, None, absent=other.absent, like=other)
+            elif not fetch and one.path in KNOWN and not at_hand(one.path):
                 opened[number] = Init(one.label, None, absent=one.path)
             else:
                 opened[number] = Init(one.label, _open(one.path))
         except (UsageError, CheckpointError) as error:
             raise type(error)(f"{one.where}{error}") from None
     return [opened[number] for number in range(len(wanted))]
+
+
+def _turn(numbered: tuple[int, Wanted]) -> int:
+    """Files come first, then what may have to be fetched, then rows that need another row's shape."""
+    return 2 if numbered[1].like else int(numbered[1].path in KNOWN)
 
 
 def _open(path: str) -> Backbone | None:
@@ -92,7 +118,9 @@ def _open(path: str) -> Backbone | None:
 
 
 def introduction(init: Init) -> Iterator[str]:
-    """The lines that tell a user whose weights these are; none for random initialisation."""
+    """The lines that tell a user whose weights these are; none for `random` itself."""
+    if init.like is not None:
+        yield f"init {init.label}: drawn anew for each seed, in shape and pixels like {init.like.label}"
     if init.backbone is None:
         return
     m = init.backbone.manifest
@@ -104,7 +132,7 @@ def introduction(init: Init) -> Iterator[str]:
 
 def _wanted(text: str, where: str) -> Wanted:
     label, _, path = text.rpartition("=")
-    name = path if path in NAMES else Path(path).name.split(".")[0]
+    name = path if path in NAMES or path.startswith(LIKE) else Path(path).name.split(".")[0]
     return Wanted((label or name).strip(), path, text, where)
 
 
@@ -132,6 +160,13 @@ def _check_labels(wanted: Sequence[Wanted]) -> None:
         if one.label == "random" and one.path != "random":
             raise UsageError(
                 f"{one.where}--init {one.text}: the row `random` is that without weights; give another label"
+            )
+    shapes = [row.label for row in wanted if not row.like]
+    for one in wanted:
+        if one.like and one.like not in shapes:
+            raise UsageError(
+                f"{one.where}--init {one.text}: {LIKE}LABEL takes the shape of a row of the same "
+                f"command, and there is none called {one.like!r}; the rows are {', '.join(shapes) or 'none'}"
             )
     for label, count in Counter(one.label for one in wanted).items():
         if count > 1:
@@ -169,7 +204,7 @@ def _read_lists(texts: list[str]) -> list[tuple[str, str]]:
             entry = re.sub(r"(^|\s)#.*", "", line).strip()
             if entry:
                 label, equals, path = (part.strip() for part in entry.rpartition("="))
-                known = path in NAMES or Path(path).is_absolute()
+                known = path in NAMES or path.startswith(LIKE) or Path(path).is_absolute()
                 found.append(
                     (f"{label}{equals}{path if known else file.parent / path}", f"{file}:{number}: ")
                 )

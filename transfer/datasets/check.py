@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from converters.options import Parser
-from transfer.datasets.coco.own import OwnDataset, read_own
+from transfer.datasets import own_formats
+from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.findings import LISTED_PER_RULE, Findings
 from transfer.datasets.own_file import read_own_datasets
 from transfer.datasets.registry import dataset_names, describe_layout, read_dataset
@@ -26,7 +27,7 @@ def check_dataset(
     """
     findings = findings or Findings(deep=True, keep=LISTED_PER_RULE)
     if own and name in own:
-        dataset = read_own(own[name], findings)
+        dataset = own_formats.read(own[name], findings)
         lines = [f"data set {name}: {own[name].json}, images in {own[name].images}"]
     else:
         dataset = read_dataset(name, root, findings, own or ())

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer.datasets.coco.own import OwnDataset, block, make_own
+from transfer.datasets.coco.own import OwnDataset, block
+from transfer.datasets.own_formats import define
 from transfer.datasets.registry import dataset_names
 from transfer.errors import DataError
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
@@ -21,7 +22,7 @@ def own_dataset(name: str, definition: Any, suite: Path) -> OwnDataset:
     """Reads one definition of such a block; the names of public data sets are taken."""
     if name in dataset_names():
         raise DataError(f"{block(suite)}: {name} is the name of a public data set; choose another")
-    return make_own(name, definition, suite)
+    return define(name, definition, suite)
 
 
 def read_own_datasets(suite: Path) -> dict[str, OwnDataset]:

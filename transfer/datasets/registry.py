@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer.datasets import voc, voc_segmentation
+from transfer.datasets import own_formats, voc, voc_segmentation
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
-from transfer.datasets.coco.own import OwnDataset, read_own, stop_on_error
+from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.findings import Findings
 from transfer.datasets.image_identity import with_image_content
 from transfer.datasets.waiting import waiting
@@ -58,8 +58,8 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
     findings = Findings()
     with waiting(f"reading {name}"):
         if own and name in own:
-            dataset = read_own(own[name], findings)
-            stop_on_error(own[name], dataset, findings)
+            dataset = own_formats.read(own[name], findings)
+            own_formats.stop(own[name], dataset, findings)
         else:
             dataset = read_dataset(name, root, findings, own or ())
             command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"

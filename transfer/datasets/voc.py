@@ -12,6 +12,7 @@ import math
 import os
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,23 @@ CLASSES = [
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 ]
 # fmt: on
-_INDEX = {name: i for i, name in enumerate(CLASSES)}
 SPLITS = {2007: ("train", "val", "trainval", "test"), 2012: ("train", "val", "trainval")}
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _READERS = 8  # threads that hide the latency of many small files
+
+
+@dataclass(frozen=True)
+class Devkit:
+    """A devkit's folders, the list of the split to be read, and the classes in the order of their numbers.
+
+    endings: of image files, those that may stand behind an image's id.
+    """
+
+    annotations: Path
+    images: Path
+    split_file: Path
+    classes: tuple[str, ...]
+    endings: tuple[str, ...] = (".jpg",)
 
 
 def _layout(year: int, split: str) -> tuple[str, ...]:
@@ -45,21 +59,29 @@ def read_voc(name: str, root: Path, findings: Findings) -> Dataset[None]:
     annotations = need(kit / "Annotations", name, root, layout)
     images = need(kit / "JPEGImages", name, root, layout)
     split_file = need(kit / "ImageSets" / "Main" / f"{split}.txt", name, root, layout)
+    return read_devkit(Devkit(annotations, images, split_file, tuple(CLASSES)), name, year, findings)
 
-    present = listing(images)
-    ids = read_split(split_file, findings)
-    digest = hashlib.sha256("\n".join(CLASSES).encode())
+
+def read_devkit(kit: Devkit, name: str, year: int, findings: Findings) -> Dataset[None]:
+    """Reads a split of a devkit; the year says which rule of average precision scores it."""
+    present = listing(kit.images)
+    ids = read_split(kit.split_file, findings)
+    digest = hashlib.sha256("\n".join(kit.classes).encode())
     records = []
     with ThreadPoolExecutor(_READERS) as pool:
         for image_id, content in zip(
-            ids, pool.map(lambda i: _bytes(annotations / f"{i}.xml"), ids), strict=True
+            ids, pool.map(lambda i: _bytes(kit.annotations / f"{i}.xml"), ids), strict=True
         ):
             digest.update(f"\n{image_id}\n".encode())
             digest.update(content or b"")
-            if f"{image_id}.jpg" not in present:
-                missing = f"{os.path.relpath(images, root)}/{image_id}.jpg"
-                findings.error("missing-image", split_file.name, image_id, "image", missing, "no such file")
-            record = _record(image_id, content, images, findings)
+            image = next((f"{image_id}{end}" for end in kit.endings if f"{image_id}{end}" in present), None)
+            if image is None:
+                image = f"{image_id}{kit.endings[0]}"
+                missing = f"{kit.images.parent.name}/{kit.images.name}/{image}"
+                findings.error(
+                    "missing-image", kit.split_file.name, image_id, "image", missing, "no such file"
+                )
+            record = _record(image_id, content, kit, image, findings)
             if record:
                 records.append(record)
     if findings.deep:
@@ -69,9 +91,9 @@ def read_voc(name: str, root: Path, findings: Findings) -> Dataset[None]:
     metadata = {
         "evaluator": "voc",
         "tasks": ["bbox"],
-        "thing_classes": list(CLASSES),
-        "dirname": str(kit),
-        "split": split,
+        "thing_classes": list(kit.classes),
+        "dirname": str(kit.images.parent),
+        "split": kit.split_file.stem,
         "year": year,
     }
     summary = {
@@ -91,7 +113,9 @@ def _bytes(path: Path) -> bytes | None:
         return None
 
 
-def _record(image_id: str, content: bytes | None, images: Path, findings: Findings) -> dict[str, Any] | None:
+def _record(
+    image_id: str, content: bytes | None, kit: Devkit, image: str, findings: Findings
+) -> dict[str, Any] | None:
     file = f"Annotations/{image_id}.xml"
     if content is None:
         findings.error("missing-annotation", file, image_id, "file", None, "missing or not readable")
@@ -103,7 +127,7 @@ def _record(image_id: str, content: bytes | None, images: Path, findings: Findin
         return None
     named = os.path.splitext(tree.findtext("filename") or "")[0]
     if named and named != image_id:
-        says = f"names another image than its own, which is {image_id}.jpg"
+        says = f"names another image than its own, which is {image}"
         findings.error("wrong-image", file, image_id, "filename", tree.findtext("filename"), says)
     size = {
         side: _number(tree.find(f"size/{side}"), file, "size", side, findings) for side in ("width", "height")
@@ -114,9 +138,12 @@ def _record(image_id: str, content: bytes | None, images: Path, findings: Findin
                 findings.error("bad-size", file, "size", side, v, "must be a positive integer")
         return None
     width, height = int(size["width"] or 0), int(size["height"] or 0)
-    objects = [_object(o, i, width, height, file, findings) for i, o in enumerate(tree.iterfind("object"))]
+    size_and_file = (width, height, file)
+    objects = [
+        _object(o, i, size_and_file, kit.classes, findings) for i, o in enumerate(tree.iterfind("object"))
+    ]
     return {
-        "file_name": str(images / f"{image_id}.jpg"),
+        "file_name": str(kit.images / image),
         "image_id": image_id,
         "height": height,
         "width": width,
@@ -125,13 +152,20 @@ def _record(image_id: str, content: bytes | None, images: Path, findings: Findin
 
 
 def _object(
-    element: ET.Element, index: int, width: int, height: int, file: str, findings: Findings
+    element: ET.Element,
+    index: int,
+    place: tuple[int, int, str],
+    classes: tuple[str, ...],
+    findings: Findings,
 ) -> dict[str, Any] | None:
+    """Reads one object of the image that is `place`: width, height and the file of the XML."""
+    width, height, file = place
     name = (element.findtext("name") or "").strip()
     record = f"object {index} ({name or 'no name'})"
-    if name not in _INDEX:
-        near = difflib.get_close_matches(name, CLASSES, n=1)
-        says = "not one of the 20 VOC classes" + (f"; did you mean {near[0]}?" if near else "")
+    if name not in classes:
+        near = difflib.get_close_matches(name, classes, n=1)
+        whose = "20 VOC" if classes == tuple(CLASSES) else f"suite's {len(classes)}"
+        says = f"not one of the {whose} classes" + (f"; did you mean {near[0]}?" if near else "")
         rule = "unknown-class" if name else "missing-field"
         findings.error(rule, file, record, "name", name or None, says if name else "missing or empty")
         return None
@@ -166,7 +200,7 @@ def _object(
     return {
         "bbox": [xmin - 1.0, ymin - 1.0, xmax, ymax],
         "bbox_mode": XYXY,
-        "category_id": _INDEX[name],
+        "category_id": classes.index(name),
         "iscrowd": 0,
         "difficult": int(difficult),
     }

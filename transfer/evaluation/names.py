@@ -35,7 +35,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
     `own` are the user's data sets. DataError for a name that nobody knows, with the nearest ones.
     """
     if name in own:
-        return "coco", own[name].tasks
+        return "voc" if own[name].classes else "coco", own[name].tasks
     if name in coco.SOURCES:
         tasks = coco.SOURCES[name].tasks
         return "densepose" if "densepose" in tasks else "coco", tasks

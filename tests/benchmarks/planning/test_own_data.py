@@ -30,8 +30,8 @@ BLOCK = "suite my_suite.yaml: datasets: "
 # what is done to the kit -> what both last lines say behind "error: "; the paths in them are absolute
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "format": (
-        in_suite(TRAIN, TRAIN.replace("coco", "voc")),
-        BLOCK + "cells_train: format is 'voc'; expected coco",
+        in_suite(TRAIN, TRAIN.replace("coco", "yolo")),
+        BLOCK + "cells_train: format is 'yolo'; expected coco",
     ),
     "json misspelt": (
         in_suite("train.json", "trian.json"),

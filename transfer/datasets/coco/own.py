@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +16,24 @@ from transfer.datasets.coco.reader import CocoTruth, read_files
 from transfer.datasets.findings import Findings
 from transfer.errors import DataError
 
-FORMATS = ("coco",)
 TASKS = ("bbox", "segm", "keypoints")
 _REQUIRED, _OPTIONAL = ("format", "json", "images"), ("tasks",)
 
 
 @dataclass(frozen=True)
 class OwnDataset:
-    """A data set of a user: absolute paths, annotated tasks (boxes always), and the file that defines it."""
+    """A data set of a user: absolute paths, annotated tasks (boxes always), and the file that defines it.
+
+    classes: the user's, of a set in VOC's layout; its `json` is the list of the split. Without them the
+    set is COCO's.
+    """
 
     name: str
     json: Path
     images: Path
     tasks: tuple[str, ...]
     suite: Path
+    classes: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -43,13 +49,15 @@ class OwnDataset:
     def to_json(self) -> dict[str, Any]:
         """The definition in JSON types, for a process that may have another working directory."""
         paths = {"json": self.json, "images": self.images, "suite": self.suite}
-        return {"tasks": list(self.tasks), **{key: str(path.absolute()) for key, path in paths.items()}}
+        lists = {"tasks": list(self.tasks), **({"classes": list(self.classes)} if self.classes else {})}
+        return {**lists, **{key: str(path.absolute()) for key, path in paths.items()}}
 
     @staticmethod
     def from_json(name: str, content: Mapping[str, Any]) -> OwnDataset:
         """The inverse of `to_json`."""
         json, images, suite = (Path(content[key]) for key in ("json", "images", "suite"))
-        return OwnDataset(name, json, images, tuple(content["tasks"]), suite)
+        classes = tuple(content.get("classes", ()))
+        return OwnDataset(name, json, images, tuple(content["tasks"]), suite, classes)
 
 
 def block(suite: Path) -> str:
@@ -57,28 +65,27 @@ def block(suite: Path) -> str:
     return f"suite {suite}: datasets"
 
 
-def make_own(name: str, definition: Any, suite: Path) -> OwnDataset:
+def check_keys(
+    definition: Mapping[Any, Any], required: Sequence[str], optional: Sequence[str], where: str
+) -> None:
+    """Raises DataError where a key of a definition is missing or unknown."""
+    unknown = set(definition) - {*required, *optional}
+    missing = set(required) - set(definition)
+    if unknown or missing:
+        what = [f"{key} is missing" for key in sorted(missing)]
+        what += [f"{key} is unknown" for key in sorted(map(str, unknown))]
+        keys = ", ".join(required) + (f" and, if wanted, {', '.join(optional)}" if optional else "")
+        raise DataError(f"{where}: {', '.join(what)}; the keys are {keys}")
+
+
+def make_own(name: str, definition: Mapping[Any, Any], suite: Path) -> OwnDataset:
     """Checks a definition `{format, json, images, tasks}`; paths are relative to the folder of `suite`.
 
     DataError names the file and the key; what the paths hold is not looked at.
     """
     where = block(suite)
-    if not name or not name.isprintable():
-        raise DataError(f"{where}: the name {name!r} is empty or not printable; choose letters and digits")
-    if not isinstance(definition, Mapping):
-        raise DataError(
-            f"{where}: {name} is {definition!r}; expected {{format: coco, json: ..., images: ...}}"
-        )
-    unknown = set(definition) - {*_REQUIRED, *_OPTIONAL}
-    missing = set(_REQUIRED) - set(definition)
-    if unknown or missing:
-        what = [f"{key} is missing" for key in sorted(missing)]
-        what += [f"{key} is unknown" for key in sorted(map(str, unknown))]
-        keys = f"{', '.join(_REQUIRED)} and, if wanted, {', '.join(_OPTIONAL)}"
-        raise DataError(f"{where}: {name}: {', '.join(what)}; the keys are {keys}")
-    if definition["format"] not in FORMATS:
-        raise DataError(f"{where}: {name}: format is {definition['format']!r}; expected {', '.join(FORMATS)}")
-    json, images = (_path(definition[key], f"{where}: {name}: {key}", suite) for key in ("json", "images"))
+    check_keys(definition, _REQUIRED, _OPTIONAL, f"{where}: {name}")
+    json, images = (own_path(definition[key], f"{where}: {name}: {key}", suite) for key in ("json", "images"))
     tasks = definition.get("tasks", ["bbox", "segm"])
     if not isinstance(tasks, list | tuple) or "bbox" not in tasks or not all(t in TASKS for t in tasks):
         raise DataError(
@@ -87,9 +94,16 @@ def make_own(name: str, definition: Any, suite: Path) -> OwnDataset:
     return OwnDataset(name, json, images, tuple(task for task in TASKS if task in tasks), suite)
 
 
-def _path(text: Any, where: str, suite: Path) -> Path:
+def own_path(text: Any, where: str, suite: Path) -> Path:
+    """The absolute path that a user wrote, with `~` or `$VARIABLE` in front filled in; DataError for none."""
     if not isinstance(text, str) or not text or "\0" in text:
         raise DataError(f"{where} is {text!r}; expected a path")
+    variable = re.match(r"\$([A-Za-z_]\w*)(?=/|$)", text)
+    if variable:
+        value = os.environ.get(variable[1])
+        if not value:
+            raise DataError(f"{where} is {text!r}; the variable {variable[1]} is not set: set it")
+        text = str(Path.cwd() / value) + text[variable.end() :]
     try:
         return (suite.parent / Path(text).expanduser()).absolute()
     except RuntimeError:  # ~somebody
@@ -99,10 +113,10 @@ def _path(text: Any, where: str, suite: Path) -> Path:
 def read_own(own: OwnDataset, findings: Findings) -> Dataset[CocoTruth]:
     """Reads the data set; problems go to `findings`, missing or unreadable files raise DataError."""
     if not own.json.is_file():
-        what = f"{own.json} is not a file; correct `json`{_near(own.json)}"
+        what = f"{own.json} is not a file; correct `json`{near(own.json)}"
         raise DataError(f"{own.where}: json: {what}")
     if not own.images.is_dir():
-        what = f"{own.images} is not a folder; correct `images`{_near(own.images)}"
+        what = f"{own.images} is not a folder; correct `images`{near(own.images)}"
         raise DataError(f"{own.where}: images: {what}")
     try:
         dataset = read_files(own.name, own.json, own.images, own.images, own.tasks, findings)
@@ -133,12 +147,12 @@ def stop_on_error(own: OwnDataset, dataset: Dataset[CocoTruth], findings: Findin
     findings.stop_on_error(f"{own.where}: {key}", own.check_command)
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """Says what is there instead: the path itself, names like it beside it, or the missing folder."""
     if path.exists():
         return f": it is a {'folder' if path.is_dir() else 'file'}"
     if not path.parent.is_dir():
         folder = next((p for p in path.parents if p.is_dir()), path.parent)
         return f": {folder} has no {path.relative_to(folder).parts[0]}"
-    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3, cutoff=0.6)
-    return f": did you mean {', '.join(near)}?" if near else f": {path.parent} has no {path.name}"
+    names = difflib.get_close_matches(path.name, [p.name for p in path.parent.iterdir()], n=3, cutoff=0.6)
+    return f": did you mean {', '.join(names)}?" if names else f": {path.parent} has no {path.name}"

@@ -1,0 +1,75 @@
+"""Lists the sets of the studies: classes, size, sources, and how each is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.studies.data import bccd, coco412, tiny_imagenet
+from benchmarks.studies.data.coco_file import Form
+from benchmarks.studies.data.penn_fudan import read_penn_fudan
+from benchmarks.studies.data.picture import Picture
+from benchmarks.studies.data.voc100 import read_voc100
+
+
+@dataclass(frozen=True)
+class StudySet:
+    """A set that suites train and test on.
+
+    read: the splits `train` and `test` of the folder with the sources. tune: the share of `train` that
+    becomes `tune`, on which rates are chosen; `fit` is the rest of `train`. version: raised when an image
+    or a box could change.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    classes: tuple[str, ...]
+    says: str
+    read: Callable[[Path], dict[str, list[Picture]]]
+    form: Form = Form()
+    tune: float = 0.25
+    version: int = 1
+
+
+SETS = {
+    row.name: row
+    for row in (
+        StudySet(
+            "penn_fudan",
+            ("PennFudan",),
+            ("person",),
+            "street images, masks of persons",
+            read_penn_fudan,
+        ),
+        StudySet(
+            "bccd", ("BCCD_Dataset",), bccd.CLASSES, "blood smears, three kinds of cells", bccd.read_bccd
+        ),
+        StudySet(
+            "coco412",
+            ("COCO128", "coco128_yolo", "coco_mini"),
+            coco412.CLASSES,
+            "COCO images; of the 80 classes three merged groups, the objects of others are background",
+            coco412.read_coco412,
+        ),
+        StudySet(
+            "voc100",
+            ("voc2012_det100",),
+            ("object",),
+            "VOC2012 images; all 20 classes merged into one",
+            read_voc100,
+        ),
+        StudySet(
+            "mosaics",
+            ("tiny-imagenet-200",),
+            tuple(f"held_out_{number:02}" for number in range(tiny_imagenet.HELD_OUT)),
+            "2 x 2 mosaics of the 20 held-out classes, with the set's boxes: real images, not real scenes",
+            tiny_imagenet.read_mosaics,
+            Form(long_side=2 * tiny_imagenet.SIDE, quality=80),
+            tune=0.2,
+        ),
+    )
+}
+LISTS = "tiny_imagenet"  # lists and links for pre-training; no set of a suite
+WEIGHTS = "thin_r50"  # weights for `converters`; no images
+OTHERS = {LISTS: "tiny-imagenet-200", WEIGHTS: "thin_r50"}  # what is no set of a suite -> its source
