@@ -80,7 +80,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if not args.suite or not args.init:
         raise UsageError("--suite and --init are needed; --list shows the suites, --help an example")
 
-    from benchmarks.launch.choose import run_cells
+    from benchmarks.launch.tune import run_all
     from benchmarks.planning.cells import cells_of
     from benchmarks.planning.dry_run import show_plan
     from benchmarks.planning.inits import introduction, open_inits
@@ -100,8 +100,9 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     scalings = (f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line)
     for line in dict.fromkeys(scalings):
         print(line, file=sys.stderr)
-    code = run_cells(cells, request, launch, team)
-    write_tables(cells, request)
+    code, cells = run_all(cells, request, launch, team)
+    if cells:
+        write_tables(cells, request)
     return code
 
 
@@ -131,6 +132,7 @@ def _drafts(
         output=args.output,
         accumulate=args.accumulate,
         deterministic=args.deterministic,
+        tune=args.tune,
     )
     if not args.dry_run:
         _check_machine(args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from boltons.strutils import cardinalize
 from benchmarks.planning.cells import Cell, cells_of, seeds, status, why_not_comparable, with_facts_of
 from benchmarks.planning.foresight import Draft
 from benchmarks.planning.inits import NAMES, Init
+from benchmarks.planning.request import Request
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
+from benchmarks.planning.tuning import OF_TRIAL, RATE, candidates_of, factors, tuned_cells
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
@@ -86,20 +88,18 @@ def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Ce
     """
     suite, request = draft.suite, draft.request
     absent = [init for init in inits if init.absent]
-    for seed in seeds(suite, request) if absent else ():
-        for init in absent:
-            print(f"cell {suite.name}, {init.label}, seed {seed}: a run fetches {init.absent} first")
-            states["without their weights"] += 1
+    for name, init in _names(draft, absent):
+        print(f"cell {name}: a run fetches {init.absent} first")
+        states["without their weights"] += 1
     inits = [init for init in inits if not init.absent]
     try:
         cells = cells_of(draft, inits)
     except DataError as error:
         if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
             raise
-        for seed in seeds(suite, request):
-            for init in inits:
-                print(f"cell {suite.name}, {init.label}, seed {seed}: its identity needs the data")
-                states["without their data"] += 1
+        for name, _ in _names(draft, inits):
+            print(f"cell {name}: its identity needs the data")
+            states["without their data"] += 1
         says = str(error)
         if says.startswith("data root "):  # the paths that it lists come below
             says = f"{says.partition(';')[0]}; pass --data-root DIR or set DETECTRON2_DATASETS"
@@ -109,12 +109,36 @@ def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Ce
             for line in describe_layout(name).splitlines() if name in dataset_names() else ():
                 print(f"  {name} is expected at {request.data_root}/{line}")
         return []
-    for cell in cells:
+    planned, later = _with_candidates(cells, request) if request.tune else (cells, [])
+    for cell in planned:
         known = status(cell, request.output)
         what = "would be skipped" if known in ("finished", "failed") else "would run"
-        print(f"cell {cell.id} {suite.name}, {cell.init.label}, seed {cell.seed}: {known}, {what}")
+        which = f"tuning, {RATE} {cell.recipe[RATE]:g}" if cell.candidate else f"seed {cell.seed}"
+        print(f"cell {cell.id} {suite.name}, {cell.init.label}, {which}: {known}, {what}")
         states[known] += 1
+    for cell in later:
+        print(f"cell {suite.name}, {cell.init.label}, seed {cell.seed}: its {RATE} follows from the tuning")
+        states["with a rate to come"] += 1
     return cells
+
+
+def _with_candidates(cells: Sequence[Cell], request: Request) -> tuple[list[Cell], list[Cell]]:
+    """(candidates, and trials whose rate is known already; trials whose rate is not known yet)."""
+    candidates = candidates_of(cells, request.tune)
+    trials, _, _ = tuned_cells(cells, candidates, request.output)
+    known = {(cell.init.label, cell.seed) for cell in trials}
+    return [*candidates, *trials], [cell for cell in cells if (cell.init.label, cell.seed) not in known]
+
+
+def _names(draft: Draft, inits: Sequence[Init]) -> Iterator[tuple[str, Init]]:
+    """The names of the cells of these rows, whose identities are not known."""
+    for factor in factors(draft.request.tune):
+        for init in inits:
+            rate = draft.recipe_of(init.label).cfg.SOLVER.BASE_LR * factor
+            yield f"{draft.suite.name}, {init.label}, tuning, {RATE} {rate:g}", init
+    for seed in seeds(draft.suite, draft.request) if inits else ():
+        for init in inits:
+            yield f"{draft.suite.name}, {init.label}, seed {seed}", init
 
 
 def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | None) -> list[_Rows]:
@@ -124,7 +148,9 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
         resolved = draft.recipe_of(init.label)
         flat, scaling = with_facts_of(init, resolved.cfg, draft.request), resolved.scaling
         notes = [scaling.line] if scaling.line else []
-        notes += [f"not comparable: {reason}" for reason in why_not_comparable(draft.request, scaling)]
+        reasons = why_not_comparable(draft.request, scaling)
+        reasons += [OF_TRIAL.format(draft.request.tune)] if draft.request.tune else []
+        notes += [f"not comparable: {reason}" for reason in reasons]
         same = next((rows for rows in alike if (rows.recipe, rows.notes) == (flat, notes)), None)
         if same:
             same.labels.append(init.label)
