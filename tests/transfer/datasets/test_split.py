@@ -1,0 +1,141 @@
+"""The parts of a training set: disjoint, alike everywhere, and scored as if nothing else had ever been there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transfer.datasets.base import Dataset
+from transfer.datasets.coco.reader import CocoTruth
+from transfer.datasets.own_file import own_dataset
+from transfer.datasets.registry import load_dataset
+from transfer.datasets.split import FIT, HOLD, held_out, part_of, split_name
+from transfer.datasets.synthetic.make import make_synthetic
+from transfer.errors import DataError
+from transfer.evaluation.evaluate import evaluate
+from transfer.evaluation.prediction import Prediction
+
+KINDS = (
+    *("voc_2007_trainval", "coco_2017_train", "keypoints_coco_2017_train", "densepose_coco_2014_train"),
+    *("lvis_v0.5_train", "cityscapes_fine_instance_seg_train", "cityscapes_fine_sem_seg_train"),
+    "voc_2012_sem_seg_train",
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated data of every kind."""
+    root = tmp_path_factory.mktemp("kinds")
+    make_synthetic(KINDS, root, train_images=24, test_images=4, image_size=64)
+    return root
+
+
+def test_a_fifth_is_held_out_by_the_file_name_alone() -> None:
+    names = [f"{n:012d}.jpg" for n in range(10_000)]
+    slow = [int(hashlib.sha256(name.encode()).hexdigest(), 16) % 5 == 0 for name in names]
+    assert held_out(names).tolist() == slow
+    assert 1_900 < sum(slow) < 2_100
+    assert held_out([f"/elsewhere/{name}" for name in names]).tolist() == slow
+    assert split_name("a@fit") == ("a", "fit")
+    assert split_name("a@b@hold") == ("a@b", "hold")
+    assert split_name("a@other") == ("a@other", "")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_parts_are_disjoint_and_make_the_whole(name: str, root: Path) -> None:
+    whole, fit, hold = (load_dataset(f"{name}{part}", root) for part in ("", "@fit", "@hold"))
+    ids = [{record["image_id"] for record in dataset.records} for dataset in (whole, fit, hold)]
+    assert ids[1] | ids[2] == ids[0]
+    assert not ids[1] & ids[2]
+    assert min(map(len, ids)) > 0
+    for part in (fit, hold):
+        by_id = {record["image_id"]: record for record in whole.records}
+        assert all(record == by_id[record["image_id"]] for record in part.records)
+        assert part.summary["images"] == len(part.records)
+        assert part.summary["part_of"]["images"] == len(whole.records)
+        _check_truth(part, whole)
+    assert len({d.summary["sha256"] for d in (whole, fit, hold)}) == 3
+    planned = part_of(whole, HOLD)  # a plan reads the whole once
+    assert (planned.name, planned.summary) == (hold.name, hold.summary)
+
+
+def _check_truth(part: Dataset[Any], whole: Dataset[Any]) -> None:
+    """What the metric scores by is that of the part's images, one by one."""
+    truth, everything = part.ground_truth, whole.ground_truth
+    ids = [record["image_id"] for record in part.records]
+    if isinstance(truth, list):
+        assert [frame.image_id for frame in truth] == ids
+    if not isinstance(truth, CocoTruth):
+        return
+    assert truth.images.ids.tolist() == ids
+    expected = [n for n, row in enumerate(everything.table.rows) if row["image_id"] in ids]
+    assert len(expected) == len(truth.table) == part.summary["objects"] > 0
+    for new, old in enumerate(expected):
+        assert truth.table.rows[new] == everything.table.rows[old]
+        assert truth.table.segmentation(new) == everything.table.segmentation(old)
+        assert truth.table.densepose.get(new) == everything.table.densepose.get(old)
+    if truth.table.keypoints is not None:
+        assert (truth.table.keypoints == everything.table.keypoints[expected]).all()
+        assert (truth.table.num_keypoints == everything.table.num_keypoints[expected]).all()
+    for key, values in truth.images.extra.items():
+        at = [everything.images.ids.tolist().index(i) for i in ids]
+        assert values == [everything.images.extra[key][i] for i in at]
+
+
+def test_a_part_is_scored_like_a_split_that_lists_its_images_alone(root: Path, tmp_path: Path) -> None:
+    """VOC's metric, difficult objects and all, against the reader of a devkit whose list is the held-out one."""
+    hold = load_dataset("voc_2007_trainval@hold", root)
+    kit = tmp_path / "VOC2007"
+    (kit / "ImageSets" / "Main").mkdir(parents=True)
+    for folder in ("Annotations", "JPEGImages"):
+        (kit / folder).symlink_to(root / "VOC2007" / folder)
+    ids = [record["image_id"] for record in hold.records]
+    (kit / "ImageSets" / "Main" / "val.txt").write_text("\n".join(ids) + "\n")
+    listed = load_dataset("voc_2007_val", tmp_path)
+    predictions = _noisy(hold.records)
+    scores = evaluate(hold, predictions)
+    assert repr(scores) == repr(evaluate(listed, predictions))
+    assert 0 < scores.summary["bbox"]["AP"] < 100
+
+
+@pytest.mark.parametrize("name", ["coco_2017_train", "lvis_v0.5_train"])
+def test_true_boxes_score_full_on_a_part(name: str, root: Path) -> None:
+    hold = load_dataset(f"{name}@hold", root)
+    predictions = _noisy(hold.records, noise=0.0)
+    assert evaluate(hold, predictions).summary["bbox"]["AP"] == pytest.approx(100)
+    other = load_dataset(f"{name}@fit", root)
+    with pytest.raises(DataError, match="no such image"):
+        evaluate(other, predictions)
+
+
+def _noisy(records: Sequence[dict[str, Any]], noise: float = 4.0) -> list[Prediction]:
+    rng = np.random.default_rng(0)
+    found = []
+    for record in records:
+        objects = [one for one in record["annotations"] if not one["iscrowd"]]
+        boxes = np.array([one["bbox"] for one in objects], np.float32).reshape(-1, 4)
+        boxes = boxes + rng.uniform(-noise, noise, boxes.shape).astype(np.float32)
+        classes = np.array([one["category_id"] for one in objects], np.int64)
+        scores = rng.random(len(objects)).astype(np.float32)
+        found.append(Prediction(record["image_id"], boxes, scores, classes))
+    return found
+
+
+def test_a_set_that_is_too_small_is_refused(root: Path) -> None:
+    whole = load_dataset("voc_2007_trainval", root)
+    few = Dataset("few", list(whole.records)[:0], whole.metadata, whole.summary, None)
+    for part, says in ((FIT, "none is left to train on"), (HOLD, "none is held out")):
+        with pytest.raises(DataError, match=f"few: of its 0 images {says}.*leave --tune out"):
+            part_of(few, part)
+
+
+def test_a_users_set_cannot_have_the_name_of_a_part(tmp_path: Path) -> None:
+    definition = {"format": "coco", "json": "a.json", "images": "."}
+    with pytest.raises(DataError, match="cells@hold would be the name of a part"):
+        own_dataset("cells@hold", definition, tmp_path / "suite.yaml")
+    assert own_dataset("cells@home", definition, tmp_path / "suite.yaml").name == "cells@home"
