@@ -1,4 +1,4 @@
-"""Two passes of one launcher: candidates, then trials; a stop in between; a candidate without the test set."""
+"""Two passes of one launcher, candidates and trials; a stop in between; a candidate without the test set."""
 
 from __future__ import annotations
 

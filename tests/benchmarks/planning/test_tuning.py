@@ -1,4 +1,4 @@
-"""What `--tune N` plans: equal candidates on a split of train, and trials at the rate that is best there."""
+"""The plan of `--tune N`: equal candidates on a split of train, and trials at the rate that is best there."""
 
 from __future__ import annotations
 

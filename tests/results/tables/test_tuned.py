@@ -49,8 +49,8 @@ def test_the_footnote_of_a_tuned_row(tuned: Any) -> None:
     (note,) = [line for line in table.notes if line.startswith("(a)")]
     assert note == (
         "(a) tuned: SOLVER.BASE_LR 0.02, the best by bbox/AP of 3 (0.01: diverged, 0.02: 12.3) on 10 of the "
-        "40 images of voc_2007_trainval, held out of training; no test image was seen; at the edge of the grid, "
-        "so a wider one might do better"
+        "40 images of voc_2007_trainval, held out of training; no test image was seen; at the edge of the "
+        "grid, so a wider one might do better"
     )
     inside = print_suite([tuned("moco", 0.02)], published=False)
     assert "edge" not in " ".join(inside.notes)

@@ -1,4 +1,4 @@
-"""The parts of a training set: disjoint, alike everywhere, and scored as if nothing else had ever been there."""
+"""The parts of a training set: disjoint, alike everywhere, and scored as if nothing else had been there."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_parts_are_disjoint_and_make_the_whole(name: str, root: Path) -> None:
 
 
 def _check_truth(part: Dataset[Any], whole: Dataset[Any]) -> None:
-    """What the metric scores by is that of the part's images, one by one."""
+    """The truth that a metric scores by is that of the part's images, one by one."""
     truth, everything = part.ground_truth, whole.ground_truth
     ids = [record["image_id"] for record in part.records]
     if isinstance(truth, list):
@@ -88,7 +88,7 @@ def _check_truth(part: Dataset[Any], whole: Dataset[Any]) -> None:
 
 
 def test_a_part_is_scored_like_a_split_that_lists_its_images_alone(root: Path, tmp_path: Path) -> None:
-    """VOC's metric, difficult objects and all, against the reader of a devkit whose list is the held-out one."""
+    """VOC's metric, difficult objects and all, against a devkit whose list names the held-out images."""
     hold = load_dataset("voc_2007_trainval@hold", root)
     kit = tmp_path / "VOC2007"
     (kit / "ImageSets" / "Main").mkdir(parents=True)
