@@ -92,7 +92,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     for line in (line for init in inits for line in introduction(init)):
         print(line, file=sys.stderr)
     if args.dry_run:
-        show_plan(drafts, inits)
+        show_plan(drafts, inits, _hardware_here(args), args.device)
         return 0
     if request.synthetic:
         _make_data(drafts, request.data_root)
@@ -157,6 +157,18 @@ def _check_machine(args: argparse.Namespace) -> None:
         from transfer.process.distributed import pick_device
 
         pick_device(args.device, args.num_gpus)
+
+
+def _hardware_here(args: argparse.Namespace) -> str | None:
+    """The name of what cells would run on; None where it is a cluster's, or this machine lacks it."""
+    from benchmarks.launch.local import hardware
+
+    if args.launcher != "local" or args.smoke:  # a miniature's plan does without torch
+        return None
+    try:
+        return hardware(args.device, args.num_gpus)
+    except TransferError:
+        return None
 
 
 def _make_data(drafts: Sequence[Draft], root: Path) -> None:

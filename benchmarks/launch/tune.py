@@ -34,7 +34,10 @@ def run_all(
     candidates = candidates_of(cells, request.tune)
     grid = " ".join(f"{factor:g}" for factor in factors(request.tune))
     print(f"tuning: SOLVER.BASE_LR x {grid} of every row, on a split of train ({RULE})", file=sys.stderr)
-    code = run_cells(candidates, request, launch, team)
+    ready = tuned_cells(cells, candidates, request.output)[0]
+    settled = {(cell.suite.name, cell.init.label) for cell in ready}
+    later = [cell for cell in cells if (cell.suite.name, cell.init.label) not in settled]
+    code = run_cells(candidates, request, launch, team, later)
     trials, said, open_rows = tuned_cells(cells, candidates, request.output)
     if code == STOPPED[0]:
         return code, trials

@@ -12,6 +12,7 @@ from typing import Any
 from boltons.strutils import cardinalize
 
 from benchmarks.planning.cells import Cell, cells_of, seeds, status, why_not_comparable, with_facts_of
+from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
 from benchmarks.planning.inits import NAMES, Init
 from benchmarks.planning.request import Request
@@ -46,17 +47,21 @@ class _Rows:
     lines: list[str]  # all that is said of it, the notes included
 
 
-def show_plan(drafts: Sequence[Draft], inits: Sequence[Init]) -> None:
+def show_plan(
+    drafts: Sequence[Draft], inits: Sequence[Init], hardware: str | None = None, device: str | None = None
+) -> None:
     """Prints every suite's cells, what would be skipped and what is missing; then every resolved recipe.
 
-    A recipe is printed once, for inits that differ from the first only what differs.
+    A recipe is printed once, for inits that differ from the first only what differs. Cells whose data are at
+    hand have their time told: `hardware` is the name of what they would run on (None: not this machine).
     """
     states: Counter[str] = Counter()
+    todo: list[Cell] = []
     printed: list[tuple[Suite, list[_Rows]]] = []
     for draft in drafts:
         suite = draft.suite
         print(f"suite {suite.name} (version {suite.version}): {suite.reference}")
-        cells = _cells(draft, inits, states)
+        cells = _cells(draft, inits, states, todo)
         alike = _alike(draft, inits, cells[0].training if cells else None)
         for rows in alike:
             whose = f"for {', '.join(rows.labels)}: " if len(alike) > 1 else ""
@@ -66,6 +71,8 @@ def show_plan(drafts: Sequence[Draft], inits: Sequence[Init]) -> None:
         printed.append((suite, alike))
     total = sum(states.values())
     print(f"plan: {total} {cardinalize('cell', total)}: {', '.join(f'{n} {s}' for s, n in states.items())}")
+    for line in told_time(todo, drafts[0].request, hardware, None, device):
+        print(line)
     for suite, alike in printed:
         for rows in alike:
             _show_recipe(suite, rows, alike[0])
@@ -81,8 +88,8 @@ def _show_recipe(suite: Suite, rows: _Rows, first: _Rows) -> None:
             print(f"  {key}: {value}")
 
 
-def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Cell]:
-    """Prints the cells and counts their states.
+def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str], todo: list[Cell]) -> list[Cell]:
+    """Prints the cells, counts their states and adds to `todo` those that would run.
 
     With the data at hand their identities are known, and so is what exists of them; else there are none.
     """
@@ -116,6 +123,8 @@ def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Ce
         which = f"tuning, {RATE} {cell.recipe[RATE]:g}" if cell.candidate else f"seed {cell.seed}"
         print(f"cell {cell.id} {suite.name}, {cell.init.label}, {which}: {known}, {what}")
         states[known] += 1
+        todo += [] if what == "would be skipped" else [cell]
+    todo += later
     for cell in later:
         print(f"cell {suite.name}, {cell.init.label}, seed {cell.seed}: its {RATE} follows from the tuning")
         states["with a rate to come"] += 1
