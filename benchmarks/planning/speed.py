@@ -122,6 +122,8 @@ def _measured(
         start = time.monotonic()
         engine.predict(learner.model, batch)
         tests.append(_since(start, place))
+        if sum(steps) > LONG_S:
+            break
     at_once = identity["processes"] if place.type == "cuda" else 1
     return Speed(min(steps) / cfg.SOLVER.IMS_PER_BATCH / at_once, min(tests) / at_once)
 

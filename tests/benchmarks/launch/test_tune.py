@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from benchmarks import cell as process
-from benchmarks.launch import tune
+from benchmarks.launch import torchrun, tune
 from benchmarks.launch.choose import Launch
+from benchmarks.launch.job import Job
 from benchmarks.launch.job_file import open_record, write_job
 from benchmarks.planning.cells import Cell, make_cells, status
 from benchmarks.planning.inits import Init
@@ -24,6 +26,7 @@ from results.store import find_record, load_records, save_record
 from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.benchmarks.fake_process import finished
 from tests.results.printed import read_markdown
+from transfer.process.distributed import Member
 from transfer.training.finite import ADVICE
 
 LAUNCH = Launch("only-missing", "cpu", 1, None, None)
@@ -162,3 +165,17 @@ def test_the_whole_command(devkit: Path, tmp_path: Path, capfd: pytest.CaptureFi
     capfd.readouterr()
     assert main(words) == 0
     assert "plan: 2 cells: 2 finished, 0 to do" in capfd.readouterr().err
+
+
+def test_torchruns_ranks_follow_from_the_candidates_to_the_trials(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A number that was given twice would be a cell that no other rank takes part in."""
+    store, taken = dist.HashStore(), []
+    monkeypatch.setattr(torchrun, "_take_part", lambda _team, number, *_: taken.append(number) or 0)
+    monkeypatch.setattr(torchrun, "settle", lambda *_: "finished")
+    team = torchrun.Team(Member(0, 0, 2, 2, ""), store)
+    assert torchrun.run_team([job, job], team) == 0
+    assert torchrun.run_team([job], team) == 0
+    assert taken == [0, 1, 2]
+    assert all(store.check([f"cell/{number}"]) for number in taken)
