@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from results import __main__ as cli
 from results.errors import RecordError
 from results.schema import normalize
+from results.store import save_record
 from results.tables.trials import group_trials
 from tests.results.printed import print_suite
 
@@ -90,3 +93,12 @@ def test_a_record_says_all_of_its_tuning_or_nothing(tuned: Any) -> None:
     del record["tuned"]["budget"]
     with pytest.raises(RecordError, match="tuned holds .*; expected budget, base_lr"):
         normalize(record)
+
+
+def test_a_folder_of_candidates_alone_is_told(
+    make_record: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidate = make_record() | {"candidate": {"base_lr": 0.1, "factor": 1.0, "split": SPLIT}}
+    save_record(candidate, tmp_path)
+    assert cli.main(["table", str(tmp_path)]) == 2
+    assert "no trial in" in capsys.readouterr().err

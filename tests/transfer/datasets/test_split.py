@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from transfer.datasets.base import Dataset
+from transfer.datasets.cityscapes.frame import instance_map, instances
+from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.coco.reader import CocoTruth
 from transfer.datasets.own_file import own_dataset
 from transfer.datasets.registry import load_dataset
@@ -111,6 +113,56 @@ def test_true_boxes_score_full_on_a_part(name: str, root: Path) -> None:
     other = load_dataset(f"{name}@fit", root)
     with pytest.raises(DataError, match="no such image"):
         evaluate(other, predictions)
+
+
+@pytest.mark.parametrize("name", ["cityscapes_fine_sem_seg_train", "voc_2012_sem_seg_train"])
+def test_true_maps_score_full_on_a_part(name: str, root: Path) -> None:
+    hold = load_dataset(f"{name}@hold", root)
+    encoding = hold.metadata["sem_seg_encoding"]
+    found = []
+    for record in hold.records:
+        classes = read_class_map(record["sem_seg_file_name"], encoding)
+        guess = np.where(classes == 255, 0, classes)
+        found.append(Prediction(record["image_id"], sem_seg=guess))
+    assert evaluate(hold, found).summary["sem_seg"]["mIoU"] == pytest.approx(100)
+
+
+def test_true_masks_of_cityscapes_score_full_on_a_part(root: Path) -> None:
+    hold = load_dataset("cityscapes_fine_instance_seg_train@hold", root)
+    found = []
+    for frame in hold.ground_truth:
+        objects = [one for one in instances(instance_map(frame)) if not one["iscrowd"]]
+        classes = np.array([one["category_id"] for one in objects], np.int64)
+        boxes = np.array([one["bbox"] for one in objects], np.float32).reshape(-1, 4)
+        scores = np.ones(len(objects), np.float32)
+        masks = [one["segmentation"] for one in objects]
+        found.append(Prediction(frame.image_id, boxes, scores, classes, masks=masks))
+    assert evaluate(hold, found).summary["segm"]["AP50"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("task", ["keypoints", "densepose"])
+def test_people_are_scored_on_a_part(task: str, root: Path) -> None:
+    name = {"keypoints": "keypoints_coco_2017_train", "densepose": "densepose_coco_2014_train"}[task]
+    hold = load_dataset(f"{name}@hold", root)
+    found = _noisy(hold.records, noise=0.0)
+    for one, record in zip(found, hold.records, strict=True):
+        objects = [a for a in record["annotations"] if not a["iscrowd"]]
+        if task == "keypoints":
+            one.keypoints = np.array([a["keypoints"] for a in objects], np.float32).reshape(-1, 17, 3)
+        else:
+            one.densepose = [_surface(box) for box in one.boxes]
+    summary = evaluate(hold, found).summary
+    assert summary["bbox"]["AP"] == pytest.approx(100)
+    if task == "keypoints":
+        assert summary["keypoints"]["AP"] == pytest.approx(100)
+    else:
+        assert 0 <= summary["densepose_gps"]["AP"] <= 100
+
+
+def _surface(box: np.ndarray) -> dict[str, np.ndarray]:
+    """Some guess at the surface in a box."""
+    width, height = (max(1, int(box[2 + k] - box[k])) for k in (0, 1))
+    return {"labels": np.ones((height, width), np.uint8), "uv": np.full((2, height, width), 0.5, np.float32)}
 
 
 def _noisy(records: Sequence[dict[str, Any]], noise: float = 4.0) -> list[Prediction]:
