@@ -162,13 +162,16 @@ def _check_machine(args: argparse.Namespace) -> None:
 def _hardware_here(args: argparse.Namespace) -> str | None:
     """The name of what cells would run on; None where it is a cluster's, or this machine lacks it."""
     from benchmarks.launch.local import hardware
+    from benchmarks.planning.environment import cpu_name
 
     if args.launcher != "local" or args.smoke:  # a miniature's plan does without torch
         return None
     try:
-        return hardware(args.device, args.num_gpus)
+        name = hardware(args.device, args.num_gpus)
     except TransferError:
         return None
+    # Several GPUs were asked for, and there is none: the plan is for another machine.
+    return None if args.num_gpus > 1 and not args.device and name == cpu_name() else name
 
 
 def _make_data(drafts: Sequence[Draft], root: Path) -> None:

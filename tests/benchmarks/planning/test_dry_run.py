@@ -125,6 +125,8 @@ def test_the_time_is_told_before_anything_runs(
     minutes = (3 * len(held.records) + 2 * len(test.records)) / 4
     assert f"estimated time: {minutes:.1f} min of work\n" in printed
     assert "a cell, by a step that was measured now" in printed
+    assert main([*BASE, "--init", "random", "--data-root", str(devkit)]) == 0
+    assert "estimated time: unknown" in capsys.readouterr().out, "eight GPUs are another machine's"
 
 
 def test_own_data_have_epochs(
