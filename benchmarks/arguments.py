@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.request import SEEDS, TRIALS
+from benchmarks.planning.request import SEEDS, TRIALS, TUNE
 from converters.options import Parser
 
 if TYPE_CHECKING:
@@ -80,6 +80,14 @@ def _rows(p: argparse.ArgumentParser) -> None:
         "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
     )
     p.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of the first trial (0)")
+    p.add_argument(
+        "--tune",
+        type=_candidates,
+        default=0,
+        metavar="N",
+        help="rates that every row tries on a split of train (powers of 2 around the recipe's); its trials "
+        "take the best",
+    )
 
 
 def _run(p: argparse.ArgumentParser) -> None:
@@ -179,6 +187,10 @@ def _positive(text: str) -> int:
 
 def _trials(text: str) -> int:
     return _integer(text, 1, TRIALS)
+
+
+def _candidates(text: str) -> int:
+    return _integer(text, 1, TUNE)
 
 
 def _seed(text: str) -> int:

@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON
+from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON, title_of
 from benchmarks.planning.environment import environment
 from converters.backbone import CheckpointError, load_backbone
 from results.errors import RecordError
@@ -99,7 +99,7 @@ def _give_up(error: Exception, record: dict[str, Any], output: Path, directory: 
         says = ", ".join(f"{n} {'undefined' if v is None else f'{v:.2f}'}" for n, v in numbers.items())
         kept = f"; its numbers are kept in {directory / METRICS} ({says}); the same command goes on without "
         line, told = f"{line}{kept}training", f"{told}{kept}training"
-    print(f"error: {record['suite']}, {record['init']}, seed {record['seed']}: {line}", file=sys.stderr)
+    print(f"error: {title_of(record)}: {line}", file=sys.stderr)
     status = "interrupted" if goes_on else "failed"
     # A full disk stays full; the line above has said it.
     with contextlib.suppress(OSError, RecordError):

@@ -80,7 +80,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if not args.suite or not args.init:
         raise UsageError("--suite and --init are needed; --list shows the suites, --help an example")
 
-    from benchmarks.launch.choose import run_cells
+    from benchmarks.launch.tune import run_all
     from benchmarks.planning.cells import cells_of
     from benchmarks.planning.dry_run import show_plan
     from benchmarks.planning.inits import introduction, open_inits
@@ -92,7 +92,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     for line in (line for init in inits for line in introduction(init)):
         print(line, file=sys.stderr)
     if args.dry_run:
-        show_plan(drafts, inits)
+        show_plan(drafts, inits, _hardware_here(args), args.device)
         return 0
     if request.synthetic:
         _make_data(drafts, request.data_root)
@@ -100,8 +100,9 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     scalings = (f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line)
     for line in dict.fromkeys(scalings):
         print(line, file=sys.stderr)
-    code = run_cells(cells, request, launch, team)
-    write_tables(cells, request)
+    code, cells = run_all(cells, request, launch, team)
+    if cells:
+        write_tables(cells, request)
     return code
 
 
@@ -131,6 +132,7 @@ def _drafts(
         output=args.output,
         accumulate=args.accumulate,
         deterministic=args.deterministic,
+        tune=args.tune,
     )
     if not args.dry_run:
         _check_machine(args)
@@ -155,6 +157,21 @@ def _check_machine(args: argparse.Namespace) -> None:
         from transfer.process.distributed import pick_device
 
         pick_device(args.device, args.num_gpus)
+
+
+def _hardware_here(args: argparse.Namespace) -> str | None:
+    """The name of what cells would run on; None where it is a cluster's, or this machine lacks it."""
+    from benchmarks.launch.local import hardware
+    from benchmarks.planning.environment import cpu_name
+
+    if args.launcher != "local" or args.smoke:  # a miniature's plan does without torch
+        return None
+    try:
+        name = hardware(args.device, args.num_gpus)
+    except TransferError:
+        return None
+    # Several GPUs were asked for, and there is none: the plan is for another machine.
+    return None if args.num_gpus > 1 and not args.device and name == cpu_name() else name
 
 
 def _make_data(drafts: Sequence[Draft], root: Path) -> None:

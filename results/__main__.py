@@ -195,7 +195,12 @@ def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict
             f"python -m results verify {directory} names them",
             sys.stderr,
         )
-    return group_trials(records, left_out)
+    groups = group_trials(records, left_out)
+    if not groups:
+        raise RecordError(
+            f"no trial in {directory} yet, only the candidates of a tuning; its command goes on"
+        )
+    return groups
 
 
 if __name__ == "__main__":

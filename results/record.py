@@ -27,6 +27,44 @@ class Variant(TypedDict):
     stands_for_sha256: str
 
 
+class Split(TypedDict):
+    """The parts of the training sets that are trained on and scored; see transfer/datasets/split.py."""
+
+    rule: str
+    fit: list[dict[str, Any]]  # name, images, of (how many the whole has), sha256; so `held_out`
+    held_out: dict[str, Any]
+
+
+class Candidate(TypedDict):
+    """A learning rate that was tried on a split of the training sets; its score is the primary metric."""
+
+    base_lr: float
+    factor: float  # of the recipe's
+    split: Split
+
+
+class Tried(TypedDict):
+    """One candidate as a tuned trial tells it."""
+
+    base_lr: float
+    id: str  # of its record
+    score: float | None  # None: it diverged
+
+
+class Tuned(TypedDict):
+    """How the learning rate of a trial was chosen; see benchmarks/planning/tuning.py."""
+
+    budget: int
+    base_lr: float
+    factor: float
+    at_edge: bool  # the best is an end of the grid
+    metric: str
+    candidates: list[Tried]
+    split: Split
+    # hash of the recipe at its own rate: rows of one budget are compared as rows of that recipe
+    stands_for_sha256: str
+
+
 class Always(TypedDict):
     """The fields of every record."""
 
@@ -67,6 +105,8 @@ class AnyTime(TypedDict, total=False):
     peak_memory_bytes: int | None
     error: str | None
     variant: Variant | None
+    candidate: Candidate | None
+    tuned: Tuned | None
 
 
 class Record(Always, WhenFinished, AnyTime, total=False):

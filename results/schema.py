@@ -15,7 +15,17 @@ from typing import Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 import orjson
 
 from results.errors import RecordError
-from results.record import IDENTITY, Always, AnyTime, Record, Variant, WhenFinished, record_id
+from results.record import (
+    IDENTITY,
+    Always,
+    AnyTime,
+    Candidate,
+    Record,
+    Tuned,
+    Variant,
+    WhenFinished,
+    record_id,
+)
 
 SCHEMA = 1
 # Version -> function from that version's dictionary to the next version's. Old records are upgraded in
@@ -122,7 +132,8 @@ def validate(record: dict[str, Any], label: str) -> None:
     for name, types in _ANY_TIME.items():
         if record.get(name) is not None:
             _check_type(record[name], types, name, label)
-    _check_variant(record.get("variant"), label)
+    for name, form in _FORMS.items():
+        _check_form(record.get(name), form, f"{label}: {name}")
     _check_identity(record, label)
     if record["comparable"] == bool(record["not_comparable_because"]):
         raise RecordError(
@@ -137,10 +148,13 @@ def validate(record: dict[str, Any], label: str) -> None:
         raise RecordError(f"{label}: a failed record must say why in 'error'")
 
 
-def _check_variant(variant: dict[str, Any] | None, label: str) -> None:
-    if variant is not None and variant.keys() != Variant.__annotations__.keys():
-        got, expected = ", ".join(sorted(variant)) or "nothing", ", ".join(Variant.__annotations__)
-        raise RecordError(f"{label}: variant holds {got}; expected {expected}")
+_FORMS: dict[str, type] = {"variant": Variant, "candidate": Candidate, "tuned": Tuned}
+
+
+def _check_form(value: dict[str, Any] | None, form: type, what: str) -> None:
+    if value is not None and value.keys() != form.__annotations__.keys():
+        got, expected = ", ".join(sorted(value)) or "nothing", ", ".join(form.__annotations__)
+        raise RecordError(f"{what} holds {got}; expected {expected}")
 
 
 def _check_identity(record: dict[str, Any], label: str) -> None:

@@ -29,10 +29,13 @@ class Launch:
     slurm: Options | None  # None: this machine
 
 
-def run_cells(cells: Sequence[Cell], request: Request, launch: Launch, team: Team | None) -> int:
+def run_cells(
+    cells: Sequence[Cell], request: Request, launch: Launch, team: Team | None, later: Sequence[Cell] = ()
+) -> int:
     """Runs those of the cells that the policy asks for, and prints the forecast before.
 
-    Returns the exit code: 0 all finished, 1 a cell is not, 2 bad input, 130 stopped by a signal.
+    `later` are cells that another call will run: the forecast counts them. Returns the exit code: 0 all
+    finished, 1 a cell is not, 2 bad input, 130 stopped by a signal.
     """
     known = {cell.id: status(cell, request.output) for cell in cells}
     todo = cells_to_run(cells, known, launch.policy)
@@ -49,14 +52,14 @@ def run_cells(cells: Sequence[Cell], request: Request, launch: Launch, team: Tea
         from benchmarks.launch.slurm import check_cluster, run_slurm
 
         check_cluster(launch.slurm)
-        print_forecast(cells, known, todo, request, None, launch.at_once)
+        print_forecast(cells, known, todo, request, None, launch.at_once, later=later)
         code = run_slurm(jobs(), launch.slurm, request.output)
     else:
         from benchmarks.launch.local import hardware, run_local, slots_of
 
         slots = slots_of(launch.device, request.num_processes, launch.at_once)
         name = hardware(launch.device, launch.gpus_per_cell)
-        print_forecast(cells, known, todo, request, name, len(slots))
+        print_forecast(cells, known, todo, request, name, len(slots), launch.device, later)
         code = run_local(jobs(), slots)
     failed = not todo and "failed" in known.values()
     return 1 if failed and code == 0 else code

@@ -7,9 +7,10 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.launch import child
 from results.store import find_record, save_record
@@ -47,12 +48,18 @@ class Job:
         return self.path.with_name(LOG)
 
 
+def title_of(record: Mapping[str, Any]) -> str:
+    """The name of a cell in messages, by its record."""
+    candidate = record.get("candidate")
+    which = f"tuning, SOLVER.BASE_LR {candidate['base_lr']:g}" if candidate else f"seed {record['seed']}"
+    return f"{record['suite']}, {record['init']}, {which}"
+
+
 def read_job(path: Path) -> Job:
     """Reads the job of a job file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     record = content["record"]
-    title = f"{record['suite']}, {record['init']}, seed {record['seed']}"
-    return Job(title, path, record["suite"], record["id"], Path(content["output"]))
+    return Job(title_of(record), path, record["suite"], record["id"], Path(content["output"]))
 
 
 def environment_of_cell(extra: dict[str, str]) -> dict[str, str]:

@@ -58,6 +58,10 @@ def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     goes_on = before is not None and before["status"] != "finished"
     own_recipe: AnyTime = {"variant": cell.variant} if cell.variant else {}
+    if cell.candidate:
+        own_recipe["candidate"] = cell.candidate
+    if cell.tuned:
+        own_recipe["tuned"] = cell.tuned
     return {
         "schema": SCHEMA,
         "id": cell.id,

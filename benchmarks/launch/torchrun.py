@@ -54,11 +54,11 @@ def run_team(jobs: Sequence[Job], team: Team) -> int:
     """Runs the jobs one after the other on all ranks, as rank 0; returns the exit code of the whole."""
     outcomes: list[str] = []
     with collected() as stopped:
-        for number, job in enumerate(jobs):
+        for place, job in enumerate(jobs, 1):
             if stopped:
                 break
-            print(f"cell {number + 1}/{len(jobs)}: {job.title}", file=sys.stderr)
-            port = _free_port()
+            print(f"cell {place}/{len(jobs)}: {job.title}", file=sys.stderr)
+            port, number = _free_port(), team.store.add("cells", 1) - 1  # candidates came before trials
             team.store.set(f"cell/{number}", json.dumps([str(job.path), port]))
             outcomes.append(settle(job, _take_part(team, number, str(job.path), port, stopped)))
     return exit_code(outcomes, bool(stopped))

@@ -17,9 +17,9 @@ from benchmarks.planning.foresight import Draft, foresee
 from benchmarks.planning.inits import Init
 from benchmarks.planning.own_data import check_trainable
 from benchmarks.planning.recipe import said_by_user
-from benchmarks.planning.request import SEEDS, Request
+from benchmarks.planning.request import SEEDS, TUNING_SEED, Request
 from benchmarks.planning.suite_file import Suite
-from results.record import Variant, record_id
+from results.record import Candidate, Tuned, Variant, record_id
 from results.store import find_record
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
@@ -33,7 +33,7 @@ from transfer.recipes.scaling import Scaling
 
 @dataclass(frozen=True)
 class Cell:
-    """One run to be: suite x init x trial."""
+    """One run to be: suite x init x trial, or a candidate of a tuning."""
 
     suite: Suite
     init: Init
@@ -47,6 +47,8 @@ class Cell:
     not_comparable_because: list[str]
     scaling: Scaling
     variant: Variant | None = None  # see `_variant`
+    candidate: Candidate | None = None  # see `tuning`; so `tuned`
+    tuned: Tuned | None = None
 
     @functools.cached_property
     def id(self) -> str:
@@ -57,8 +59,9 @@ class Cell:
 def seeds(suite: Suite, request: Request) -> list[int]:
     """One seed per trial; UsageError where they pass the last one."""
     trials = request.trials or (1 if request.smoke else suite.trials)
-    if request.seed + trials > SEEDS:
-        raise UsageError(f"--seed {request.seed}: with {trials} trials seeds pass {SEEDS - 1}; begin lower")
+    last = TUNING_SEED - 1 if request.tune else SEEDS - 1
+    if request.seed + trials - 1 > last:
+        raise UsageError(f"--seed {request.seed}: with {trials} trials seeds pass {last}; begin lower")
     return [request.seed + trial for trial in range(trials)]
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from boltons.strutils import cardinalize
 
 from benchmarks.planning.cells import Cell, cells_of, seeds, status, why_not_comparable, with_facts_of
+from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
 from benchmarks.planning.inits import NAMES, Init
+from benchmarks.planning.request import Request
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
+from benchmarks.planning.tuning import OF_TRIAL, RATE, candidates_of, factors, tuned_cells
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
@@ -44,17 +47,21 @@ class _Rows:
     lines: list[str]  # all that is said of it, the notes included
 
 
-def show_plan(drafts: Sequence[Draft], inits: Sequence[Init]) -> None:
+def show_plan(
+    drafts: Sequence[Draft], inits: Sequence[Init], hardware: str | None = None, device: str | None = None
+) -> None:
     """Prints every suite's cells, what would be skipped and what is missing; then every resolved recipe.
 
-    A recipe is printed once, for inits that differ from the first only what differs.
+    A recipe is printed once, for inits that differ from the first only what differs. Cells whose data are at
+    hand have their time told: `hardware` is the name of what they would run on (None: not this machine).
     """
     states: Counter[str] = Counter()
+    todo: list[Cell] = []
     printed: list[tuple[Suite, list[_Rows]]] = []
     for draft in drafts:
         suite = draft.suite
         print(f"suite {suite.name} (version {suite.version}): {suite.reference}")
-        cells = _cells(draft, inits, states)
+        cells = _cells(draft, inits, states, todo)
         alike = _alike(draft, inits, cells[0].training if cells else None)
         for rows in alike:
             whose = f"for {', '.join(rows.labels)}: " if len(alike) > 1 else ""
@@ -64,6 +71,8 @@ def show_plan(drafts: Sequence[Draft], inits: Sequence[Init]) -> None:
         printed.append((suite, alike))
     total = sum(states.values())
     print(f"plan: {total} {cardinalize('cell', total)}: {', '.join(f'{n} {s}' for s, n in states.items())}")
+    for line in told_time(todo, drafts[0].request, hardware, None, device):
+        print(line)
     for suite, alike in printed:
         for rows in alike:
             _show_recipe(suite, rows, alike[0])
@@ -79,27 +88,25 @@ def _show_recipe(suite: Suite, rows: _Rows, first: _Rows) -> None:
             print(f"  {key}: {value}")
 
 
-def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Cell]:
-    """Prints the cells and counts their states.
+def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str], todo: list[Cell]) -> list[Cell]:
+    """Prints the cells, counts their states and adds to `todo` those that would run.
 
     With the data at hand their identities are known, and so is what exists of them; else there are none.
     """
     suite, request = draft.suite, draft.request
     absent = [init for init in inits if init.absent]
-    for seed in seeds(suite, request) if absent else ():
-        for init in absent:
-            print(f"cell {suite.name}, {init.label}, seed {seed}: a run fetches {init.absent} first")
-            states["without their weights"] += 1
+    for name, init in _names(draft, absent):
+        print(f"cell {name}: a run fetches {init.absent} first")
+        states["without their weights"] += 1
     inits = [init for init in inits if not init.absent]
     try:
         cells = cells_of(draft, inits)
     except DataError as error:
         if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
             raise
-        for seed in seeds(suite, request):
-            for init in inits:
-                print(f"cell {suite.name}, {init.label}, seed {seed}: its identity needs the data")
-                states["without their data"] += 1
+        for name, _ in _names(draft, inits):
+            print(f"cell {name}: its identity needs the data")
+            states["without their data"] += 1
         says = str(error)
         if says.startswith("data root "):  # the paths that it lists come below
             says = f"{says.partition(';')[0]}; pass --data-root DIR or set DETECTRON2_DATASETS"
@@ -109,12 +116,38 @@ def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str]) -> list[Ce
             for line in describe_layout(name).splitlines() if name in dataset_names() else ():
                 print(f"  {name} is expected at {request.data_root}/{line}")
         return []
-    for cell in cells:
+    planned, later = _with_candidates(cells, request) if request.tune else (cells, [])
+    for cell in planned:
         known = status(cell, request.output)
         what = "would be skipped" if known in ("finished", "failed") else "would run"
-        print(f"cell {cell.id} {suite.name}, {cell.init.label}, seed {cell.seed}: {known}, {what}")
+        which = f"tuning, {RATE} {cell.recipe[RATE]:g}" if cell.candidate else f"seed {cell.seed}"
+        print(f"cell {cell.id} {suite.name}, {cell.init.label}, {which}: {known}, {what}")
         states[known] += 1
+        todo += [] if what == "would be skipped" else [cell]
+    todo += later
+    for cell in later:
+        print(f"cell {suite.name}, {cell.init.label}, seed {cell.seed}: its {RATE} follows from the tuning")
+        states["with a rate to come"] += 1
     return cells
+
+
+def _with_candidates(cells: Sequence[Cell], request: Request) -> tuple[list[Cell], list[Cell]]:
+    """(candidates, and trials whose rate is known already; trials whose rate is not known yet)."""
+    candidates = candidates_of(cells, request.tune)
+    trials, _, _ = tuned_cells(cells, candidates, request.output)
+    known = {(cell.init.label, cell.seed) for cell in trials}
+    return [*candidates, *trials], [cell for cell in cells if (cell.init.label, cell.seed) not in known]
+
+
+def _names(draft: Draft, inits: Sequence[Init]) -> Iterator[tuple[str, Init]]:
+    """The names of the cells of these rows, whose identities are not known."""
+    for factor in factors(draft.request.tune):
+        for init in inits:
+            rate = draft.recipe_of(init.label).cfg.SOLVER.BASE_LR * factor
+            yield f"{draft.suite.name}, {init.label}, tuning, {RATE} {rate:g}", init
+    for seed in seeds(draft.suite, draft.request) if inits else ():
+        for init in inits:
+            yield f"{draft.suite.name}, {init.label}, seed {seed}", init
 
 
 def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | None) -> list[_Rows]:
@@ -124,7 +157,9 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
         resolved = draft.recipe_of(init.label)
         flat, scaling = with_facts_of(init, resolved.cfg, draft.request), resolved.scaling
         notes = [scaling.line] if scaling.line else []
-        notes += [f"not comparable: {reason}" for reason in why_not_comparable(draft.request, scaling)]
+        reasons = why_not_comparable(draft.request, scaling)
+        reasons += [OF_TRIAL.format(draft.request.tune)] if draft.request.tune else []
+        notes += [f"not comparable: {reason}" for reason in reasons]
         same = next((rows for rows in alike if (rows.recipe, rows.notes) == (flat, notes)), None)
         if same:
             same.labels.append(init.label)

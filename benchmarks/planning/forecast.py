@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from boltons.strutils import cardinalize
 
 from benchmarks.planning.cells import Cell
 from benchmarks.planning.request import Request
+from benchmarks.planning.speed import Kind, Speed, kind_of, mean_speed, measure, speed_of
 from results.record import Record
 from results.store import find_record, load_records
 
 # policy -> the states of cells that stay as they are
 KEPT = {"only-missing": ("finished", "failed"), "retry-failed": ("finished",), "rerun": ()}
-# Fields of the identity in which cells agree that take equally long.
-ALIKE = ("suite", "recipe_sha256", "engine", "processes")
+# Where an estimate comes from.
+RECORDS = "by earlier records of the same network and sizes"
+MEASURED = "by a step that was measured now, without reading images"
 
 
 def cells_to_run(cells: Sequence[Cell], known: Mapping[str, str], policy: str) -> list[Cell]:
@@ -32,11 +34,14 @@ def print_forecast(
     request: Request,
     hardware: str | None,
     at_once: int | None,
+    device: str | None = None,
+    later: Sequence[Cell] = (),
 ) -> None:
     """Prints the forecast on standard error.
 
     `known` is id -> status, `hardware` the GPU or CPU by name (None: a cluster's unknown one), `at_once` the
-    number of cells that run at the same time.
+    number of cells that run at the same time, `device` what they were told to run on. `later` are cells that
+    a later plan will hold, of which the time is told already.
     """
     states = Counter(known[cell.id] for cell in cells)
     parts = [f"{states[what]} {what}" for what in ("finished", "failed") if states[what]]
@@ -50,10 +55,24 @@ def print_forecast(
         print("  failed cells stay as they are; --retry-failed runs them again", file=sys.stderr)
     for old, new in sorted(_renamed(cells, known, request)):
         print(f"  {new} was finished under the name {old}, which its row keeps", file=sys.stderr)
-    if todo:
-        records = load_records(request.output, problems=[])
-        for line in estimated_time(todo, records, hardware, at_once):
-            print(f"  {line}", file=sys.stderr)
+    if later:
+        print(f"  {len(later)} {cardinalize('trial', len(later))} at the best rates follow", file=sys.stderr)
+    for line in told_time([*todo, *later], request, hardware, at_once, device):
+        print(f"  {line}", file=sys.stderr)
+
+
+def told_time(
+    todo: Sequence[Cell], request: Request, hardware: str | None, at_once: int | None, device: str | None
+) -> list[str]:
+    """As `estimated_time`, by the records of the output folder; measures where they tell nothing.
+
+    A miniature is not measured, which would take as long as it does, nor is a machine that is not this one.
+    """
+    if not todo:
+        return []
+    can_measure = hardware and not request.smoke
+    ask = functools.partial(measure, device=device) if can_measure else None
+    return estimated_time(todo, load_records(request.output, problems=[]), hardware, at_once, ask)
 
 
 def _renamed(cells: Sequence[Cell], known: Mapping[str, str], request: Request) -> set[tuple[str, str]]:
@@ -64,55 +83,51 @@ def _renamed(cells: Sequence[Cell], known: Mapping[str, str], request: Request) 
 
 
 def estimated_time(
-    todo: Sequence[Cell], records: Sequence[Record], hardware: str | None, at_once: int | None
+    todo: Sequence[Cell],
+    records: Sequence[Record],
+    hardware: str | None,
+    at_once: int | None,
+    measure: Callable[[Cell], Speed | None] | None = None,
 ) -> list[str]:
-    """Lines on how long the cells take by finished records of the same suite, recipe, engine and hardware.
+    """Lines on how long the cells take: by finished records of alike cells on this hardware (see `speed`).
 
-    Cells without such a record are counted as of unknown length. A stopped cell counts as a whole one.
+    Where there is none, `measure` is asked, once for each kind of cell; else the cell's length is unknown. A
+    stopped cell counts as a whole one.
     """
-    measured = _measured(records)
-    per_suite: dict[str, list[Cell]] = {}
+    known = _speeds(records, hardware)
+    measured: dict[Kind, Speed | None] = {}
+    per_suite: dict[tuple[str, str], list[float]] = {}
     for cell in todo:
-        per_suite.setdefault(cell.suite.name, []).append(cell)
-    total, unknown, lines = 0.0, 0, []
-    for suite, cells in per_suite.items():
-        means = [_mean_hours(measured.get(_kind(cell.identity), {}), hardware) for cell in cells]
-        known = [mean for mean in means if mean is not None]
-        unknown += len(means) - len(known)
-        total += sum(known)
-        if known:
-            lines.append(f"{suite}: {_text(sum(known) / len(known))} a cell in earlier records")
-    if not lines:
-        return ["estimated time: unknown, no earlier record of these recipes, this engine and hardware"]
+        kind = kind_of(cell.recipe, cell.identity)
+        if kind not in known and kind not in measured:
+            measured[kind] = measure(cell) if measure else None
+        speed, by = (known[kind], RECORDS) if kind in known else (measured[kind], MEASURED)
+        if speed:
+            per_suite.setdefault((cell.suite.name, by), []).append(speed.seconds(cell) / 3600)
+    hours = [one for of_suite in per_suite.values() for one in of_suite]
+    if not hours:
+        return ["estimated time: unknown, no earlier record of alike cells on this hardware"]
+    unknown = len(todo) - len(hours)
     rest = f", and {unknown} {cardinalize('cell', unknown)} of unknown length" if unknown else ""
-    wall = f", {_text(total / at_once)} with {at_once} at once" if at_once and at_once > 1 else ""
-    return [f"estimated time: {_text(total)} of work{wall}{rest}", *lines]
+    wall = f", {_text(sum(hours) / at_once)} with {at_once} at once" if at_once and at_once > 1 else ""
+    lines = [f"{name}: {_text(sum(of) / len(of))} a cell, {by}" for (name, by), of in per_suite.items()]
+    return [f"estimated time: {_text(sum(hours))} of work{wall}{rest}", *lines]
 
 
-def _kind(identity: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(identity.get(name) for name in ALIKE)
-
-
-def _measured(records: Sequence[Record]) -> dict[tuple[Any, ...], dict[str, list[float]]]:
-    """Kind of cell -> hardware -> hours of its finished records."""
-    found: dict[tuple[Any, ...], dict[str, list[float]]] = {}
+def _speeds(records: Sequence[Record], hardware: str | None) -> dict[Kind, Speed]:
+    """Kind of cell -> its mean speed on this hardware; with `hardware` None all must be of one."""
+    found: dict[Kind, dict[str, list[Speed]]] = {}
     for record in records:
-        if record["status"] == "finished":
-            hours = sum(record["durations_s"].values()) / 3600
-            by_hardware = found.setdefault(_kind(record["identity"]), {})
-            by_hardware.setdefault(hardware_of(record), []).append(hours)
-    return found
-
-
-def _mean_hours(found: Mapping[str, Sequence[float]], hardware: str | None) -> float | None:
-    """The mean of the hours on this hardware, None where there are none.
-
-    With `hardware` None all must be of one kind.
-    """
-    if hardware is None and len(found) == 1:
-        hardware = next(iter(found))
-    values = found.get(hardware or "", [])
-    return sum(values) / len(values) if values else None
+        speed = speed_of(record) if record["status"] == "finished" else None
+        if speed:
+            of_kind = found.setdefault(kind_of(record["recipe"], record["identity"]), {})
+            of_kind.setdefault(hardware_of(record), []).append(speed)
+    chosen = {
+        kind: of_kind[hardware or next(iter(of_kind))]
+        for kind, of_kind in found.items()
+        if (hardware in of_kind if hardware else len(of_kind) == 1)
+    }
+    return {kind: mean_speed(speeds) for kind, speeds in chosen.items()}
 
 
 def hardware_of(record: Record) -> str:

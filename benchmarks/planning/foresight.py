@@ -59,6 +59,8 @@ def foresee(suite: Suite, request: Request) -> Draft:
         recipes[name] = resolve(suite, request, name)
         own = own_datasets(suite, recipes[name].cfg)
         notes += _check(suite, recipes[name], own)
+        if request.tune:
+            _check_tuning(suite, flatten(recipes[name].cfg), own)
     return Draft(suite, request, recipes, own, list(dict.fromkeys(notes)))
 
 
@@ -81,6 +83,17 @@ def _check(suite: Suite, recipe: Resolved, own: Own) -> list[str]:
     if any(step >= last for step in steps):
         notes.append(f"{suite.name}: of SOLVER.STEPS {steps}, those from SOLVER.MAX_ITER {last} never come")
     return notes
+
+
+def _check_tuning(suite: Suite, flat: Mapping[str, Any], own: Own) -> None:
+    """Refuses a suite whose primary metric a part of its training set cannot yield."""
+    name = flat["DATASETS.TRAIN"][0]
+    yielded = metrics_of(*evaluator_of(name, own), flat)
+    if suite.primary not in yielded:
+        raise UsageError(
+            f"{suite.where}: --tune scores rates by {suite.primary} on a part of {name}, which yields "
+            f"{', '.join(yielded) or 'nothing'}; leave --tune out"
+        )
 
 
 def _check_datasets(flat: Mapping[str, Any], own: Own) -> None:

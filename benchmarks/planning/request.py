@@ -7,6 +7,8 @@ from pathlib import Path
 
 TRIALS = 1000  # per row, at most
 SEEDS = 2**32  # what numpy and torch take on every machine
+TUNE = 21  # candidates, at most: from a thousandth to a thousand times the recipe's rate
+TUNING_SEED = SEEDS - 1  # of all candidates; no tuned trial has it
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,4 @@ class Request:
     output: Path
     accumulate: bool = False  # keep the recipe's batch by micro-steps, where processes are fewer
     deterministic: bool = False  # ask torch for algorithms that repeat themselves on a GPU
+    tune: int = 0  # learning rates that every row tries on a split of train; 0: the recipe's is taken

@@ -18,6 +18,7 @@ from results.tables.grid import Row, Table
 from results.tables.published import WORDS, PublishedRow, load_published, published_for_suite
 from results.tables.significance import welch_p
 from results.tables.trials import Trials
+from results.tables.tuned import budget_note, tuned_note
 
 # The inits that are the supervised baseline, in order of preference, and the papers' name of it.
 SUPERVISED = ("supervised", "msra")
@@ -113,6 +114,10 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
     for row, trials in zip(table.rows, ours, strict=False):
         row.marks += [table.note(doubt) for doubt in trials.doubts]
         row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
+        if trials.tuned:
+            row.marks.append(table.note(tuned_note(trials.tuned)))
+        if budgets := budget_note(trials, ours):
+            row.marks.append(table.note(budgets))
         if trials.variant:
             row.marks.append(table.note(VARIANT.format(**trials.variant)))
         against = find_reference(trials, baselines)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
-from results.record import Record, Variant, flat_metrics
+from results.record import Record, Tuned, Variant, flat_metrics
 from results.tables.significance import Summary, summarize
 
 # The inits that the papers print first come first, in their order.
@@ -25,6 +25,7 @@ TOLD_APART_BY = {
     "engine": "engine",
     "engine_version": "engine version",
     "backbone_sha256": "weights",
+    "tune": "tuning budget",
 }
 
 SEE = "python -m results verify names the files"
@@ -114,15 +115,20 @@ class Trials:
         return self.records[0].get("variant")
 
     @property
+    def tuned(self) -> Tuned | None:
+        """How the row's learning rate was chosen, where it was."""
+        return self.records[0].get("tuned")
+
+    @property
     def compared_as(self) -> dict[str, Any]:
         """The identity by which rows are held against each other.
 
         A row that the suite gives a recipe of its own counts as one of the suite's recipe: the paper takes
-        its differences across the two (LVIS: a supervised row with frozen BN). Nothing else is excused.
+        its differences across the two (LVIS: a supervised row with frozen BN). So does a tuned row, whose
+        budget is in its identity. Nothing else is excused.
         """
-        if self.variant is None:
-            return self.identity
-        return self.identity | {"recipe_sha256": self.variant["stands_for_sha256"]}
+        own = self.variant or self.tuned
+        return self.identity | {"recipe_sha256": own["stands_for_sha256"]} if own else self.identity
 
     def differs_from(self, other: Trials) -> list[str]:
         """Words for the identity fields that make two rows incomparable: all that differ but the weights."""
@@ -137,10 +143,13 @@ class Trials:
 def group_trials(records: Iterable[Record], left_out: Collection[str] = LEFT_OUT) -> dict[str, list[Trials]]:
     """Suite -> its rows, labelled and in table order; suites in alphabetical order.
 
-    `left_out`: the doubts (see results.journal) whose records do not count.
+    `left_out`: the doubts (see results.journal) whose records do not count. Candidates of a tuning are no
+    trials: no row has them.
     """
     groups: dict[tuple[str, str, str], Trials] = {}
     for record in records:
+        if record.get("candidate"):
+            continue
         identity = {name: value for name, value in record["identity"].items() if name != "seed"}
         # names are unique, so values of different types are never compared by the sort
         key = (record["suite"], record["init"], repr(sorted(identity.items())))

@@ -26,6 +26,8 @@ def test_the_type_says_what_is_accepted() -> None:
         "peak_memory_bytes": (int,),
         "error": (str,),
         "variant": (dict,),
+        "candidate": (dict,),
+        "tuned": (dict,),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from transfer.datasets.coco.own import OwnDataset, block
 from transfer.datasets.own_formats import define
 from transfer.datasets.registry import dataset_names
+from transfer.datasets.split import split_name
 from transfer.errors import DataError
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
@@ -22,6 +23,8 @@ def own_dataset(name: str, definition: Any, suite: Path) -> OwnDataset:
     """Reads one definition of such a block; the names of public data sets are taken."""
     if name in dataset_names():
         raise DataError(f"{block(suite)}: {name} is the name of a public data set; choose another")
+    if split_name(name)[1]:
+        raise DataError(f"{block(suite)}: {name} would be the name of a part of a data set; choose another")
     return define(name, definition, suite)
 
 

@@ -16,6 +16,7 @@ from transfer.datasets.coco import reader as coco
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.findings import Findings
 from transfer.datasets.image_identity import with_image_content
+from transfer.datasets.split import part_of, split_name
 from transfer.datasets.waiting import waiting
 from transfer.errors import DataError
 
@@ -52,9 +53,12 @@ def training_images(name: str) -> int | None:
 def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = None) -> Dataset[Any]:
     """Reads and checks one data set, and hashes its images; `own` are the user's, by name.
 
+    NAME@fit and NAME@hold are the parts of a data set (see `split`).
+
     Raises DataError for an unknown name (nearest names offered), missing folders (what is expected where)
     and any annotation that breaks a rule (file, record, field, value, rule).
     """
+    name, part = split_name(name)
     findings = Findings()
     with waiting(f"reading {name}"):
         if own and name in own:
@@ -64,7 +68,8 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
             dataset = read_dataset(name, root, findings, own or ())
             command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"
             findings.stop_on_error(f"data set {name}", command)
-    return with_image_content(dataset)
+    dataset = with_image_content(dataset)
+    return part_of(dataset, part) if part else dataset
 
 
 def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str] = ()) -> Dataset[Any]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from transfer.errors import DataError
 
+NOT_FINITE = "box or score is NaN or infinite"
+
 
 def _empty(*shape: int) -> Any:
     return field(default_factory=lambda: np.zeros(shape, np.float32))
@@ -70,7 +72,7 @@ def check_predictions(
     boxes, scores, classes = (np.concatenate([getattr(p, k) for p in predictions]) for k in _COLUMNS)
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         bad = next(p for p in predictions if not (np.isfinite(p.boxes).all() and np.isfinite(p.scores).all()))
-        raise DataError(f"{_of(bad)}: box or score is NaN or infinite; a metric of it would mean nothing")
+        raise DataError(f"{_of(bad)}: {NOT_FINITE}; a metric of it would mean nothing")
     if len(classes) and (classes.min() < 0 or classes.max() >= num_classes):
         bad = next(
             p for p in predictions if len(p) and (p.classes.min() < 0 or p.classes.max() >= num_classes)

@@ -34,6 +34,14 @@ class Images:
         """(N,) position of each id; only for known ids."""
         return np.searchsorted(self.ids, image_ids)
 
+    def take(self, indices: np.ndarray) -> Images:
+        """The images at these positions, (I,) rising."""
+        which = indices.tolist()
+        extra = {key: [values[i] for i in which] for key, values in self.extra.items()}
+        names = [self.names[i] for i in which]
+        columns = (self.ids[indices], self.width[indices], self.height[indices])
+        return Images(*columns, names, extra, self.sloppy)
+
     def sizes(self, image_ids: np.ndarray, known: np.ndarray) -> np.ndarray:
         """(N, 2) width and height of the image of each annotation; 0 where it is unknown."""
         out = np.zeros((len(image_ids), 2))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.coco.densepose_rules import check_densepose
 from transfer.datasets.coco.explain import explain
@@ -33,6 +35,12 @@ class CocoTruth:
     table: Annotations
     images: Images
     categories: list[dict[str, Any]]
+
+    def take(self, indices: np.ndarray) -> CocoTruth:
+        """The truth of these images alone: `indices` (I,) are positions in the images, rising."""
+        images = self.images.take(indices)
+        rows = np.flatnonzero(np.isin(self.table.rows["image_id"], images.ids))
+        return CocoTruth(self.table.take(rows), images, self.categories)
 
 
 @dataclass(frozen=True)

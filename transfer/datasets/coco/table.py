@@ -58,6 +58,29 @@ class Annotations:
         starts = self.poly_start[self.first_poly[n] : self.first_poly[n + 1] + 1]
         return [self.coords[a:b].tolist() for a, b in zip(starts[:-1], starts[1:], strict=True)]
 
+    def take(self, which: np.ndarray) -> Annotations:
+        """The annotations at these positions, (A,), in that order."""
+        count = np.diff(self.first_poly)[which]
+        polygons = _ranges(self.first_poly[which], count)
+        length = np.diff(self.poly_start)[polygons]
+        places = list(enumerate(which.tolist()))
+        return Annotations(
+            self.rows[which],
+            self.coords[_ranges(self.poly_start[polygons], length)],
+            np.concatenate([[0], np.cumsum(length)]),
+            np.concatenate([[0], np.cumsum(count)]),
+            {new: self.rle[old] for new, old in places if old in self.rle},
+            None if self.keypoints is None else self.keypoints[which],
+            None if self.num_keypoints is None else self.num_keypoints[which],
+            {new: self.densepose[old] for new, old in places if old in self.densepose},
+        )
+
+
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The indices start, start + 1, ... of each range, one range after the other."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(starts - before, counts) + np.arange(counts.sum())
+
 
 @dataclass
 class Collector:
