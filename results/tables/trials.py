@@ -13,6 +13,7 @@ from typing import Any
 
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
 from results.record import Record, Variant, flat_metrics
+from results.tables.paired import Values
 from results.tables.significance import Summary, summarize
 
 # The inits that the papers print first come first, in their order.
@@ -95,16 +96,16 @@ class Trials:
         """Why the row is not comparable with published numbers; empty if it is."""
         return list(dict.fromkeys(why for record in self.records for why in record["not_comparable_because"]))
 
-    def values(self, metric: str) -> list[float]:
-        """The metric's values over the finished trials that have one, in trial order."""
+    def values(self, metric: str) -> Values:
+        """(seed, value) of the finished trials that have a value of the metric, in trial order."""
         task, _, name = metric.partition("/")
-        found = (record["metrics"].get(task, {}).get(name) for record in self.finished)
-        return [value for value in found if value is not None]
+        found = ((record["seed"], record["metrics"].get(task, {}).get(name)) for record in self.finished)
+        return tuple((seed, value) for seed, value in found if value is not None)
 
     def summary(self, metric: str) -> Summary | None:
         """Mean, deviation and count of the metric's values; None where there are none."""
         if metric not in self._summaries:
-            values = self.values(metric)
+            values = [value for _, value in self.values(metric)]
             self._summaries[metric] = summarize(values) if values else None
         return self._summaries[metric]
 
