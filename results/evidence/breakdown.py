@@ -32,7 +32,7 @@ class Part:
 
 
 def breakdowns(ours: Trials, theirs: Trials, metric: str, cells: Cells) -> dict[str, list[Part]]:
-    """What both rows have values of, by size and by class; `metric` is a flat name ("bbox/AP50")."""
+    """The gains by size and by class, where both rows have values; `metric` is a flat name ("bbox/AP50")."""
     task = metric.partition("/")[0]
     found = {
         f"{task}/AP by size": by_size(ours, theirs, metric),
