@@ -9,6 +9,7 @@ from results.errors import RecordError
 from results.tables.cell import signed
 from results.tables.paired import Difference, difference, holm, pair_differences, sign_flip_p
 from results.tables.significance import Summary, summarize
+from results.tables.suite import NETWORK
 from results.tables.trials import Trials
 
 LEAST_P = 0.0001  # smaller ones are told apart by nobody
@@ -46,7 +47,7 @@ class Compared:
 
     @property
     def fields(self) -> list[str]:
-        """The columns of HEADS, without the marks of the remarks."""
+        """The texts of the columns of HEADS; the row's label is without the marks of the remarks."""
         rows = [summary_text(self.ours), summary_text(self.theirs)]
         gap = [signed(self.found.gap), interval_text(self.found)]
         p_values = [p_number(p) for p in (self.found.p, self.p_holm, self.flip)]
@@ -69,6 +70,8 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
     differing = ours.differs_from(theirs)
     if differing:
         remarks.append(f"{ours.label} and {theirs.label} have different {', '.join(differing)}")
+    elif shape := ours.other_network(theirs):
+        remarks.append(NETWORK.format(reference=theirs.label, shape=shape))
     remarks += dict.fromkeys(
         f"not comparable with published numbers: {why}" for why in (*ours.reasons, *theirs.reasons)
     )

@@ -42,12 +42,29 @@ def comparison(lines: Sequence[Compared], format: str, title: str = "") -> str:
     if format == "term":
         said = [line.text + (f" ({' '.join(m)})" if m else "") for line, m in zip(lines, marked, strict=True)]
         return "".join(visible(line) + "\n" for line in [*said, *(f"  {note}" for note in notes)])
-    heads = [head.format(against=against) for head in HEADS]
     rows = []
     for line, m in zip(lines, marked, strict=True):
         suite, metric, label, *rest = line.fields
         rows.append([suite, metric, f"{label} ({' '.join(m)})" if m else label, *rest])
-    return md_block(title or f"Differences to {against}", heads, rows, notes)
+    heads = [head.format(against=against) for head in HEADS]
+    return md_block(title or f"Differences to {against}", *_narrowed(heads, rows, notes, against))
+
+
+def _narrowed(
+    heads: list[str], rows: list[list[str]], notes: list[str], against: str
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """The table without columns that say one thing in all lines: a head or a note says it instead."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    row, test, p, p_holm = (HEADS.index(head) for head in ("row", "test", "p", "p (Holm)"))
+    left_out = {p_holm} if columns[p_holm] == columns[p] else set()
+    if len(set(columns[row])) == 1:
+        heads[row + 1 : row + 3] = [columns[row][0], against]
+        left_out.add(row)
+    if len(set(columns[test])) == 1:
+        notes = [f"test, two-sided: {columns[test][0]}", *notes]
+        left_out.add(test)
+    kept = [i for i in range(len(heads)) if i not in left_out]
+    return [heads[i] for i in kept], [[line[i] for i in kept] for line in rows], notes
 
 
 def parts(

@@ -125,8 +125,9 @@ def gap_chart(found: Sequence[Gap]) -> str:
     ).replace("+0<", "0<")
     axis = f'<div class="bar"><span></span><span class="axis">{ticks}</span><span></span></div>'
     against = ", ".join(dict.fromkeys(html_text(gap.against) for gap in found))
+    tests = html_text(" or ".join(dict.fromkeys(gap.test for gap in found if gap.test)))
     note = (
-        f"gap to {against} with its 95 % interval; coloured: p &lt; 0.05, corrected for the number of rows "
-        "(Holm); an arrow: beyond the axis"
+        f"gap to {against} with its 95 % interval{f', by {tests}' if tests else ''}; coloured: p &lt; 0.05, "
+        "corrected for the number of rows (Holm); an arrow: beyond the axis"
     )
     return f'<div class="bars gaps">{"".join(lines)}{axis}</div><p class="soft">{note}</p>'

@@ -33,14 +33,20 @@ MOST_PAIRS = 16  # of the sign-flip test: 2^15 sums
 class Difference:
     """A difference of means in points, with its test.
 
-    `half` of its 95 % interval and the p-value need two values a side and a spread; None without them.
-    `pairs`: how many pairs were tested; 0 is Welch's test.
+    The p-value needs two values a side and a spread; None without them. `error`, `df`: standard error and
+    degrees of freedom of the test. `pairs`: how many pairs were tested; 0 is Welch's test.
     """
 
     gap: float
-    half: float | None = None
     p: float | None = None
+    error: float = 0.0
+    df: float = 0.0
     pairs: int = 0
+
+    @functools.cached_property
+    def half(self) -> float | None:
+        """Half of the 95 % interval; None without a test. It costs sixty tests, and no table asks for it."""
+        return None if self.p is None else t_quantile(LEVEL, self.df) * self.error
 
     @property
     def test(self) -> str:
@@ -71,7 +77,7 @@ def difference(ours: Values, theirs: Values) -> Difference:
         return Difference(a.mean - b.mean, pairs=pair.n)
     error, df = pair.std / math.sqrt(pair.n), pair.n - 1
     p = student_t_two_sided(pair.mean / error, df)
-    return Difference(a.mean - b.mean, t_quantile(LEVEL, df) * error, p, pair.n)
+    return Difference(a.mean - b.mean, p, error, df, pair.n)
 
 
 def pair_differences(ours: Values, theirs: Values) -> list[float] | None:
@@ -86,8 +92,8 @@ def _welch(a: Summary, b: Summary) -> Difference:
     p = welch_p(a, b)
     if p is None or a.std is None or b.std is None:
         return Difference(a.mean - b.mean)
-    half = t_quantile(LEVEL, welch_df(a, b)) * math.sqrt(a.std**2 / a.n + b.std**2 / b.n)
-    return Difference(a.mean - b.mean, half, p)
+    error = math.sqrt(a.std**2 / a.n + b.std**2 / b.n)
+    return Difference(a.mean - b.mean, p, error, welch_df(a, b))
 
 
 def sign_flip_p(differences: Sequence[float]) -> float | None:

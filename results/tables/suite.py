@@ -41,6 +41,7 @@ LEGEND_GAP = (
     "[gap to the row {reference}] green from +0.5, red from -0.5; ** p < 0.01, * p < 0.05, ns not "
     "significant, corrected for the number of rows (Holm); nothing: fewer than 2 trials or no spread"
 )
+NETWORK = "another network than that of {reference}: {shape}"
 LEGEND_TEST = "tests, two-sided: {tests}; a pair is two trials with one seed"
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
@@ -125,6 +126,8 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
         against = find_reference(trials, baselines)
         if against is not None:
             gaps_to[against.label] = None
+            if shape := trials.other_network(against):
+                row.marks.append(table.note(NETWORK.format(reference=against.label, shape=shape)))
         elif baselines and all(trials.init != baseline.init for baseline in baselines):
             words = ", ".join(trials.differs_from(baselines[0]))
             row.marks.append(table.note(f"not compared with {baselines[0].label}: different {words}"))

@@ -28,6 +28,9 @@ TOLD_APART_BY = {
     "backbone_sha256": "weights",
 }
 
+# Facts of the weights that do not make another network of it: rows are held against each other over them.
+PIXELS = ("MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.RESNETS.STRIDE_IN_1X1")
+
 SEE = "python -m results verify names the files"
 
 
@@ -132,6 +135,19 @@ class Trials:
         differing = {name for name in names if mine.get(name) != others.get(name)}
         return [word for name, word in TOLD_APART_BY.items() if name in differing] + sorted(
             differing - TOLD_APART_BY.keys()
+        )
+
+    def other_network(self, other: Trials) -> str:
+        """How the network differs from another row's in shape: "MODEL.RESNETS.DEPTH 50, not 18"; or nothing.
+
+        Shapes come with the weights and are in no recipe's identity, so rows of two shapes are compared.
+        """
+        mine, others = self.records[0]["recipe"], other.records[0]["recipe"]
+        names = [name for name in mine if name.startswith("MODEL.") and name not in PIXELS]
+        return ", ".join(
+            f"{name} {mine[name]}, not {others[name]}"
+            for name in names
+            if name in others and mine[name] != others[name]
         )
 
 

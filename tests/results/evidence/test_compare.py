@@ -10,12 +10,12 @@ from scipy import stats
 
 from results.__main__ import main
 from results.errors import RecordError
-from results.evidence.compare import HEADS, compare, compare_suites, p_text
+from results.evidence.compare import HEADS, compare, compare_suites, corrected, p_text
 from results.evidence.printed import comparison
 from results.store import save_record
 from results.tables.trials import group_trials
 from tests.results.evidence.conftest import APS
-from tests.results.printed import read_markdown
+from tests.results.printed import print_suite, read_markdown
 
 
 def groups(make_record: Any, **more: Any) -> Any:
@@ -80,10 +80,38 @@ def test_what_to_mind_stands_beside_the_numbers(make_record: Any) -> None:
     )
     assert lines[0].remarks[0].startswith("moco: a trial is not in the journal")
     (table,) = read_markdown(comparison(lines, "md"))
-    assert table.heads == [head.format(against="random") for head in HEADS]
-    assert table.rows[0]["row"] == "moco (a b c d)"
-    assert table.notes[2] == "(c) not comparable with published numbers: smoke"
+    assert table.heads == [
+        *("suite", "metric", "moco (a b c d)", "random", "gap", "95 % interval", "p", "p (sign-flip)"),
+    ]
+    assert table.rows[0]["moco (a b c d)"] == "15.5 ± 0.6 (4)"
+    assert table.notes[0] == "test, two-sided: paired t over 4 seeds"
+    assert table.notes[3] == "(c) not comparable with published numbers: smoke"
     assert comparison(lines, "term").splitlines()[0].endswith(" (a b c d)")
+
+
+def test_a_column_stays_where_its_lines_differ(make_record: Any) -> None:
+    records = [make_record(init, t, ap + t * t) for init, aps in APS.items() for t, ap in enumerate(aps)]
+    records += [make_record("other", t, ap, seed=t + 1) for t, ap in enumerate(APS["moco"])]
+    by_init = {row.init: row for row in group_trials(records)["voc_c4"]}
+    lines = [compare(by_init[init], by_init["random"], "bbox/AP") for init in ("moco", "late", "other")]
+    (table,) = read_markdown(comparison(corrected([line for line in lines if line]), "md"))
+    assert table.heads == [head.format(against="random") for head in HEADS]
+    assert [row["test"] for row in table.rows] == [*["paired t over 4 seeds"] * 2, "Welch's t over trials"]
+
+
+def test_another_network_is_said(make_record: Any) -> None:
+    records = [make_record(init, t, ap) for init, aps in APS.items() for t, ap in enumerate(aps)]
+    for record in records:
+        record["recipe"] |= {"MODEL.RESNETS.WIDTH_PER_GROUP": 16, "MODEL.PIXEL_STD": [1.0, 1.0, 1.0]}
+        if record["init"] == "late":
+            record["recipe"] |= {"MODEL.RESNETS.WIDTH_PER_GROUP": 32, "MODEL.PIXEL_STD": [2.0, 2.0, 2.0]}
+    suites = group_trials(records)
+    said = "another network than that of random: MODEL.RESNETS.WIDTH_PER_GROUP 32, not 16"
+    assert compare_suites(suites, ("late", "random"))[0].remarks == (said,)
+    assert compare_suites(suites, ("moco", "random"))[0].remarks == ()
+    table = print_suite(records, published=False, reference="random")
+    assert f"(a) {said}" in table.notes
+    assert table.labels == ["random", "late (a)", "moco"]
 
 
 def test_no_value_on_a_side_is_no_line(make_record: Any) -> None:

@@ -59,10 +59,10 @@ def test_without_the_same_seeds_it_is_welchs_test() -> None:
 
 def test_no_test_of_one_pair_or_of_equal_differences() -> None:
     assert difference(((0, 1.0),), ((0, 3.0),)).p is None
-    # 54.2 - 53.2 and 54.4 - 53.4 differ in the last bit, which is no spread
-    rounded = difference(((0, 54.0), (1, 54.2), (2, 54.4)), ((0, 53.0), (1, 53.2), (2, 53.4)))
+    # 0.3 - 0.1 and 0.2 - 0.0 differ in the last bit, which is no spread
+    rounded = difference(((0, 0.3), (1, 0.2), (2, 0.8)), ((0, 0.1), (1, 0.0), (2, 0.6)))
     assert (rounded.p, rounded.half, rounded.interval, rounded.test) == (None, None, None, "")
-    assert rounded.gap == pytest.approx(1.0)
+    assert rounded.gap == pytest.approx(0.2)
     assert difference(((0, 1.0),), ((1, 3.0), (2, 4.0))).p is None
 
 
