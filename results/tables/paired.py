@@ -68,16 +68,15 @@ Values = tuple[tuple[int, float], ...]
 @functools.lru_cache(maxsize=100_000)  # suite tables and the papers' tables hold the same rows
 def difference(ours: Values, theirs: Values) -> Difference:
     """The mean of ours minus that of theirs; each has at least one value."""
-    a, b = summarize([value for _, value in ours]), summarize([value for _, value in theirs])
     pairs = pair_differences(ours, theirs)
     if pairs is None:
-        return _welch(a, b)
+        return _welch(*(summarize([value for _, value in row]) for row in (ours, theirs)))
     pair = summarize(pairs)
     if pair.std is None or pair.std < ROUNDING:
-        return Difference(a.mean - b.mean, pairs=pair.n)
+        return Difference(pair.mean, pairs=pair.n)
     error, df = pair.std / math.sqrt(pair.n), pair.n - 1
     p = student_t_two_sided(pair.mean / error, df)
-    return Difference(a.mean - b.mean, p, error, df, pair.n)
+    return Difference(pair.mean, p, error, df, pair.n)
 
 
 def pair_differences(ours: Values, theirs: Values) -> list[float] | None:

@@ -44,6 +44,7 @@ class Trials:
     records: list[Record] = field(default_factory=list)
     label: str = ""
     left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
+    _values: dict[str, Values] = field(default_factory=dict, repr=False)
     _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
 
     @functools.cached_property
@@ -101,9 +102,11 @@ class Trials:
 
     def values(self, metric: str) -> Values:
         """(seed, value) of the finished trials that have a value of the metric, in trial order."""
-        task, _, name = metric.partition("/")
-        found = ((record["seed"], record["metrics"].get(task, {}).get(name)) for record in self.finished)
-        return tuple((seed, value) for seed, value in found if value is not None)
+        if metric not in self._values:
+            task, _, name = metric.partition("/")
+            found = ((record["seed"], record["metrics"].get(task, {}).get(name)) for record in self.finished)
+            self._values[metric] = tuple((seed, value) for seed, value in found if value is not None)
+        return self._values[metric]
 
     def summary(self, metric: str) -> Summary | None:
         """Mean, deviation and count of the metric's values; None where there are none."""
