@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,11 +53,15 @@ def schedule_curves(groups: Mapping[str, Sequence[Trials]]) -> list[Curve]:
     for names in alike:
         lines: dict[str, list[Point]] = {}
         for name in names:
+            inits = Counter(row.init for row in groups[name])
             for row in groups[name]:
-                lines.setdefault(row.init, []).append(Point(row.records[0]["recipe"][SCHEDULE], row))
+                if row.values(_primary(groups[name])):
+                    # several recipes under one init are no single line
+                    label = row.init if inits[row.init] == 1 else row.label
+                    lines.setdefault(label, []).append(Point(row.records[0]["recipe"][SCHEDULE], row))
         for points in lines.values():
             points.sort(key=lambda point: point.x)
-        if len({point.x for points in lines.values() for point in points}) > 1:
+        if max(map(len, lines.values()), default=0) > 1:
             title = os.path.commonprefix(names).rstrip("_x-. ") or names[0]
             curves.append(Curve(title, "iterations of fine-tuning", _primary(groups[names[0]]), lines))
     return curves

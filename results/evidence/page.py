@@ -71,13 +71,13 @@ def build_page(studies: list[Study], root: str, page: str) -> tuple[str, dict[st
 
 
 def _differences(study: Study) -> Iterator[Section]:
-    """Every row against the study's references, in the primary metric of every suite."""
+    """Every row against the study's references of its recipe and data, in the primary metric of its suite."""
     inits = list(dict.fromkeys(r.init for rows in study.groups.values() for r in study.references(rows)))
     for init in inits:
         lines: list[Compared] = []
         for rows in study.groups.values():
             for against in (row for row in study.references(rows) if row.init == init):
-                others = [row for row in rows if row.init != init]
+                others = [row for row in rows if row.init != init and not row.differs_from(against)]
                 primary = against.records[0]["primary"]
                 lines += [line for row in others if (line := compare(row, against, primary)) is not None]
         if lines:

@@ -60,9 +60,10 @@ def _narrowed(
     if len(set(columns[row])) == 1:
         heads[row + 1 : row + 3] = [columns[row][0], against]
         left_out.add(row)
-    if len(set(columns[test])) == 1:
+    if len(set(columns[test])) == 1 and columns[test][0] != "-":
         notes = [f"test, two-sided: {columns[test][0]}", *notes]
         left_out.add(test)
+    left_out |= {i for i, column in enumerate(columns) if set(column) == {"-"}}
     kept = [i for i in range(len(heads)) if i not in left_out]
     return [heads[i] for i in kept], [[line[i] for i in kept] for line in rows], notes
 

@@ -144,7 +144,7 @@ def classes(study: Study) -> Iterator[Section]:
         primary = against.records[0]["primary"]
         gains: dict[str, dict[str, list[Part]]] = {}
         for row in rows:
-            if row.init != against.init:
+            if row.init != against.init and not row.differs_from(against):
                 for words, parts in breakdowns(row, against, primary, study.cells).items():
                     gains.setdefault(words, {})[row.label] = parts
         for words, by_row in gains.items():

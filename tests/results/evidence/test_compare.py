@@ -46,6 +46,8 @@ def test_a_row_of_other_seeds_and_a_row_of_one_trial(make_record: Any) -> None:
     (line,) = compare_suites(suites, ("later", "random"))
     assert line.text.endswith("+10.0 [+9.0, +11.0], Welch's t over trials p < 0.0001")
     (line,) = compare_suites(suites, ("once", "random"))
+    (table,) = read_markdown(comparison([line], "md"))
+    assert table.heads == ["suite", "metric", "once", "random", "gap"], "what holds nothing is no column"
     assert line.text == "voc_c4: once - random: bbox/AP +24.5, not tested: fewer than 2 trials or no spread"
 
 

@@ -50,6 +50,26 @@ def test_what_differs_in_more_is_no_curve(
     assert len(schedule_curves(group_trials([short, plain]))) == 1
 
 
+def test_two_recipes_under_one_init_are_no_line(make_record: Any) -> None:
+    records = []
+    for suite, rates in (("x1", (0.01,)), ("x2", (0.01, 0.02))):
+        for rate in rates:
+            for trial in range(2):
+                record = make_record("moco", trial, 5.0 + trial, suite, recipe_sha256=f"{rate} of {suite}")
+                record["recipe"] |= {"SOLVER.MAX_ITER": 100 * int(suite[1]), "SOLVER.BASE_LR": rate}
+                records.append(record)
+        records.append(make_record("random", 0, 3.0, suite))
+        records[-1]["recipe"] |= {"SOLVER.MAX_ITER": 100 * int(suite[1])}
+    # a cell that has no number yet
+    records.append(make_record("late", 0, suite="x1", status="interrupted"))
+    (curve,) = schedule_curves(group_trials(records))
+    assert curve.lines.pop("random")[1].x == 200
+    assert sorted(curve.lines)[0] == "moco"
+    assert sorted((label[:12], len(points)) for label, points in curve.lines.items()) == [
+        ("moco", 1), ("moco [recipe", 1), ("moco [recipe", 1),
+    ]  # fmt: skip
+
+
 def test_checkpoints_of_one_run_are_known_by_their_names(study: Path) -> None:
     groups = read_groups(study)
     (curve,) = length_curves(groups, {})

@@ -77,6 +77,16 @@ def test_what_a_study_lacks_is_left_out(tmp_path: Path, make_record: Any) -> Non
     assert "made again by" not in text
 
 
+def test_rows_of_another_recipe_are_not_held_against_the_reference(tmp_path: Path, make_record: Any) -> None:
+    for trial in range(2):
+        save_record(make_record("random", trial, 5.0 + trial), tmp_path / "one")
+        save_record(make_record("moco", trial, 9.0 + trial / 2), tmp_path / "one")
+        save_record(make_record("other", trial, 9.0, recipe_sha256="0" * 64), tmp_path / "one")
+    differences = page_of(tmp_path)[0].split("### Differences to random")[1].split("### ")[0]
+    assert "| voc_c4 | bbox/AP | 9.2 ± 0.4 (2) | 5.5 ± 0.7 (2) | +3.8 |" in differences
+    assert "other" not in differences
+
+
 def test_an_altered_record_is_said_on_the_page(study: Path) -> None:
     path = next(study.glob("records/cells_x1/*.json"))
     path.write_text(path.read_text().replace('"trial"', ' "trial"'))
