@@ -5,6 +5,7 @@ All of it but about.md comes from the records and frozen results. What a study l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,14 +35,24 @@ How to read a number, and which test makes the stars: [results.md](results.md).
 
 
 def write_page(root: Path, output: Path) -> Iterator[str]:
-    """Writes the page and its figures, and yields a line for each file.
+    """Writes the page and its figures; yields a line before each study and after each file.
 
     RecordError: no study, a broken one, or a place that cannot be written to.
     """
     if output.suffix != ".md":
         raise RecordError(f"{output}: expected FILE.md; its figures go to the folder FILE/")
-    text, figures = build_page(load_studies(root), root.as_posix(), output.as_posix())
-    write_file(output, text, "evidence.md")
+    studies = load_studies(root)
+    parts, figures = [_head(root.as_posix(), output.as_posix())], dict[str, bytes]()
+    begun = time.monotonic()
+    for number, study in enumerate(studies):
+        left = (time.monotonic() - begun) / number * (len(studies) - number) if number else 0
+        yield f"study {number + 1} of {len(studies)}: {study.name}" + (
+            f", {left:.0f} s left" if number else ""
+        )
+        part, drawn = study_part(study, output.stem)
+        parts.append(part)
+        figures |= drawn
+    write_file(output, "\n".join(parts), "evidence.md")
     yield f"wrote {output}"
     folder = output.with_suffix("")
     for name, content in figures.items():
@@ -53,20 +64,27 @@ def write_page(root: Path, output: Path) -> Iterator[str]:
 
 def build_page(studies: list[Study], root: str, page: str) -> tuple[str, dict[str, bytes]]:
     """(text, figures by file name); `root` and `page` as the command that makes them names them."""
-    folder = Path(page).stem
-    parts = [HEAD.format(root=root, page=page)]
-    figures: dict[str, bytes] = {}
-    for study in studies:
-        parts += [study.text, provenance(study)]
-        sections = [*_differences(study), *schedules(study), *lengths(study)]
-        sections += [*frozen_features(study), *correlations(study), *classes(study), _tables(study)]
-        for section in sections:
-            parts.append(f"### {section.title}\n")
-            if section.figure:
-                name = f"{study.name}-{section.figure_name}.png"
-                figures[name] = section.figure
-                parts.append(f"![{section.title}]({folder}/{name})\n")
-            parts.append(section.text)
+    made = [study_part(study, Path(page).stem) for study in studies]
+    figures = {name: content for _, drawn in made for name, content in drawn.items()}
+    return "\n".join([_head(root, page), *(text for text, _ in made)]), figures
+
+
+def _head(root: str, page: str) -> str:
+    return HEAD.format(root=root, page=page)
+
+
+def study_part(study: Study, folder: str) -> tuple[str, dict[str, bytes]]:
+    """(text, figures by file name) of one study; `folder`: where the page will find its figures."""
+    parts, figures = [study.text, provenance(study)], dict[str, bytes]()
+    sections = [*_differences(study), *schedules(study), *lengths(study)]
+    sections += [*frozen_features(study), *correlations(study), *classes(study), _tables(study)]
+    for section in sections:
+        parts.append(f"### {section.title}\n")
+        if section.figure:
+            name = f"{study.name}-{section.figure_name}.png"
+            figures[name] = section.figure
+            parts.append(f"![{section.title}]({folder}/{name})\n")
+        parts.append(section.text)
     return "\n".join(part.rstrip() + "\n" for part in parts), figures
 
 

@@ -18,6 +18,8 @@ def provenance(study: Study) -> str:
     finished = [record for record in study.records if record["status"] == "finished"]
     states = Counter(record["status"] for record in study.records)
     counted = ", ".join(f"{n} {state}" for state, n in states.items())
+    others = study.verdict.records - len(study.records)
+    counted += f", and {others} that are no trials, such as candidates of a tuning" if others else ""
     lines = [f"{len(study.records)} records: {counted}; {_verdict(study)}"]
     if "command" in study.said:
         lines.append(f"made again by `{study.said['command']}`")

@@ -106,6 +106,7 @@ def test_the_command_writes_page_and_figures_and_writes_them_twice_alike(
         folder = output.with_suffix("")
         made.append({path.name: path.read_bytes() for path in [output, *folder.iterdir()]})
     assert made[0] == made[1]
+    assert capsys.readouterr().out.splitlines()[:2] == ["study 1 of 1: cells", f"wrote {output}"]
     assert set(made[0]) == {"evidence.md", "cells-schedule-cells.png", "cells-length.png"}
     assert before == {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}, "read alone"
     for link in re.findall(r"!\[.*\]\((.+)\)", output.read_text()):
