@@ -62,7 +62,7 @@ def schedule_curves(groups: Mapping[str, Sequence[Trials]]) -> list[Curve]:
         for points in lines.values():
             points.sort(key=lambda point: point.x)
         if max(map(len, lines.values()), default=0) > 1:
-            title = os.path.commonprefix(names).rstrip("_x-. ") or names[0]
+            title = re.sub(r"[_.-]x?$", "", os.path.commonprefix(names)) or names[0]
             curves.append(Curve(title, "iterations of fine-tuning", _primary(groups[names[0]]), lines))
     return curves
 

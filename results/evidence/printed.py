@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from converters.options import visible
@@ -26,6 +26,17 @@ from results.tables.trials import Trials
 
 GAINS = "mean ± standard deviation of {against} (trials), then gains on it with their 95 % intervals"
 PART_HEADS = ["what", "n", "{0}", "{1}", "gap", "95 % interval", "test", "p (Holm)"]
+
+
+def marked(label: str, rows: Iterable[Trials], marks: Table) -> str:
+    """The label with the marks of what must be known of these rows: doubts, and why not comparable."""
+    known = [
+        text
+        for row in rows
+        for text in (*row.doubts, *(f"not comparable with published numbers: {why}" for why in row.reasons))
+    ]
+    found = dict.fromkeys(map(marks.note, known))
+    return f"{label} ({' '.join(found)})" if found else label
 
 
 def comparison(lines: Sequence[Compared], format: str, title: str = "") -> str:
@@ -83,12 +94,17 @@ def parts(
         if ours is not None and theirs is not None:
             for words, made in breakdowns(ours, theirs, line.metric, cells).items():
                 title = f"{line.suite}, {words}: {ours.label} - {theirs.label}"
-                found.append(part_table(title, (ours.label, theirs.label), made, format))
+                found.append(part_table(title, (ours.label, theirs.label), made, format, line.remarks))
     return found
 
 
-def gain_matrix(title: str, against: str, rows: Mapping[str, Sequence[Part]]) -> str:
-    """The gains of several rows on one, in Markdown: parts down, rows across; corrected over all of it."""
+def gain_matrix(
+    title: str, against: str, rows: Mapping[str, Sequence[Part]], marks: Sequence[str] = ()
+) -> str:
+    """The gains of several rows on one, in Markdown: parts down, rows across; corrected over all of it.
+
+    `marks`: footnotes of the labels.
+    """
     every = iter(corrected([part for parts in rows.values() for part in parts]))
     made = {label: {part.name: next(every) for part in parts} for label, parts in rows.items()}
     lines = []
@@ -101,21 +117,23 @@ def gain_matrix(title: str, against: str, rows: Mapping[str, Sequence[Part]]) ->
         lines.append([name, summary_text(theirs), *gains])
     tested = sum(part.p_holm is not None for parts in made.values() for part in parts.values())
     tests = dict.fromkeys(p.found.test for parts in made.values() for p in parts.values() if p.found.test)
-    notes = [GAINS.format(against=against)]
+    notes = [*marks, GAINS.format(against=against)]
     notes += [f"{NOTE.format(n=tested)}: {', '.join(tests)}"] if tested else []
     return md_block(title, ["what", against, *made], lines, notes)
 
 
-def part_table(title: str, labels: tuple[str, str], made: Sequence[Part], format: str) -> str:
-    """The parts of one comparison; a gap has its stars."""
+def part_table(
+    title: str, labels: tuple[str, str], made: Sequence[Part], format: str, remarks: Sequence[str]
+) -> str:
+    """The parts of one comparison, a gap with its stars; then what must be known of the two rows."""
     tested = sum(part.p_holm is not None for part in made)
-    note = NOTE.format(n=tested) if tested else "not tested: fewer than 2 trials or no spread"
+    notes = [NOTE.format(n=tested) if tested else "not tested: fewer than 2 trials or no spread", *remarks]
     if format == "term":
         said = [
             f"  {part.name}: {signed(part.found.gap)}{_stars(part)} {interval_text(part.found)}"
             for part in made
         ]
-        return "".join(visible(text) + "\n" for text in [title, *said, f"  {note}"])
+        return "".join(visible(text) + "\n" for text in [title, *said, *(f"  {note}" for note in notes)])
     rows = [
         [
             *(part.name, str(part.ours.n), summary_text(part.ours), summary_text(part.theirs)),
@@ -124,7 +142,7 @@ def part_table(title: str, labels: tuple[str, str], made: Sequence[Part], format
         ]
         for part in made
     ]
-    return md_block(title, [head.format(*labels) for head in PART_HEADS], rows, [note])
+    return md_block(title, [head.format(*labels) for head in PART_HEADS], rows, notes)
 
 
 def _stars(part: Part) -> str:

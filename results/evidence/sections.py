@@ -9,10 +9,11 @@ from results.evidence.breakdown import Part, breakdowns
 from results.evidence.compare import p_text
 from results.evidence.figures import gaps, length_figure, schedule_figure
 from results.evidence.lengths import Curve, length_curves, length_of, mean_interval, schedule_curves
-from results.evidence.printed import gain_matrix
+from results.evidence.printed import gain_matrix, marked
 from results.evidence.ranks import EXACT, LEAST, Correlation, correlation, kendall, spearman
 from results.evidence.study import Study
 from results.tables.cell import signed
+from results.tables.grid import Table
 from results.tables.markdown import md_block
 
 INTERVALS = "mean [its 95 % interval over trials] (trials)"
@@ -46,13 +47,14 @@ def schedules(study: Study) -> Iterator[Section]:
 
 def _numbers(curve: Curve, reference: str) -> str:
     lengths = sorted({point.x for points in curve.lines.values() for point in points})
-    rows = []
+    rows, marks = [], Table("", [], [])
     for label, points in curve.lines.items():
         by_length = {point.x: mean_interval(point.row, curve.metric) for point in points}
         differences = gaps(curve, label, reference) if reference and label != reference else []
         by_gap = {x: f"; {signed(gap)}{_ends(gap, half)}" for x, gap, half in differences}
-        rows.append([label, *(_mean(by_length.get(x)) + by_gap.get(x, "") for x in lengths)])
-    notes = [INTERVALS + (GAPS.format(reference) if reference else "")]
+        shown = marked(label, (point.row for point in points), marks)
+        rows.append([shown, *(_mean(by_length.get(x)) + by_gap.get(x, "") for x in lengths)])
+    notes = [*marks.marked_notes, INTERVALS + (GAPS.format(reference) if reference else "")]
     return _untitled(["row", *(f"{x:g} iterations" for x in lengths)], rows, notes)
 
 
@@ -77,12 +79,15 @@ def lengths(study: Study) -> Iterator[Section]:
     inits = {init for values in study.frozen.values() for init in values}
     known = {init: found[0] for init in inits if (found := length_of(init, said)) is not None}
     frozen = {name: values for name, values in study.frozen.items() if known.keys() & values.keys()}
-    rows = []
+    rows, marks = [], Table("", [], [])
     for curve in curves:
         for point in next(iter(curve.lines.values())):
             shown = _mean(mean_interval(point.row, curve.metric))
-            rows.append([curve.title, f"{point.x:g}", point.row.label, shown])
-    text = _untitled(["suite", curves[0].x_name, "row", curves[0].metric], rows, [INTERVALS])
+            label = marked(point.row.label, [point.row], marks)
+            rows.append([curve.title, f"{point.x:g}", label, shown])
+    text = _untitled(
+        ["suite", curves[0].x_name, "row", curves[0].metric], rows, [*marks.marked_notes, INTERVALS]
+    )
     yield Section("Over the length of pre-training", text, length_figure(curves, frozen, known), "length")
 
 
@@ -101,7 +106,7 @@ def frozen_features(study: Study) -> Iterator[Section]:
 
 def correlations(study: Study) -> Iterator[Section]:
     """Rank correlations of every column of frozen results with the primary metric of every suite."""
-    rows = []
+    rows, marks = [], Table("", [], [])
     for column, values in study.frozen.items():
         for suite, of_suite in study.groups.items():
             metric = of_suite[0].records[0]["primary"]
@@ -113,10 +118,12 @@ def correlations(study: Study) -> Iterator[Section]:
             if len(both) >= LEAST:
                 x, y = [a for a, _ in both], [b for _, b in both]
                 made = [_shown(correlation(statistic, x, y)) for statistic in (spearman, kendall)]
-                rows.append([column, f"{suite} {metric}", str(len(both)), *made])
+                rows.append([column, marked(f"{suite} {metric}", of_suite, marks), str(len(both)), *made])
     if rows:
         heads = ["column", "with", "rows", "Spearman", "Kendall"]
-        yield Section("Rank correlations", _untitled(heads, rows, [RANKS.format(exact=EXACT)]))
+        yield Section(
+            "Rank correlations", _untitled(heads, rows, [*marks.marked_notes, RANKS.format(exact=EXACT)])
+        )
 
 
 def _shown(found: Correlation | None) -> str:
@@ -143,13 +150,16 @@ def classes(study: Study) -> Iterator[Section]:
         against = references[0]
         primary = against.records[0]["primary"]
         gains: dict[str, dict[str, list[Part]]] = {}
+        marks = Table("", [], [])
+        shown = marked(against.label, [against], marks)
         for row in rows:
             if row.init != against.init and not row.differs_from(against):
                 for words, parts in breakdowns(row, against, primary, study.cells).items():
-                    gains.setdefault(words, {})[row.label] = parts
+                    gains.setdefault(words, {})[marked(row.label, [row], marks)] = parts
         for words, by_row in gains.items():
             if any(len(parts) > 1 for parts in by_row.values()):
-                tables.append("#" + gain_matrix(f"{suite}, {words}", against.label, by_row))
+                table = gain_matrix(f"{suite}, {words}", shown, by_row, marks.marked_notes)
+                tables.append("#" + table)
     if tables:
         yield Section("What improved", "\n".join(tables))
 

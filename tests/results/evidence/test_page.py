@@ -64,9 +64,33 @@ def test_all_parts_are_there_in_their_order(page: str) -> None:
 
 
 def test_what_is_miniature_is_marked_everywhere(page: str) -> None:
-    people = page.split("#### people")[1]
-    assert "| epoch_02 (a) |" in people
-    assert "(a) not comparable with published numbers: smoke" in people
+    """The suite "people" is: its table, its curve, the correlations with it."""
+    for part in ("#### people", "### Over the length of pre-training", "### Rank correlations"):
+        text = page.split(f"{part}\n")[1].split("### ")[0]
+        assert "| epoch_02 (a) |" in text or "| people bbox/AP (a) |" in text
+        assert "(a) not comparable with published numbers: smoke" in text
+    clean = page.split("### What improved")[1].split("### Tables")[0]
+    assert "not comparable" not in clean
+
+
+def test_what_is_miniature_is_marked_in_curves_and_gains(tmp_path: Path, make_record: Any) -> None:
+    for times in (1, 2):
+        for init, ap in (("random", 5.0), ("moco", 9.0)):
+            for trial in range(2):
+                record = make_record(init, trial, ap + trial / ap, f"x{times}", because=("synthetic data",))
+                record["recipe"] |= {"SOLVER.MAX_ITER": times}
+                record["metrics"]["bbox"] |= {"APs": ap + trial / ap, "APm": ap}
+                save_record(record, tmp_path / "one")
+    text, _ = page_of(tmp_path)
+    for part in (
+        "x: bbox/AP over the length of the schedule",
+        "What improved",
+        "Differences to random",
+        "Tables",
+    ):
+        table = text.split(f"### {part}\n")[1].split("\n### ")[0]
+        assert "moco (a)" in table, part
+        assert "(a) not comparable with published numbers: synthetic data" in table, part
 
 
 def test_what_a_study_lacks_is_left_out(tmp_path: Path, make_record: Any) -> None:
