@@ -68,7 +68,7 @@ def test_the_exact_test_is_that_of_scipy(statistic, ties: bool) -> None:  # type
 def test_beyond_the_exact_test_orders_are_drawn() -> None:
     x, y = columns(random.Random(2), EXACT + 3, ties=False)
     expected = float(stats.kendalltau(x, y, method="exact").pvalue)
-    assert permutation_p(kendall, x, y) == pytest.approx(expected, abs=0.015)
+    assert permutation_p(kendall, x, y) == pytest.approx(expected, abs=0.025)  # four deviations of 5000 draws
     assert permutation_p(kendall, x, y) == permutation_p(kendall, x, y), "the page repeats itself"
 
 
