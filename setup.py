@@ -15,7 +15,7 @@ setup(
     package_data={
         "transfer.recipes": ["*.yaml"],
         "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml", "studies/*.yaml", "studies/suites/*.yaml"],
-        "results": ["published/*.csv", "report/*.css"],
+        "results": ["published/*.csv", "report/*.css", "reference/**/*"],
     },
     install_requires=[
         "torch>=2.10",  # older versions have code execution holes in weights_only loading

@@ -7,15 +7,11 @@ import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from results.errors import RecordError
 from results.options import Parser
 from results.output import print_line, print_text, write_file, write_tables
 from results.tables.formats import FORMATS
-
-if TYPE_CHECKING:
-    from results.tables.trials import Trials
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,10 +62,36 @@ def build_parser() -> argparse.ArgumentParser:
     verify = commands.add_parser("verify", help="check every record and the journal; exit code 1 on problems")
     _directory(verify)
 
+    _evidence(commands)
+
     merge = commands.add_parser("merge", help="join the records of several directories into one")
     merge.add_argument("destination", type=Path, help="directory to write to; may hold records already")
     merge.add_argument("sources", nargs="+", type=Path, help="directories to read")
     return parser
+
+
+def _evidence(commands: argparse._SubParsersAction[Parser]) -> None:
+    compare = commands.add_parser(
+        "compare", help="one row against another: gap, 95 %% interval, tests by seed"
+    )
+    _directory(compare)
+    compare.add_argument(
+        "--rows", nargs=2, required=True, metavar=("A", "B"), help="A minus B, by label or init"
+    )
+    compare.add_argument("--suite", nargs="+", help="only these suites")
+    compare.add_argument("--metrics", nargs="+", help="these instead of the primary one")
+    compare.add_argument("--parts", action="store_true", help="which classes and sizes gained, too")
+    compare.add_argument("--format", choices=("term", "md"), default="term", help="(term)")
+    compare.add_argument("-o", "--output", type=Path, help="write to this file instead of the terminal")
+    _doubt(compare)
+
+    keep = commands.add_parser("keep", help="add records and frozen results of runs to a study's folder")
+    keep.add_argument("directory", type=Path, help="the study's folder, such as results/reference/NAME")
+    keep.add_argument("sources", nargs="+", type=Path, help="directories of runs")
+
+    evidence = commands.add_parser("evidence", help="the page of all studies, with tests, curves and tables")
+    evidence.add_argument("directory", type=Path, help="the folder of the studies' folders")
+    evidence.add_argument("-o", "--output", type=Path, required=True, help="FILE.md; figures go to FILE/")
 
 
 def _directory(parser: argparse.ArgumentParser) -> None:
@@ -91,16 +113,12 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 def table_command(args: argparse.Namespace) -> None:
     """`table`: prints a table for each suite in the directory."""
+    from results.reading import only_suites, read_groups
     from results.tables.published import load_published
     from results.tables.suite import build_suite_table, check_metrics
 
-    groups = _groups(args)
-    unknown = [suite for suite in args.suite or () if suite not in groups]
-    if unknown:
-        known = ", ".join(groups)
-        raise RecordError(f"no records of {', '.join(unknown)} in {args.directory}; there are {known}")
+    shown = only_suites(read_groups(args.directory, args.include_changed), args.suite, args.directory)
     papers = load_published()
-    shown = {suite: groups[suite] for suite in args.suite or groups}
     if args.metrics:
         check_metrics(args.metrics, shown, papers)
     tables = [
@@ -112,21 +130,24 @@ def table_command(args: argparse.Namespace) -> None:
 
 def paper_command(args: argparse.Namespace) -> None:
     """`paper`: prints the papers' tables, with our rows where the directory has any."""
+    from results.reading import read_groups
     from results.tables.paper import paper_tables
     from results.tables.published import load_published
 
     # the papers' tables are of use without any record, but a directory that was asked for must be there
     explicit = args.directory != Path("runs")
-    groups = _groups(args) if explicit or (args.directory / "records").is_dir() else {}
+    there = explicit or (args.directory / "records").is_dir()
+    groups = read_groups(args.directory, args.include_changed) if there else {}
     write_tables(paper_tables(load_published(), groups, args.table), args.format, args.output)
 
 
 def report_command(args: argparse.Namespace) -> None:
     """`report`: writes the HTML page."""
+    from results.reading import read_groups
     from results.report.page import render_report
 
     problems: list[str] = []
-    groups = _groups(args, problems)
+    groups = read_groups(args.directory, args.include_changed, problems)
     page = render_report(groups, args.directory, problems, args.reference)
     write_file(args.output, page, "report.html")
     print_line(f"wrote {args.output}")
@@ -143,7 +164,8 @@ def verify_command(args: argparse.Namespace) -> int:
         print_line(f"note: {note}")
     records = _count(verdict.records, "record", "records")
     entries = _count(verdict.journal_entries, "journal entry", "journal entries")
-    print_line(f"{records}, {entries}, {_count(len(verdict.problems), 'problem', 'problems')}")
+    kept = f"{_count(verdict.kept_files, 'other file', 'other files')}, " if verdict.kept_files else ""
+    print_line(f"{records}, {entries}, {kept}{_count(len(verdict.problems), 'problem', 'problems')}")
     return 1 if verdict.problems else 0
 
 
@@ -159,48 +181,52 @@ def merge_command(args: argparse.Namespace) -> None:
         print_line(line)
 
 
+def compare_command(args: argparse.Namespace) -> None:
+    """`compare`: prints a line, or a row of a table, for each suite that has both rows."""
+    from results.evidence.compare import compare_suites
+    from results.evidence.printed import comparison, parts
+    from results.reading import only_suites, read_groups
+
+    groups = only_suites(read_groups(args.directory, args.include_changed), args.suite, args.directory)
+    names = (args.rows[0], args.rows[1])
+    lines = compare_suites(groups, names, args.metrics)
+    pieces = [comparison(lines, args.format)]
+    if args.parts:
+        pieces += parts(lines, groups, names, args.directory, args.format)
+    text = "\n".join(pieces)
+    if args.output:
+        write_file(args.output, text, "compare.md")
+        print_line(f"wrote {args.output}")
+    else:
+        print_text(text)
+
+
+def keep_command(args: argparse.Namespace) -> None:
+    """`keep`: adds what runs have shown to the folder of a study."""
+    from results.evidence.keep import keep
+
+    for line in keep(args.directory, args.sources):
+        print_line(line)
+
+
+def evidence_command(args: argparse.Namespace) -> None:
+    """`evidence`: writes the page of all studies and its figures."""
+    from results.evidence.page import write_page
+
+    for line in write_page(args.directory, args.output):
+        print_line(line)
+
+
 COMMANDS = {
     "table": table_command,
     "paper": paper_command,
     "report": report_command,
     "verify": verify_command,
     "merge": merge_command,
+    "compare": compare_command,
+    "keep": keep_command,
+    "evidence": evidence_command,
 }
-
-
-def _groups(args: argparse.Namespace, problems: list[str] | None = None) -> dict[str, list[Trials]]:
-    """The rows of the directory's records, by suite.
-
-    A broken or doubted record is named on standard error, never left out in silence.
-    """
-    from results.journal import LEFT_OUT, RENAMED
-    from results.store import load_records
-    from results.tables.trials import group_trials
-
-    directory: Path = args.directory
-    problems = [] if problems is None else problems
-    records = load_records(directory, problems)
-    for problem in problems:
-        print_line(f"warning: left out {problem}", sys.stderr)
-    if not records:
-        inside = sorted(path.parent.name for path in directory.glob("*/records"))
-        hint = f"; there are some in {', '.join(inside)}" if inside else ""
-        raise RecordError(f"no records in {directory}, expected {directory}/records/<suite>/<id>.json{hint}")
-    # a file under another name is a second copy of a record as often as not: it never counts
-    left_out = (RENAMED,) if args.include_changed else LEFT_OUT
-    not_counted = sum(record.get("doubt") in left_out for record in records)
-    if not_counted:
-        print_line(
-            f"warning: {not_counted} of {len(records)} records are not what was written and do not count; "
-            f"python -m results verify {directory} names them",
-            sys.stderr,
-        )
-    groups = group_trials(records, left_out)
-    if not groups:
-        raise RecordError(
-            f"no trial in {directory} yet, only the candidates of a tuning; its command goes on"
-        )
-    return groups
 
 
 if __name__ == "__main__":

@@ -26,10 +26,13 @@ TRUSTED = ("", UNJOURNALLED, CHANGED, RENAMED)  # the earlier one wins
 BETTER = ("finished", "running", "interrupted", "failed")
 
 
-def merge(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
+def merge(
+    destination: Path, sources: Sequence[Path], cell_files: Sequence[str] = CELL_FILES
+) -> Iterator[str]:
     """Merges the sources into the destination; yields a line per clash and one per source.
 
-    RecordError, before anything is written: a source without records, or with a broken one.
+    `cell_files`: which of the files beside the records come along. RecordError, before anything is written: a
+    source without records, or with a broken one.
     """
     loaded = []
     for source in sources:
@@ -39,10 +42,12 @@ def merge(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
         if not records:
             raise RecordError(f"no records in {source}, expected {source}/records/<suite>/<id>.json")
         loaded.append((source, records))
-    return _copy(destination, loaded)
+    return _copy(destination, loaded, cell_files)
 
 
-def _copy(destination: Path, loaded: Sequence[tuple[Path, list[Record]]]) -> Iterator[str]:
+def _copy(
+    destination: Path, loaded: Sequence[tuple[Path, list[Record]]], cell_files: Sequence[str]
+) -> Iterator[str]:
     """Copies what wins, and yields a line per clash and per source."""
     # a renamed file's own place is looked at where it is in the way
     there = [record for record in load_records(destination, []) if record.get("doubt") != RENAMED]
@@ -68,7 +73,7 @@ def _copy(destination: Path, loaded: Sequence[tuple[Path, list[Record]]]) -> Ite
                     continue
             # the cell's files first: a record that is there has them
             if key in cells:
-                _copy_cell_files(cells[key], destination / "cells" / record["suite"])
+                _copy_cell_files(cells[key], destination / "cells" / record["suite"], cell_files)
             save_record(record, destination, journal=not doubt)
             doubts[key] = doubt
             new += present is None
@@ -104,10 +109,10 @@ def _describe_clash(present: Record, other: Record, replace: bool, source: Path,
     return f"{where}: run twice with DIFFERENT metrics; {kept}"
 
 
-def _copy_cell_files(cell: Path, parent: Path) -> None:
+def _copy_cell_files(cell: Path, parent: Path, names: Sequence[str]) -> None:
     """Copies the files that the report reads, and no checkpoints: those can be gigabytes."""
     target = parent / cell.name
-    for name in CELL_FILES:
+    for name in names:
         if (cell / name).is_file():
             target.mkdir(parents=True, exist_ok=True)
             with (

@@ -1,4 +1,4 @@
-"""Holds the records of a directory against their own rules and against the journal.
+"""Holds the records of a directory, and the files kept beside them, against their rules and the journal.
 
 A problem is something to act on: a broken or altered file, a record that was saved and is gone. A note is
 something to know: the remains of a killed writer, records that were copied in by hand.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.errors import RecordError
+from results.hashes import check_hashes
 from results.journal import JOURNAL, read_journal
 from results.record import record_id
 from results.schema import read_record
@@ -23,6 +24,7 @@ class Verdict:
 
     records: int = 0
     journal_entries: int = 0
+    kept_files: int = 0  # entries of hashes.json; runs have none
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -35,6 +37,9 @@ def verify(root: Path | str) -> Verdict:
     verdict = Verdict()
     hashes = _check_files(root, verdict)
     _check_journal(root, hashes, verdict)
+    problems, notes, verdict.kept_files = check_hashes(root)
+    verdict.problems += problems
+    verdict.notes += notes
     return verdict
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from results.report.charts import nice_range
 from results.report.html import DOUBTED
 from results.tables.cell import signed
 from results.tables.escape import html_text
-from results.tables.significance import Summary, t_quantile, welch_df, welch_p
+from results.tables.paired import LEVEL, difference, holm
 from results.tables.suite import find_baselines, find_reference
 from results.tables.trials import Trials
 
-LEVEL = 0.05  # of the tests and, as 1 - LEVEL, of the intervals
 # A row this many median gaps away (random weights) is drawn at the edge, or it would hide the others.
 FAR = 5
 
@@ -23,7 +21,8 @@ FAR = 5
 class Gap:
     """A row's gap to the supervised one in one metric.
 
-    `half` of its 95 % interval and the p-value `p` need two trials a side; None without them.
+    `half` of its 95 % interval and the p-value `p` need two trials a side; None without them. `p` is
+    corrected for the number of rows (Holm), the interval is not.
     """
 
     label: str
@@ -31,6 +30,7 @@ class Gap:
     half: float | None
     p: float | None
     against: str
+    test: str = ""
 
     @property
     def text(self) -> str:
@@ -46,19 +46,14 @@ def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> l
         against = find_reference(row, baselines)
         if against is None:
             continue
-        ours, theirs = row.summary(metric), against.summary(metric)
-        if ours is not None and theirs is not None:
+        ours, theirs = row.values(metric), against.values(metric)
+        if ours and theirs:
             label = row.label + (DOUBTED if row.doubted or against.doubted else "")
-            half, p = _half_interval(ours, theirs), welch_p(ours, theirs)
-            found.append(Gap(label, ours.mean - theirs.mean, half, p, against.label))
+            made = difference(ours, theirs)
+            found.append(Gap(label, made.gap, made.half, made.p, against.label, made.test))
+    corrected = iter(holm([gap.p for gap in found if gap.p is not None]))
+    found = [gap if gap.p is None else replace(gap, p=next(corrected)) for gap in found]
     return sorted(found, key=lambda gap: -gap.value)
-
-
-def _half_interval(a: Summary, b: Summary) -> float | None:
-    """Half of Welch's interval of a difference of means; None where the test says nothing."""
-    if welch_p(a, b) is None or a.std is None or b.std is None:
-        return None
-    return t_quantile(LEVEL, welch_df(a, b)) * math.sqrt(a.std**2 / a.n + b.std**2 / b.n)
 
 
 def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
@@ -68,6 +63,7 @@ def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None
     """
     blocks: list[str] = []
     against: dict[str, None] = {}
+    tests: dict[str, None] = {}
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
         found = gaps(rows, primary, reference if any(row.init == reference for row in rows) else None)
@@ -82,6 +78,7 @@ def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None
             "<b>not tested, too few trials</b>": [gap for gap in found if gap.p is None],
         }
         against |= dict.fromkeys(gap.against for gap in found)
+        tests |= dict.fromkeys(gap.test for gap in tested)
         parts = [f"<strong>{html_text(f'{suite} {primary}')}</strong>"]
         for words, group in groups.items():
             if group:
@@ -89,10 +86,10 @@ def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None
         blocks.append(f"<p>{'<br>'.join(parts)}</p>")
     if not blocks:
         return ""
-    note = (
-        "gaps in the primary metric; better and worse: Welch's t-test over trials, p &lt; 0.05, not "
-        "corrected for the number of comparisons"
-    )
+    note = "gaps in the primary metric"
+    if tests:
+        by = html_text(" or ".join(tests))
+        note += f"; better and worse: p &lt; 0.05 by {by}, two-sided, corrected for the number of rows (Holm)"
     heading = f"<h3>Better than {html_text(' or '.join(against))}?</h3>"
     return f'{heading}<div class="verdict">{"".join(blocks)}</div><p class="notes">{note}</p>'
 
@@ -128,5 +125,9 @@ def gap_chart(found: Sequence[Gap]) -> str:
     ).replace("+0<", "0<")
     axis = f'<div class="bar"><span></span><span class="axis">{ticks}</span><span></span></div>'
     against = ", ".join(dict.fromkeys(html_text(gap.against) for gap in found))
-    note = f"gap to {against} with its 95 % interval; coloured: p &lt; 0.05; an arrow: beyond the axis"
+    tests = html_text(" or ".join(dict.fromkeys(gap.test for gap in found if gap.test)))
+    note = (
+        f"gap to {against} with its 95 % interval{f', by {tests}' if tests else ''}; coloured: p &lt; 0.05, "
+        "corrected for the number of rows (Holm); an arrow: beyond the axis"
+    )
     return f'<div class="bars gaps">{"".join(lines)}{axis}</div><p class="soft">{note}</p>'

@@ -15,7 +15,8 @@ class TableCell:
 
     `value` and `std` are mean and deviation over `n` of `total` trials, in per cent. `printed` is a published
     number as its paper prints it; `state` says why there is no number. `gap` is the difference to the
-    supervised row, `p` its p-value where a test was possible.
+    supervised row, `p` its p-value where a test was possible, and `test` says which. The stars are those of
+    `p_holm`, corrected for the number of rows that are held against the supervised one.
     """
 
     value: float | None = None
@@ -26,6 +27,8 @@ class TableCell:
     state: str = ""
     gap: float | None = None
     p: float | None = None
+    p_holm: float | None = None
+    test: str = ""
 
     @property
     def text(self) -> str:
@@ -43,9 +46,9 @@ class TableCell:
 
     @property
     def _stars(self) -> str:
-        if self.p is None:
+        if self.p_holm is None:
             return ""
-        return next((stars for limit, stars in STARS if self.p < limit), " ns")
+        return next((stars for limit, stars in STARS if self.p_holm < limit), " ns")
 
     @property
     def tone(self) -> str:

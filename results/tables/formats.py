@@ -15,7 +15,7 @@ from results.tables.terminal import term
 LATEX_COLORS = {"good": "green!50!black", "bad": "red!70!black"}  # plain green is too light on paper
 CSV_COLUMNS = [
     *("table", "origin", "row", "column", "value", "std", "n", "total", "gap", "p"),
-    *("state", "status", "notes", "source"),
+    *("p_holm", "test", "state", "status", "notes", "source"),
 ]
 LATEX_HEAD = "% needs \\usepackage{booktabs,graphicx,xcolor} and a Unicode input encoding"
 # a table wider than the text is scaled down to it, all others keep their size
@@ -50,11 +50,11 @@ def csv_lines(tables: Sequence[Table]) -> str:
                 cell = row.cells[column]
                 # a printed number is a number; a printed word ("fail") is text
                 value = csv_text(cell.printed) if cell.value is None else cell.printed or cell.value
-                numbers = [value, cell.std, cell.n or None, cell.total or None, cell.gap, cell.p]
+                numbers = [value, cell.std, cell.n or None, cell.total or None, cell.gap, cell.p, cell.p_holm]
                 writer.writerow(
                     [csv_text(text) for text in (table.title, row.origin, row.label, column)]
                     + ["" if number is None else number for number in numbers]
-                    + [csv_text(text) for text in (cell.state, row.status, notes, row.source)]
+                    + [csv_text(text) for text in (cell.test, cell.state, row.status, notes, row.source)]
                 )
     return stream.getvalue()
 

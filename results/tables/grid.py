@@ -51,10 +51,15 @@ class Table:
         return mark
 
     @property
+    def marked_notes(self) -> list[str]:
+        """The footnotes of marks as lines of text."""
+        return [f"({mark}) {text}" for mark, text in self.notes.items()]
+
+    @property
     def footnotes(self) -> list[str]:
         """All footnotes as lines of text."""
         sources = [f"published rows: {self.sources[0]}"] if len(self.sources) == 1 else []
-        return [f"({mark}) {text}" for mark, text in self.notes.items()] + self.legend + sources
+        return self.marked_notes + self.legend + sources
 
     @property
     def sources(self) -> list[str]:

@@ -1,22 +1,24 @@
 """Builds the table of a suite: our rows first, then the published ones.
 
 A cell is mean ± sample standard deviation (n). Where trials failed, run or are missing, n becomes "2/3" and
-the status column says why: nothing is averaged over in silence. The gap to the supervised row, with Welch's
-test over trials, is given only between rows of equal recipe, data and engine. Rows that must not be compared
-with published numbers carry a mark and a footnote.
+the status column says why: nothing is averaged over in silence. The gap to the supervised row, with the test
+of `results.tables.paired`, is given only between rows of equal recipe, data and engine. Its stars are
+corrected for the number of rows (Holm): a reader looks down a column for them, and of twenty one would be
+there by accident. Rows that must not be compared with published numbers carry a mark and a footnote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from results.errors import RecordError
 from results.record import flat_metrics
 from results.tables.cell import TableCell
 from results.tables.grid import Row, Table
+from results.tables.paired import difference, holm
 from results.tables.published import WORDS, PublishedRow, load_published, published_for_suite
-from results.tables.significance import welch_p
 from results.tables.trials import Trials
 from results.tables.tuned import budget_note, tuned_note
 
@@ -37,9 +39,11 @@ ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
 
 LEGEND_COUNT = "mean ± standard deviation (finished trials, or finished/all)"
 LEGEND_GAP = (
-    "[gap to the row {reference}] green from +0.5, red from -0.5; two-sided Welch's t-test over trials: "
-    "** p < 0.01, * p < 0.05, ns not significant, nothing: fewer than 2 trials or no spread"
+    "[gap to the row {reference}] green from +0.5, red from -0.5; ** p < 0.01, * p < 0.05, ns not "
+    "significant, corrected for the number of rows (Holm); nothing: fewer than 2 trials or no spread"
 )
+NETWORK = "another network than that of {reference}: {shape}"
+LEGEND_TEST = "tests, two-sided: {tests}; a pair is two trials with one seed"
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
 
@@ -104,6 +108,10 @@ def our_rows(
                 if cell.value is not None and (value := theirs.get(name)) is not None
             }
         rows.append(row)
+    for column in columns:
+        tested = [row for row in rows if row.cells[column].p is not None]
+        for row, p_holm in zip(tested, holm([row.cells[column].p or 0 for row in tested]), strict=True):
+            row.cells[column] = replace(row.cells[column], p_holm=p_holm)
     return rows
 
 
@@ -123,6 +131,8 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
         against = find_reference(trials, baselines)
         if against is not None:
             gaps_to[against.label] = None
+            if shape := trials.other_network(against):
+                row.marks.append(table.note(NETWORK.format(reference=against.label, shape=shape)))
         elif baselines and all(trials.init != baseline.init for baseline in baselines):
             words = ", ".join(trials.differs_from(baselines[0]))
             row.marks.append(table.note(f"not compared with {baselines[0].label}: different {words}"))
@@ -130,6 +140,14 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
         table.legend.append(LEGEND_COUNT)
     if gaps_to:
         table.legend.append(LEGEND_GAP.format(reference=" or ".join(gaps_to)))
+    tests: dict[str, dict[str, None]] = {}
+    for row in table.rows:
+        for cell in row.cells.values():
+            if cell.test:
+                tests.setdefault(cell.test, {})[row.label] = None
+    if tests:
+        said = "; ".join(f"{test} ({', '.join(rows)})" for test, rows in tests.items())
+        table.legend.append(LEGEND_TEST.format(tests=said))
 
 
 def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list[Trials]:
@@ -157,10 +175,11 @@ def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> Tabl
     total = sum(trials.states.values())
     if ours is None:
         return TableCell(total=total, state=why_no_value(trials, metric))
-    baseline = against.summary(metric) if against else None
-    if baseline is None:
+    theirs = against.values(metric) if against else ()
+    if not theirs:
         return TableCell(*ours, total)
-    return TableCell(*ours, total, gap=ours.mean - baseline.mean, p=welch_p(ours, baseline))
+    found = difference(trials.values(metric), theirs)
+    return TableCell(*ours, total, gap=found.gap, p=found.p, test=found.test)
 
 
 def why_no_value(trials: Trials, metric: str) -> str:

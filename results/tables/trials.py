@@ -13,6 +13,7 @@ from typing import Any
 
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
 from results.record import Record, Tuned, Variant, flat_metrics
+from results.tables.paired import Values
 from results.tables.significance import Summary, summarize
 
 # The inits that the papers print first come first, in their order.
@@ -28,6 +29,9 @@ TOLD_APART_BY = {
     "tune": "tuning budget",
 }
 
+# Facts of the weights that do not make another network of it: rows are held against each other over them.
+PIXELS = ("MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.RESNETS.STRIDE_IN_1X1")
+
 SEE = "python -m results verify names the files"
 
 
@@ -41,6 +45,7 @@ class Trials:
     records: list[Record] = field(default_factory=list)
     label: str = ""
     left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
+    _values: dict[str, Values] = field(default_factory=dict, repr=False)
     _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
 
     @functools.cached_property
@@ -96,16 +101,18 @@ class Trials:
         """Why the row is not comparable with published numbers; empty if it is."""
         return list(dict.fromkeys(why for record in self.records for why in record["not_comparable_because"]))
 
-    def values(self, metric: str) -> list[float]:
-        """The metric's values over the finished trials that have one, in trial order."""
-        task, _, name = metric.partition("/")
-        found = (record["metrics"].get(task, {}).get(name) for record in self.finished)
-        return [value for value in found if value is not None]
+    def values(self, metric: str) -> Values:
+        """(seed, value) of the finished trials that have a value of the metric, in trial order."""
+        if metric not in self._values:
+            task, _, name = metric.partition("/")
+            found = ((record["seed"], record["metrics"].get(task, {}).get(name)) for record in self.finished)
+            self._values[metric] = tuple((seed, value) for seed, value in found if value is not None)
+        return self._values[metric]
 
     def summary(self, metric: str) -> Summary | None:
         """Mean, deviation and count of the metric's values; None where there are none."""
         if metric not in self._summaries:
-            values = self.values(metric)
+            values = [value for _, value in self.values(metric)]
             self._summaries[metric] = summarize(values) if values else None
         return self._summaries[metric]
 
@@ -137,6 +144,19 @@ class Trials:
         differing = {name for name in names if mine.get(name) != others.get(name)}
         return [word for name, word in TOLD_APART_BY.items() if name in differing] + sorted(
             differing - TOLD_APART_BY.keys()
+        )
+
+    def other_network(self, other: Trials) -> str:
+        """How the network differs from another row's in shape: "MODEL.RESNETS.DEPTH 50, not 18"; or nothing.
+
+        Shapes come with the weights and are in no recipe's identity, so rows of two shapes are compared.
+        """
+        mine, others = self.records[0]["recipe"], other.records[0]["recipe"]
+        names = [name for name in mine if name.startswith("MODEL.") and name not in PIXELS]
+        return ", ".join(
+            f"{name} {mine[name]}, not {others[name]}"
+            for name in names
+            if name in others and mine[name] != others[name]
         )
 
 

@@ -51,7 +51,8 @@ def test_no_command_imports_torch_or_what_is_slow_to_import(runs: Path, tmp_path
     code = (
         "import sys\nfrom results.__main__ import main\n"
         f"for a in (['table', '{runs}'], ['table', '{runs}', '--format', 'md'], ['paper'], "
-        f"['verify', '{runs}'], ['report', '{runs}', '-o', '{tmp_path}/r.html']):\n    assert main(a) == 0\n"
+        f"['verify', '{runs}'], ['compare', '{runs}', '--rows', 'moco', 'random', '--parts'], "
+        f"['report', '{runs}', '-o', '{tmp_path}/r.html']):\n    assert main(a) == 0\n"
         "assert not {'torch', 'pandas', 'numpy', 'scipy'} & sys.modules.keys()\n"
         "ours = {'pretrain', 'converters', 'transfer', 'benchmarks'}\n"
         "leaves = {'converters', 'converters.command', 'converters.options'}\n"

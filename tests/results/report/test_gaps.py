@@ -20,6 +20,8 @@ APS = {
     "once": (60.0,),
     "random": (30.0, 30.5, 31.0),
 }
+# Four tests: Holm multiplies the smallest p-value by 4, the next by 3; none of these overtakes the next.
+HOLM = {"random": 4, "worse": 3, "better": 2, "alike": 1}
 
 
 @pytest.fixture
@@ -42,12 +44,25 @@ def test_gaps_and_intervals(rows: list[Trials]) -> None:
         if gap.label == "once":
             assert (gap.half, gap.p, gap.text) == (None, None, "+6.8")
             continue
-        oracle = stats.ttest_ind(APS[gap.label], APS["supervised"], equal_var=False)
+        oracle = stats.ttest_rel(APS[gap.label], APS["supervised"])
         interval = oracle.confidence_interval(0.95)
-        assert gap.p == pytest.approx(oracle.pvalue, rel=1e-9)
+        assert gap.p == pytest.approx(HOLM[gap.label] * oracle.pvalue, rel=1e-9)
+        assert gap.test == "paired t over 3 seeds"
         assert gap.value - (gap.half or 0) == pytest.approx(interval.low)
         assert gap.value + (gap.half or 0) == pytest.approx(interval.high)
     assert gaps(rows, "bbox/AP", "alike")[-1].against == "alike"
+
+
+def test_rows_of_other_seeds_are_held_by_welchs_test(make_record: Any) -> None:
+    records = [make_record("supervised", t, ap) for t, ap in enumerate(APS["supervised"])]
+    records += [make_record("late", t, ap, seed=t + 7) for t, ap in enumerate(APS["worse"])]
+    rows = group_trials(records)["voc_c4"]
+    (gap,) = gaps(rows, "bbox/AP")
+    oracle = stats.ttest_ind(APS["worse"], APS["supervised"], equal_var=False)
+    assert gap.p == pytest.approx(oracle.pvalue, rel=1e-9)
+    assert gap.value + (gap.half or 0) == pytest.approx(oracle.confidence_interval(0.95).high)
+    note = answers({"voc_c4": rows})
+    assert "p &lt; 0.05 by Welch&#x27;s t over trials, two-sided, corrected for the number of rows" in note
 
 
 def test_the_answers(rows: list[Trials]) -> None:

@@ -33,7 +33,8 @@ EVIL = '<script>alert("x")</script>&"\'\x1b[2J\u202e'
 @pytest.fixture
 def root(tmp_path: Path, make_record: Any) -> Path:
     """Three suites' worth of everything that a report may meet."""
-    records = [make_record(init, t, 50.0 + t) for init in ("supervised", "moco") for t in range(2)]
+    steps = {"supervised": 1.0, "moco": 1.1}
+    records = [make_record(init, t, 50.0 + t * steps[init]) for init in steps for t in range(2)]
     records[0]["init_account"] = {"set": 317, "total": 318, "fresh": [f"tensor{i}" for i in range(400)]}
     records[2]["recipe"]["SOLVER.BASE_LR"] = 0.01
     records += [make_record("moco", 2, status="failed"), make_record(EVIL, 0, because=(f"smoke {EVIL}",))]

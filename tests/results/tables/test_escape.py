@@ -61,7 +61,8 @@ LABELS = [*STEER, *BREAK, *FORMULAS, *HTML, *MARKDOWN, *STYLES, *TEX]
 
 def table_of(label: str) -> Table:
     """The label in every place that a text can have, and numbers that must stay numbers."""
-    ours = Row(label, "ours", {label: TableCell(-1.25, 0.5, 3, 3, gap=-2.5, p=0.04)}, label, ["a"], label)
+    cell = TableCell(-1.25, 0.5, 3, 3, gap=-2.5, p_holm=0.04)
+    ours = Row(label, "ours", {label: cell}, label, ["a"], label)
     paper = Row(label, "published", {label: TableCell(53.5, printed="53.5", gap=-0.3)}, source=f"{label} 2")
     word = Row(f"{label} 3", "published", {label: TableCell(printed=label)}, source=label)
     return Table(label, [label], [ours, paper, word], {"a": label}, [f"legend {label}"])

@@ -125,23 +125,36 @@ def test_metrics_of_a_suite_that_no_paper_has(make_record: Any) -> None:
 
 
 def test_gap_to_the_supervised_row_with_its_test(make_record: Any) -> None:
-    records = [make_record("supervised", t, ap) for t, ap in enumerate((53.0, 53.2, 53.4))]
-    records += [make_record("better", t, ap) for t, ap in enumerate((54.0, 54.2, 54.4))]
-    records += [make_record("same", t, ap) for t, ap in enumerate((52.0, 53.2, 54.5))]
+    aps = {"supervised": (53.0, 53.2, 53.4), "better": (54.0, 54.2, 54.5), "same": (52.0, 53.2, 54.4)}
+    records = [make_record(init, t, ap) for init, row in aps.items() for t, ap in enumerate(row)]
+    # trials with other seeds, one trial, and two without spread
+    records += [make_record("late", t, ap, seed=t + 7) for t, ap in enumerate((54.0, 54.2, 54.4))]
     records += [make_record("once", 0, 50.0), make_record("worse", 0, 52.5), make_record("worse", 1, 52.5)]
     table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", published=False)
     cells = {row.label: row.cells["bbox/AP"] for row in table.rows}
     assert cells["supervised"].gap is None
-    assert cells["better"].text == "54.2 ± 0.2 (3) [+1.0**]"
+    # independent values: pairs 1, 1, 1.1: t = 31, df = 2, p = 0.00104; Welch: t = 6.1237, df = 4, p = 0.0036
+    assert cells["better"].p == pytest.approx(0.00104, abs=1e-5)
+    assert cells["late"].p == pytest.approx(0.0036, abs=1e-4)
+    assert (cells["better"].test, cells["late"].test) == ("paired t over 3 seeds", "Welch's t over trials")
+    # four rows are tested: "worse" has two trials and no spread, the supervised row's three have one
+    assert cells["better"].p_holm == pytest.approx(4 * 0.00104, abs=1e-4)
+    assert cells["late"].p_holm == pytest.approx(3 * 0.0036, abs=3e-4)
+    assert cells["better"].text == "54.2 ± 0.3 (3) [+1.0**]"
     assert cells["better"].tone == "good"
-    # an independent value: t = 6.1237, df = 4, two-sided p = 0.0036
-    assert cells["better"].p == pytest.approx(0.0036, abs=1e-4)
-    assert cells["same"].text == "53.2 ± 1.3 (3) [+0.0 ns]"
+    assert cells["late"].text == "54.2 ± 0.2 (3) [+1.0*]", "0.0036 alone would be two stars"
+    assert cells["same"].text == "53.2 ± 1.2 (3) [+0.0 ns]"
     assert cells["same"].tone == ""
     assert cells["once"].text == "50.0 (1) [-3.2]"
-    assert cells["once"].p is None
+    assert (cells["once"].p, cells["once"].test) == (None, "")
     assert cells["worse"].tone == "bad"
-    assert "gap to the row supervised" in " ".join(table.footnotes)
+    notes = " ".join(table.footnotes)
+    assert "gap to the row supervised" in notes
+    assert "corrected for the number of rows (Holm)" in notes
+    assert (
+        "tests, two-sided: paired t over 3 seeds (better, same); Welch's t over trials (late, worse); "
+        "a pair is two trials with one seed"
+    ) in notes
 
 
 @pytest.mark.parametrize("name", ["recipe_sha256", "data_sha256", "engine_version"])

@@ -1,0 +1,1 @@
+"""The records of studies come in; comparisons, curves, correlations and the page of evidence go out."""

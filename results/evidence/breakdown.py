@@ -1,0 +1,83 @@
+"""Tells which classes and which sizes of objects a row gained on another, with intervals over seeds.
+
+Values per class are in files beside the records (cells/.../per_class.json), those per size in the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from results.run_files import read_per_class
+from results.tables.paired import Difference, Values, difference, holm
+from results.tables.significance import Summary, summarize
+from results.tables.trials import Trials
+
+SIZES = {"APs": "APs, small objects", "APm": "APm, medium objects", "APl": "APl, large objects"}
+NOTE = "* p < 0.05, ** p < 0.01 by the test named, corrected for the {n} tested lines (Holm)"
+
+Cells = Mapping[tuple[str, str], Path]  # (suite, record id) -> directory
+
+
+@dataclass(frozen=True)
+class Part:
+    """One class or size: the means of both rows and their difference."""
+
+    name: str
+    ours: Summary
+    theirs: Summary
+    found: Difference
+    p_holm: float | None = None
+
+
+def breakdowns(ours: Trials, theirs: Trials, metric: str, cells: Cells) -> dict[str, list[Part]]:
+    """The gains by size and by class, where both rows have values; `metric` is a flat name ("bbox/AP50")."""
+    task = metric.partition("/")[0]
+    found = {
+        f"{task}/AP by size": by_size(ours, theirs, metric),
+        f"{metric} by class": by_class(ours, theirs, metric, cells),
+    }
+    return {words: parts for words, parts in found.items() if parts}
+
+
+def by_size(ours: Trials, theirs: Trials, metric: str) -> list[Part]:
+    """The AP of the sizes that both rows have values of, in the task of `metric`."""
+    task = metric.partition("/")[0]
+    values = {
+        words: (ours.values(f"{task}/{size}"), theirs.values(f"{task}/{size}"))
+        for size, words in SIZES.items()
+    }
+    return corrected(_parts(values))
+
+
+def by_class(ours: Trials, theirs: Trials, metric: str, cells: Cells) -> list[Part]:
+    """The classes that both rows have values of, the greatest gain first."""
+    mine, others = _class_values(ours, metric, cells), _class_values(theirs, metric, cells)
+    parts = _parts({name: (values, others.get(name, ())) for name, values in mine.items()})
+    return sorted(corrected(parts), key=lambda part: -part.found.gap)
+
+
+def _class_values(row: Trials, metric: str, cells: Cells) -> dict[str, Values]:
+    found: dict[str, Values] = {}
+    for record in row.finished:
+        directory = cells.get((row.suite, record["id"]))
+        classes = read_per_class(directory).get(metric, {}) if directory else {}
+        for name, value in classes.items():
+            if value is not None:
+                found[name] = (*found.get(name, ()), (record["seed"], value))
+    return found
+
+
+def _parts(values: Mapping[str, tuple[Values, Values]]) -> list[Part]:
+    return [
+        Part(name, summarize([v for _, v in a]), summarize([v for _, v in b]), difference(a, b))
+        for name, (a, b) in values.items()
+        if a and b
+    ]
+
+
+def corrected(parts: Sequence[Part]) -> list[Part]:
+    """The parts with their p-values corrected for the number of the tested ones among them."""
+    tested = iter(holm([part.found.p for part in parts if part.found.p is not None]))
+    return [part if part.found.p is None else replace(part, p_holm=next(tested)) for part in parts]

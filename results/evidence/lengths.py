@@ -1,0 +1,127 @@
+"""Finds the rows of a study that differ in length: of the schedule over suites, of pre-training within one.
+
+Suites belong to one curve where data, engine and primary metric are the same and their recipes differ in
+SOLVER keys alone. Rows are checkpoints of one run where their names say so (epoch_08, it_3500), or about.md.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from results.tables.paired import LEVEL
+from results.tables.significance import summarize, t_quantile
+from results.tables.trials import Trials
+
+SCHEDULE = "SOLVER.MAX_ITER"
+LEAST = 3  # checkpoints; two are a comparison
+_LENGTH = re.compile(r"(?:.*[_.@-])?(epoch|ep|iteration|iter|it|step)s?[_-]?(\d+)")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row at one length."""
+
+    x: float
+    row: Trials
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Lines of points over a common length; `lines`: label -> points by length."""
+
+    title: str
+    x_name: str
+    metric: str
+    lines: dict[str, list[Point]]
+
+
+def schedule_curves(groups: Mapping[str, Sequence[Trials]]) -> list[Curve]:
+    """A curve for every set of at least two suites that differ in their schedule alone; a line per init."""
+    alike: list[list[str]] = []
+    for suite in groups:
+        home = next((names for names in alike if _differ_in_schedule(groups[names[0]], groups[suite])), None)
+        if home is None:
+            alike.append([suite])
+        else:
+            home.append(suite)
+    curves = []
+    for names in alike:
+        lines: dict[str, list[Point]] = {}
+        for name in names:
+            inits = Counter(row.init for row in groups[name])
+            for row in groups[name]:
+                if row.values(_primary(groups[name])):
+                    # several recipes under one init are no single line
+                    label = row.init if inits[row.init] == 1 else row.label
+                    lines.setdefault(label, []).append(Point(row.records[0]["recipe"][SCHEDULE], row))
+        for points in lines.values():
+            points.sort(key=lambda point: point.x)
+        if max(map(len, lines.values()), default=0) > 1:
+            title = re.sub(r"[_.-]x?$", "", os.path.commonprefix(names)) or names[0]
+            curves.append(Curve(title, "iterations of fine-tuning", _primary(groups[names[0]]), lines))
+    return curves
+
+
+def _primary(rows: Sequence[Trials]) -> str:
+    return rows[0].records[0]["primary"]
+
+
+def _differ_in_schedule(some: Sequence[Trials], others: Sequence[Trials]) -> bool:
+    """Whether two suites have a row of one init that differs in SOLVER keys alone."""
+    by_init = {row.init: row for row in some}
+    pairs = [(by_init[row.init], row) for row in others if row.init in by_init]
+    return _primary(some) == _primary(others) and any(_facts(a) == _facts(b) for a, b in pairs)
+
+
+def _facts(row: Trials) -> dict[str, object]:
+    identity = ("data_sha256", "engine", "engine_version", "backbone_sha256")
+    recipe = row.records[0]["recipe"]
+    if SCHEDULE not in recipe:
+        return {"none like it": id(row)}
+    facts = {name: row.identity[name] for name in identity}
+    return facts | {key: value for key, value in recipe.items() if not key.startswith("SOLVER.")}
+
+
+def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, float]) -> list[Curve]:
+    """A curve for every suite with at least LEAST checkpoints of one run.
+
+    `lengths`: init -> length, beside what the names say.
+    """
+    curves = []
+    for suite, rows in groups.items():
+        found = {row.label: length for row in rows if (length := length_of(row.init, lengths)) is not None}
+        if len({x for x, _ in found.values()}) < LEAST:
+            continue
+        points = [Point(found[row.label][0], row) for row in rows if row.label in found]
+        units = dict.fromkeys(unit for _, unit in found.values() if unit)
+        line = sorted(points, key=lambda point: point.x)
+        curves.append(
+            Curve(suite, " or ".join(units) or "pre-training", _primary(rows), {_primary(rows): line})
+        )
+    return curves
+
+
+def length_of(init: str, lengths: Mapping[str, float]) -> tuple[float, str] | None:
+    """(length, unit) of an init: of `lengths`, or as its name says; None where neither does."""
+    if init in lengths:
+        return float(lengths[init]), ""
+    found = _LENGTH.fullmatch(init)
+    if not found:
+        return None
+    unit = "epochs" if found[1] in ("epoch", "ep") else "iterations"
+    return float(found[2]), f"{unit} of pre-training"
+
+
+def mean_interval(row: Trials, metric: str) -> tuple[float, float, int] | None:
+    """(mean, half of Student's 95 % interval, trials); the half is 0 below two trials. None: no value."""
+    values = [value for _, value in row.values(metric)]
+    if not values:
+        return None
+    found = summarize(values)
+    half = 0.0 if found.std is None else t_quantile(LEVEL, found.n - 1) * found.std / math.sqrt(found.n)
+    return found.mean, half, found.n

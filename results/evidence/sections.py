@@ -1,0 +1,168 @@
+"""Makes the parts of a study's page beside its tables: curves, frozen features, correlations, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from results.evidence.breakdown import Part, breakdowns
+from results.evidence.compare import p_text
+from results.evidence.figures import gaps, length_figure, schedule_figure
+from results.evidence.lengths import Curve, length_curves, length_of, mean_interval, schedule_curves
+from results.evidence.printed import gain_matrix, marked
+from results.evidence.ranks import EXACT, LEAST, Correlation, correlation, kendall, spearman
+from results.evidence.study import Study
+from results.tables.cell import signed
+from results.tables.grid import Table
+from results.tables.markdown import md_block
+
+INTERVALS = "mean [its 95 % interval over trials] (trials)"
+GAPS = "; then the gap to {0} [its 95 % interval]"
+RANKS = (
+    "over rows; p: two-sided permutation test, exact up to {exact} rows; [95 % interval]: bootstrap over "
+    "rows. Rows are no independent draws: checkpoints of one run rise together. The trials' noise is left out"
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a study's page in Markdown, with its figure where it has one."""
+
+    title: str
+    text: str
+    figure: bytes = b""
+    figure_name: str = ""
+
+
+def schedules(study: Study) -> Iterator[Section]:
+    """Curves over the length of fine-tuning, with their numbers."""
+    for curve in schedule_curves(study.groups):
+        any_row = next(iter(curve.lines.values()))[0].row
+        references = study.references(study.groups[any_row.suite])
+        init = references[0].init if references and references[0].init in curve.lines else ""
+        text = _numbers(curve, init)
+        title = f"{curve.title}: {curve.metric} over the length of the schedule"
+        yield Section(title, text, schedule_figure(curve, references), f"schedule-{curve.title}")
+
+
+def _numbers(curve: Curve, reference: str) -> str:
+    lengths = sorted({point.x for points in curve.lines.values() for point in points})
+    rows, marks = [], Table("", [], [])
+    for label, points in curve.lines.items():
+        by_length = {point.x: mean_interval(point.row, curve.metric) for point in points}
+        differences = gaps(curve, label, reference) if reference and label != reference else []
+        by_gap = {x: f"; {signed(gap)}{_ends(gap, half)}" for x, gap, half in differences}
+        shown = marked(label, (point.row for point in points), marks)
+        rows.append([shown, *(_mean(by_length.get(x)) + by_gap.get(x, "") for x in lengths)])
+    notes = [*marks.marked_notes, INTERVALS + (GAPS.format(reference) if reference else "")]
+    return _untitled(["row", *(f"{x:g} iterations" for x in lengths)], rows, notes)
+
+
+def _mean(found: tuple[float, float, int] | None) -> str:
+    if found is None:
+        return "-"
+    mean, half, n = found
+    ends = f" [{mean - half:.1f}, {mean + half:.1f}]" if half else ""
+    return f"{mean:.1f}{ends} ({n})"
+
+
+def _ends(gap: float, half: float) -> str:
+    return f" [{signed(gap - half)}, {signed(gap + half)}]" if half else ""
+
+
+def lengths(study: Study) -> Iterator[Section]:
+    """Curves over the length of pre-training; their numbers are in the tables and under "Frozen features"."""
+    said = study.said.get("lengths", {})
+    curves = length_curves(study.groups, said)
+    if not curves:
+        return
+    inits = {init for values in study.frozen.values() for init in values}
+    known = {init: found[0] for init in inits if (found := length_of(init, said)) is not None}
+    frozen = {name: values for name, values in study.frozen.items() if known.keys() & values.keys()}
+    rows, marks = [], Table("", [], [])
+    for curve in curves:
+        for point in next(iter(curve.lines.values())):
+            shown = _mean(mean_interval(point.row, curve.metric))
+            label = marked(point.row.label, [point.row], marks)
+            rows.append([curve.title, f"{point.x:g}", label, shown])
+    text = _untitled(
+        ["suite", curves[0].x_name, "row", curves[0].metric], rows, [*marks.marked_notes, INTERVALS]
+    )
+    yield Section("Over the length of pre-training", text, length_figure(curves, frozen, known), "length")
+
+
+def frozen_features(study: Study) -> Iterator[Section]:
+    """Accuracies of frozen features by init."""
+    if study.frozen:
+        inits = sorted({init for values in study.frozen.values() for init in values})
+        rows = [
+            [init, *(f"{values[init]:.1f}" if init in values else "-" for values in study.frozen.values())]
+            for init in inits
+        ]
+        notes = [f"{column}: {how}" for column, how in study.protocols.items() if how]
+        notes.append("top-1 in per cent, one measurement each")
+        yield Section("Frozen features", _untitled(["init", *study.frozen], rows, notes))
+
+
+def correlations(study: Study) -> Iterator[Section]:
+    """Rank correlations of every column of frozen results with the primary metric of every suite."""
+    rows, marks = [], Table("", [], [])
+    for column, values in study.frozen.items():
+        for suite, of_suite in study.groups.items():
+            metric = of_suite[0].records[0]["primary"]
+            both = [
+                (values[row.init], found[0])
+                for row in of_suite
+                if row.init in values and (found := mean_interval(row, metric)) is not None
+            ]
+            if len(both) >= LEAST:
+                x, y = [a for a, _ in both], [b for _, b in both]
+                made = [_shown(correlation(statistic, x, y)) for statistic in (spearman, kendall)]
+                rows.append([column, marked(f"{suite} {metric}", of_suite, marks), str(len(both)), *made])
+    if rows:
+        heads = ["column", "with", "rows", "Spearman", "Kendall"]
+        yield Section(
+            "Rank correlations", _untitled(heads, rows, [*marks.marked_notes, RANKS.format(exact=EXACT)])
+        )
+
+
+def _shown(found: Correlation | None) -> str:
+    if found is None:
+        return "-"
+    ends = "" if found.interval is None else f" [{found.interval[0]:+.2f}, {found.interval[1]:+.2f}]"
+    return f"{found.value:+.2f}{ends}, {p_text(found.p)}"
+
+
+def classes(study: Study) -> Iterator[Section]:
+    """Gains by size and by class of every row on the first reference, at the longest schedule of a suite."""
+    shorter = {
+        point.row.suite
+        for curve in schedule_curves(study.groups)
+        for points in curve.lines.values()
+        for point in points
+        if point.x < max(p.x for line in curve.lines.values() for p in line)
+    }
+    tables = []
+    for suite, rows in study.groups.items():
+        references = study.references(rows)
+        if not references or suite in shorter:
+            continue
+        against = references[0]
+        primary = against.records[0]["primary"]
+        gains: dict[str, dict[str, list[Part]]] = {}
+        marks = Table("", [], [])
+        shown = marked(against.label, [against], marks)
+        for row in rows:
+            if row.init != against.init and not row.differs_from(against):
+                for words, parts in breakdowns(row, against, primary, study.cells).items():
+                    gains.setdefault(words, {})[marked(row.label, [row], marks)] = parts
+        for words, by_row in gains.items():
+            if any(len(parts) > 1 for parts in by_row.values()):
+                table = gain_matrix(f"{suite}, {words}", shown, by_row, marks.marked_notes)
+                tables.append("#" + table)
+    if tables:
+        yield Section("What improved", "\n".join(tables))
+
+
+def _untitled(heads: list[str], rows: list[list[str]], notes: list[str]) -> str:
+    return md_block("", heads, rows, notes).split("\n", 2)[2]

@@ -1,0 +1,110 @@
+"""Which rows make a curve, over which length; their intervals against scipy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from results.evidence.figures import gaps
+from results.evidence.lengths import length_curves, length_of, mean_interval, schedule_curves
+from results.reading import read_groups
+from results.tables.trials import group_trials
+from tests.results.evidence.conftest import APS, CHECKPOINTS
+
+
+def test_suites_that_differ_in_the_schedule_alone_are_one_curve(study: Path) -> None:
+    (curve,) = schedule_curves(read_groups(study))
+    assert (curve.title, curve.metric) == ("cells", "bbox/AP")
+    assert {label: [p.x for p in points] for label, points in curve.lines.items()} == {
+        init: [100, 200, 400] for init in APS
+    }
+    means = [found[0] for p in curve.lines["moco"] if (found := mean_interval(p.row, curve.metric))]
+    assert means == pytest.approx([17.5, 19.5, 23.5])
+    oracle = stats.ttest_rel(APS["moco"], APS["random"]).confidence_interval(0.95)
+    for x, gap, half in gaps(curve, "moco", "random"):
+        assert x in (100, 200, 400)
+        assert (gap - half, gap + half) == pytest.approx((float(oracle.low), float(oracle.high)))
+
+
+@pytest.mark.parametrize(
+    ("identity", "recipe", "primary"),
+    [
+        ({"data_sha256": "f" * 64}, {}, "bbox/AP"),
+        ({"engine_version": "9"}, {}, "bbox/AP"),
+        ({}, {"INPUT.MIN_SIZE_TRAIN": [128]}, "bbox/AP"),
+        ({}, {}, "bbox/AP50"),
+    ],
+)
+def test_what_differs_in_more_is_no_curve(
+    make_record: Any, identity: dict[str, str], recipe: dict[str, Any], primary: str
+) -> None:
+    short, long = make_record(suite="short"), make_record(suite="long", **identity)
+    long["recipe"] |= {"SOLVER.MAX_ITER": 48000, "SOLVER.BASE_LR": 0.01, **recipe}
+    long["primary"] = primary
+    assert schedule_curves(group_trials([short, long])) == []
+    plain = make_record(suite="long")
+    plain["recipe"] |= {"SOLVER.MAX_ITER": 48000, "SOLVER.BASE_LR": 0.01}
+    assert len(schedule_curves(group_trials([short, plain]))) == 1
+
+
+def test_two_recipes_under_one_init_are_no_line(make_record: Any) -> None:
+    records = []
+    for suite, rates in (("x1", (0.01,)), ("x2", (0.01, 0.02))):
+        for rate in rates:
+            for trial in range(2):
+                record = make_record("moco", trial, 5.0 + trial, suite, recipe_sha256=f"{rate} of {suite}")
+                record["recipe"] |= {"SOLVER.MAX_ITER": 100 * int(suite[1]), "SOLVER.BASE_LR": rate}
+                records.append(record)
+        records.append(make_record("random", 0, 3.0, suite))
+        records[-1]["recipe"] |= {"SOLVER.MAX_ITER": 100 * int(suite[1])}
+    # a cell that has no number yet
+    records.append(make_record("late", 0, suite="x1", status="interrupted"))
+    (curve,) = schedule_curves(group_trials(records))
+    assert curve.lines.pop("random")[1].x == 200
+    assert sorted(curve.lines)[0] == "moco"
+    assert sorted((label[:12], len(points)) for label, points in curve.lines.items()) == [
+        ("moco", 1), ("moco [recipe", 1), ("moco [recipe", 1),
+    ]  # fmt: skip
+
+
+def test_checkpoints_of_one_run_are_known_by_their_names(study: Path) -> None:
+    groups = read_groups(study)
+    (curve,) = length_curves(groups, {})
+    assert (curve.title, curve.x_name) == ("people", "epochs of pre-training")
+    ((metric, points),) = curve.lines.items()
+    assert metric == "bbox/AP"
+    assert [(p.x, p.row.init) for p in points] == [(int(name[-2:]), name) for name in CHECKPOINTS]
+    # what a study says of its rows counts as well, such as random weights at 0
+    (said, _) = sorted(length_curves(groups, {"random": 0, "moco": 5, "late": 9}), key=lambda c: c.title)[:2]
+    assert [point.x for line in said.lines.values() for point in line] == [0, 5, 9]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("epoch_08", (8.0, "epochs of pre-training")),
+        ("moco_ep20", (20.0, "epochs of pre-training")),
+        ("moco_v2-it3500", (3500.0, "iterations of pre-training")),
+        ("k_512", None),
+        ("m_0.99", None),
+        ("moco_v2_s1", None),
+        ("transit_3", None),
+        ("random", None),
+    ],
+)
+def test_lengths_in_names(name: str, expected: Any) -> None:
+    assert length_of(name, {}) == expected
+
+
+def test_the_interval_of_a_mean_is_that_of_scipy(study: Path) -> None:
+    row = next(row for row in read_groups(study)["cells_x1"] if row.init == "late")
+    found = mean_interval(row, "bbox/AP")
+    assert found is not None
+    mean, half, n = found
+    values = [ap + 2 for ap in APS["late"]]
+    oracle = stats.t.interval(0.95, 3, loc=sum(values) / 4, scale=stats.sem(values))
+    assert (mean - half, mean + half, n) == (*map(pytest.approx, map(float, oracle)), 4)
+    assert mean_interval(row, "bbox/APl") is None

@@ -1,0 +1,148 @@
+"""The page of evidence: every part from the records, what is missing left out, and twice the same."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from results.__main__ import main
+from results.evidence.page import build_page
+from results.evidence.study import load_studies
+from results.store import save_record
+from tests.results.evidence.test_study import ABOUT
+
+
+def page_of(root: Path) -> tuple[str, dict[str, bytes]]:
+    return build_page(load_studies(root), "results/reference", "docs/evidence.md")
+
+
+@pytest.fixture
+def page(study: Path) -> str:
+    (study / "about.md").write_text(ABOUT)
+    return page_of(study.parent)[0]
+
+
+def test_where_the_records_come_from(page: str) -> None:
+    for text in (
+        "## Cells\nWords.\n",
+        "- 48 records: 48 finished; `verify` finds them and 44 files beside them unaltered",
+        "- made again by `make study-cells DATA=DIR`",
+        "- run from 2026-01-01 00:00 to 2026-01-01 01:00 UTC, 1.4 hours of cells in all",
+        "- machine: unknown",
+        "- engine: torchvision 0.29.2",
+        "- versions: torch 2.15.0, torchvision None, numpy None, python 3.11.7, git_commit 000000000000",
+        "- data: voc_2007_trainval (train, 5011 images)",
+    ):
+        assert text in page, text
+
+
+def test_all_parts_are_there_in_their_order(page: str) -> None:
+    assert re.findall(r"^### (.+)$", page, re.MULTILINE) == [
+        "Differences to late",
+        "Differences to random",
+        "cells: bbox/AP over the length of the schedule",
+        "Over the length of pre-training",
+        "Frozen features",
+        "Rank correlations",
+        "What improved",
+        "Tables",
+    ]
+    assert re.search(r"\| moco +\| 17\.5 \[16\.5, 18\.5\] \(4\); -4\.9 \[-6\.5, -3\.2\] +\|", page)
+    assert "| epoch_16 | 24.0 | 12.0            | 17.0            |" in page
+    # four checkpoints in one order: 1, and no p-value below 2 of 24
+    assert page.count("+1.00 [") == 6
+    assert page.count("p = 0.083") == 6
+    assert "checkpoints of one run rise together" in page
+    # of the three lengths of one curve, the longest tells what improved
+    assert "#### cells_x4, bbox/AP by class\n" in page
+    assert "cells_x1, bbox/AP by class" not in page
+
+
+def test_what_is_miniature_is_marked_everywhere(page: str) -> None:
+    """The suite "people" is: its table, its curve, the correlations with it."""
+    for part in ("#### people", "### Over the length of pre-training", "### Rank correlations"):
+        text = page.split(f"{part}\n")[1].split("### ")[0]
+        assert "| epoch_02 (a) |" in text or "| people bbox/AP (a) |" in text
+        assert "(a) not comparable with published numbers: smoke" in text
+    clean = page.split("### What improved")[1].split("### Tables")[0]
+    assert "not comparable" not in clean
+
+
+def test_what_is_miniature_is_marked_in_curves_and_gains(tmp_path: Path, make_record: Any) -> None:
+    for times in (1, 2):
+        for init, ap in (("random", 5.0), ("moco", 9.0)):
+            for trial in range(2):
+                record = make_record(init, trial, ap + trial / ap, f"x{times}", because=("synthetic data",))
+                record["recipe"] |= {"SOLVER.MAX_ITER": times}
+                record["metrics"]["bbox"] |= {"APs": ap + trial / ap, "APm": ap}
+                save_record(record, tmp_path / "one")
+    text, _ = page_of(tmp_path)
+    for part in (
+        "x: bbox/AP over the length of the schedule",
+        "What improved",
+        "Differences to random",
+        "Tables",
+    ):
+        table = text.split(f"### {part}\n")[1].split("\n### ")[0]
+        assert "moco (a)" in table, part
+        assert "(a) not comparable with published numbers: synthetic data" in table, part
+
+
+def test_what_a_study_lacks_is_left_out(tmp_path: Path, make_record: Any) -> None:
+    save_record(make_record("moco"), tmp_path / "one")
+    text, figures = page_of(tmp_path)
+    assert re.findall(r"^### (.+)$", text, re.MULTILINE) == ["Tables"]
+    assert figures == {}
+    assert "made again by" not in text
+
+
+def test_rows_of_another_recipe_are_not_held_against_the_reference(tmp_path: Path, make_record: Any) -> None:
+    for trial in range(2):
+        save_record(make_record("random", trial, 5.0 + trial), tmp_path / "one")
+        save_record(make_record("moco", trial, 9.0 + trial / 2), tmp_path / "one")
+        save_record(make_record("other", trial, 9.0, recipe_sha256="0" * 64), tmp_path / "one")
+    differences = page_of(tmp_path)[0].split("### Differences to random")[1].split("### ")[0]
+    assert "| voc_c4 | bbox/AP | 9.2 ± 0.4 (2) | 5.5 ± 0.7 (2) | +3.8 |" in differences
+    assert "other" not in differences
+
+
+def test_an_altered_record_is_said_on_the_page(study: Path) -> None:
+    path = next(study.glob("records/cells_x1/*.json"))
+    path.write_text(path.read_text().replace('"trial"', ' "trial"'))
+    text, _ = page_of(study.parent)
+    assert f"`verify` finds 1 problems, the first: records/cells_x1/{path.name}: its bytes are not" in text
+
+
+def test_the_command_writes_page_and_figures_and_writes_them_twice_alike(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "docs" / "evidence.md"
+    output.parent.mkdir()
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}
+    made = []
+    for _ in range(2):
+        assert main(["evidence", str(study.parent), "-o", str(output)]) == 0
+        folder = output.with_suffix("")
+        made.append({path.name: path.read_bytes() for path in [output, *folder.iterdir()]})
+    assert made[0] == made[1]
+    assert capsys.readouterr().out.splitlines()[:2] == ["study 1 of 1: cells", f"wrote {output}"]
+    assert set(made[0]) == {"evidence.md", "cells-schedule-cells.png", "cells-length.png"}
+    assert before == {path: path.read_bytes() for path in study.rglob("*") if path.is_file()}, "read alone"
+    for link in re.findall(r"!\[.*\]\((.+)\)", output.read_text()):
+        content = (output.parent / link).read_bytes()
+        assert len(content) < 60_000, "small enough for a repository"
+        with Image.open(io.BytesIO(content)) as image:
+            colours = image.convert("RGB").getcolors(maxcolors=1 << 20)
+        assert {(0, 114, 178)} <= {colour for _, colour in colours or ()}, "a line is drawn"
+    assert main(["evidence", str(study.parent), "-o", str(tmp_path / "page")]) == 2
+    assert (
+        capsys.readouterr().err
+        == f"error: {tmp_path / 'page'}: expected FILE.md; its figures go to the folder FILE/\n"
+    )
+    assert main(["evidence", str(tmp_path / "docs"), "-o", str(output)]) == 2
+    assert "no study in" in capsys.readouterr().err
