@@ -14,6 +14,7 @@ from PIL import Image
 CONTRAST = 70.0  # of the luminances of the two colours, out of 255
 GRAIN = 6.0  # standard deviation of the noise of a pixel
 _CHANGE = np.linspace(0.4, 0.6, 5)  # between these shares of a region one colour turns into the other
+_RISE = np.linspace(0, 1, len(_CHANGE))
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _DARKEST, _LIGHTEST = 25.0, 230.0
 
@@ -59,9 +60,10 @@ def fill(
 
 def mix(rng: np.random.Generator, pattern: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
     """(H, W, 3) float pixels: two random colours, changing where the (H, W) pattern crosses its median."""
-    inside = pattern[where] if where is not None and where.any() else pattern
+    inside = np.sort(pattern[where] if where is not None and where.any() else pattern, axis=None)
+    steps = inside[(_CHANGE * (inside.size - 1)).astype(int)]
     first, second = draw_colours(rng)
-    share = np.interp(pattern, np.quantile(inside, _CHANGE), np.linspace(0, 1, len(_CHANGE)))
+    share = np.interp(pattern, steps, _RISE)
     return first + share[..., None] * (second - first)
 
 
