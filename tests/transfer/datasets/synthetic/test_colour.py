@@ -12,7 +12,7 @@ from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic import cityscapes, coco, drawing, texture, voc
 from transfer.datasets.synthetic.make import make_synthetic
 
-SIZE = {"train_images": 240, "test_images": 1, "image_size": 96}
+SIZE = {"train_images": 160, "test_images": 1, "image_size": 80}
 FAIR = 0.01  # of the smallest p-value of six, times six
 
 
