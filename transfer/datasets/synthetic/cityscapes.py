@@ -25,13 +25,13 @@ _SHAPES = {  # width and height over the height of the image
 # Of each of the 19 classes; periods are shares of the image's height.
 TEXTURES = {
     "road": Texture("clouds", 0.08), "sidewalk": Texture("checks", 0.12), "building": Texture("bricks", 0.1),
-    "wall": Texture("bricks", 0.2), "fence": Texture("stripes", 0.07, 45.0), "pole": Texture("plain", 0.1),
-    "traffic light": Texture("dots", 0.07), "traffic sign": Texture("rings", 0.1),
-    "vegetation": Texture("clouds", 0.2), "terrain": Texture("waves", 0.07, 90.0),
-    "sky": Texture("clouds", 0.9), "person": Texture("stripes", 0.08, 90.0),
-    "rider": Texture("checks", 0.1, 45.0), "car": Texture("stripes", 0.14), "truck": Texture("dots", 0.12),
-    "bus": Texture("stripes", 0.15, 90.0), "train": Texture("waves", 0.12),
-    "motorcycle": Texture("rings", 0.06), "bicycle": Texture("stripes", 0.05),
+    "wall": Texture("bricks", 0.2), "fence": Texture("stripes", 0.1, 45.0), "pole": Texture("plain", 0.1),
+    "traffic light": Texture("dots", 0.08), "traffic sign": Texture("rings", 0.15),
+    "vegetation": Texture("clouds", 0.2), "terrain": Texture("waves", 0.09, 90.0),
+    "sky": Texture("clouds", 0.9), "person": Texture("stripes", 0.09, 90.0),
+    "rider": Texture("checks", 0.1, 45.0), "car": Texture("stripes", 0.16), "truck": Texture("dots", 0.12),
+    "bus": Texture("stripes", 0.18, 90.0), "train": Texture("waves", 0.12),
+    "motorcycle": Texture("rings", 0.09), "bicycle": Texture("stripes", 0.08),
 }  # fmt: skip
 _OTHER = Texture("plain", 0.1)
 _STUFF = ("wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sidewalk")
