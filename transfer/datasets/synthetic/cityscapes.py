@@ -13,14 +13,27 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from transfer.datasets.cityscapes.labels import ID_OF, INSTANCES, NAMES
+from transfer.datasets.cityscapes.labels import INSTANCES, NAMES
 from transfer.datasets.cityscapes.polygons import draw_polygons
+from transfer.datasets.synthetic.texture import Texture, fill, finish
 
 CITIES = {"train": ("aachen", "bochum"), "val": ("frankfurt", "lindau")}
 _SHAPES = {  # width and height over the height of the image
     "person": (0.12, 0.34), "rider": (0.14, 0.3), "car": (0.42, 0.26), "truck": (0.5, 0.42),
     "bus": (0.55, 0.46), "train": (0.7, 0.4), "motorcycle": (0.26, 0.2), "bicycle": (0.24, 0.18),
 }  # fmt: skip
+# Of each of the 19 classes; periods are shares of the image's height.
+TEXTURES = {
+    "road": Texture("clouds", 0.08), "sidewalk": Texture("checks", 0.12), "building": Texture("bricks", 0.1),
+    "wall": Texture("bricks", 0.2), "fence": Texture("stripes", 0.1, 45.0), "pole": Texture("plain", 0.1),
+    "traffic light": Texture("dots", 0.08), "traffic sign": Texture("rings", 0.15),
+    "vegetation": Texture("clouds", 0.2), "terrain": Texture("waves", 0.09, 90.0),
+    "sky": Texture("clouds", 0.9), "person": Texture("stripes", 0.09, 90.0),
+    "rider": Texture("checks", 0.1, 45.0), "car": Texture("stripes", 0.16), "truck": Texture("dots", 0.12),
+    "bus": Texture("stripes", 0.18, 90.0), "train": Texture("waves", 0.12),
+    "motorcycle": Texture("rings", 0.09), "bicycle": Texture("stripes", 0.08),
+}  # fmt: skip
+_OTHER = Texture("plain", 0.1)
 _STUFF = ("wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sidewalk")
 
 
@@ -44,7 +57,7 @@ def write_cityscapes_folder(
             numbered = draw_polygons(str(path), numbered=True)
             Image.fromarray(labels.astype(np.uint8)).save(truth / f"{stem}_gtFine_labelIds.png")
             Image.fromarray(numbered.astype(np.uint16)).save(truth / f"{stem}_gtFine_instanceIds.png")
-            Image.fromarray(_paint(rng, labels, numbered)).save(image / f"{stem}_leftImg8bit.png")
+            _paint(rng, labels, numbered).save(image / f"{stem}_leftImg8bit.png")
 
 
 def _objects(rng: np.random.Generator, width: int, height: int) -> list[dict[str, Any]]:
@@ -93,7 +106,7 @@ def _stuff(
 
 
 def _outline(name: str, group: str, x: float, y: float, w: float, h: float) -> dict[str, Any]:
-    """Cars and the like have a cabin, people a head: the silhouette tells them apart as the colour does."""
+    """Cars and the like have a cabin, people a head: the silhouette tells them apart as the texture does."""
     if name in ("person", "rider"):
         half = [(0.7, 0), (0.7, 0.2), (1, 0.3), (0.8, 0.6), (0.8, 1)]
         unit = [(0.3, 0), *half, (0.2, 1), (0.2, 0.6), (0, 0.3), (0.3, 0.2)]
@@ -104,13 +117,16 @@ def _outline(name: str, group: str, x: float, y: float, w: float, h: float) -> d
     return {"label": name + group, "polygon": [[round(x + u * w), round(y + v * h)] for u, v in unit]}
 
 
-def _paint(rng: np.random.Generator, labels: np.ndarray, numbered: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: a colour for each class, a shade for each instance, noise for each pixel."""
-    table = np.random.default_rng(19).uniform(30, 225, (len(NAMES), 3))  # the same colours in every image
-    table[ID_OF["ego vehicle"]] = 60
-    pixels = table[labels]
-    for value in np.unique(numbered):
-        pixels[numbered == value] += rng.normal(0, 12, 3)
+def _paint(rng: np.random.Generator, labels: np.ndarray, numbered: np.ndarray) -> Image.Image:
+    """Draws the texture of its class for each instance or stretch of stuff, in colours of its own."""
     height, width = labels.shape
-    light = np.linspace(-10, 10, height)[:, None, None] + rng.normal(0, 7, (height, width, 1))
-    return np.clip(pixels + light, 0, 255).astype(np.uint8)
+    pixels = np.zeros((height, width, 3))
+    for value in np.unique(numbered):
+        region = numbered == value
+        rows, columns = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
+        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+        inside = region[window]
+        texture = TEXTURES.get(NAMES[int(labels[region][0])], _OTHER)
+        filled = fill(rng, texture, inside.shape[1], inside.shape[0], height, inside)
+        pixels[window][inside] = filled[inside]
+    return finish(rng, pixels)

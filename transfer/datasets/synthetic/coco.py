@@ -17,14 +17,15 @@ from transfer.datasets.coco.densepose import COARSE_MASKS, FRAME
 from transfer.datasets.coco.names import CATEGORIES, KEYPOINT_NAMES
 from transfer.datasets.synthetic.drawing import Drawn, Look, scene
 from transfer.datasets.synthetic.person import COARSE_OF
+from transfer.datasets.synthetic.texture import Texture
 
 LOOKS = {
-    "person": Look("person", (205, 160, 120), 2.0, scale=1.5, weight=9),
-    "stop sign": Look("diamond", (220, 50, 45), 1.0, weight=4),
-    "donut": Look("ring", (235, 190, 60), 1.0, weight=3),
-    "tv": Look("box", (60, 85, 220), 0.7, weight=3),
-    "bottle": Look("ellipse", (55, 185, 80), 2.0, weight=2),
-    "kite": Look("triangle", (230, 90, 200), 0.9, weight=1),
+    "person": Look("person", None, 2.0, scale=1.5, weight=9),
+    "stop sign": Look("diamond", Texture("rings", 0.09), 1.0, weight=4),
+    "donut": Look("ring", Texture("dots", 0.09), 1.0, weight=3),
+    "tv": Look("box", Texture("bricks", 0.12), 0.7, weight=3),
+    "bottle": Look("ellipse", Texture("checks", 0.12, 45.0), 2.0, weight=2),
+    "kite": Look("triangle", Texture("stripes", 0.07, 90.0), 0.9, weight=1),
 }
 CATEGORY_ID = {name: i for i, name in CATEGORIES.items()}
 POINTS = 60  # labelled DensePose points a person

@@ -1,7 +1,8 @@
 """Draws objects on textured backgrounds: the images of all synthetic data sets but Cityscapes.
 
-Shape and colour make the class, so a detector learns it fast; jittered colours, textures and small overlaps
-keep it from being trivial. Each image is a function of its random generator alone.
+Shape and texture make the class. Colours say nothing: the two of every object and of every background are
+drawn at random by one law, so a network has to see edges and textures, which pre-training on real images
+teaches. Each image is a function of its random generator alone.
 """
 
 from __future__ import annotations
@@ -11,23 +12,26 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from transfer.datasets.synthetic.person import Figure, draw_figure
+from transfer.datasets.synthetic.person import Figure, draw_figure, dress
+from transfer.datasets.synthetic.texture import Texture, fill, finish
 
 OBJECTS = 3  # at most, in an image
 SIZES = (0.25, 0.6)  # the longer side of an object over the shorter side of the image
 OVERLAP = 0.08
+BACKGROUND = Texture("clouds", 0.45)
 _SUPERSAMPLE = 4
 
 
 @dataclass(frozen=True)
 class Look:
-    """Says how a class is drawn: outline in the unit square (or "person"), mean colour, height over width.
+    """Says how a class is drawn: outline in the unit square, texture, height over width.
 
-    scale: larger or smaller than the other classes. weight: how often it comes, relative to the others.
+    texture: None for a "person", whose bands follow the body. scale: larger or smaller than other classes.
+    weight: how often it comes, relative to the others.
     """
 
     shape: str
-    colour: tuple[int, int, int]
+    texture: Texture | None
     aspect: float
     scale: float = 1.0
     weight: float = 1.0
@@ -45,19 +49,6 @@ class Drawn:
         """x0, y0, x1, y1 in 0-based pixels, x1 and y1 exclusive."""
         rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-def background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """(H, W, 3) float texture: three octaves of smooth colour noise, dull so that objects can stand out."""
-    texture = np.zeros((height, width, 3), np.float32)
-    for cells, strength in ((2, 40.0), (6, 25.0), (20, 14.0)):
-        grid = rng.normal(0, 1, (cells, cells, 3)) * 0.4 + rng.normal(0, 1, (cells, cells, 1)) * 0.8
-        small = np.clip(grid * strength + 128, 0, 255).astype(np.uint8)
-        texture += (
-            np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC), np.float32)
-            - 128
-        )
-    return texture + rng.uniform(85, 160, 3) + rng.normal(0, 5, (height, width, 1))
 
 
 def outline(shape: str, box: tuple[float, float, float, float], width: int, height: int) -> np.ndarray:
@@ -93,18 +84,13 @@ def outline(shape: str, box: tuple[float, float, float, float], width: int, heig
     return np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
 
 
-def paint(
-    rng: np.random.Generator, pixels: np.ndarray, coverage: np.ndarray, colour: tuple[int, int, int]
-) -> None:
-    """Blends an object of about that colour, with a gradient and stripes, into (H, W, 3) float pixels."""
-    height, width = coverage.shape
-    base = np.array(colour, np.float32) + rng.normal(0, 16, 3)
-    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
-    angle, period = rng.uniform(0, np.pi), rng.uniform(0.06, 0.2)
-    along = x * np.cos(angle) + y * np.sin(angle)
-    shade = 18 * along + 14 * np.sin(along * 2 * np.pi / period + rng.uniform(0, 6))
-    alpha = (coverage / 255.0)[..., None]
-    pixels += alpha * (base + shade[..., None] + rng.normal(0, 6, (height, width, 1)) - pixels)
+def paint(rng: np.random.Generator, pixels: np.ndarray, coverage: np.ndarray, texture: Texture) -> None:
+    """Blends an object of that texture, in colours of its own, into (H, W, 3) float pixels."""
+    rows, columns = np.flatnonzero(coverage.any(1)), np.flatnonzero(coverage.any(0))
+    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    part = coverage[window]
+    filled = fill(rng, texture, part.shape[1], part.shape[0], min(coverage.shape), part > 127)
+    pixels[window] += (part / 255.0)[..., None] * (filled - pixels[window])
 
 
 def scene(
@@ -115,7 +101,8 @@ def scene(
     A place that would cover more than OVERLAP of the smaller of two boxes is drawn again; after 30 vain tries
     the object is left out, but there is always at least one.
     """
-    pixels = background(rng, width, height)
+    brush = np.random.default_rng(rng.integers(2**63))  # where things are does not depend on how they look
+    pixels = fill(brush, BACKGROUND, width, height, min(width, height))
     drawn: list[Drawn] = []
     boxes: list[tuple[float, float, float, float]] = []
     for _ in range(int(rng.integers(1, OBJECTS + 1))):
@@ -131,16 +118,20 @@ def scene(
                 break
         else:
             continue
-        figure = draw_figure(rng, box, width, height) if look.shape == "person" else None
-        coverage = figure.coverage() if figure else outline(look.shape, box, width, height)
-        mask = coverage > 127
-        paint(rng, pixels, coverage, look.colour)
+        figure = None
+        if look.texture is None:
+            figure = draw_figure(rng, box, width, height)
+            mask = figure.part > 0
+            dress(brush, figure, pixels)
+        else:
+            coverage = outline(look.shape, box, width, height)
+            mask = coverage > 127
+            paint(brush, pixels, coverage, look.texture)
         for other in drawn:
             other.mask &= ~mask  # the later object lies in front
         drawn.append(Drawn(name, mask, figure))
         boxes.append(box)
-    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    return image, [d for d in drawn if d.mask.any()]
+    return finish(brush, pixels), [d for d in drawn if d.mask.any()]
 
 
 def _pick(rng: np.random.Generator, looks: dict[str, Look]) -> str:

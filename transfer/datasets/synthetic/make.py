@@ -23,7 +23,7 @@ from transfer.datasets.synthetic.voc import write_voc_kit
 from transfer.errors import DataError
 
 MARKER = "synthetic.json"
-VERSION = 2  # raise it whenever the same parameters would give other files
+VERSION = 3  # raise it whenever the same parameters would give other files
 
 
 @dataclass(frozen=True)

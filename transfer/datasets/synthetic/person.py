@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from transfer.datasets.synthetic.texture import mix
+
 # The person faces the camera, so its left is on the right of the image. Of each joint x and y in the unit
 # square, then how far it may move.
 # fmt: off
@@ -34,6 +36,8 @@ _ENDS = ((3, 10, 0.030), (4, 9, 0.030), (6, 16, 0.034), (5, 15, 0.034))
 # fmt: on
 # Patch -> coarse body part, 0 being the background.
 COARSE_OF = np.array([0, 1, 1, 2, 3, 4, 5, 6, 7, 6, 7, 8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 14])
+# Bands along U of each patch: hands, feet and head have a light and a dark half.
+_BANDS = np.array([0, 3, 3, 1, 1, 1, 1, 3, 3, 4, 4, 3, 3, 4, 4, 2, 2, 3, 3, 2, 2, 3, 3, 1, 1])
 
 
 @dataclass
@@ -43,10 +47,6 @@ class Figure:
     keypoints: np.ndarray
     part: np.ndarray
     uv: np.ndarray
-
-    def coverage(self) -> np.ndarray:
-        """(H, W) uint8, 255 on the body."""
-        return np.where(self.part > 0, 255, 0).astype(np.uint8)
 
 
 def draw_figure(
@@ -107,3 +107,13 @@ def _capsule(figure: Figure, patch: int, a: np.ndarray, b: np.ndarray, radius: f
     v = (across + radius) / (2 * radius)
     figure.uv[0][window][inside] = np.clip(u, 0, 1)[inside]
     figure.uv[1][window][inside] = np.clip(v, 0, 1)[inside]
+
+
+def dress(rng: np.random.Generator, figure: Figure, pixels: np.ndarray) -> None:
+    """Paints the figure into (H, W, 3) float pixels: bands across every patch, in two random colours.
+
+    The bands follow the surface: they say where a point is, and the colours, the same everywhere, do not.
+    """
+    where = figure.part > 0
+    pattern = np.cos(2 * np.pi * (_BANDS[figure.part[where]] * figure.uv[0][where] + 0.25))
+    pixels[where] = mix(rng, pattern[None])[0]

@@ -13,14 +13,15 @@ import numpy as np
 from PIL import Image
 
 from transfer.datasets.synthetic.drawing import Drawn, Look, scene
+from transfer.datasets.synthetic.texture import Texture
 from transfer.datasets.voc import CLASSES
 from transfer.datasets.voc_segmentation import voc_palette
 
 LOOKS = {
-    "aeroplane": Look("triangle", (225, 70, 50), 0.9),
-    "bottle": Look("ellipse", (60, 190, 80), 1.9),
-    "bicycle": Look("ring", (235, 200, 50), 1.0),
-    "tvmonitor": Look("box", (60, 90, 225), 0.75),
+    "aeroplane": Look("triangle", Texture("stripes", 0.07, 90.0), 0.9),
+    "bottle": Look("ellipse", Texture("checks", 0.12, 45.0), 1.9),
+    "bicycle": Look("ring", Texture("dots", 0.09), 1.0),
+    "tvmonitor": Look("box", Texture("bricks", 0.12), 0.75),
 }
 DIFFICULT = 0.03  # share of objects marked difficult: trained on, not scored
 JPEG_QUALITY = 90
@@ -43,7 +44,7 @@ def write_voc_kit(
             number += 1
             image_id = f"{number:06d}" if year == 2007 else f"2012_{number:06d}"
             rng = np.random.default_rng([seed, year, code, index])
-            _write_image(folder, image_id, rng, image_size, masks=year == 2012)
+            _write_image(folder, image_id, rng, image_size, year)
             ids[split].append(image_id)
     ids["trainval"] = ids["train"] + ids["val"]
     for split, of_split in ids.items():
@@ -70,16 +71,17 @@ def _write_segmentation_lists(folder: Path, ids: dict[str, list[str]]) -> None:
         Image.fromarray(indices).save(aug / f"{image_id}.png")  # as grey, like the usual archive
 
 
-def _write_image(folder: Path, image_id: str, rng: np.random.Generator, image_size: int, masks: bool) -> None:
+def _write_image(folder: Path, image_id: str, rng: np.random.Generator, image_size: int, year: int) -> None:
     sides = [image_size, int(round(image_size * rng.uniform(0.75, 1.0)))]
     width, height = sides if rng.random() < 0.7 else sides[::-1]
     image, objects = scene(rng, LOOKS, width, height)
     image.save(folder / "JPEGImages" / f"{image_id}.jpg", quality=JPEG_QUALITY)
+    masks = year == 2012
     if masks:
         _write_mask(folder / "SegmentationClass" / f"{image_id}.png", objects, width, height)
     body = "".join(_object(o, int(rng.random() < DIFFICULT)) for o in objects)
     (folder / "Annotations" / f"{image_id}.xml").write_text(
-        f"<annotation>\n\t<folder>{folder.name}</folder>\n\t<filename>{escape(image_id)}.jpg</filename>\n"
+        f"<annotation>\n\t<folder>VOC{year}</folder>\n\t<filename>{escape(image_id)}.jpg</filename>\n"
         f"\t<size>\n\t\t<width>{width}</width>\n\t\t<height>{height}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
         f"\t<segmented>{int(masks)}</segmented>\n{body}</annotation>\n"
     )
