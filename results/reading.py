@@ -17,8 +17,8 @@ def read_groups(
 ) -> dict[str, list[Trials]]:
     """The rows of the directory's records, by suite.
 
-    A broken or doubted record is named on standard error, never left out in silence. RecordError: no records, or
-    no trial among them.
+    A broken or doubted record is named on standard error, never left out in silence. RecordError: no records,
+    or no trial among them.
     """
     problems = [] if problems is None else problems
     records = load_records(directory, problems)
