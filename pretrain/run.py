@@ -74,7 +74,7 @@ def planned(options: RunOptions) -> Plan:
     kind = method_class(options.mechanism)
     groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
     require_a_batch(len(images), options.batch_size, groups)
-    kind.check(options.method, options.batch_size, groups)
+    kind.check(options.method, images, options.batch_size, groups)
     per_epoch = len(images) // options.batch_size
     return Plan(
         options=options,

@@ -112,7 +112,9 @@ def load(path: Path) -> dict[str, Any]:
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
         raise PretrainError(f"{path}: {_why_unreadable(str(error))}; nothing in it was run") from None
     if not isinstance(contents, dict) or not isinstance(contents.get("state_dict"), dict):
-        raise PretrainError(f"{path}: expected a MoCo checkpoint with a 'state_dict'; this file has none")
+        raise PretrainError(
+            f"{path}: expected a checkpoint of pretrain with a 'state_dict'; this file has none"
+        )
     _require_layout(contents, path)
     return contents
 
@@ -149,7 +151,7 @@ def _require_layout(contents: dict[str, Any], path: Path) -> None:
 
     for name in ("identity", "totals", "scaler"):
         if not isinstance(contents.setdefault(name, {}), dict):
-            raise PretrainError(f"{path}: its entry {name!r} is no dict; expected a MoCo checkpoint")
+            raise PretrainError(f"{path}: its entry {name!r} is no dict; expected a checkpoint of pretrain")
     for name in ("iteration", "epoch"):
         if not isinstance(value := contents.get(name, 0), int) or value < 0:
             raise PretrainError(
