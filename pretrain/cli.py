@@ -87,7 +87,11 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--resume", type=Path, metavar="FILE", help="start from this checkpoint (ours or the official)")
+    beginning = group.add_mutually_exclusive_group()
+    goes_on = "go on with this checkpoint (ours or the official)"
+    beginning.add_argument("--resume", type=Path, metavar="FILE", help=goes_on)
+    weights = "begin with the encoder of this file: fresh optimizer, schedule and queue"
+    beginning.add_argument("--start-from", type=Path, metavar="FILE", help=weights)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     equal = "equal bits from equal runs on a GPU too, but slower"

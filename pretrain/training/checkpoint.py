@@ -90,6 +90,8 @@ def damage(path: Path) -> str | None:
 def load(path: Path) -> dict[str, Any]:
     """Reads one checkpoint, ours or the official code's, without running anything in it.
 
+    A .safetensors file is one with weights alone; its metadata may say the `arch`.
+
     Entries that official files lack are there afterwards, empty: `identity`, `totals`, `scaler`. Raises
     PretrainError where the file is no checkpoint.
     """
@@ -108,7 +110,11 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about what foreign files hold
-            contents = torch.load(path, map_location="cpu", weights_only=True)
+            contents = (
+                _safetensors(path)
+                if path.suffix == ".safetensors"
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
         raise PretrainError(f"{path}: {_why_unreadable(str(error))}; nothing in it was run") from None
     if not isinstance(contents, dict) or not isinstance(contents.get("state_dict"), dict):
@@ -117,6 +123,15 @@ def load(path: Path) -> dict[str, Any]:
         )
     _require_layout(contents, path)
     return contents
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(str(path), "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+        arch = (file.metadata() or {}).get("arch")
+    return {"state_dict": state, **({"arch": arch} if arch else {})}
 
 
 def _inside(directory: Path) -> str:
