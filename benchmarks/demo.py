@@ -86,7 +86,7 @@ def run_steps(output: Path, iterations: int | None, seed: int) -> int:
         "output": str(output), "weights": str(WEIGHTS), "iterations": str(iterations),
         "length": "--max-iters" if iterations else "--epochs", "pretraining": str(iterations or EPOCHS),
         "seed": str(seed), "first_seed": str(seed * TRIALS), "trials": str(trials),
-        "jobs": str(min(2 * trials, os.cpu_count() or 1)),
+        "jobs": str(min(trials, os.cpu_count() or 1)),
     }  # fmt: skip
     print(f"images: {output / 'synthetic'}; their objects: {output / 'objects'}", flush=True)
     _make_images(output, seed)

@@ -65,7 +65,7 @@ def test_the_commands_are_ours_and_fit_together(steps: list[list[str]], tmp_path
     assert args.init == ["random@moco", f"moco={converted.output}"]
     assert (args.suite, args.smoke, args.data, overrides) == (["voc_c4"], True, "synthetic", [])
     assert args.trials >= 3
-    assert args.jobs <= 2 * args.trials
+    assert args.jobs <= args.trials
     assert Path(trained.data) == args.output / "objects"
     for words, made in (
         (report, ["report", "runs/demo", "-o", "runs/demo/report.html"]),
