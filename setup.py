@@ -15,6 +15,7 @@ setup(
     package_data={
         "transfer.recipes": ["*.yaml"],
         "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml", "studies/*.yaml", "studies/suites/*.yaml"],
+        "benchmarks.demo_kit": ["*.safetensors", "*.json"],
         "results": ["published/*.csv", "report/*.css", "reference/**/*"],
     },
     install_requires=[

@@ -1,8 +1,10 @@
 """Runs the whole mission in miniature, on generated images and two CPU cores: `python -m benchmarks.demo`.
 
 Each step is a command that a user can type; it is printed before it runs. A second call reuses what is there.
-Everything lies under the folder where it is started. The checkpoints of the pre-training, with both encoders
-and the optimizer many times the backbone, are removed once the backbone is taken from them.
+Pre-training is shown live, and goes on from weights that half an hour of it on real images made before
+(`demo_kit/weights.json` says how): minutes teach a network of fifty layers nothing. Everything lies under the
+folder where it is started. The checkpoints of the live run, with both encoders and the optimizer many times
+the backbone, are removed once the backbone is taken from them.
 """
 
 from __future__ import annotations
@@ -23,16 +25,22 @@ from converters.options import Parser
 from transfer.errors import TransferError
 from transfer.process.disk import disk_line, is_full
 
+WEIGHTS = Path(__file__).resolve().parent / "demo_kit" / "weights.safetensors"
 # Each word of a command is filled in by itself, so that a folder's name may hold spaces and quotes.
-# VOC2012 has no test split, so pre-training sees no test image.
-PRETRAIN = """-m pretrain --data {output}/synthetic/VOC2012/JPEGImages --output {output}/pretrain
-    --arch resnet50 --mlp --aug-plus --cos --moco-k 512 --moco-t 0.2 --moco-m 0.99 --image-size 64
-    --batch-size 32 --max-iters {iterations} --lr 0.03 --seed 0 --keep 1"""
-CONVERT = "-m converters {output}/pretrain/checkpoint_last.pth.tar {output}/moco_demo.pkl"
-BENCHMARK = """-m benchmarks.run --suite voc_c4 --init random 'moco (demo)={output}/moco_demo.pkl' --smoke
-    --data synthetic --output {output}"""
+# Few steps at a low rate: a thousand on drawn images would unlearn what real ones taught.
+PRETRAIN = """-m pretrain --data {output}/objects --output {output}/pretrain --start-from {weights}
+    --arch resnet50w0.25x --mlp --aug-plus --cos --moco-k 512 --moco-t 0.2 --moco-m 0.99 --image-size 64
+    --batch-size 64 {length} {pretraining} --lr 0.01 --seed {seed} --keep 1 --knn-every 2"""
+CONVERT = "-m converters {output}/pretrain/checkpoint_last.pth.tar {output}/moco.pkl"
+BENCHMARK = """-m benchmarks.run --suite voc_c4 --init random@moco moco={output}/moco.pkl --smoke
+    --data synthetic --trials {trials} --seed {first_seed} --jobs {jobs} --output {output}"""
 SHORTER = " SOLVER.MAX_ITER {iterations} SOLVER.STEPS []"
-ITERATIONS = 90  # of the pre-training; the miniature of the suite has a schedule of its own
+REPORT = "-m results report {output} -o {output}/report.html"
+TABLE = "-m results table {output} --reference random@moco --no-published"
+EPOCHS = 8  # of the live pre-training; the miniature of the suite has a schedule of its own
+TRIALS = 4  # seeds of each row
+METRICS = ("bbox/AP", "bbox/AP50")  # which the two rows are tested in
+MOST_SEED = 10**6
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,18 +49,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         "python -m benchmarks.demo", description="Pre-train, convert, fine-tune, table: in miniature."
     )
     parser.add_argument(
-        "--iterations", type=int, metavar="N", help="so few in both trainings, to try an installation"
+        "--iterations", type=int, metavar="N", help="so few in both trainings, and one trial, to try it"
     )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of images and trainings (0)")
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="default: runs/demo, with --iterations runs/demo-N"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="default: runs/demo, with a seed or --iterations runs/demo-N",
     )
     args = parser.parse_args(argv)
     if args.iterations is not None and args.iterations < 1:
         parser.error(f"--iterations: expected at least 1, got {args.iterations}")
-    name = "demo" if args.iterations is None else f"demo-{args.iterations}"
-    output = args.output or Path("runs") / name
+    if not 0 <= args.seed <= MOST_SEED:
+        parser.error(f"--seed: expected 0 to {MOST_SEED}, got {args.seed}")
+    marks = [f"-seed{args.seed}"] * bool(args.seed) + [f"-{args.iterations}"] * bool(args.iterations)
+    output = args.output or Path("runs") / "".join(["demo", *marks])
     try:
-        code = run_steps(output, args.iterations)
+        code = run_steps(output, args.iterations, args.seed)
+        if code == 0:
+            _tell(output)
     except TransferError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
@@ -60,25 +76,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         advice = "" if is_full(error) else "; choose another --output"
         print(f"error: {one_line(disk_line(error, str(output)))}{advice}", file=sys.stderr)
         return 2
-    if code == 0:
-        print("pictures:", *sorted(output.glob("cells/voc_c4/*/samples.png")))
-        print(f"all of it lies in {output.absolute()}: {megabytes(output)} MB")
     return code
 
 
-def run_steps(output: Path, iterations: int | None) -> int:
+def run_steps(output: Path, iterations: int | None, seed: int) -> int:
     """Makes the backbone unless it is there, then fine-tunes; returns the first exit code that is not 0."""
-    values = {"output": str(output), "iterations": str(iterations or ITERATIONS)}
-    _make_images(output / "synthetic")
-    if not (output / "moco_demo.pkl").exists():
-        code = _step("1/3", "pre-train a ResNet-50 with MoCo v2 on unlabelled images", PRETRAIN, values)
-        code = code or _step("2/3", "convert the checkpoint to a Detectron2 backbone", CONVERT, values)
+    trials = 1 if iterations else TRIALS
+    values = {
+        "output": str(output), "weights": str(WEIGHTS), "iterations": str(iterations),
+        "length": "--max-iters" if iterations else "--epochs", "pretraining": str(iterations or EPOCHS),
+        "seed": str(seed), "first_seed": str(seed * TRIALS), "trials": str(trials),
+        "jobs": str(min(trials, os.cpu_count() or 1)),
+    }  # fmt: skip
+    print(f"images: {output / 'synthetic'}; their objects: {output / 'objects'}", flush=True)
+    _make_images(output, seed)
+    if not (output / "moco.pkl").exists():
+        what = "pre-train live: MoCo v2, quarter-width ResNet-50, from shipped weights, on drawn objects"
+        code = _step("1/5", what, PRETRAIN, values)
+        code = code or _step("2/5", "convert the checkpoint to a Detectron2 backbone", CONVERT, values)
         if code:
             return code
     for checkpoint in (output / "pretrain").glob("checkpoint_*.pth.tar"):
         checkpoint.unlink()
-    what = "fine-tune and evaluate: Faster R-CNN R50-C4, random against MoCo"
-    return _step("3/3", what, BENCHMARK + (SHORTER if iterations else ""), values)
+    what = "fine-tune and evaluate: Faster R-CNN C4, freshly drawn weights against MoCo's, one core a cell"
+    code = _step("3/5", what, BENCHMARK + (SHORTER if iterations else ""), values)
+    code = code or _step("4/5", "one page of all of it", REPORT, values)
+    return code or _step("5/5", "the two rows; in brackets the gap, with ** for p < 0.01", TABLE, values)
 
 
 def _step(number: str, what: str, template: str, values: dict[str, str]) -> int:
@@ -89,12 +112,27 @@ def _step(number: str, what: str, template: str, values: dict[str, str]) -> int:
     return child.run([sys.executable, *words], env=quiet)
 
 
-def _make_images(root: Path) -> None:
+def _make_images(output: Path, seed: int) -> None:
+    from benchmarks.demo_kit.objects import cut_objects
     from transfer.datasets.synthetic.make import make_synthetic
     from transfer.recipes.resolve import load_recipe
 
     datasets = load_recipe("voc_c4").DATASETS
-    make_synthetic([*datasets.TRAIN, *datasets.TEST], root)
+    make_synthetic([*datasets.TRAIN, *datasets.TEST], output / "synthetic", seed=seed)
+    cut_objects(output / "synthetic", output / "objects")
+
+
+def _tell(output: Path) -> None:
+    """Prints the verdict and where everything lies."""
+    from benchmarks.demo_kit import verdict
+
+    curve = verdict.knn_curve(output / "pretrain" / "log.jsonl")
+    for metric in METRICS:
+        print(verdict.verdict(output, "moco", "random@moco", metric))
+    print(verdict.curve_line(curve))
+    print("picture:", verdict.draw(output, ("random@moco", "moco"), METRICS[1], curve))
+    print("report:", output / "report.html")
+    print(f"all of it lies in {output.absolute()}: {megabytes(output)} MB")
 
 
 def megabytes(folder: Path) -> int:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m pretrain",
-        description="MoCo pre-training of a ResNet on unlabelled images. The same command again resumes.",
+        description="Pre-training of a ResNet by MoCo, its rivals or labels. The same command again resumes.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...",
     )
     _add_data(parser.add_argument_group("data"))
@@ -58,7 +58,8 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     arch = "torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width"
     add("-a", "--arch", default="resnet50", help=arch)
-    add("--mechanism", choices=tuple(METHODS), default="queue")
+    mechanism = "queue is MoCo; supervised takes the labels of class folders, lists or shards"
+    add("--mechanism", choices=tuple(METHODS), default="queue", help=mechanism)
     add("--small-images", action="store_true", help="CIFAR stem: 3x3 convolution, no max-pooling")
     groups = "BatchNorm groups of the whole batch; default: one a process, or batch/32 and at least 2 in one"
     add("--bn-groups", type=positive, metavar="G", help=groups)
@@ -86,7 +87,11 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--resume", type=Path, metavar="FILE", help="start from this checkpoint (ours or the official)")
+    beginning = group.add_mutually_exclusive_group()
+    goes_on = "go on with this checkpoint (ours or the official)"
+    beginning.add_argument("--resume", type=Path, metavar="FILE", help=goes_on)
+    weights = "begin with the encoder of this file: fresh optimizer, schedule and queue"
+    beginning.add_argument("--start-from", type=Path, metavar="FILE", help=weights)
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     equal = "equal bits from equal runs on a GPU too, but slower"

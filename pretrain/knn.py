@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--data", required=True, help="class folders in train/ and in val/ or test/")
     add("--pretrained", required=True, type=Path, metavar="FILE", help="checkpoint of pretrain")
-    default = f"default {KNN_NEIGHBOURS}, or all labelled images where there are fewer"
+    default = f"default {KNN_NEIGHBOURS}, or fewer where a class has less than 1000 labelled images"
     add("-k", type=positive, metavar="K", help=f"neighbours that vote; {default}")
     above = real(0.0125)  # below, exp(1 / T) leaves the range of float32
     add("--temperature", type=above, default=KNN_TEMPERATURE, metavar="T", help="of the votes")
@@ -59,11 +59,11 @@ def measure(options: KnnOptions) -> int:
     if options.k and options.k > train:
         raise PretrainError(f"-k {options.k}: expected 1 to {train}, the number of labelled images")
 
-    k = options.k or min(KNN_NEIGHBOURS, train)
     device = distributed.start_alone(options.device, "pretrain.knn")
     encoder, arch = load_encoder(options.pretrained, device, options.key_encoder)
     workers = options.workers or default_workers()
     evaluation = KnnEvaluation(sets, options.image_size, device, workers, batch_size=options.batch_size)
+    k = options.k or evaluation.k
     with shown(evaluation.num_images, "kNN") as advance:
         accuracy = evaluation.accuracy(encoder, k, options.temperature, advance)
     for pixels in evaluation.pixels:

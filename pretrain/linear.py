@@ -57,7 +57,7 @@ def build_parser() -> Parser:
     )
     add = parser.add_argument
     add("--data", required=True, help="class folders in train/ and in val/ or test/")
-    add("--pretrained", required=True, type=Path, metavar="FILE", help="MoCo checkpoint")
+    add("--pretrained", required=True, type=Path, metavar="FILE", help="checkpoint of pretrain")
     folder = "result file; checkpoints and log.jsonl go to the folder FILE/"
     default = "default: linear.json beside --pretrained"
     add("--output", type=Path, metavar="FILE.json", help=f"{folder}; {default}")

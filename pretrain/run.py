@@ -30,6 +30,7 @@ from pretrain.training.refusals import bn_groups, length_of, make_directory, req
 from pretrain.training.run_options import RunOptions
 from pretrain.training.saver import Saver, tell_end
 from pretrain.training.schedule import choose_schedule
+from pretrain.training.start import Start, put_in_place, read_start
 from pretrain.training.state import RunState
 from pretrain.training.totals import Totals
 from pretrain.training.updates import Updates
@@ -48,6 +49,7 @@ class Plan:
     total: int  # iterations
     views: tuple[Views, ...]
     workers: int
+    start: Start | None  # the weights that the run starts from, else fresh ones
 
 
 def run(options: RunOptions) -> int:
@@ -74,7 +76,7 @@ def planned(options: RunOptions) -> Plan:
     kind = method_class(options.mechanism)
     groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
     require_a_batch(len(images), options.batch_size, groups)
-    kind.check(options.method, options.batch_size, groups)
+    kind.check(options.method, images, options.batch_size, groups)
     per_epoch = len(images) // options.batch_size
     return Plan(
         options=options,
@@ -85,6 +87,7 @@ def planned(options: RunOptions) -> Plan:
         total=length_of(options.max_iters, options.epochs, per_epoch),
         views=kind.views(options.method, options.image_size),
         workers=options.workers or default_workers(),
+        start=read_start(options.start_from) if options.start_from else None,
     )
 
 
@@ -104,15 +107,17 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
     method = _method(plan, device)
     updates = Updates(_optimizer(options, method), [rate], device, precision)
     totals = Totals(device, method.figures)
-    identity = identity_of(options, plan.images, plan.groups, plan.views)
+    start_from = plan.start.sha256 if plan.start else None
+    identity = identity_of(options, plan.images, plan.groups, plan.views, start_from)
     state = RunState(
         method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch
     )
     first = state.resume(options.output, options.resume)
+    begun = _beginning(plan, method, first)
     if first_process:
         trim_log(options.output, first)
     reporter = _reporter(plan, first)
-    reporter.say(_headline(plan, precision, device, first))
+    reporter.say(_headline(plan, precision, device) + begun)
     watcher = Watcher(
         totals=totals,
         report=reporter.step,
@@ -197,13 +202,21 @@ def _reporter(plan: Plan, first: int) -> Reporter:
     )
 
 
-def _headline(plan: Plan, precision: str, device: torch.device, first: int) -> str:
+def _beginning(plan: Plan, method: Method, first: int) -> str:
+    """Puts the weights in place that a new run starts from; returns the headline's words about it."""
+    if first:
+        return f", going on from iteration {first}"
+    if plan.start is None:
+        return ""
+    head = put_in_place(plan.start, method)
+    return f", starting from {plan.start.path} (sha256 {plan.start.sha256[:12]}), {head}"
+
+
+def _headline(plan: Plan, precision: str, device: torch.device) -> str:
     options = plan.options
     return (
         f"{len(plan.images)} images, {options.arch}, {options.mechanism}, {plan.groups} BatchNorm groups, "
-        f"{precision} on {device}"
-        + ", deterministic" * options.deterministic
-        + (f", going on from iteration {first}" if first else "")
+        f"{precision} on {device}" + ", deterministic" * options.deterministic
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     DOCTOR: "",
     "-m benchmarks.demo": "",
     "benchmarks/demo.py": "",
+    "-m benchmarks.demo_kit.make": "x --command a --commit b --hardware c --images d --terms e",
     "benchmarks/shuffle_bn.py": "--data x --output y",
     "-m converters": "--list",
     "-m pretrain": "--data x --output y",

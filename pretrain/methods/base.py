@@ -59,8 +59,11 @@ class Method(nn.Module, Generic[Options]):
         raise NotImplementedError
 
     @classmethod
-    def check(cls, options: Options, batch_size: int, groups: int) -> None:
-        """Raises PretrainError where the options do not fit the batch or its number of BatchNorm groups."""
+    def check(cls, options: Options, images: ImageSet, batch_size: int, groups: int) -> None:
+        """Raises PretrainError where options do not fit the images, the batch or its BatchNorm groups.
+
+        It is asked before anything of a run is built or written.
+        """
 
     @property
     def encoder(self) -> nn.Module:

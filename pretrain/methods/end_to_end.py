@@ -47,7 +47,7 @@ class EndToEnd(Method[ContrastOptions]):
         return (Views(2, options.recipe, image_size),)
 
     @classmethod
-    def check(cls, options: ContrastOptions, batch_size: int, groups: int) -> None:
+    def check(cls, options: ContrastOptions, images: ImageSet, batch_size: int, groups: int) -> None:
         require_groups(options.shuffle_bn, groups)
 
     def forward(

@@ -75,7 +75,7 @@ class MoCo(Method[ContrastOptions]):
         return (Views(2, options.recipe, image_size),)
 
     @classmethod
-    def check(cls, options: ContrastOptions, batch_size: int, groups: int) -> None:
+    def check(cls, options: ContrastOptions, images: ImageSet, batch_size: int, groups: int) -> None:
         require_groups(options.shuffle_bn, groups)
         if options.moco_k % batch_size:
             nearest = max(1, round(options.moco_k / batch_size)) * batch_size

@@ -27,12 +27,16 @@ class Supervised(Method[SupervisedOptions]):
 
     @classmethod
     def build(cls, options: SupervisedOptions, make_encoder: EncoderFactory, images: ImageSet) -> Supervised:
-        if len(images.classes) < 2:
-            raise PretrainError(
-                f"--mechanism supervised needs labels; got {len(images.classes)} classes, "
-                "expected a folder for each of two or more, or a list with labels"
-            )
         return cls(make_encoder, torch.tensor(images.labels()), len(images.classes))
+
+    @classmethod
+    def check(cls, options: SupervisedOptions, images: ImageSet, batch_size: int, groups: int) -> None:
+        if len(images.classes) < 2:
+            found = "images without a class" if not images.classes else f"one class, {images.classes[0]}"
+            raise PretrainError(
+                f"--mechanism supervised needs labels of two or more classes; found {found}; give a folder "
+                "for each class, or a list or shards with labels"
+            )
 
     @classmethod
     def views(cls, options: SupervisedOptions, image_size: int) -> tuple[Views, ...]:
@@ -42,5 +46,6 @@ class Supervised(Method[SupervisedOptions]):
         self, views: list[Tensor], index: Tensor, rng: torch.Generator, step: Step
     ) -> tuple[Tensor, dict[str, Tensor]]:
         (images,) = views
-        loss, accuracies = softmax_loss(self.supervised(images).float(), self.labels[index])
+        logits = self.supervised(images).to(images.dtype)  # half precision ends here
+        loss, accuracies = softmax_loss(logits, self.labels[index])
         return loss, {"acc1": accuracies["acc1"]}

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from pretrain.images.decode import Pixels
 from pretrain.images.sources import ImageSet
 from pretrain.monitors.features import extract
-from pretrain.monitors.protocols import KNN_NEIGHBOURS, KNN_TEMPERATURE
+from pretrain.monitors.protocols import KNN_TEMPERATURE, neighbours
 from pretrain.process.progress import Reporter
 from pretrain.process.signals import Signals, Stopped
 
@@ -22,7 +22,7 @@ def knn_accuracy(
     train_labels: Tensor,
     test: Tensor,
     test_labels: Tensor,
-    k: int = KNN_NEIGHBOURS,
+    k: int,
     T: float = KNN_TEMPERATURE,
 ) -> float:
     """Top-1 accuracy in percent of test features MxF; a neighbour votes with exp(cosine similarity / T)."""
@@ -53,19 +53,21 @@ class KnnEvaluation:
         self.pixels = [Pixels(images, cache_bytes // 2) for images in sets]
         self.num_images = sum(map(len, sets))
         self._labels = [torch.tensor(images.labels(sets[0].classes)) for images in sets]
+        self.k = neighbours(int(self._labels[0].bincount().min()))
         self._image_size, self._batch_size = image_size, batch_size
         self._device, self._workers = device, workers
 
     def accuracy(
         self,
         encoder: nn.Module,
-        k: int = KNN_NEIGHBOURS,
+        k: int | None = None,
         T: float = KNN_TEMPERATURE,
         done: Callable[[int], None] = lambda count: None,
     ) -> float:
         """The accuracy in percent, with the encoder in evaluation mode; its mode is put back afterwards.
 
-        `done` is told after each batch how many images it had, and may raise to end the work.
+        `k` neighbours vote, by default `self.k`, which suits the set. `done` is told after each batch how
+        many images it had, and may raise to end the work.
         """
         mode = encoder.training
         encoder.eval()
@@ -84,7 +86,7 @@ class KnnEvaluation:
             )
         finally:
             encoder.train(mode)
-        return knn_accuracy(train, self._labels[0], test, self._labels[1], k, T)
+        return knn_accuracy(train, self._labels[0], test, self._labels[1], k or self.k, T)
 
 
 @dataclass
@@ -106,7 +108,7 @@ class KnnMonitor:
         if self.evaluation is None:
             return
         epoch, total = done // self.per_epoch, self.evaluation.num_images
-        title = f"kNN of epoch {epoch}" if done else "kNN of the untrained network"
+        title = f"kNN of epoch {epoch}" if done else "kNN before the first iteration"
         self.reporter.say(f"{title}: {total} images")
         try:
             with self.reporter.phase(title, total) as shown:
@@ -116,7 +118,7 @@ class KnnMonitor:
                     self.signals.raise_stop()
 
                 accuracy = self.evaluation.accuracy(self.encoder, done=advance)
-                self.reporter.record(done, {"knn": accuracy})
-                self.reporter.say(f"epoch {epoch}: kNN top-1 {accuracy:.2f}")
+                self.reporter.record(done, {"knn": accuracy, "knn_k": self.evaluation.k})
+                self.reporter.say(f"epoch {epoch}: kNN top-1 {accuracy:.2f} (k {self.evaluation.k})")
         except Stopped:
             self.reporter.say(f"{title} is broken off; it is measured when the run goes on")

@@ -90,6 +90,8 @@ def damage(path: Path) -> str | None:
 def load(path: Path) -> dict[str, Any]:
     """Reads one checkpoint, ours or the official code's, without running anything in it.
 
+    A .safetensors file is one with weights alone; its metadata may say the `arch`.
+
     Entries that official files lack are there afterwards, empty: `identity`, `totals`, `scaler`. Raises
     PretrainError where the file is no checkpoint.
     """
@@ -108,13 +110,28 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about what foreign files hold
-            contents = torch.load(path, map_location="cpu", weights_only=True)
+            contents = (
+                _safetensors(path)
+                if path.suffix == ".safetensors"
+                else torch.load(path, map_location="cpu", weights_only=True)
+            )
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
         raise PretrainError(f"{path}: {_why_unreadable(str(error))}; nothing in it was run") from None
     if not isinstance(contents, dict) or not isinstance(contents.get("state_dict"), dict):
-        raise PretrainError(f"{path}: expected a MoCo checkpoint with a 'state_dict'; this file has none")
+        raise PretrainError(
+            f"{path}: expected a checkpoint of pretrain with a 'state_dict'; this file has none"
+        )
     _require_layout(contents, path)
     return contents
+
+
+def _safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(str(path), "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+        arch = (file.metadata() or {}).get("arch")
+    return {"state_dict": state, **({"arch": arch} if arch else {})}
 
 
 def _inside(directory: Path) -> str:
@@ -149,7 +166,7 @@ def _require_layout(contents: dict[str, Any], path: Path) -> None:
 
     for name in ("identity", "totals", "scaler"):
         if not isinstance(contents.setdefault(name, {}), dict):
-            raise PretrainError(f"{path}: its entry {name!r} is no dict; expected a MoCo checkpoint")
+            raise PretrainError(f"{path}: its entry {name!r} is no dict; expected a checkpoint of pretrain")
     for name in ("iteration", "epoch"):
         if not isinstance(value := contents.get(name, 0), int) or value < 0:
             raise PretrainError(

@@ -17,14 +17,20 @@ _ORDER = (
     "image_size", "batch_size", "lr", "schedule", "lr_decay_every", "lr_decay", "momentum", "wd", "seed",
     "deterministic", "augmentation", "bn_groups", "shuffle_bn", "num_images", "images_sha256",
 )  # fmt: skip
+_ABSENT = {"deterministic": False, "start_from": None}  # entries that are written only where they say more
 _OF_EVERY_RUN = (
     "arch", "mechanism", "cos", "small_images", "image_size", "batch_size", "lr", "lr_decay_every",
     "lr_decay", "momentum", "wd", "seed",
 )  # fmt: skip
 
 
-def identity_of(options: RunOptions, images: ImageSet, groups: int, views: Sequence[Views]) -> dict[str, Any]:
-    """Everything but the code that decides the numbers of a run, in JSON types."""
+def identity_of(
+    options: RunOptions, images: ImageSet, groups: int, views: Sequence[Views], start_from: str | None = None
+) -> dict[str, Any]:
+    """Everything but the code that decides the numbers of a run, in JSON types.
+
+    `start_from` is the SHA-256 of the file whose weights the run starts from.
+    """
     found = {
         **{name: getattr(options, name) for name in _OF_EVERY_RUN},
         **options.method.identity(),
@@ -36,6 +42,8 @@ def identity_of(options: RunOptions, images: ImageSet, groups: int, views: Seque
     }
     if options.deterministic:  # else absent: files of runs without it stay as they were
         found["deterministic"] = True
+    if start_from:
+        found["start_from"] = start_from
     first = [name for name in _ORDER if name in found]
     return {name: found[name] for name in dict.fromkeys([*first, *found])}
 
@@ -45,8 +53,8 @@ def require_same_run(stored: dict[str, Any], wanted: dict[str, Any], source: str
 
     A file without a record of its options is accepted.
     """
-    if stored:  # the one entry that is written only where it is True
-        stored, wanted = ({"deterministic": False, **options} for options in (stored, wanted))
+    if stored:
+        stored, wanted = ({**_ABSENT, **options} for options in (stored, wanted))
     for name, value in wanted.items():
         if name in stored and stored[name] != value:
             raise PretrainError(

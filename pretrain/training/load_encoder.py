@@ -25,12 +25,12 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     prefix = f"module.{_name(contents['identity'], key)}."
     stored = {n.removeprefix(prefix): v for n, v in contents["state_dict"].items() if n.startswith(prefix)}
     if not stored or "conv1.weight" not in stored:
-        raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a MoCo checkpoint")
+        raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a checkpoint of pretrain")
     arch = str(contents.get("arch", "resnet50"))
     mlp = "fc.2.weight" in stored
     head = "fc.2.weight" if mlp else "fc.weight"
     if head not in stored:
-        raise PretrainError(f"{path}: holds no {prefix}{head}; expected a MoCo checkpoint")
+        raise PretrainError(f"{path}: holds no {prefix}{head}; expected a checkpoint of pretrain")
     dim = len(stored[head])
     small = contents["identity"].get("small_images", stored["conv1.weight"].shape[-1] == 3)
     encoder = make_encoder_factory(arch, dim=dim, small_images=bool(small))()

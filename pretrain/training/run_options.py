@@ -42,6 +42,7 @@ class RunOptions:
     seed: int
     # running
     resume: Path | None
+    start_from: Path | None
     device: str
     precision: str  # auto, fp32, bf16 or fp16
     deterministic: bool

@@ -16,7 +16,7 @@ from pretrain.training import checkpoint
 from pretrain.training.identity import require_same_run
 from pretrain.training.totals import Totals
 
-_PREFIX = "module."  # the published code saves a DistributedDataParallel module
+PREFIX = "module."  # the published code saves a DistributedDataParallel module
 
 
 @dataclass
@@ -36,7 +36,7 @@ class RunState:
         return {
             "epoch": iteration // self.per_epoch,
             "arch": self.arch,
-            "state_dict": {_PREFIX + name: _plain(value) for name, value in self.model.state_dict().items()},
+            "state_dict": {PREFIX + name: _plain(value) for name, value in self.model.state_dict().items()},
             "optimizer": _map_tensors(self.optimizer.state_dict(), _plain),
             "iteration": iteration,
             "identity": self.identity,
@@ -59,8 +59,8 @@ class RunState:
         Weights, queue and optimizer state must fit exactly, else PretrainError is raised and none is changed.
         """
         require_same_run(contents["identity"], self.identity, source)
-        stored = {name.removeprefix(_PREFIX): value for name, value in contents["state_dict"].items()}
-        _require_equal(stored, self.model.state_dict(), source, str(contents.get("arch", "unknown")))
+        stored = {name.removeprefix(PREFIX): value for name, value in contents["state_dict"].items()}
+        require_equal(stored, self.model.state_dict(), source, str(contents.get("arch", "unknown")))
         if "optimizer" not in contents:
             raise PretrainError(f"{source}: holds no optimizer state, so training cannot go on from it")
         with fitting(source, "optimizer state"):
@@ -107,7 +107,8 @@ def fitting(source: str, what: str) -> Iterator[None]:
         raise PretrainError(f"{source}: its {what} does not fit this run ({reason})") from None
 
 
-def _require_equal(stored: dict[str, Tensor], wanted: dict[str, Tensor], source: str, arch: str) -> None:
+def require_equal(stored: dict[str, Tensor], wanted: dict[str, Tensor], source: str, arch: str) -> None:
+    """Raises PretrainError, with `source` and `arch`, where names or shapes of the tensors differ."""
     missing = [name for name in wanted if name not in stored]
     extra = [name for name in stored if name not in wanted]
     shapes = [name for name in wanted if name in stored and stored[name].shape != wanted[name].shape]

@@ -34,6 +34,7 @@ from tests.converters.publishers.states import (
     obow,
     pair,
     pycontrast,
+    supervised,
     vissl,
     wrapped,
 )
@@ -41,6 +42,7 @@ from tests.converters.publishers.states import (
 CASES: tuple[Case, ...] = (
     Case("moco", torch_case(moco), "moco"),
     Case("moco-legacy", torch_case(moco, _use_new_zipfile_serialization=False), "moco"),
+    Case("supervised", torch_case(supervised), "supervised", "single"),
     Case("moco_v3", torch_case(moco_v3), "moco_v3"),
     Case(
         "simclr_v1",

@@ -47,6 +47,10 @@ def wrapped(state: Tensors, key: str = "state_dict", **more: Any) -> Any:
     return {"epoch": 100, key: state, "optimizer": sgd(), **more}
 
 
+def supervised(q: Tensors, k: Tensors) -> Any:
+    return wrapped(prefixed(q, "module.supervised.") | linear("module.supervised.fc"), arch="resnet50")
+
+
 def pycontrast(q: Tensors, k: Tensors) -> Any:
     model = prefixed(q, "module.encoder.") | linear("module.head.0") | linear("module.head_jig.fc1")
     contrast = {"memory": torch.randn(50, 16), "params": torch.tensor([-1])}

@@ -52,7 +52,7 @@ class Toy(Method[ToyOptions]):
         return Views(1, "v1", image_size), Views(2, "v2", image_size // 2)
 
     @classmethod
-    def check(cls, options: ToyOptions, batch_size: int, groups: int) -> None:
+    def check(cls, options: ToyOptions, images: ImageSet, batch_size: int, groups: int) -> None:
         if options.toy_dim > batch_size:
             raise PretrainError(f"--toy-dim {options.toy_dim}: expected at most the batch of {batch_size}")
 

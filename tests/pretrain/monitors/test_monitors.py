@@ -15,11 +15,14 @@ import torch
 from pretrain import cli, features, knn
 from pretrain.images.augment_device import normalise
 from pretrain.images.decode import decode
+from pretrain.images.labelled import labelled_pair
 from pretrain.monitors import knn as knn_monitor
 from pretrain.monitors.features import centre_crop, extract
-from pretrain.monitors.knn import knn_accuracy
+from pretrain.monitors.knn import KnnEvaluation, knn_accuracy
+from pretrain.monitors.protocols import neighbours
 from pretrain.networks.encoders import pooled_features
 from pretrain.training.load_encoder import load_encoder
+from tests.pretrain.helpers import write_images
 from tests.pretrain.tiny import register_miniature
 
 OPTIONS = "--arch resnet_miniature --batch-size 8 --moco-k 32 --image-size 32 --device cpu"
@@ -48,6 +51,24 @@ def test_knn_against_loops() -> None:
         assert knn_accuracy(train, labels, test, truth, k) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("smallest", "k"),
+    [(1, 1), (12, 12), (39, 39), (150, 77), (500, 141), (999, 200), (1000, 200), (1300, 200)],
+)
+def test_how_many_neighbours_vote(smallest: int, k: int) -> None:
+    """The published 200 where a class has a thousand images; never more than the smallest class has."""
+    assert neighbours(smallest) == k
+
+
+def test_the_smallest_class_decides(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", 12, classes=3)
+    for extra in write_images(tmp_path / "more", 8, classes=1).rglob("*.jpg"):
+        extra.rename(tmp_path / "train" / "c0" / f"more-{extra.name}")
+    write_images(tmp_path / "val", 6, classes=3)
+    evaluation = KnnEvaluation(labelled_pair(str(tmp_path)), 32, torch.device("cpu"), 1)
+    assert evaluation.k == 4
+
+
 @pytest.fixture(scope="module")
 def run(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data/ and out/: one short run with the kNN monitor."""
@@ -67,7 +88,7 @@ def test_log_has_loss_and_knn(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "out" / "log.jsonl").read_text().splitlines()]
     assert [line["iteration"] for line in lines if "loss" in line] == [2, 4, 6]
     assert [line["iteration"] for line in lines if "knn" in line] == [0, 3, 6]
-    assert all(0 <= line["knn"] <= 100 for line in lines if "knn" in line)
+    assert all(0 <= line["knn"] <= 100 and line["knn_k"] == 12 for line in lines if "knn" in line)
     assert all(math.isfinite(line["loss"]) and line["images_per_s"] > 0 for line in lines if "loss" in line)
 
 
@@ -96,9 +117,9 @@ def test_knn_of_a_checkpoint_is_the_monitors(
     fixed = ["--data", str(run / "data"), "--pretrained", str(run / "out" / "checkpoint_last.pth.tar")]
     fixed += ["--image-size", "32", "--device", "cpu", "--output", str(tmp_path / "knn.json")]
     assert knn.main(fixed) == 0
-    assert f"kNN top-1 {expected:.2f} (k 24, temperature 0.07): 24 images by 24" in capsys.readouterr().out
+    assert f"kNN top-1 {expected:.2f} (k 12, temperature 0.07): 24 images by 24" in capsys.readouterr().out
     result = json.loads((tmp_path / "knn.json").read_text())
-    assert (result["knn"], result["k"]) == (expected, 24)  # of the default's 200
+    assert (result["knn"], result["k"]) == (expected, 12)  # the smallest class has no more
     assert (result["train_images"], result["test_images"]) == (24, 24)
     assert knn.main([*fixed, "-k", "1", "-b", "5"]) == 0
     assert json.loads((tmp_path / "knn.json").read_text())["knn"] == 100  # each image is its own neighbour

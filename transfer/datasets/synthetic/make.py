@@ -54,23 +54,23 @@ def make_synthetic(
     train_images: int = 200,
     test_images: int = 80,
     image_size: int = 128,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> None:
     """Writes the folders that hold the data sets `names` under `root`.
 
     `trainval` and `train2017`-like splits get train_images, `test` and `val2017`-like splits test_images.
     Calling again with the same parameters reuses what is there; DataError for other parameters or a folder
-    that was not generated.
+    that was not generated. Without a `seed` sets of any seed are reused, and new ones are made with 0.
     """
     if train_images < 2 or test_images < 1 or image_size < 32:
         got = f"{train_images} training images, {test_images} test images, size {image_size}"
         raise DataError(f"synthetic data: {got}; expected at least 2, 1 and 32 pixels")
-    size = Size(train_images, test_images, image_size, seed)
+    size = Size(train_images, test_images, image_size, seed or 0)
     root = Path(root).expanduser().absolute()
     root.mkdir(parents=True, exist_ok=True)
     wanted = dict.fromkeys(folder for name in names for folder in _folders(name))
     for folder in wanted:
-        _make(root / folder, size, WRITERS[folder])
+        _make(root / folder, size, WRITERS[folder], any_seed=seed is None)
 
 
 def _folders(name: str) -> list[str]:
@@ -79,7 +79,7 @@ def _folders(name: str) -> list[str]:
     return [*folders, "densepose"] if name.startswith("densepose") else folders
 
 
-def _make(folder: Path, size: Size, write: Callable[[Path, Size], None]) -> None:
+def _make(folder: Path, size: Size, write: Callable[[Path, Size], None], any_seed: bool) -> None:
     wanted: dict[str, Any] = {"version": VERSION, **asdict(size)}
     if folder.exists():
         marker = folder / MARKER
@@ -88,7 +88,7 @@ def _make(folder: Path, size: Size, write: Callable[[Path, Size], None]) -> None
                 f"{folder} exists and was not generated; choose another --data-root for synthetic data"
             )
         there = json.loads(marker.read_text())
-        if there != wanted:
+        if there != (wanted | {"seed": there.get("seed")} if any_seed else wanted):
             raise DataError(
                 f"{folder} was generated with {there}, wanted {wanted}; delete it or choose another root"
             )
@@ -103,6 +103,6 @@ def _make(folder: Path, size: Size, write: Callable[[Path, Size], None]) -> None
         except OSError:
             if not (folder / MARKER).is_file():  # else another process was first with the same thing
                 raise
-            _make(folder, size, write)
+            _make(folder, size, write, any_seed)
     finally:
         shutil.rmtree(part, ignore_errors=True)

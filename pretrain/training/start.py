@@ -1,0 +1,95 @@
+"""Starts a run from the weights of a file: what it learnt goes on, under a fresh optimizer and schedule.
+
+The file is a checkpoint of pretrain, or one with the encoders alone, also as safetensors. Unlike `--resume`
+nothing else is taken from it: no queue, no optimizer, no place in a schedule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pretrain.errors import PretrainError
+from pretrain.methods.base import Method
+from pretrain.methods.choose import METHODS, method_class
+from pretrain.training import checkpoint
+from pretrain.training.state import PREFIX, require_equal
+
+HEAD = "fc."
+
+
+@dataclass(frozen=True)
+class Start:
+    """The weights that a run starts from, read and not yet put in place."""
+
+    path: Path
+    sha256: str  # of the file; identifies the run
+    arch: str
+    encoders: dict[
+        str, dict[str, Tensor]
+    ]  # by their name in the method that made them; the evaluated one first
+
+
+def read_start(path: Path) -> Start:
+    """Reads the encoders of a file. Raises PretrainError where none is there that a method evaluates."""
+    contents = checkpoint.load(path)
+    tensors = {name.removeprefix(PREFIX): value for name, value in contents["state_dict"].items()}
+    kinds = [method_class(name) for name in METHODS]
+    names = dict.fromkeys(name for kind in kinds for name in (kind.encoder_name, kind.key_encoder_name))
+    encoders = {name: _below(f"{name}.", tensors) for name in names}
+    encoders = {name: found for name, found in encoders.items() if found}
+    if not encoders or next(iter(encoders)) not in {kind.encoder_name for kind in kinds}:
+        expected = ", ".join(f"{name}.*" for name in dict.fromkeys(kind.encoder_name for kind in kinds))
+        raise PretrainError(f"--start-from {path}: holds no encoder; expected tensors named {expected}")
+    bad = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
+    if bad:
+        raise PretrainError(f"--start-from {path}: {bad} holds values that are not finite; take another file")
+    return Start(
+        path, hashlib.sha256(path.read_bytes()).hexdigest(), str(contents.get("arch", "unknown")), encoders
+    )
+
+
+def put_in_place(start: Start, method: Method[Any]) -> str:
+    """Gives the method's encoders the weights of the file; returns what became of the head, for the headline.
+
+    The key encoder takes its own where the file has them, else those of the evaluated one. A head that the
+    file lacks, or whose layers are of another shape, stays as it was drawn. Raises PretrainError where the
+    trunk does not fit; then nothing is changed.
+    """
+    children = dict(method.named_children())
+    first = next(iter(start.encoders.values()))
+    wanted = {
+        name: children[name] for name in (method.encoder_name, method.key_encoder_name) if name in children
+    }
+    chosen = {name: start.encoders.get(name, first) for name in wanted}
+    for name, encoder in wanted.items():
+        require_equal(
+            _trunk(chosen[name]), _trunk(encoder.state_dict()), f"--start-from {start.path}", start.arch
+        )
+    keep_head = all(
+        _shapes(chosen[name]) == _shapes(encoder.state_dict()) for name, encoder in wanted.items()
+    )
+    for name, encoder in wanted.items():
+        encoder.load_state_dict(chosen[name] if keep_head else _trunk(chosen[name]), strict=keep_head)
+    if keep_head:
+        return "its head included"
+    return "with a fresh head" + (
+        ", for its own is of another shape" if len(_trunk(first)) < len(first) else ""
+    )
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _trunk(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith(HEAD)}
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in state.items()}
