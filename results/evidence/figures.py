@@ -45,13 +45,18 @@ def schedule_figure(curve: Curve, references: Sequence[Trials]) -> bytes:
 
 
 def gaps(curve: Curve, label: str, reference: str) -> list[tuple[float, float, float]]:
-    """(length, gap, half of its interval) wherever both lines have a value; the half is 0 without a test."""
+    """(length, gap, half of its interval) wherever both lines have a value, of equal data and recipe.
+
+    The half is 0 without a test.
+    """
     theirs = {point.x: point.row for point in curve.lines[reference]}
     found = []
     for point in curve.lines[label]:
         row = theirs.get(point.x)
+        if row is None or point.row.differs_from(row):
+            continue
         ours = point.row.values(curve.metric)
-        if row is not None and ours and row.values(curve.metric):
+        if ours and row.values(curve.metric):
             made = difference(ours, row.values(curve.metric))
             found.append((point.x, made.gap, made.half or 0.0))
     return found

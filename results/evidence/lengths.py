@@ -1,7 +1,7 @@
 """Finds the rows of a study that differ in length: of the schedule over suites, of pre-training within one.
 
-Suites belong to one curve where data, engine and primary metric are the same and their recipes differ in
-SOLVER keys alone. Rows are checkpoints of one run where their names say so (epoch_08, it_3500), or about.md.
+Suites belong to one curve where data, engine and primary metric are the same, their recipes differ in SOLVER
+keys alone, and no two have one length. Rows are checkpoints of one run where their names say so (epoch_08, it_3500), or about.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def schedule_curves(groups: Mapping[str, Sequence[Trials]]) -> list[Curve]:
     """A curve for every set of at least two suites that differ in their schedule alone; a line per init."""
     alike: list[list[str]] = []
     for suite in groups:
-        home = next((names for names in alike if _differ_in_schedule(groups[names[0]], groups[suite])), None)
+        home = next((names for names in alike if _belongs(suite, names, groups)), None)
         if home is None:
             alike.append([suite])
         else:
@@ -69,6 +69,15 @@ def schedule_curves(groups: Mapping[str, Sequence[Trials]]) -> list[Curve]:
 
 def _primary(rows: Sequence[Trials]) -> str:
     return rows[0].records[0]["primary"]
+
+
+def _belongs(suite: str, names: Sequence[str], groups: Mapping[str, Sequence[Trials]]) -> bool:
+    taken = {_schedule(groups[name]) for name in names}
+    return _schedule(groups[suite]) not in taken and _differ_in_schedule(groups[names[0]], groups[suite])
+
+
+def _schedule(rows: Sequence[Trials]) -> int | None:
+    return rows[0].records[0]["recipe"].get(SCHEDULE)
 
 
 def _differ_in_schedule(some: Sequence[Trials], others: Sequence[Trials]) -> bool:
@@ -107,10 +116,13 @@ def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, 
 
 
 def length_of(init: str, lengths: Mapping[str, float]) -> tuple[float, str] | None:
-    """(length, unit) of an init: of `lengths`, or as its name says; None where neither does."""
+    """(length, unit) of an init: of `lengths`, or as its name says; None where neither does.
+
+    `random@epoch_20` has the shape of a checkpoint and nothing of its pre-training.
+    """
     if init in lengths:
         return float(lengths[init]), ""
-    found = _LENGTH.fullmatch(init)
+    found = None if init.startswith("random") else _LENGTH.fullmatch(init)
     if not found:
         return None
     unit = "epochs" if found[1] in ("epoch", "ep") else "iterations"

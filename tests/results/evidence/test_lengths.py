@@ -70,6 +70,35 @@ def test_two_recipes_under_one_init_are_no_line(make_record: Any) -> None:
     ]  # fmt: skip
 
 
+def test_suites_of_one_length_are_two_curves(make_record: Any) -> None:
+    """Two rates at one length are no two points of a line: one would stand for the other in the gaps."""
+    records = []
+    for suite, rate, shift in (("slow", 0.01, 0.0), ("fast", 0.02, 30.0), ("slow_x2", 0.01, 1.0)):
+        for init, ap in (("random", 5.0), ("moco", 15.0)):
+            for trial in range(3):
+                record = make_record(init, trial, ap + shift + trial * ap / 10, suite, recipe_sha256=suite)
+                length = 200 if suite == "slow_x2" else 100
+                record["recipe"] |= {"SOLVER.MAX_ITER": length, "SOLVER.BASE_LR": rate}
+                records.append(record)
+    for curve in schedule_curves(group_trials(records)):
+        for points in curve.lines.values():
+            assert len({point.x for point in points}) == len(points)
+        assert {round(gap, 6) for _, gap, _ in gaps(curve, "moco", "random")} == {11.0}
+
+
+def test_rows_of_different_data_have_no_gap(make_record: Any) -> None:
+    records = []
+    for suite, length in (("x1", 100), ("x2", 200)):
+        for init, data in (("random", "e" * 64), ("moco", "e" * 64), ("other", suite * 32)):
+            for trial in range(2):
+                record = make_record(init, trial, 5.0 + trial, suite, data_sha256=data)
+                record["recipe"] |= {"SOLVER.MAX_ITER": length}
+                records.append(record)
+    (curve,) = schedule_curves(group_trials(records))
+    assert [x for x, _, _ in gaps(curve, "moco", "random")] == [100, 200]
+    assert gaps(curve, "other", "random") == []
+
+
 def test_checkpoints_of_one_run_are_known_by_their_names(study: Path) -> None:
     groups = read_groups(study)
     (curve,) = length_curves(groups, {})
@@ -93,6 +122,7 @@ def test_checkpoints_of_one_run_are_known_by_their_names(study: Path) -> None:
         ("moco_v2_s1", None),
         ("transit_3", None),
         ("random", None),
+        ("random@epoch_20", None),  # the shape of a checkpoint, and nothing of its pre-training
     ],
 )
 def test_lengths_in_names(name: str, expected: Any) -> None:
