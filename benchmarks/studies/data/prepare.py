@@ -31,7 +31,7 @@ def sources_of(name: str) -> tuple[str, ...]:
 def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
     """Prepares `output/name` unless it is there in this version; returns what it is.
 
-    UsageError names the sources that are absent. What an earlier version left is replaced.
+    UsageError names the sources that are absent, or hold no image. What an earlier version left is replaced.
     """
     folder = output / name
     version = 1 if name in OTHERS else SETS[name].version
@@ -76,10 +76,9 @@ def _replacing(folder: Path) -> Iterator[Path]:
 def _others(name: str, source: Path, part: Path) -> dict[str, Any]:
     if name == LISTS:
         # They name images relative to their folder, and `part` lies beside what it will become.
-        return {
-            "says": "lists and links for pre-training, kNN and linear",
-            "images": write_lists(source, part),
-        }
+        images = write_lists(source, part)
+        _none_empty(name, images)
+        return {"says": "lists and links for pre-training, kNN and linear", "images": images}
     return {
         "says": "weights under torchvision's names, for `converters`",
         "arrays": write_weights(source, part),
@@ -89,6 +88,7 @@ def _others(name: str, source: Path, part: Path) -> dict[str, Any]:
 def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:
     with waiting(f"{row.name}: reading, and looking for near duplicates"):
         splits = row.read(source)
+        _none_empty(row.name, {split: len(pictures) for split, pictures in splits.items()})
         fit, tune = draw(splits["train"], round(row.tune * len(splits["train"])), f"{row.name}/tune")
     splits |= {"fit": fit, "tune": tune}
     says = (
@@ -98,6 +98,14 @@ def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:
     info = {"description": says, "set": row.name, "version": row.version}
     write_pictures(splits, row.classes, row.form, info, part)
     return {"says": says, "classes": list(row.classes), "splits": _counts(part, splits)}
+
+
+def _none_empty(name: str, images: dict[str, int]) -> None:
+    """UsageError where a split has no image: what is prepared from a half checkout would stay for good."""
+    empty = [split for split, count in images.items() if not count]
+    if empty:
+        checkouts = " or ".join(sources_of(name))
+        raise UsageError(f"{name}: {empty[0]} has no image; {checkouts} is not whole: take it anew")
 
 
 def _counts(part: Path, splits: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pycocotools import mask as rle
 
 from benchmarks.studies.data import bccd, coco412, penn_fudan, prepare, voc100
 from benchmarks.studies.data.__main__ import main
-from benchmarks.studies.data.sets import SETS
+from benchmarks.studies.data.sets import LISTS, SETS
 from tests.benchmarks.studies import fabricated
 from transfer.datasets.own_file import own_dataset
 from transfer.datasets.registry import load_dataset
@@ -157,3 +157,24 @@ def test_absent_sources_and_broken_ones_are_one_line(
     assert main(words) == 2
     assert "t1.xml: no annotation of a set of these classes" in capsys.readouterr().err.splitlines()[-1]
     assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize("name", ["penn_fudan", "voc100", "mosaics", LISTS])
+def test_a_checkout_without_images_makes_nothing_that_counts_as_prepared(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its folders are there, as after a clone that was stopped; a full one must be read when it comes."""
+    source, output = tmp_path / "source", tmp_path / "out"
+    for folder in (
+        "PennFudan/data/PennFudanPed/PNGImages",
+        "voc2012_det100/data/database/gts/pascalvoc_format",
+        "tiny-imagenet-200/train",
+        "tiny-imagenet-200/val",
+    ):
+        (source / folder).mkdir(parents=True)
+    (source / "tiny-imagenet-200" / "val" / "val_annotations.txt").touch()
+    assert main([name, "--source", str(source), "--output", str(output)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: {name}: ")
+    assert error.endswith("is not whole: take it anew")
+    assert not list(output.glob("*"))
