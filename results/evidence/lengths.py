@@ -1,7 +1,8 @@
 """Finds the rows of a study that differ in length: of the schedule over suites, of pre-training within one.
 
 Suites belong to one curve where data, engine and primary metric are the same, their recipes differ in SOLVER
-keys alone, and no two have one length. Rows are checkpoints of one run where their names say so (epoch_08, it_3500), or about.md.
+keys alone, and no two have one length. Rows are checkpoints of one run where their names say so (epoch_08,
+it_3500), or about.md.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ INTERVALS = "mean [its 95 % interval over trials] (trials)"
 GAPS = "; then the gap to {0} [its 95 % interval]"
 RANKS = (
     "over rows; p: two-sided permutation test, exact up to {exact} rows; [95 % interval]: bootstrap over "
-    "rows. Rows are no independent draws: checkpoints of one run rise together. The trials' noise is left out"
+    "rows. Rows are no independent draws: checkpoints of one run rise together. The trials' noise is left "
+    "out, and p is not corrected for the number of lines"
 )
 
 
