@@ -50,9 +50,9 @@ def _truncated(path: Path) -> None:
 
 
 def _other_architecture(path: Path) -> None:
-    from torchvision.models import resnet18
+    from torchvision.models import squeezenet1_1
 
-    torch.save(resnet18().state_dict(), path)
+    torch.save(squeezenet1_1().state_dict(), path)
 
 
 FILES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -61,7 +61,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "random": (lambda p: p.write_bytes(np.random.default_rng(0).bytes(5000)), "."),
     "truncated": (_truncated, "truncated|damaged|incomplete|cut"),
     "html": (_html, "HTML"),
-    "resnet18": (_other_architecture, "ResNet|missing|complete"),
+    "squeezenet": (_other_architecture, "ResNet|missing|complete"),
 }
 
 
