@@ -8,7 +8,8 @@ from pathlib import Path
 
 from results.record import Record
 from results.store import load_records
-from results.tables.significance import summarize, welch_p
+from results.tables.paired import LEVEL, Values, difference
+from results.tables.significance import summarize
 
 Curve = list[tuple[int, float]]  # (iterations, kNN accuracy in percent)
 
@@ -27,27 +28,29 @@ def curve_line(curve: Curve) -> str:
 
 def values_of(output: Path, init: str, name: str) -> list[float]:
     """The metric `name` ("bbox/AP50") of a row's finished trials, in percent; undefined ones are left out."""
+    return [value for _, value in _by_seed(output, init, name)]
+
+
+def _by_seed(output: Path, init: str, name: str) -> Values:
     task, key = name.split("/")
-    found = [record["metrics"][task].get(key) for record in _finished(output, init)]
-    return [value for value in found if value is not None]
+    found = ((record["seed"], record["metrics"][task].get(key)) for record in _finished(output, init))
+    return tuple((seed, value) for seed, value in found if value is not None)
 
 
 def verdict(output: Path, init: str, against: str, name: str) -> str:
-    """Compares two rows in one metric by Welch's two-sided t-test over their seeds; one line of text."""
-    pairs = [(label, values_of(output, label, name)) for label in (init, against)]
-    if min(len(values) for _, values in pairs) < 2:
+    """Compares two rows in one metric, by the test that makes the stars of the table; one line of text."""
+    rows = {label: _by_seed(output, label, name) for label in (init, against)}
+    if min(map(len, rows.values())) < 2:
         return f"{name}: fewer than two trials of a row have a value, so there is no test"
-    ours, theirs = (summarize(values) for _, values in pairs)
-    p = welch_p(ours, theirs)
+    means = {label: summarize([value for _, value in values]) for label, values in rows.items()}
     shown = " against ".join(
-        f"{label} {row.mean:.1f} ± {row.std or 0:.1f} ({row.n} seeds)"
-        for (label, _), row in zip(pairs, (ours, theirs), strict=True)
+        f"{label} {row.mean:.1f} ± {row.std or 0:.1f} ({row.n} seeds)" for label, row in means.items()
     )
-    if p is None:
+    found = difference(rows[init], rows[against])
+    if found.p is None:
         return f"{name}: {shown}; no spread, so there is no test"
-    which = init if ours.mean > theirs.mean else against
-    says = f"{which} is better" if p < 0.05 else "no difference is shown"
-    return f"{name}: {shown}, p = {p:.2g} (Welch's t-test): {says}"
+    says = f"{init if found.gap > 0 else against} is better" if found.p < LEVEL else "no difference is shown"
+    return f"{name}: {shown}, p = {found.p:.2g} ({found.test}): {says}"
 
 
 def draw(output: Path, inits: Sequence[str], name: str, curve: Curve) -> Path:

@@ -130,15 +130,15 @@ def test_a_seed_moves_every_draw(
 def test_what_it_tells_is_of_its_own_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "pretrain").mkdir()
     (tmp_path / "pretrain" / "log.jsonl").write_text('{"iteration": 0, "knn": 80.25}\n')
-    for init, ap in (("random@moco", 0.5), ("moco", 6.0)):
+    for init, ap, step in (("random@moco", 0.5, 0.1), ("moco", 6.0, 0.2)):
         for trial in range(3):
-            metrics = {"bbox": {"AP": ap + 0.1 * trial, "AP50": 3 * ap + 0.1 * trial}}
+            metrics = {"bbox": {"AP": ap + step * trial, "AP50": 3 * ap + step * trial}}
             save_record(build_record(init, trial, metrics=metrics), tmp_path)
     demo._tell(tmp_path)
     told = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in told[:2]] == ["bbox/AP", "bbox/AP50"]
     assert all(line.endswith("moco is better") for line in told[:2])
-    assert "moco 6.1 ± 0.1 (3 seeds) against random@moco 0.6 ± 0.1 (3 seeds)" in told[0]
+    assert "moco 6.2 ± 0.2 (3 seeds) against random@moco 0.6 ± 0.1 (3 seeds)" in told[0]
     assert "80.2 (0)" in told[2] or "80.3 (0)" in told[2]
     assert told[3] == f"picture: {tmp_path / 'demo.png'}"
     assert (tmp_path / "demo.png").stat().st_size > 1000

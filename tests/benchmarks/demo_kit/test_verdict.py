@@ -11,7 +11,9 @@ from matplotlib.image import imread, imsave
 from scipy import stats
 
 from benchmarks.demo_kit.verdict import curve_line, draw, knn_curve, values_of, verdict
+from results.reading import read_groups
 from results.store import save_record
+from results.tables.suite import build_suite_table
 from tests.results.conftest import build_record
 
 RANDOM, MOCO = [0.1, 0.4, 0.2, 0.3], [5.0, 6.5, 5.5, 4.0]
@@ -35,11 +37,23 @@ def output(tmp_path: Path) -> Path:
 
 def test_the_p_value_is_scipys(output: Path) -> None:
     line = verdict(output, "moco", "random@moco", "bbox/AP")
-    p = stats.ttest_ind(MOCO, RANDOM, equal_var=False).pvalue
-    assert f"p = {p:.2g} (Welch's t-test): moco is better" in line
+    p = stats.ttest_rel(MOCO, RANDOM).pvalue
+    assert f"p = {p:.2g} (paired t over 4 seeds): moco is better" in line
     assert f"moco {np.mean(MOCO):.1f} ± {np.std(MOCO, ddof=1):.1f} (4 seeds)" in line
     assert f"random@moco {np.mean(RANDOM):.1f} ± {np.std(RANDOM, ddof=1):.1f} (4 seeds)" in line
     assert verdict(output, "random@moco", "moco", "bbox/AP").endswith("moco is better")
+
+
+def test_the_test_is_that_of_the_tables_stars(tmp_path: Path) -> None:
+    save(tmp_path, "few", [1.0, 2.0, 3.0])
+    save(tmp_path, "many", [5.0, 6.0, 7.5, 8.0])
+    p = stats.ttest_ind([5.0, 6.0, 7.5, 8.0], [1.0, 2.0, 3.0], equal_var=False).pvalue
+    line = verdict(tmp_path, "many", "few", "bbox/AP")
+    assert f"p = {p:.2g} (Welch's t over trials): many is better" in line
+    cell = (
+        build_suite_table(read_groups(tmp_path)["voc_c4"], "voc_c4", reference="few").rows[1].cells["bbox/AP"]
+    )
+    assert (f"{cell.p:.2g}", cell.test) == (f"{p:.2g}", "Welch's t over trials")
 
 
 def test_it_claims_no_more_than_the_test_shows(tmp_path: Path) -> None:
