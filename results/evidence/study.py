@@ -17,6 +17,7 @@ about.md may begin with a block between two lines of `---`, of these keys:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,8 @@ def _about(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}, ""
+    except UnicodeDecodeError:
+        raise RecordError(f"{path}: not UTF-8; save it as UTF-8") from None
     if not text.startswith("---\n"):
         return {}, text.strip()
     head, mark, rest = text.removeprefix("---\n").partition("\n---\n")
@@ -109,4 +112,7 @@ def _about(path: Path) -> tuple[dict[str, Any], str]:
         if key not in KEYS or not isinstance(value, KEYS[key]):
             known = ", ".join(f"{name} ({kind.__name__})" for name, kind in KEYS.items())
             raise RecordError(f"{path}: {key}: {value!r:.60}; expected one of {known}")
+    for init, length in said.get("lengths", {}).items():
+        if not isinstance(length, (int, float)) or not math.isfinite(length):
+            raise RecordError(f"{path}: lengths: {init}: {length!r:.60}; expected a number")
     return said, rest.strip()

@@ -67,3 +67,17 @@ def test_a_wrong_block_is_one_line(study: Path, about: str, says: str) -> None:
 def test_no_study_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match=r"no study in .*, expected .*/NAME/records/<suite>/<id>.json"):
         load_studies(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"---\nlengths: {moco: long}\n---\n", "lengths: moco: 'long'; expected a number"),
+        (b"---\nlengths: {moco: .nan}\n---\n", "lengths: moco: nan; expected a number"),
+    ],
+)
+def test_words_that_cannot_be_read_are_one_line(study: Path, content: bytes, said: str) -> None:
+    (study / "about.md").write_bytes(content)
+    with pytest.raises(RecordError, match=said):
+        load_study(study)
