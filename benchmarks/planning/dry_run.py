@@ -71,7 +71,7 @@ def show_plan(
         printed.append((suite, alike))
     total = sum(states.values())
     print(f"plan: {total} {cardinalize('cell', total)}: {', '.join(f'{n} {s}' for s, n in states.items())}")
-    for line in told_time(todo, drafts[0].request, hardware, None, device):
+    for line in told_time(todo, drafts[0].request, hardware, None, device, starts=False):
         print(line)
     for suite, alike in printed:
         for rows in alike:

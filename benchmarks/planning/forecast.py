@@ -62,15 +62,20 @@ def print_forecast(
 
 
 def told_time(
-    todo: Sequence[Cell], request: Request, hardware: str | None, at_once: int | None, device: str | None
+    todo: Sequence[Cell],
+    request: Request,
+    hardware: str | None,
+    at_once: int | None,
+    device: str | None,
+    starts: bool = True,
 ) -> list[str]:
-    """As `estimated_time`, by the records of the output folder; measures where they tell nothing.
+    """As `estimated_time`, by the records of the output folder; where they tell nothing, `starts` measures.
 
     A miniature is not measured, which would take as long as it does, nor is a machine that is not this one.
     """
     if not todo:
         return []
-    can_measure = hardware and not request.smoke
+    can_measure = starts and hardware and not request.smoke
     ask = functools.partial(measure, device=device) if can_measure else None
     return estimated_time(todo, load_records(request.output, problems=[]), hardware, at_once, ask)
 

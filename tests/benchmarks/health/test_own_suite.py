@@ -45,8 +45,8 @@ ALONE: dict[str, tuple[Callable[[Path], object], str]] = {
     "json": (in_suite("val.json", "absent.json"), "absent.json is not a file; correct `json`"),
     "not a json": (lambda root: (root / "val.json").write_text("{}"), "cells_val: json: "),
     "format": (
-        in_suite("format: coco, json: val", "format: voc, json: val"),
-        "cells_val: format is 'voc'; expected coco",
+        in_suite("format: coco, json: val", "format: yolo, json: val"),
+        "cells_val: format is 'yolo'; expected coco or voc",
     ),
     "classes": (
         in_suite("  SOLVER.MAX", "  MODEL.ROI_HEADS.NUM_CLASSES: 80\n  SOLVER.MAX"),

@@ -80,8 +80,8 @@ MISTAKES = {
     "data key": ("format: coco, json: val", "format: coco, jsn: x, json: val", "cells_val: jsn is unknown"),
     "format": (
         "format: coco, json: val",
-        "format: voc, json: val",
-        "cells_val: format is 'voc'; expected coco",
+        "format: yolo, json: val",
+        "cells_val: format is 'yolo'; expected coco or voc",
     ),
     "path type": ("json: val.json", "json: 7", "cells_val: json is 7; expected a path"),
     "tasks": ("images, tasks: [bbox]}\nprimary", "images, tasks: [box]}\nprimary", "cells_val: tasks is"),
