@@ -18,7 +18,7 @@ _LAYER = re.compile(r"conv_(1|stage(\d)_block(\d)_(branch2([abc])|proj_shortcut)
 
 
 def write_weights(source: Path, folder: Path) -> dict[str, int]:
-    """Writes `thin_r50.npz` into a folder, an array for each tensor; returns their number. UsageError for another file."""
+    """Writes `thin_r50.npz` into a folder; returns the number of arrays. UsageError for another file."""
     try:
         with zipfile.ZipFile(source / "thin_r50" / PACKAGE) as package:
             layers = read_layers(package.read(MODEL))
