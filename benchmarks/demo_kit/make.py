@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,19 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("terms", "of the images"),
     ):
         parser.add_argument(f"--{name}", required=True, metavar="TEXT", help=says)
+    measured = "of pretrain.knn for checkpoints of the run, where its log has no kNN"
+    parser.add_argument("--knn", type=Path, nargs="*", default=[], metavar="FILE.json", help=measured)
     args = vars(parser.parse_args(argv))
-    write(args.pop("checkpoint"), WEIGHTS, args)
+    write(args.pop("checkpoint"), WEIGHTS, args, args.pop("knn"))
     print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1e6:.1f} MB")
     return 0
 
 
-def write(checkpoint: Path, weights: Path, facts: dict[str, str]) -> None:
-    """Writes the weights, and their JSON with the `facts` and what the checkpoint and its log say."""
+def write(checkpoint: Path, weights: Path, facts: dict[str, str], knn: Sequence[Path] = ()) -> None:
+    """Writes the weights, and their JSON with the `facts` and what the checkpoint and its log say.
+
+    `knn` are files of pretrain.knn, of checkpoints whose names end in their iteration.
+    """
     import torch
     from safetensors.torch import save_file
 
     from benchmarks.demo_kit.verdict import knn_curve
 
+    measured = [json.loads(path.read_text()) for path in knn]
     contents = torch.load(checkpoint, map_location="cpu", weights_only=True)
     state = {n: v for n, v in contents["state_dict"].items() if n.startswith(PREFIX)}
     halves = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
@@ -56,7 +63,8 @@ def write(checkpoint: Path, weights: Path, facts: dict[str, str]) -> None:
         "iterations": contents["iteration"],
         **facts,
         "options": contents["identity"],
-        "knn": {n: round(value, 2) for n, value in knn_curve(checkpoint.parent / "log.jsonl")},
+        "knn": {n: round(value, 2) for n, value in knn_curve(checkpoint.parent / "log.jsonl")}
+        | {int(re.findall(r"\d+", one["pretrained"])[-1]): one["knn"] for one in measured},
         "loss": dict(losses[:: max(1, len(losses) // 50)]),
     }
     weights.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")

@@ -49,7 +49,7 @@ def test_the_shipped_file_is_what_its_json_says() -> None:
     says = json.loads(make.WEIGHTS.with_suffix(".json").read_text())
     assert says["sha256"] == hashlib.sha256(make.WEIGHTS.read_bytes()).hexdigest()
     start = read_start(make.WEIGHTS)
-    assert start.arch == says["arch"] == "resnet50w0.25x"
+    assert start.arch == says["arch"]
     assert {"fc.0.weight", "fc.2.weight"} <= set(next(iter(start.encoders.values())))
     assert make.WEIGHTS.stat().st_size < 5e6
     for fact in ("command", "commit", "hardware", "images", "terms", "knn"):
