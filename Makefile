@@ -13,7 +13,7 @@ CHECKOUTS := $(if $(D2),$(D2)/detectron2/__init__.py) $(if $(MOCO),$(MOCO)/moco/
 
 .PHONY: demo test check clean
 
-demo: $(INSTALLED)  ## the whole mission in miniature: pre-train, convert, fine-tune, test (about 4 minutes on 2 cores)
+demo: $(INSTALLED)  ## the whole mission in miniature: pre-train, convert, fine-tune, test (about 3 minutes on 2 cores)
 	$(BIN)/python -m benchmarks.demo
 
 study-%: $(INSTALLED)  ## a study on real images: make study-NAME DATA=DIR; docs/studies.md

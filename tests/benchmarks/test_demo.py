@@ -63,7 +63,8 @@ def test_the_commands_are_ours_and_fit_together(steps: list[list[str]], tmp_path
     options, overrides = split_overrides(benchmark[2:])
     args = parser().parse_args(options)
     assert args.init == ["random@moco", f"moco={converted.output}"]
-    assert (args.suite, args.smoke, args.data, overrides) == (["voc_c4"], True, "synthetic", [])
+    assert (args.suite, args.smoke, args.data) == (["voc_c4"], True, "synthetic")
+    assert overrides == [("SOLVER.MAX_ITER", str(demo.ITERATIONS)), ("SOLVER.STEPS", "[]")]
     assert args.trials >= 3
     assert args.jobs <= args.trials
     assert Path(trained.data) == args.output / "objects"
