@@ -188,7 +188,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
         "status": "finished",
         "init_account": account,
         "environment": environment(
-            torch.cuda.get_device_name(device) if device.type == "cuda" else None, torch.get_num_threads()
+            torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+            torch.get_num_threads(),
+            Path(content["output"]),
         ),
         "finished_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -22,10 +22,11 @@ def engine_version(engine: str) -> str:
     return f"{library}+r{REVISION[engine]}"
 
 
-def environment(gpu: str | None, threads: int) -> dict[str, Any]:
+def environment(gpu: str | None, threads: int, output: Path) -> dict[str, Any]:
     """The environment field of a record; `gpu` is the name of the device that ran, None on a CPU.
 
-    The process's `threads` are in it, for another number of them rounds differently.
+    The process's `threads` are in it, for another number of them rounds differently. Folders of the machine
+    are not, for records are passed on: a file has its place below `output`, or its name.
     """
     versions = {name: _version(name) for name in PACKAGES}
     return {
@@ -37,8 +38,15 @@ def environment(gpu: str | None, threads: int) -> dict[str, Any]:
         "gpu": gpu,
         "threads": threads,
         "git_commit": _commit(),
-        "command": sys.argv,
+        "command": [_placed(word, output.absolute()) for word in sys.argv],
     }
+
+
+def _placed(word: str, folder: Path) -> str:
+    path = Path(word)
+    if not path.is_absolute():
+        return word
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def _version(package: str) -> str | None:

@@ -66,7 +66,8 @@ def test_every_row_has_the_same_rates_split_and_seed(rows: list[Cell]) -> None:
     by_row: dict[str, list[Any]] = {}
     for cell in candidates:
         data = ([d.name for d in cell.training], cell.test.name, cell.identity["data_sha256"])
-        split = cell.candidate["split"]  # type: ignore[index]
+        assert cell.candidate
+        split = cell.candidate["split"]
         by_row.setdefault(cell.init.label, []).append((cell.recipe["SOLVER.BASE_LR"], cell.seed, data, split))
     assert by_row["random"] == by_row["moco"]
     assert [rate for rate, *_ in by_row["random"]] == [0.005, 0.01, 0.02]

@@ -44,6 +44,14 @@ def test_a_shipped_study_is_what_was_written(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STUDIES)
+def test_no_folder_of_a_machine_is_passed_on(name: str) -> None:
+    told = re.compile(rb'"(?:/|[A-Za-z]:\\\\)[^"]*"')
+    assert {
+        path: told.findall(held) for path, held in files(REFERENCE / name).items() if told.search(held)
+    } == {}
+
+
+@pytest.mark.parametrize("name", STUDIES)
 def test_its_tables_and_report_are_printed_and_nothing_is_written(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
