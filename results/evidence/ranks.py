@@ -2,6 +2,9 @@
 
 Spearman, American Journal of Psychology 15, 1904; Kendall's tau-b with ties, Biometrika 33, 1945; Efron's
 percentile bootstrap over the rows, Annals of Statistics 7, 1979. Draws are seeded: a page repeats itself.
+
+scipy has them too: 5000 permutations take it 1.4 to 1.7 s of CPU time, its import 1.5 s, where test and interval
+together take 0.3 s here (ten rows). The tests hold this module against scipy.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,15 +48,10 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
     """Pearson's correlation of the ranks; None where all of one side are equal."""
-    return _pearson(ranks(x), ranks(y))
-
-
-def _pearson(x: Sequence[float], y: Sequence[float]) -> float | None:
-    mean_x, mean_y = math.fsum(x) / len(x), math.fsum(y) / len(y)
-    squares = math.fsum((a - mean_x) ** 2 for a in x) * math.fsum((b - mean_y) ** 2 for b in y)
-    if squares == 0:
+    try:
+        return statistics.correlation(ranks(x), ranks(y))
+    except statistics.StatisticsError:
         return None
-    return math.fsum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / math.sqrt(squares)
 
 
 def kendall(x: Sequence[float], y: Sequence[float]) -> float | None:
@@ -115,13 +114,5 @@ def bootstrap_interval(
             found.append(value)
     if len(found) < draws / 2:
         return None
-    found.sort()
-    return quantile(found, LEVEL / 2), quantile(found, 1 - LEVEL / 2)
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """The quantile of ordered values, linear between neighbours."""
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    cuts = statistics.quantiles(found, n=round(2 / LEVEL), method="inclusive")
+    return cuts[0], cuts[-1]

@@ -43,7 +43,6 @@ def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Seq
     out_channels = shape.res2_out_channels * 2 ** (stage - 2)
     in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
     make_norm = norm_layer(norm)
-    make_block = _basic if shape.depth in BASIC else _bottleneck
     blocks = []
     for i in range(BLOCKS[shape.depth][stage - 2]):
         stride = 2 if i == 0 and stage > 2 and dilation == 1 else 1
@@ -53,13 +52,13 @@ def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Seq
                 nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), make_norm(out_channels)
             )
         inputs = in_channels if i == 0 else out_channels
-        blocks.append(make_block(shape, inputs, out_channels, stride, downsample, dilation, make_norm))
+        blocks.append(_block(shape, inputs, out_channels, stride, downsample, dilation, make_norm))
     stage_module = nn.Sequential(*blocks)
     init_convs(stage_module)
     return stage_module
 
 
-def _bottleneck(
+def _block(
     shape: Shape,
     in_channels: int,
     out_channels: int,
@@ -68,6 +67,11 @@ def _bottleneck(
     dilation: int,
     make_norm: Callable[[int], nn.Module],
 ) -> nn.Module:
+    if shape.depth in BASIC:
+        basic = BasicBlock(in_channels, out_channels, stride, downsample, norm_layer=make_norm)
+        for conv in (basic.conv1, basic.conv2):  # as a bottleneck's 3x3; torchvision refuses the argument
+            conv.dilation = conv.padding = (dilation, dilation)
+        return basic
     planes = out_channels // Bottleneck.expansion
     # torchvision's bottleneck channels: planes * base_width / 64 * groups; Detectron2's: width * groups.
     base_width = shape.width_per_group * (out_channels // shape.res2_out_channels) * 64 / planes
@@ -83,22 +87,6 @@ def _bottleneck(
     )
     if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
         block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
-    return block
-
-
-def _basic(
-    shape: Shape,
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    downsample: nn.Module | None,
-    dilation: int,
-    make_norm: Callable[[int], nn.Module],
-) -> nn.Module:
-    """Two 3x3 convolutions; a dilated stage dilates them as a bottleneck's 3x3, which torchvision refuses."""
-    block = BasicBlock(in_channels, out_channels, stride, downsample, norm_layer=make_norm)
-    for conv in (block.conv1, block.conv2):
-        conv.dilation = conv.padding = (dilation, dilation)
     return block
 
 
