@@ -3,8 +3,8 @@
 Spearman, American Journal of Psychology 15, 1904; Kendall's tau-b with ties, Biometrika 33, 1945; Efron's
 percentile bootstrap over the rows, Annals of Statistics 7, 1979. Draws are seeded: a page repeats itself.
 
-scipy has them too: 5000 permutations take it 1.4 to 1.7 s of CPU time, its import 1.5 s, where test and interval
-together take 0.3 s here (ten rows). The tests hold this module against scipy.
+scipy has them too: 5000 permutations take it 1.4 to 1.7 s of CPU time and its import 1.5 s, where test and
+interval together take 0.3 s here (ten rows). The tests hold this module against scipy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a record says of its process: versions and command, and no folder of the machine."""
+"""A record names versions and the command of its process, and no folder of the machine."""
 
 from __future__ import annotations
 
