@@ -14,7 +14,13 @@ setup(
     packages=find_packages(include=[*OURS, *(f"{name}.*" for name in OURS)]),
     package_data={
         "transfer.recipes": ["*.yaml"],
-        "benchmarks": ["suites/*.yaml", "suites/smoke/*.yaml", "studies/*.yaml", "studies/suites/*.yaml"],
+        "benchmarks": [
+            "suites/*.yaml",
+            "suites/smoke/*.yaml",
+            "studies/*.yaml",
+            "studies/*.txt",
+            "studies/suites/*.yaml",
+        ],
         "benchmarks.demo_kit": ["*.safetensors", "*.json"],
         "results": ["published/*.csv", "report/*.css", "reference/**/*"],
     },

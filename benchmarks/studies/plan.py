@@ -15,9 +15,10 @@ from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 STUDIES = Path(__file__).parent
 SUITES = STUDIES / "suites"
+CHOSEN = STUDIES / "chosen.txt"  # of all studies, for their suites share one recipe
 VARIABLE = "STUDY_DATA"  # by which the suites find the prepared sets
 PLACES = ("data", "work", "output", "suites")  # what braces in a step may name
-_FIELDS = {"question": str, "sources": list, "chosen": str, "machine": str, "steps": list}
+_FIELDS = {"question": str, "sources": list, "machine": str, "steps": list}
 _OF_STEP: dict[str, tuple[type, ...]] = {
     "says": (str,),
     "run": (str,),
@@ -97,8 +98,8 @@ def read_study(path: Path, places: Mapping[str, str]) -> Study:
         for step in _steps(one, places, f"study {path}: step {n}")
     ]
     sources = tuple(SOURCES[name] for name in content["sources"])
-    texts = (" ".join(content[name].split()) for name in ("question", "chosen", "machine"))
-    question, chosen, machine = texts
+    texts = (content["question"], CHOSEN.read_text(encoding="utf-8"), content["machine"])
+    question, chosen, machine = (" ".join(text.split()) for text in texts)
     return Study(path.stem, question, sources, chosen, machine, tuple(steps))
 
 

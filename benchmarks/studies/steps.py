@@ -26,7 +26,8 @@ def show(study: Study, data: Path, prepared: Path) -> None:
         print(f"\n# {number}/{len(study.steps)} {step.says} ({state})\n{step.line}")
     left = sum(step.core_hours for step in study.steps if not step.done)
     print(
-        f"\nestimate: {left:.1f} core hours left, {left / 2:.1f} h on two cores; measured on {study.machine}"
+        f"\nestimate: {left:.1f} core hours left, {left / 2:.1f} h on two cores; "
+        f"from parts measured on {study.machine}"
     )
 
 

@@ -41,6 +41,8 @@ def write_page(root: Path, output: Path) -> Iterator[str]:
     """
     if output.suffix != ".md":
         raise RecordError(f"{output}: expected FILE.md; its figures go to the folder FILE/")
+    if not output.parent.is_dir():  # told now, not after all studies are computed
+        raise RecordError(f"{output}: {output.parent} is no folder; make it, or choose another -o")
     studies = load_studies(root)
     parts, figures = [_head(root.as_posix(), output.as_posix())], dict[str, bytes]()
     begun = time.monotonic()

@@ -12,7 +12,7 @@ from benchmarks.studies import plan
 from benchmarks.studies.__main__ import main
 from tests.benchmarks.studies import fabricated
 
-HEAD = "question: Is it so?\nsources: [PennFudan, BCCD_Dataset]\nchosen: nothing\nmachine: one core\nsteps:\n"
+HEAD = "question: Is it so?\nsources: [PennFudan, BCCD_Dataset]\nmachine: one core\nsteps:\n"
 Study = Callable[..., None]
 
 
@@ -124,7 +124,7 @@ def test_the_dry_run_shows_commands_data_and_hours_and_does_nothing(
     assert lines[1].startswith("ABSENT  PennFudan: ")
     assert lines[2].startswith("there   BCCD_Dataset: ")
     assert "# 2/2 step 2 (2 core hours)" in lines
-    assert lines[-1] == "estimate: 3.0 core hours left, 1.5 h on two cores; measured on one core"
+    assert lines[-1] == "estimate: 3.0 core hours left, 1.5 h on two cores; from parts measured on one core"
     assert not Path("runs").exists()
     Path("runs/studies/mine").mkdir(parents=True)
     Path("runs/studies/mine/2").touch()

@@ -144,5 +144,8 @@ def test_the_command_writes_page_and_figures_and_writes_them_twice_alike(
         capsys.readouterr().err
         == f"error: {tmp_path / 'page'}: expected FILE.md; its figures go to the folder FILE/\n"
     )
+    assert main(["evidence", str(study.parent), "-o", str(tmp_path / "absent" / "page.md")]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, "is no folder; make it" in printed.err) == ("", True), "before any study is computed"
     assert main(["evidence", str(tmp_path / "docs"), "-o", str(output)]) == 2
     assert "no study in" in capsys.readouterr().err
