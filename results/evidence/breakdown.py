@@ -79,5 +79,5 @@ def _parts(values: Mapping[str, tuple[Values, Values]]) -> list[Part]:
 
 def corrected(parts: Sequence[Part]) -> list[Part]:
     """The parts with their p-values corrected for the number of the tested ones among them."""
-    tested = iter(holm([part.found.p for part in parts if part.found.p is not None]))
-    return [part if part.found.p is None else replace(part, p_holm=next(tested)) for part in parts]
+    p_values = holm([part.found.p for part in parts])
+    return [replace(part, p_holm=p) for part, p in zip(parts, p_values, strict=True)]

@@ -93,8 +93,8 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
 
 def corrected(lines: Sequence[Compared]) -> list[Compared]:
     """The lines with their p-values corrected for the number of the tested ones among them."""
-    p_holm = iter(holm([line.found.p for line in lines if line.found.p is not None]))
-    return [line if line.found.p is None else replace(line, p_holm=next(p_holm)) for line in lines]
+    p_values = holm([line.found.p for line in lines])
+    return [replace(line, p_holm=p) for line, p in zip(lines, p_values, strict=True)]
 
 
 def compare_suites(

@@ -51,8 +51,8 @@ def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> l
             label = row.label + (DOUBTED if row.doubted or against.doubted else "")
             made = difference(ours, theirs)
             found.append(Gap(label, made.gap, made.half, made.p, against.label, made.test))
-    corrected = iter(holm([gap.p for gap in found if gap.p is not None]))
-    found = [gap if gap.p is None else replace(gap, p=next(corrected)) for gap in found]
+    corrected = holm([gap.p for gap in found])
+    found = [replace(gap, p=p) for gap, p in zip(found, corrected, strict=True)]
     return sorted(found, key=lambda gap: -gap.value)
 
 

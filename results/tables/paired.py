@@ -109,14 +109,15 @@ def sign_flip_p(differences: Sequence[float]) -> float | None:
     return sum(abs(total) >= least for total in sums) / len(sums)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """The p-values corrected for their number (Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    With them, the chance that any of the tests is called significant by accident stays below the level.
+    With them, the chance that any of the tests is called significant by accident stays below the level. A
+    None is no test: it stays, and does not count.
     """
-    corrected = [0.0] * len(p_values)
+    tested = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
     largest = 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = largest
+    for rank, (p, i) in enumerate(tested):
+        corrected[i] = largest = max(largest, min(1.0, (len(tested) - rank) * p))
     return corrected

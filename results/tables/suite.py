@@ -109,9 +109,9 @@ def our_rows(
             }
         rows.append(row)
     for column in columns:
-        tested = [row for row in rows if row.cells[column].p is not None]
-        for row, p_holm in zip(tested, holm([row.cells[column].p or 0 for row in tested]), strict=True):
-            row.cells[column] = replace(row.cells[column], p_holm=p_holm)
+        for row, p_holm in zip(rows, holm([row.cells[column].p for row in rows]), strict=True):
+            if p_holm is not None:
+                row.cells[column] = replace(row.cells[column], p_holm=p_holm)
     return rows
 
 

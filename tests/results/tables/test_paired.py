@@ -119,4 +119,5 @@ def test_holm_rejects_what_its_steps_reject() -> None:
             assert [p < level for p in holm(p_values)] == holm_by_definition(p_values, level)
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
+    assert holm([None, 0.03, None, 0.02]) == [None, 0.04, None, 0.04], "what was not tested does not count"
     assert holm([0.04, 0.01, 0.04]) == pytest.approx([0.08, 0.03, 0.08])
