@@ -185,7 +185,9 @@ def _inside_folder(folder: Path) -> Path:
     for name, settings in WEIGHTS.items():
         if (folder / name).is_file():
             if not (folder / settings).is_file():
-                raise CheckpointError(f"{folder}: has {name} but no {settings}, which says what no tensor does")
+                raise CheckpointError(
+                    f"{folder}: has {name} but no {settings}, which says what no tensor does"
+                )
             return folder / name
     for pattern, meaning in FOLDERS:
         if any(folder.glob(pattern)):

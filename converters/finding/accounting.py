@@ -10,7 +10,7 @@ from converters.networks.family import ASIDE, COUNTER, Facts, Shape, Shapes
 from converters.networks.table import roots
 from converters.printable import LONGEST_NAME, printable
 
-WORTH_A_LOOK = 50  # below, it is a few norms of a head and not a network with something added
+WORTH_A_LOOK = 50  # fewer, and not all: a few norms of a head, and no network with something added
 STATISTICS = (".running_mean", ".running_var")
 
 
@@ -80,7 +80,7 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
         if name in stored and not _fits(name, shapes[name], stored[name])
     ]
     unexpected = [names[name] for name in shapes if name not in stored and not name.startswith(ASIDE)]
-    if len(shapes) >= WORTH_A_LOOK:
+    if len(shapes) >= WORTH_A_LOOK or not (missing or wrong):
         unexpected += left_inside(candidate, tensors)
     twice = [f"{first} and {second}" for _, first, second in candidate.twice]
     return Account(

@@ -17,7 +17,19 @@ from converters.finding.candidates import Candidate, TensorSet, find_candidates,
 from converters.finding.overrides import Overrides
 from converters.finding.refusals import reason
 from converters.printable import LONGEST_NAME, listed, printable
-from converters.publishers.row import EMA, ONLINE, SINGLE, Layout, Place, Source, matching_layout, role_of
+from converters.publishers.preprocessing import stated_pixels
+from converters.publishers.row import (
+    EMA,
+    IMAGENET,
+    ONLINE,
+    SINGLE,
+    Layout,
+    Pixels,
+    Place,
+    Source,
+    matching_layout,
+    role_of,
+)
 from converters.publishers.table import BY_NAME, SOURCES, UNKNOWN
 
 MOST_CANDIDATES = 100  # a file can hold one name of each of 10,000 networks
@@ -33,6 +45,7 @@ class Choice:
     stated: dict[str, Any]  # facts that the shapes do not tell
     notes: tuple[str, ...] = ()
     other: Account | None = None
+    pixels: Pixels = IMAGENET  # the row's, or as stated beside the weights
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,7 @@ def find(opened: Opened, accept: Sequence[str] = ()) -> Found:
                 top_keys,
                 _is_permuted(entry),
                 candidate.family.signs(candidate.tensors),
+                opened.path.name,
             )
             if not any(_same_bytes(entry, known) for known, _ in complete):
                 complete.append((entry, place))
@@ -131,7 +145,8 @@ def choose(
     if warning := code_warning(opened.foreign):
         notes.append(warning)
     stated, more = _stated(row, chosen, opened)
-    return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None)
+    pixels = stated_pixels(row.pixels, opened.preprocessing, opened.config) if row.config else row.pixels
+    return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None, pixels)
 
 
 def _row_for(
@@ -179,6 +194,11 @@ def _stated(row: Source, chosen: Account, opened: Opened) -> tuple[dict[str, Any
     family, shapes_say = chosen.candidate.family, chosen.facts
     told = family.usually(shapes_say) | dict(row.facts) | dict(chosen.candidate.dialect.told(chosen.shapes))
     more, notes = family.from_config(opened.config) if row.config else ({}, [])
+    for key in more.keys() & shapes_say.keys():
+        if more[key] != shapes_say[key]:
+            raise CheckpointError(
+                f"the config beside the weights says {key} {more[key]!r}, the tensors say {shapes_say[key]!r}"
+            )
     told = {**told, **more, **shapes_say}
     return {fact.key: told.get(fact.key, fact.usual) for fact in family.stated}, notes
 

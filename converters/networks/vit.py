@@ -6,7 +6,12 @@ from typing import Any
 
 from converters.networks.family import Fact, Facts, Family
 from converters.networks.vit_closest import closest
+from converters.networks.vit_config import from_config
 from converters.networks.vit_dialects import TIMM, TIMM_LIKE
+from converters.networks.vit_names_eva import EVA
+from converters.networks.vit_names_flax import FLAX
+from converters.networks.vit_names_huggingface import HUGGINGFACE
+from converters.networks.vit_names_libraries import LIBRARIES
 from converters.networks.vit_refusals import REFUSALS
 from converters.networks.vit_shapes import FACTS, HEADS, shapes, usual_heads
 from converters.networks.vit_signs import signs
@@ -71,11 +76,12 @@ VIT = Family(
     closest=closest,
     label=_label,
     details=_details,
-    dialects=TIMM_LIKE,
+    dialects=(*TIMM_LIKE, *LIBRARIES, *FLAX, *EVA, *HUGGINGFACE),
     export_dialect=TIMM.name,
     colours="patch_embed.proj.weight",
     compared=("patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.norm1.bias"),
     refusals=REFUSALS,
+    from_config=from_config,
     usually=_usually,
     signs=signs,
 )

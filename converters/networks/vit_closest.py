@@ -22,7 +22,9 @@ USUAL = {fact.key: fact.usual for fact in FACTS}
 # Found beside a network without a position table: it turns queries and keys instead.
 ROPE = f"{ASIDE}rope"
 # Pools of a network without class token (timm): a norm behind the average, or a query that attends.
-POOLS = (f"{ASIDE}fc_norm.weight", f"{ASIDE}attn_pool")
+NORM_OF_POOL = f"{ASIDE}fc_norm.weight"
+POOLS = (NORM_OF_POOL, f"{ASIDE}attn_pool")
+HEADS_TOLD = f"{ASIDE}heads"  # its only axis is their number, where a dialect sees it
 
 
 def closest(found: Shapes) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def _sizes(found: Shapes) -> dict[str, Any]:
         "patch_size": kernel[2] if len(kernel) == 4 and kernel[2] else USUAL["patch_size"],
         "registers": registers[1] if len(registers) == 3 else 0,
         # A pool's norm takes its place in fine-tuned files (MAE, timm).
-        "final_norm": "norm.weight" in found or "norm.bias" in found or POOLS[0] not in found,
+        "final_norm": "norm.weight" in found or "norm.bias" in found or NORM_OF_POOL not in found,
     }
 
 
@@ -91,6 +93,7 @@ def _heads(found: Shapes, facts: dict[str, Any]) -> dict[str, int]:
     table = next((shape for name, shape in found.items() if name.endswith(f".{TABLE}")), ())
     width = _first(found, ".attn.q_norm.weight")
     heads = table[1] if len(table) == 2 else facts["embed_dim"] // width if width else 0
+    heads = found.get(HEADS_TOLD, (heads,))[0]
     return {HEADS: heads} if heads and facts["embed_dim"] % heads == 0 else {}
 
 

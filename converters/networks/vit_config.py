@@ -34,6 +34,13 @@ DEFAULTS: dict[str, tuple[int, float, str, str]] = {
     "siglip_vision_model": (12, 1e-6, "gelu_pytorch_tanh", "detectron2"),
 }
 TOWERS = {"clip": "clip_vision_model", "siglip": "siglip_vision_model"}
+# What the tensors tell as well: the two must agree.
+SHAPES = {
+    "hidden_size": "embed_dim",
+    "num_hidden_layers": "depth",
+    "patch_size": "patch_size",
+    "num_register_tokens": "registers",
+}
 NO_CONFIG = "no config.json was given: heads, epsilon and activation are assumed as usual"
 
 
@@ -57,6 +64,7 @@ def from_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         "activation": _activation(config.get("hidden_act", activation)),
         "pos_interpolation": resizing,
     }
+    facts |= {ours: config[theirs] for theirs, ours in SHAPES.items() if type(config.get(theirs)) is int}
     if config.get("use_swiglu_ffn"):  # DINOv2's gated MLP does not ask `hidden_act`
         facts["activation"] = "silu"
     if kind == "dinov3_vit":

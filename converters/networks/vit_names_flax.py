@@ -1,7 +1,7 @@
 """Defines the dialects of Google's vision transformers: JAX arrays, kernels input first, heads on an axis.
 
 vision_transformer (AugReg) and big_vision (SigLIP) number the modules of a block differently. big_vision can
-train with all blocks in one scan, which leaves every tensor of the blocks once, with a leading axis of blocks.
+train with all blocks in one scan, which leaves each of their tensors once, with a leading axis of blocks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class FlaxDialect(Dialect):
         }
         places = {f"_{i}": f"blocks.{i}." for i in range(DEEPEST)} if not self.stacked else {"": STACKED}
         for place, ours in places.items():
-            names |= {f"Transformer/encoderblock{place}/{n}": ours + word for n, word in self._block().items()}
+            names |= {
+                f"Transformer/encoderblock{place}/{n}": ours + word for n, word in self._block().items()
+            }
         return names
 
     def _block(self) -> dict[str, str]:
@@ -57,7 +59,11 @@ class FlaxDialect(Dialect):
         return {
             **_norm(norm1, "norm1"),
             **_norm(norm2, "norm2"),
-            **{f"{name}/{theirs}": f"{ours}.{part}" for name, ours in layers.items() for part, theirs in PARTS.items()},
+            **{
+                f"{name}/{theirs}": f"{ours}.{part}"
+                for name, ours in layers.items()
+                for part, theirs in PARTS.items()
+            },
         }
 
     def templates(self) -> Mapping[str, str]:
@@ -116,7 +122,7 @@ def _norm(theirs: str, ours: str) -> dict[str, str]:
 
 
 def _kind(name: str) -> str:
-    """"query" (weight: input, heads, head), "out" (heads, head, output), "patches", "dense", or ""."""
+    """ "query" (weight: input, heads, head), "out" (heads, head, output), "patches", "dense", or ""."""
     owner, _, part = name.rpartition(".")
     if owner.endswith(QUERIES):
         return "query" if part == "weight" else "query bias"

@@ -30,10 +30,10 @@ PROJECTIONS = {"disk": ("query", "key", "value"), "live": ("q_proj", "k_proj", "
 
 def _plain(form: str, block: str) -> Words:
     """Words that ViT, ViTMAE, DINOv2 and BEiT have in common, `block` being where blocks are."""
-    projection = [ATTENTION[form].format(word) for word in PROJECTIONS[form]]
+    three = zip((ATTENTION[form].format(word) for word in PROJECTIONS[form]), "qkv", strict=True)
     out = "attention.output.dense.{p}" if form == "disk" else "attention.o_proj.{p}"
     return (
-        *((f"{block}.{theirs}", f"blocks.{{i}}.attn.{q}.{{p}}") for theirs, q in zip(projection, "qkv", strict=True)),
+        *((f"{block}.{theirs}", f"blocks.{{i}}.attn.{q}.{{p}}") for theirs, q in three),
         (f"{block}.{out}", "blocks.{i}.attn.proj.{p}"),
     )
 
@@ -184,7 +184,10 @@ CLIP = WordsDialect(
         ("post_layernorm.{p}", "norm.{p}"),
     ),
     joints=SPLIT,
-    beside=(("head.*", "the pooling head"), ("visual_projection.*", "the projection to the space shared with texts")),
+    beside=(
+        ("head.*", "the pooling head"),
+        ("visual_projection.*", "the projection to the space shared with texts"),
+    ),
     silent=(".position_ids",),
     unbiased_patches=True,
     flat=True,

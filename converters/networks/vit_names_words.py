@@ -73,6 +73,8 @@ class WordsDialect(ViTDialect):
     def stored(self, expected: Shapes, facts: Facts) -> Shapes:
         """Our tensors -> those of the file."""
         names = dict(super().stored(expected, facts))
+        if "patch_embed.proj.bias" not in _vocabulary(self.words).values():
+            names.pop("patch_embed.proj.bias", None)
         if self.flat:
             names |= {name: names[name][axes:] for name, axes in FLAT.items() if name in names}
         return names

@@ -10,7 +10,7 @@ from converters.errors import CheckpointError
 from converters.publishers.row import Pixels
 
 WHITE = 255
-PLACES = 7  # 0.485 * 255 is 123.675 then, as in every table
+PLACES = 8  # 0.485 * 255 is 123.675 then, as in every table
 
 
 def stated_pixels(usual: Pixels, preprocessing: Mapping[str, Any], config: Mapping[str, Any]) -> Pixels:
@@ -43,5 +43,7 @@ def _scaled(values: Any, scale: float) -> tuple[float, float, float]:
 
 def _numbers(values: Any, count: int) -> list[float]:
     if type(values) is not list or len(values) != count or not all(type(v) in (int, float) for v in values):
-        raise CheckpointError(f"the preprocessing beside the weights has {values!r:.60}; expected {count} numbers")
+        raise CheckpointError(
+            f"the preprocessing beside the weights has {values!r:.60}; expected {count} numbers"
+        )
     return values

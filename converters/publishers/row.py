@@ -11,6 +11,7 @@ ONLINE, EMA, SINGLE, BY_WORDS = "online", "ema", "single", "by words"
 ANY = "*"
 STATED = "@stated"  # a layout that other publishers share: taken only when the user names the source
 PERMUTED = "@permuted"  # kernels are stored as a permuted view, as ports from TensorFlow leave them
+FILE = "%"  # before a pattern of the file's name, in small letters
 NOT = "!"  # before a marker that must be absent
 READ, INFERRED = "read", "inferred"  # how sure a row is: read in the public code named, or concluded from it
 
@@ -29,6 +30,10 @@ class Pixels:
 
 
 IMAGENET = Pixels("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+HALF = Pixels("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # -1 to 1
+OPENAI = Pixels(  # CLIP's, which many of its kind took over
+    "RGB", (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)
+)
 ZERO_ONE = Pixels("RGB", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # [0, 1], nothing subtracted
 CAFFE = Pixels("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0))  # the std is folded into the stem
 PYCLS = Pixels("BGR", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
@@ -40,7 +45,7 @@ class Layout:
 
     Path and prefix may be patterns. A marker is a pattern of a tensor name in the same dictionary, "/key" for
     a key at the top of the file, or a word that starts with "@": one of those above, or a sign that the family
-    sees in the values. A marker behind "!" must be absent.
+    sees in the values. A pattern behind "%" is one of the file's name. A marker behind "!" must be absent.
     """
 
     path: str
@@ -80,6 +85,7 @@ class Place:
     top_keys: Collection[str]
     permuted: bool
     signs: Collection[str] = ()  # what the values show
+    file: str = ""  # its name
 
 
 def matching_layout(source: Source, place: Place, stated: bool) -> Layout | None:
@@ -111,6 +117,8 @@ def _present(marker: str, place: Place, stated: bool) -> bool:
         return stated
     if marker == PERMUTED:
         return place.permuted or stated
+    if marker.startswith(FILE):
+        return fnmatchcase(place.file.lower(), marker[1:])
     if marker.startswith("@"):
         return marker in place.signs
     if marker.startswith("/"):

@@ -8,9 +8,11 @@ from __future__ import annotations
 from converters.publishers.libraries import LIBRARIES
 from converters.publishers.papers import METHODS
 from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, Source
+from converters.publishers.vit_huggingface import VIT_HUGGINGFACE
+from converters.publishers.vit_libraries import VIT_LIBRARIES
 from converters.publishers.vit_papers import VIT_METHODS
 
-SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS
+SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS + VIT_LIBRARIES + VIT_HUGGINGFACE
 UNKNOWN = Source(
     "unknown",
     "any other file with one complete ResNet",

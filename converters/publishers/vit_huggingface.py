@@ -27,7 +27,7 @@ def _row(  # parameters: each is a column of the table
         pixels=pixels,
         facts=facts,
         config=True,
-        note="config.json tells heads, epsilon and activation, preprocessor_config.json pixels; without them as here",
+        note="config.json tells heads, epsilon and activation, preprocessor_config.json pixels",
     )
 
 

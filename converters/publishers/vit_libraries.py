@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converters.publishers.libraries import LIGHTNING
-from converters.publishers.row import ANY, EMA, HALF, INFERRED, OPENAI, ONLINE, SINGLE, STATED, Layout, Source
+from converters.publishers.row import ANY, EMA, HALF, INFERRED, ONLINE, OPENAI, SINGLE, STATED, Layout, Source
 
 QUICK = (("activation", "quick_gelu"),)
 BILINEAR = ("pos_interpolation", "bilinear")
@@ -53,8 +53,8 @@ VIT_LIBRARIES: tuple[Source, ...] = (
         pixels=OPENAI,
         config=True,
         note="MetaCLIP's, DFN's and OpenAI's weights compute QuickGELU: name `open_clip_quickgelu` for them",
-        warning="open_clip's activation is in no tensor: GELU, unless open_clip_config.json or the file's name "
-        "says quickgelu",
+        warning="open_clip's activation is in no tensor: GELU, unless open_clip_config.json or the name of "
+        "the file says quickgelu",
     ),
     Source(
         "open_clip_siglip",
@@ -139,7 +139,7 @@ VIT_LIBRARIES: tuple[Source, ...] = (
         ONLINE,
         "neck, head, target_generator, data_preprocessor",
         dialects=("mmpretrain_vit",),
-        warning=f"{NO_PIXELS}; CLIP's of MMPretrain need --source openai_clip's activation stated",
+        warning=f"{NO_PIXELS}, and GELU",
     ),
     Source(
         "lightly_dino",
@@ -196,7 +196,7 @@ VIT_LIBRARIES: tuple[Source, ...] = (
         "facebookresearch/detectron2 detectron2/modeling/backbone/vit.py",
         dropped="simfp, proposal_generator, roi_heads, optimizer; relative positions only where all are 0",
         dialects=("detectron2_vit",),
-        warning="a detector was trained with it, in windows: it is no pre-trained backbone any more; ImageNet's "
-        "pixels are assumed",
+        warning="a detector was trained with it, in windows: it is no pre-trained backbone any more; "
+        "ImageNet's pixels are assumed",
     ),
 )

@@ -25,7 +25,7 @@ def google(weights: Mapping[str, np.ndarray], heads: int, prefix: str = "") -> W
 def big_vision(
     weights: Mapping[str, np.ndarray], heads: int, prefix: str = "params/img/", stacked: bool = False
 ) -> Weights:
-    """big_vision's file (SigLIP): positions at the root; `stacked` has all blocks in one, as a scan leaves."""
+    """big_vision's file (SigLIP): positions at the root; `stacked` has all blocks in one, as a scan does."""
     blocks = _blocks(weights, heads, BIG_VISION)
     if stacked:
         rest: dict[str, list[np.ndarray]] = {}

@@ -1,4 +1,4 @@
-"""Vision transformers in other publishers' words come out as they went in, with their facts and a full account."""
+"""Vision transformers in other publishers' words come out as they went in, with their facts."""
 
 from __future__ import annotations
 

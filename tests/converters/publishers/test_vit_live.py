@@ -65,6 +65,7 @@ def mae_last(model: Any, image: Tensor) -> Tensor:
 
 
 SHARED = {"use_shared_relative_position_bias": True, "use_mask_token": True}
+GATED = {"use_gated_mlp": True, "hidden_act": "silu", "num_register_tokens": 4}
 MODELS: dict[str, HuggingFace] = {
     "vit": ("ViTConfig", "ViTModel", {}, last),
     "mae": ("ViTMAEConfig", "ViTMAEForPreTraining", {"mask_ratio": 0.0}, mae_last),
@@ -73,7 +74,7 @@ MODELS: dict[str, HuggingFace] = {
     "dinov2-gated": ("Dinov2Config", "Dinov2Model", {"use_swiglu_ffn": True}, last),
     "dinov2-registers": ("Dinov2WithRegistersConfig", "Dinov2WithRegistersModel", {"mlp_ratio": 2}, last),
     "dinov3": ("DINOv3ViTConfig", "DINOv3ViTModel", {"num_register_tokens": 3}, last),
-    "dinov3-gated": ("DINOv3ViTConfig", "DINOv3ViTModel", {"use_gated_mlp": True, "hidden_act": "silu"}, last),
+    "dinov3-gated": ("DINOv3ViTConfig", "DINOv3ViTModel", GATED, last),
     "clip": ("CLIPVisionConfig", "CLIPVisionModel", {}, clip_last),
     "siglip": ("SiglipVisionConfig", "SiglipVisionModel", {}, last),
     "beit": ("BeitConfig", "BeitForMaskedImageModeling", SHARED, beit_last),
@@ -139,7 +140,10 @@ def test_torchvision(old: bool, tmp_path: Path) -> None:
     model = trained(VisionTransformer(32, 8, 2, 1, 64, 96))
     state = model.state_dict()
     if old:
-        state = {n.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): t for n, t in state.items()}
+        state = {
+            n.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): t
+            for n, t in state.items()
+        }
     torch.save(state, tmp_path / "vit.pth")
     with torch.no_grad():
         patches: Any = model._process_input(IMAGE)
@@ -169,7 +173,15 @@ def test_siglips_tower_in_open_clip(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
     model = trained(
         timm.models.vision_transformer.VisionTransformer(
-            32, 8, embed_dim=64, depth=2, num_heads=1, mlp_ratio=1.5, class_token=False, global_pool="map", num_classes=0
+            32,
+            8,
+            embed_dim=64,
+            depth=2,
+            num_heads=1,
+            mlp_ratio=1.5,
+            class_token=False,
+            global_pool="map",
+            num_classes=0,
         )
     )
     tower = {f"visual.trunk.{name}": tensor for name, tensor in model.state_dict().items()}

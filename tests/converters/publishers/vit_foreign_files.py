@@ -28,6 +28,10 @@ SMALL = {fact.key: fact.usual for fact in FACTS} | {
 }
 NO_CLASS = {"class_token": False, "pos_tokens": 16, "pos_prefix": 0}
 SCALED = {"layer_scale": True}
+CLIP = {"pre_norm": True}
+TOLD = {"num_heads": SMALL_HEADS, "norm_eps": 1e-4}
+QUICK = {"activation": "quick_gelu", "norm_eps": 1e-5}
+TANH = {"activation": "gelu_tanh", "num_heads": SMALL_HEADS, "pos_interpolation": "bilinear"}
 DINOV3 = {**SCALED, "pos_tokens": 0, "pos_prefix": 0, "registers": 4}
 SWIGLU = {"mlp": "swiglu"}
 BEIT = {**SCALED, "pos_tokens": 0, "pos_prefix": 0, "rel_pos": "shared", "rel_pos_grid": 4}
@@ -146,3 +150,5 @@ def config(kind: str, **more: Any) -> dict[str, Any]:
     return {"model_type": kind, "num_attention_heads": SMALL_HEADS, "layer_norm_eps": 1e-4, **more}
 
 
+def prefixed(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {prefix + name: array for name, array in arrays.items()}
