@@ -16,8 +16,8 @@ PLACES = 8  # 0.485 * 255 is 123.675 then, as in every table
 def stated_pixels(usual: Pixels, preprocessing: Mapping[str, Any], config: Mapping[str, Any]) -> Pixels:
     """The pixels that preprocessor_config.json or open_clip_config.json state, `usual` where they do not.
 
-    An image is multiplied by `rescale_factor` before the mean is taken off. CheckpointError for what are no
-    three numbers.
+    An image is multiplied by `rescale_factor` before the mean is taken off. CheckpointError for means and
+    deviations that are not three numbers each.
     """
     told = preprocessing if "image_mean" in preprocessing or "do_normalize" in preprocessing else {}
     mean, std, scale = told.get("image_mean"), told.get("image_std"), float(WHITE)
