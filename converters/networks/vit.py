@@ -13,7 +13,7 @@ from converters.networks.vit_names_flax import FLAX
 from converters.networks.vit_names_huggingface import HUGGINGFACE
 from converters.networks.vit_names_libraries import LIBRARIES
 from converters.networks.vit_refusals import REFUSALS
-from converters.networks.vit_shapes import FACTS, HEADS, shapes, usual_heads
+from converters.networks.vit_shapes import FACTS, HEADS, SWIGLU, shapes, usual_heads
 from converters.networks.vit_signs import signs
 
 # What no shape tells.
@@ -63,7 +63,7 @@ def _details(facts: Facts) -> str:
 def _usually(facts: Facts) -> dict[str, Any]:
     return {
         HEADS: usual_heads(facts["embed_dim"]),
-        "activation": "silu" if facts["mlp"] == "swiglu" else "gelu",
+        "activation": "silu" if facts["mlp"] == SWIGLU else "gelu",
     }
 
 
