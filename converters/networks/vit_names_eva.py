@@ -15,13 +15,14 @@ import numpy as np
 from converters.networks.family import ASIDE, Facts, Shapes, Weights
 from converters.networks.vit_closest import HEADS_TOLD
 from converters.networks.vit_joints import Joined, Joint, Split
-from converters.networks.vit_names import PARTS, ViTDialect
+from converters.networks.vit_names import BESIDE, PARTS, ViTDialect
 from converters.networks.vit_names_words import NO_KEY_BIAS
 from converters.networks.vit_shapes import DEEPEST
 
 BASE = 10_000.0
 GRID = 16  # the side of the grid whose places are 0, 1, .., 15, whatever the grid of the file
 CLOSE = 5e-3  # bfloat16 rounds a cosine by up to 0.004; another grid or base differs by 1
+CHECKED = "checked: the rotary angles follow from the grid"
 ANGLES = {"freqs_cos": np.cos, "freqs_sin": np.sin}
 
 
@@ -29,11 +30,18 @@ ANGLES = {"freqs_cos": np.cos, "freqs_sin": np.sin}
 class EvaDialect(ViTDialect):
     """timm's names with other ones for EVA's attention and MLP, and the angles aside."""
 
+    beside: tuple[tuple[str, str], ...] = (*BESIDE, ("rope.*", CHECKED), ("blocks.*.attn.rope.*", CHECKED))
+
     def vocabulary(self) -> Mapping[str, str]:
         """Foreign name -> ours, intermediate, or aside."""
         owners = ("rope", *(f"blocks.{block}.attn.rope" for block in range(DEEPEST)))
         tables = {f"{owner}.{name}": f"{ASIDE}{owner}.{name}" for owner in owners for name in ANGLES}
         return {**super().vocabulary(), **tables}
+
+    def templates(self) -> Mapping[str, str]:
+        """Column -> template, for the page of checkpoints."""
+        query = dict(self.in_block).get("attn.q.weight", "attn.qkv.weight")
+        return {**super().templates(), "Queries, keys, values": f"blocks.{{i}}.{query}"}
 
     def likened(self, found: Shapes) -> Shapes:
         """Shapes by the dialect's own names -> by ours; a table of angles is as wide as a head."""

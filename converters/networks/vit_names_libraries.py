@@ -103,9 +103,13 @@ class ViTDetDialect(ViTDialect):
         tables = [f"blocks.{block}.attn.rel_pos_{axis}" for block in blocks for axis in "hw"]
         return {**words, **{name: ASIDE + name for name in tables}}
 
+    def templates(self) -> dict[str, str]:  # type: ignore[override]
+        """Column -> template, for the page of checkpoints."""
+        return {**super().templates(), "Layer scale": "-", "Final norm": "-"}
+
     def likened(self, found: Shapes) -> Shapes:
         """Without the class token's position, which Detectron2 passes over."""
-        names = {**found, NORM_OF_POOL: ()}
+        names = dict(found)
         shape = names.get("pos_embed", ())
         if len(shape) == 3 and round((shape[1] - 1) ** 0.5) ** 2 == shape[1] - 1:
             names["pos_embed"] = (1, shape[1] - 1, shape[2])
@@ -132,6 +136,6 @@ class ViTDetDialect(ViTDialect):
 VITDET = ViTDetDialect(
     name="detectron2_vit",
     about="Detectron2's ViT (ViTDet): timm's names, without class token and final norm",
-    beside=(),
+    beside=(("blocks.*.attn.rel_pos_*", "relative positions that are all zero compute nothing"),),
 )
 LIBRARIES = (CLIP, TORCHVISION, MMPRETRAIN, VITDET)

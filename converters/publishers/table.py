@@ -11,8 +11,9 @@ from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, S
 from converters.publishers.vit_huggingface import VIT_HUGGINGFACE
 from converters.publishers.vit_libraries import VIT_LIBRARIES
 from converters.publishers.vit_papers import VIT_METHODS
+from converters.publishers.vit_plain import VIT_PLAIN
 
-SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS + VIT_LIBRARIES + VIT_HUGGINGFACE
+SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS + VIT_PLAIN + VIT_LIBRARIES + VIT_HUGGINGFACE
 UNKNOWN = Source(
     "unknown",
     "any other file with one complete ResNet",

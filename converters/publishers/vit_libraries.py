@@ -79,7 +79,7 @@ VIT_LIBRARIES: tuple[Source, ...] = (
         facts=(TANH, BILINEAR),
     ),
     Source(
-        "augreg",
+        "augreg_npz",
         "AugReg and the first ViT, Google's npz",
         (Layout("", ""), Layout("", "opt/target/"), Layout("", "params/")),
         "google-research/vision_transformer vit_jax/models_vit.py",

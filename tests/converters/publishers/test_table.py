@@ -13,13 +13,12 @@ from converters.errors import CheckpointError
 from converters.networks.table import FAMILIES
 from converters.publishers.row import SINGLE
 from converters.publishers.table import BY_NAME
-from converters.publishers.vit_huggingface import VIT_HUGGINGFACE
-from converters.publishers.vit_libraries import VIT_LIBRARIES
-from converters.publishers.vit_papers import VIT_METHODS
 from tests.converters.checkpoint_nets import Weights, features, source_features, to_detectron2
 from tests.converters.detectron2_rules import is_backbone, matches, stored_models
 from tests.converters.publishers.cases import CASES
 from tests.converters.publishers.files import Case
+from tests.converters.publishers.vit_cases import REFUSED_UNTIL_NAMED, VIT_CASES
+from tests.converters.publishers.vit_foreign_cases import VIT_FOREIGN
 
 UNCOUNTED = {"byol", "msra"}  # frameworks that count no batches: zeros are put in their place
 DETECTRON2 = {"c4": 318, "fpn": 318, "c4_frozen": 265, "fpn_frozen": 265}
@@ -32,8 +31,9 @@ def expected_features(r50: Weights, image: torch.Tensor) -> dict[bool, torch.Ten
 
 
 def test_every_row_has_a_case() -> None:
-    vit = {row.name for row in (*VIT_METHODS, *VIT_LIBRARIES, *VIT_HUGGINGFACE)}  # have cases of their own
-    assert {case.source for case in CASES} == set(BY_NAME) - vit
+    known = {case.source for case in (*CASES, *VIT_CASES, *VIT_FOREIGN)} | REFUSED_UNTIL_NAMED
+    assert known == set(BY_NAME)
+    assert {name for name, row in BY_NAME.items() if row.ambiguous} == REFUSED_UNTIL_NAMED
     assert {case.encoder for case in CASES if case.source == "dino"} == {"ema"}
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from converters.backbone import CheckpointError, load_backbone, save_backbone
 from converters.convert import open_checkpoint
-from converters.publishers.vit_huggingface import VIT_HUGGINGFACE
-from converters.publishers.vit_libraries import VIT_LIBRARIES
 from tests.converters.publishers.vit_foreign_cases import VIT_FOREIGN
 from tests.converters.publishers.vit_foreign_files import SMALL, ViTCase, Weights
 
@@ -37,11 +35,6 @@ def test_tensors_and_facts_are_those_of_the_publisher(case: ViTCase, tmp_path: P
     assert backbone.manifest["pixel_mean"][0] == pytest.approx(case.pixels, abs=1e-9)
     save_backbone(backbone, tmp_path / "b.pkl")
     assert load_backbone(tmp_path / "b.pkl").content_sha256() == backbone.content_sha256()
-
-
-def test_every_row_has_a_case() -> None:
-    rows = {row.name for row in VIT_LIBRARIES + VIT_HUGGINGFACE}
-    assert rows <= {case.source for case in VIT_FOREIGN}
 
 
 def _case(name: str) -> ViTCase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,9 @@ def test_no_mutation_is_accepted(case: ViTCase, tmp_path: Path) -> None:
         changed = dict(arrays)
         mutate(changed, names[ours])
         write(changed)
-        try:
+        with suppress(CheckpointError):
             open_checkpoint(path)
             accepted.append(f"{mutate.__name__} {names[ours]}")
-        except CheckpointError as error:
-            assert str(error).count("\n") == 0
     assert not accepted
     write(arrays)
     open_checkpoint(path)  # and the file itself is still whole

@@ -61,7 +61,7 @@ LIBRARIES: tuple[ViTCase, ...] = (
     ViTCase(
         "augreg",
         npz_file(lambda w: npz.google(w, SMALL_HEADS) | junk("head/kernel", "head/bias")),
-        "augreg",
+        "augreg_npz",
         {},
         TANH,
         pixels=127.5,
@@ -74,7 +74,7 @@ LIBRARIES: tuple[ViTCase, ...] = (
                 | junk("opt/target/pre_logits/kernel", "opt/state/step")
             )
         ),
-        "augreg",
+        "augreg_npz",
         {},
         TANH,
         pixels=127.5,
@@ -82,7 +82,7 @@ LIBRARIES: tuple[ViTCase, ...] = (
     ViTCase(
         "augreg-params",
         npz_file(lambda w: npz.google(w, SMALL_HEADS, "params/")),
-        "augreg",
+        "augreg_npz",
         {},
         TANH,
         pixels=127.5,
