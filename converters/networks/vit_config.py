@@ -51,6 +51,7 @@ def from_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if type(config.get("model_cfg")) is dict:
         return _open_clip(config["model_cfg"])
     kind = config.get("model_type")
+    kind = kind if type(kind) is str else ""
     if kind in TOWERS:
         vision = config.get("vision_config")
         config, kind = vision if type(vision) is dict else {}, TOWERS[kind]
