@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from converters.networks.convnext_names import DIALECTS
 from converters.networks.family import Evidence, Fact, Facts, Family, Refusal, Shape, Shapes, Weights
-from converters.networks.stages import DEEPEST, depths, four, module, no_final_norm, size, sized, untrained
+from converters.networks.stages import (
+    DEEPEST,
+    Sizes,
+    depths,
+    four,
+    module,
+    no_final_norm,
+    segment,
+    size,
+    sized,
+    untrained,
+)
 
 FACTS = (
     Fact("depths", list, [3, 3, 9, 3], "blocks a stage"),
@@ -19,7 +29,7 @@ FACTS = (
     Fact("final_norm", bool, True, "final norm"),
 )
 NORM_EPS = Fact("norm_eps", float, 1e-6, "norm epsilon")
-SIZES = {
+SIZES: Sizes = {
     (96, (3, 3, 9, 3)): "T",
     (96, (3, 3, 27, 3)): "S",
     (128, (3, 3, 27, 3)): "B",
@@ -87,10 +97,6 @@ def _unscaled(weights: Weights) -> str:
     return ""
 
 
-def _segment(*words: str) -> Callable[[Evidence], bool]:
-    return lambda e: bool(set(words) & e.segments)
-
-
 def _stem_kernel(e: Evidence) -> Shape:
     return e.found.get("downsample_layers.0.0.weight", ())[2:]
 
@@ -107,7 +113,7 @@ def _without_shifts(e: Evidence) -> bool:
 
 REFUSALS: tuple[Refusal, ...] = (
     (
-        _segment("attn_block", "attn_grid", "mbconv_layer"),
+        segment("attn_block", "attn_grid", "mbconv_layer"),
         "a MaxViT or CoAtNet, which mixes convolutions with attention: no ConvNeXt",
     ),
     (

@@ -1,14 +1,14 @@
 """Lists how each publisher's code names the tensors of a ConvNeXt: one row of templates per dialect.
 
-  s d u   stage 0..3, twice that, twice that and one: places in torchvision's list of features
-  b       block in the stage
+s d u   stage 0..3, twice that, twice that and one: places in torchvision's list of features
+b       block in the stage
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -24,11 +24,11 @@ AGAIN = "norm_again"  # the final norm, where a file holds it twice
 
 @dataclass(frozen=True, kw_only=True)
 class ConvNeXtDialect(Dialect):
-    """Templates of the tensors, and how their shapes differ from Facebook's."""
+    """Templates of the tensors, and how their shapes differ from Facebook's, which are the defaults."""
 
-    stem: tuple[str, str]  # convolution, norm
-    down: tuple[str, str]  # norm, convolution
-    block: str
+    stem: tuple[str, str] = ("downsample_layers.0.0", "downsample_layers.0.1")  # convolution, norm
+    down: tuple[str, str] = ("downsample_layers.{s}.0", "downsample_layers.{s}.1")  # norm, convolution
+    block: str = "stages.{s}.{b}."
     layers: tuple[str, str, str, str] = LAYERS
     scales: tuple[str, str, str] = SCALES
     final: tuple[str, ...] = ("norm",)  # the names that the final norm goes by
@@ -55,7 +55,9 @@ class ConvNeXtDialect(Dialect):
         """The shapes as this publisher has them, by the names of `vocabulary`."""
         found = {name: self._stored(name, shape) for name, shape in expected.items()}
         if self.twice:
-            found |= {f"{AGAIN}.{part}": expected[f"norm.{part}"] for part in MODULE if "norm.bias" in expected}
+            found |= {
+                f"{AGAIN}.{part}": expected[f"norm.{part}"] for part in MODULE if "norm.bias" in expected
+            }
         return found
 
     def _stored(self, name: str, shape: Shape) -> Shape:
@@ -69,7 +71,7 @@ class ConvNeXtDialect(Dialect):
 
     def assembled(self, arrays: Weights, facts: Facts) -> dict[str, np.ndarray]:
         """The tensors by our names in our shapes. CheckpointError for two different final norms."""
-        for part in MODULE if self.twice else ():
+        for part in MODULE if f"{AGAIN}.weight" in arrays else ():
             if not np.array_equal(arrays[f"norm.{part}"], arrays[f"{AGAIN}.{part}"], equal_nan=True):
                 raise CheckpointError(f"the final norm is in the file twice, and its {part} is not the same")
         return {
@@ -85,22 +87,6 @@ def _ours(name: str, array: np.ndarray) -> Shape:
     if name.endswith(".gamma"):
         return (array.size,)
     return array.shape[:2] if ".pwconv" in name and array.ndim == 4 else array.shape
-
-
-FACEBOOK = {
-    "stem": ("downsample_layers.0.0", "downsample_layers.0.1"),
-    "down": ("downsample_layers.{s}.0", "downsample_layers.{s}.1"),
-    "block": "stages.{s}.{b}.",
-}
-TIMM = {
-    "stem": ("stem.0", "stem.1"),
-    "down": ("stages.{s}.downsample.0", "stages.{s}.downsample.1"),
-    "block": "stages.{s}.blocks.{b}.",
-    "layers": ("conv_dw", "norm", "mlp.fc1", "mlp.fc2"),
-    "scales": ("gamma", "mlp.grn.weight", "mlp.grn.bias"),
-    "final": ("head.norm", "norm_pre"),
-    "response_axes": 1,
-}
 
 
 class SparseDialect(ConvNeXtDialect):
@@ -132,13 +118,22 @@ def _sparse(name: str) -> bool:
     return bool(re.match(r"downsample_layers\.[123]\.1\.|stages\.\d+\.\d+\.dwconv\.", name))
 
 
+TIMM = ConvNeXtDialect(
+    "timm",
+    "timm, and open_clip's trunks",
+    stem=("stem.0", "stem.1"),
+    down=("stages.{s}.downsample.0", "stages.{s}.downsample.1"),
+    block="stages.{s}.blocks.{b}.",
+    layers=("conv_dw", "norm", "mlp.fc1", "mlp.fc2"),
+    scales=("gamma", "mlp.grn.weight", "mlp.grn.bias"),
+    final=("head.norm", "norm_pre"),
+    response_axes=1,
+)
 DIALECTS: tuple[ConvNeXtDialect, ...] = (
-    ConvNeXtDialect("facebook", "Facebook's ConvNeXt and ConvNeXt V2, and their detectors", **FACEBOOK),
-    ConvNeXtDialect(
-        "dinov3", "DINOv3's ConvNeXt, with its final norm under two names", **FACEBOOK, twice="norms.3"
-    ),
-    ConvNeXtDialect("timm", "timm, and open_clip's trunks", **TIMM),
-    ConvNeXtDialect("timm_convolved", "timm's small networks, whose MLPs are 1x1 convolutions", **TIMM, convolved=True),
+    ConvNeXtDialect("facebook", "Facebook's ConvNeXt and ConvNeXt V2, and their detectors"),
+    ConvNeXtDialect("dinov3", "DINOv3's ConvNeXt, with its final norm under two names", twice="norms.3"),
+    TIMM,
+    replace(TIMM, name="timm_convolved", about="timm's small ones: MLPs of 1x1 convolutions", convolved=True),
     ConvNeXtDialect(
         "torchvision",
         "torchvision.models.convnext",
@@ -174,9 +169,6 @@ DIALECTS: tuple[ConvNeXtDialect, ...] = (
     ConvNeXtDialect(
         "mmpretrain",
         "OpenMMLab's ConvNeXt and ConvNeXt V2",
-        stem=FACEBOOK["stem"],
-        down=FACEBOOK["down"],
-        block=FACEBOOK["block"],
         layers=("depthwise_conv", "norm", "pointwise_conv1", "pointwise_conv2"),
         final=("norm3",),
         response_axes=1,
@@ -184,9 +176,7 @@ DIALECTS: tuple[ConvNeXtDialect, ...] = (
     SparseDialect(
         "fcmae",
         "ConvNeXt V2's masked pre-training, before its kernels are made dense",
-        stem=FACEBOOK["stem"],
         down=("downsample_layers.{s}.0.ln", "downsample_layers.{s}.1"),
-        block=FACEBOOK["block"],
         layers=("dwconv", "norm.ln", "pwconv1.linear", "pwconv2.linear"),
         final=(),
         response_axes=2,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from converters.networks.family import Facts, Shape, Shapes, Weights
+from converters.networks.family import Evidence, Facts, Shape, Shapes, Weights
 
 DEEPEST = (12, 12, 48, 12)  # blocks a stage; published ones have up to (5, 4, 30, 4)
 MODULE = ("weight", "bias")
+Sizes = Mapping[tuple[int, tuple[int, ...]], str]  # (first width, blocks) -> the letter that it goes by
 
 
 def four(facts: Facts, key: str, most: Iterable[int] = (1 << 16,) * 4) -> tuple[int, ...]:
@@ -21,7 +22,7 @@ def four(facts: Facts, key: str, most: Iterable[int] = (1 << 16,) * 4) -> tuple[
 
 
 def depths(found: Shapes, block: str) -> list[int]:
-    """Blocks of each stage by the highest number, from 1 to DEEPEST; `block` is a name's regular expression."""
+    """Blocks of each stage by the highest number, from 1 to DEEPEST; `block` matches stage and number."""
     most = [1] * 4
     for name in found:
         if match := re.match(block, name):
@@ -56,7 +57,12 @@ def no_final_norm(weights: Weights) -> str:
     return "" if "norm.weight" in weights else "the file has no final norm, as a detector's or FCMAE's"
 
 
-def sized(facts: Facts, names: Mapping[tuple[int, tuple[int, ...]], str], width: int) -> str:
+def sized(facts: Facts, sizes: Sizes, width: int) -> str:
     """The letter of a published size, or its first width and its blocks."""
     blocks = tuple(facts["depths"])
-    return names.get((width, blocks), f"{width} ({', '.join(map(str, blocks))})")
+    return sizes.get((width, blocks), f"{width} ({', '.join(map(str, blocks))})")
+
+
+def segment(*words: str) -> Callable[[Evidence], bool]:
+    """Whether a name of the file has one of these words between its dots."""
+    return lambda e: bool(set(words) & e.segments)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
-from converters.networks.family import Evidence, Fact, Facts, Family, Refusal, Shape, Shapes
-from converters.networks.stages import DEEPEST, depths, four, module, no_final_norm, size, sized, untrained
+from converters.networks.family import Fact, Facts, Family, Refusal, Shape, Shapes
+from converters.networks.stages import (
+    DEEPEST,
+    Sizes,
+    depths,
+    four,
+    module,
+    no_final_norm,
+    segment,
+    size,
+    sized,
+    untrained,
+)
 from converters.networks.swin_names import DIALECTS, TABLE
 
 FACTS = (
@@ -24,7 +34,7 @@ FACTS = (
 )
 NORM_EPS = Fact("norm_eps", float, 1e-5, "norm epsilon")
 WIDEST, LARGEST_WINDOW, LARGEST_PATCH = 1 << 13, 128, 64
-SIZES = {
+SIZES: Sizes = {
     (96, (2, 2, 6, 2)): "T",
     (96, (2, 2, 18, 2)): "S",
     (128, (2, 2, 18, 2)): "B",
@@ -42,7 +52,9 @@ def shapes(facts: Facts) -> Shapes:
     if isqrt(positions) ** 2 != positions:
         raise ValueError(f"absolute_positions {positions}; expected those of a square grid")
     if any((facts["embed_dim"] << stage) % count for stage, count in enumerate(heads)):
-        raise ValueError(f"num_heads {list(heads)} do not divide {facts['embed_dim']} channels and their doubles")
+        raise ValueError(
+            f"num_heads {list(heads)} do not divide {facts['embed_dim']} channels and their doubles"
+        )
     return _shapes(
         (facts["embed_dim"], facts["patch_size"], positions),
         four(facts, "depths", DEEPEST),
@@ -111,18 +123,14 @@ def _details(facts: Facts) -> str:
     return f"heads {heads}, windows {windows}, patches of {facts['patch_size']}, {held or 'no outer norms'}"
 
 
-def _segment(*words: str) -> Callable[[Evidence], bool]:
-    return lambda e: bool(set(words) & e.segments)
-
-
 REFUSALS: tuple[Refusal, ...] = (
     (
-        _segment("logit_scale", "cpb_mlp", "meta_mlp", "continuous_position_bias_mlp"),
+        segment("logit_scale", "cpb_mlp", "meta_mlp", "continuous_position_bias_mlp"),
         "a Swin V2, which scales cosines and computes its position bias: another function than Swin's",
     ),
-    (_segment("qkv_fp", "moe_layer", "experts"), "a Swin-MoE, whose experts are no Swin's"),
+    (segment("qkv_fp", "moe_layer", "experts"), "a Swin-MoE, whose experts are no Swin's"),
     (
-        _segment("attn_block", "attn_grid", "mbconv_layer"),
+        segment("attn_block", "attn_grid", "mbconv_layer"),
         "a MaxViT or CoAtNet, which mixes convolutions with attention: no Swin",
     ),
 )

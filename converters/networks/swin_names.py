@@ -1,7 +1,7 @@
 """Lists how each publisher's code names the tensors of a Swin transformer: one row of templates per dialect.
 
-  i n   stage 0..3 and 1..4       d u   twice i, twice i and one: places in torchvision's list of features
-  b     block in the stage
+i n   stage 0..3 and 1..4       d u   twice i, twice i and one: places in torchvision's list of features
+b     block in the stage
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class SwinDialect(Dialect):
 
 
 def by_columns(array: np.ndarray) -> np.ndarray:
-    """Inputs (..., 4 C) in the order of nn.Unfold (channel, row, column) in that of Swin (column, row, channel)."""
+    """Inputs (..., 4 C) in nn.Unfold's order, (channel, row, column), in Swin's: (column, row, channel)."""
     sorted_by_channel = array.reshape(*array.shape[:-1], -1, 2, 2)
     return np.moveaxis(sorted_by_channel, (-1, -2, -3), (-3, -2, -1)).reshape(array.shape)
 
