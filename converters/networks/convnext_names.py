@@ -13,26 +13,25 @@ from functools import cache
 
 import numpy as np
 
-from converters.errors import CheckpointError
-from converters.networks.family import Dialect, Facts, Shape, Shapes, Weights
-from converters.networks.stages import DEEPEST, MODULE
+from converters.networks.family import ASIDE, Dialect, Facts, Shape, Shapes, Weights
+from converters.networks.stages import BESIDE, DEEPEST, MODULE
 
 LAYERS = ("dwconv", "norm", "pwconv1", "pwconv2")
 SCALES = ("gamma", "grn.gamma", "grn.beta")
-AGAIN = "norm_again"  # the final norm, where a file holds it twice
+AGAIN = f"{ASIDE}norm"  # the final norm once more, as DINOv3's files have it
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvNeXtDialect(Dialect):
     """Templates of the tensors, and how their shapes differ from Facebook's, which are the defaults."""
 
+    beside: tuple[tuple[str, str], ...] = BESIDE
     stem: tuple[str, str] = ("downsample_layers.0.0", "downsample_layers.0.1")  # convolution, norm
     down: tuple[str, str] = ("downsample_layers.{s}.0", "downsample_layers.{s}.1")  # norm, convolution
     block: str = "stages.{s}.{b}."
     layers: tuple[str, str, str, str] = LAYERS
     scales: tuple[str, str, str] = SCALES
     final: tuple[str, ...] = ("norm",)  # the names that the final norm goes by
-    twice: str = ""  # another name of it, beside the first
     inner: str = ""  # what some versions put before all names, or all but the final norm's
     scale_axes: int = 1  # of a layer scale's shape
     response_axes: int = 4  # of the shape of a response norm's scale and shift
@@ -48,17 +47,12 @@ class ConvNeXtDialect(Dialect):
             "Stem": ", ".join(self.stem),
             "Downsampling": ", ".join(self.down),
             "Block": self.block + "{" + ", ".join((*self.layers, *self.scales)) + "}",
-            "Final norm": ", ".join((*self.final, self.twice) if self.twice else self.final),
+            "Final norm": ", ".join(self.final) or "none",
         }
 
-    def stored(self, expected: Shapes) -> Shapes:
-        """The shapes as this publisher has them, by the names of `vocabulary`."""
-        found = {name: self._stored(name, shape) for name, shape in expected.items()}
-        if self.twice:
-            found |= {
-                f"{AGAIN}.{part}": expected[f"norm.{part}"] for part in MODULE if "norm.bias" in expected
-            }
-        return found
+    def stored(self, expected: Shapes, facts: Facts) -> Shapes:
+        """Our tensors in the shapes that this publisher gives them."""
+        return {name: self._stored(name, shape) for name, shape in expected.items()}
 
     def _stored(self, name: str, shape: Shape) -> Shape:
         if ".grn." in name:
@@ -70,14 +64,15 @@ class ConvNeXtDialect(Dialect):
         return shape
 
     def assembled(self, arrays: Weights, facts: Facts) -> dict[str, np.ndarray]:
-        """The tensors by our names in our shapes. CheckpointError for two different final norms."""
-        for part in MODULE if f"{AGAIN}.weight" in arrays else ():
-            if not np.array_equal(arrays[f"norm.{part}"], arrays[f"{AGAIN}.{part}"], equal_nan=True):
-                raise CheckpointError(f"the final norm is in the file twice, and its {part} is not the same")
+        """The file's arrays in our shapes. ValueError for a final norm that is there twice and differs."""
+        for part in MODULE:
+            once, again = (arrays.get(f"{name}.{part}", ()) for name in ("norm", AGAIN))
+            if f"{AGAIN}.{part}" in arrays and not np.array_equal(once, again, equal_nan=True):
+                raise ValueError(f"the final norm is in the file twice, and its {part} is not the same")
         return {
             name: array.reshape(_ours(name, array))
             for name, array in arrays.items()
-            if not name.startswith(AGAIN)
+            if not name.startswith(ASIDE)
         }
 
 
@@ -119,7 +114,7 @@ def _sparse(name: str) -> bool:
 
 
 TIMM = ConvNeXtDialect(
-    "timm",
+    "convnext_timm",
     "timm, and open_clip's trunks",
     stem=("stem.0", "stem.1"),
     down=("stages.{s}.downsample.0", "stages.{s}.downsample.1"),
@@ -130,12 +125,16 @@ TIMM = ConvNeXtDialect(
     response_axes=1,
 )
 DIALECTS: tuple[ConvNeXtDialect, ...] = (
-    ConvNeXtDialect("facebook", "Facebook's ConvNeXt and ConvNeXt V2, and their detectors"),
-    ConvNeXtDialect("dinov3", "DINOv3's ConvNeXt, with its final norm under two names", twice="norms.3"),
+    ConvNeXtDialect("convnext", "Facebook's ConvNeXt, ConvNeXt V2 and DINOv3, and detectors of them"),
     TIMM,
-    replace(TIMM, name="timm_convolved", about="timm's small ones: MLPs of 1x1 convolutions", convolved=True),
+    replace(
+        TIMM,
+        name="convnext_timm_convolved",
+        about="timm's small ones: MLPs of 1x1 convolutions",
+        convolved=True,
+    ),
     ConvNeXtDialect(
-        "torchvision",
+        "convnext_torchvision",
         "torchvision.models.convnext",
         stem=("features.0.0", "features.0.1"),
         down=("features.{d}.0", "features.{d}.1"),
@@ -146,7 +145,7 @@ DIALECTS: tuple[ConvNeXtDialect, ...] = (
         scale_axes=3,
     ),
     ConvNeXtDialect(
-        "huggingface",
+        "convnext_huggingface",
         "transformers' ConvNeXt and ConvNeXt V2",
         stem=("embeddings.patch_embeddings", "embeddings.layernorm"),
         down=("encoder.stages.{s}.downsampling_layer.0", "encoder.stages.{s}.downsampling_layer.1"),
@@ -156,7 +155,7 @@ DIALECTS: tuple[ConvNeXtDialect, ...] = (
         final=("layernorm",),
     ),
     ConvNeXtDialect(
-        "huggingface_dinov3",
+        "convnext_huggingface_dinov3",
         "transformers' DINOv3 ConvNeXt",
         stem=("stages.0.downsample_layers.0", "stages.0.downsample_layers.1"),
         down=("stages.{s}.downsample_layers.0", "stages.{s}.downsample_layers.1"),
@@ -167,7 +166,7 @@ DIALECTS: tuple[ConvNeXtDialect, ...] = (
         inner="model.",
     ),
     ConvNeXtDialect(
-        "mmpretrain",
+        "convnext_mmpretrain",
         "OpenMMLab's ConvNeXt and ConvNeXt V2",
         layers=("depthwise_conv", "norm", "pointwise_conv1", "pointwise_conv2"),
         final=("norm3",),
@@ -207,6 +206,5 @@ def _vocabulary(dialect: ConvNeXtDialect) -> Mapping[str, str]:
             found |= {theirs + s: ours + known for s, known in zip(dialect.scales, SCALES, strict=True) if s}
     for name in dialect.final:
         add(name, "norm")
-    if dialect.twice:
-        add(dialect.twice, AGAIN)
+    add("norms.3", AGAIN)
     return found | ({dialect.inner + theirs: ours for theirs, ours in found.items()} if dialect.inner else {})

@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from converters.networks import vit_names
 from converters.networks.family import Evidence, Facts, Shape, Shapes, Weights
 
 DEEPEST = (12, 12, 48, 12)  # blocks a stage; published ones have up to (5, 4, 30, 4)
 MODULE = ("weight", "bias")
+# What may lie beside such a network, and why it is left out.
+MAP_NORM = "a norm of one map, which belongs to a detector or segmenter"
+BESIDE = (
+    *vit_names.BESIDE,
+    ("classifier.*", vit_names.CLASSIFIER),
+    ("head_*", "a head of pre-training"),
+    *((f"norm{i}.*", MAP_NORM) for i in range(4)),
+    ("hidden_states_norms.*", MAP_NORM),
+    ("proj.*", "the projection of masked pre-training"),
+    ("pred.*", "the prediction of masked pre-training"),
+    ("pooler.*", "it has no weights of the network"),
+)
 Sizes = Mapping[tuple[int, tuple[int, ...]], str]  # (first width, blocks) -> the letter that it goes by
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 
-from converters.networks.family import Dialect, Facts, Shape, Shapes, Weights
-from converters.networks.stages import DEEPEST, MODULE
+from converters.networks import vit_joints as joints
+from converters.networks.family import ASIDE, Dialect, Facts, Shapes, Weights
+from converters.networks.stages import BESIDE, DEEPEST, MODULE
+from converters.networks.vit_joints import Joined
 
 LAYERS = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
-PARTS = ("attn.query", "attn.key", "attn.value")  # of `attn.qkv`, where a publisher keeps them apart
+PARTS = ("attn.query", "attn.key", "attn.value")
+JOINTS = tuple(Joined(f"attn.qkv.{p}", tuple(f"{part}.{p}" for part in PARTS)) for p in MODULE)
 TABLE = "attn.relative_position_bias_table"
 INDEX = "attn.relative_position_index"
 
@@ -25,6 +28,8 @@ INDEX = "attn.relative_position_index"
 class SwinDialect(Dialect):
     """Templates of the tensors, and how their shapes and order differ from Microsoft's."""
 
+    beside: tuple[tuple[str, str], ...] = BESIDE
+    silent: tuple[str, ...] = (".attn_mask",)  # of the shifted windows of one size of image; it is computed
     patches: tuple[str, str] = ("patch_embed.proj", "patch_embed.norm")
     positions: str = "absolute_pos_embed"
     block: str = "layers.{i}.blocks.{b}."
@@ -49,31 +54,37 @@ class SwinDialect(Dialect):
             "Final norm": self.final,
         }
 
-    def stored(self, expected: Shapes) -> Shapes:
-        """The shapes as this publisher has them, by the names of `vocabulary`."""
-        if not self.parts:
-            return expected
-        found: dict[str, Shape] = {}
-        for name, shape in expected.items():
-            if ".attn.qkv." in name:
-                third = (shape[0] // 3, *shape[1:])
-                found |= {name.replace("attn.qkv", part): third for part in PARTS}
-            else:
-                found[name] = shape
-        return found
+    def likened(self, found: Shapes) -> Shapes:
+        """Shapes by the dialect's own names -> by ours."""
+        return reduce(lambda names, joint: joints.likened(joint, names), self._joints(), dict(found))
+
+    def stored(self, expected: Shapes, facts: Facts) -> Shapes:
+        """Our tensors -> those of the file."""
+        return reduce(lambda names, joint: joints.stored(joint, names), self._joints(), dict(expected))
 
     def assembled(self, arrays: Weights, facts: Facts) -> dict[str, np.ndarray]:
-        """The tensors by our names in our order: query, key and value joined, downsampling by columns."""
-        ours: dict[str, np.ndarray] = {}
+        """The file's arrays -> ours. ValueError for an index that is not the one that attention computes."""
         for name, array in arrays.items():
-            if ".attn.query." in name:
-                whole = [arrays[name.replace("attn.query", part)] for part in PARTS]
-                ours[name.replace("attn.query", "attn.qkv")] = np.concatenate(whole)
-            elif self.unfolded and ".downsample." in name:
-                ours[name] = by_columns(array)
-            elif not any(f".{part}." in name for part in PARTS):
-                ours[name] = array
-        return ours
+            if name.endswith(INDEX) and not np.array_equal(array.reshape(-1), window_index(array.size)):
+                raise ValueError(f"{name.removeprefix(ASIDE)} is not that of a window: other attention")
+        ours = {name: array for name, array in arrays.items() if not name.startswith(ASIDE)}
+        if self.unfolded:
+            ours = {name: by_columns(a) if ".downsample." in name else a for name, a in ours.items()}
+        return reduce(lambda names, joint: joints.assembled(joint, names), self._joints(), ours)
+
+    def _joints(self) -> tuple[Joined, ...]:
+        return JOINTS if self.parts else ()
+
+
+def window_index(pairs: int) -> np.ndarray:
+    """The table's row for each pair of a window's positions, (window^4,) of int64; of `pairs` in all.
+
+    Row (dy + window - 1) * (2 * window - 1) + dx + window - 1 is for a query (dy, dx) behind its key.
+    """
+    window = round(pairs**0.25)
+    y, x = (axis.reshape(-1) for axis in np.indices((window, window)))
+    down, right = (axis[:, None] - axis + window - 1 for axis in (y, x))
+    return (down * (2 * window - 1) + right).reshape(-1)
 
 
 def by_columns(array: np.ndarray) -> np.ndarray:
@@ -83,25 +94,23 @@ def by_columns(array: np.ndarray) -> np.ndarray:
 
 
 DIALECTS: tuple[SwinDialect, ...] = (
-    SwinDialect("microsoft", "Microsoft's Swin, iBOT's and Detectron2's", silent=("attn_mask", INDEX)),
+    SwinDialect("swin", "Microsoft's Swin, iBOT's and Detectron2's"),
     SwinDialect(
-        "timm",
+        "swin_timm",
         "timm, where a stage begins with the downsampling before it",
         down="layers.{n}.downsample.",
-        silent=("attn_mask", INDEX),
     ),
     SwinDialect(
-        "torchvision",
+        "swin_torchvision",
         "torchvision.models.swin_transformer",
         patches=("features.0.0", "features.0.2"),
         positions="",
         block="features.{u}.{b}.",
         layers=("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.0", "mlp.3"),
         down="features.{v}.",
-        silent=(INDEX,),
     ),
     SwinDialect(
-        "huggingface",
+        "swin_huggingface",
         "transformers' Swin",
         patches=("embeddings.patch_embeddings.projection", "embeddings.norm"),
         positions="embeddings.position_embeddings",
@@ -119,10 +128,9 @@ DIALECTS: tuple[SwinDialect, ...] = (
         index="attention.self.relative_position_index",
         down="encoder.layers.{i}.downsample.",
         final="layernorm",
-        silent=("attention.self.relative_position_index",),
     ),
     SwinDialect(
-        "huggingface_5",
+        "swin_huggingface_5",
         "a living model of transformers 5",
         patches=("embeddings.patch_embeddings.projection", "embeddings.norm"),
         positions="embeddings.position_embeddings",
@@ -133,10 +141,9 @@ DIALECTS: tuple[SwinDialect, ...] = (
         index="attention.relative_position_bias.relative_position_index",
         down="encoder.layers.{i}.downsample.",
         final="layernorm",
-        silent=("relative_position_index",),
     ),
     SwinDialect(
-        "mmpretrain",
+        "swin_mmpretrain",
         "OpenMMLab's Swin",
         patches=("patch_embed.projection", "patch_embed.norm"),
         block="stages.{i}.blocks.{b}.",
@@ -145,7 +152,6 @@ DIALECTS: tuple[SwinDialect, ...] = (
         index="attn.w_msa.relative_position_index",
         down="stages.{i}.downsample.",
         final="norm3",
-        silent=("attn.w_msa.relative_position_index",),
         unfolded=True,
     ),
 )
@@ -166,7 +172,7 @@ def _vocabulary(dialect: SwinDialect) -> Mapping[str, str]:
         place = {"i": stage, "n": stage + 1, "u": 2 * stage + 1, "v": 2 * stage + 2}
         for block in range(deepest):
             here, ours = dialect.block.format(b=block, **place), f"layers.{stage}.blocks.{block}."
-            found[here + dialect.table] = ours + TABLE
+            found |= {here + dialect.table: ours + TABLE, here + dialect.index: ASIDE + ours + INDEX}
             for layer, known in zip(dialect.layers, LAYERS, strict=True):
                 if layer:
                     add(here + layer, ours + known)

@@ -1,4 +1,4 @@
-"""Small ConvNeXts and Swins with trained-looking weights: the publishers' classes, or files by their names."""
+"""Small ConvNeXts and Swins with trained-looking weights: publishers' classes, or files by their names."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def trained(module: nn.Module, seed: int = 0) -> nn.Module:
     """The module with every parameter drawn: none is at its initial value, none zero."""
     draws = torch.Generator().manual_seed(seed)
     for name, parameter in module.named_parameters():
-        noise = torch.randn(parameter.shape, generator=draws) * (0.3 / max(parameter[0].numel(), 1) ** 0.5)
-        centre = 1.0 if parameter.ndim == 1 and name.endswith("weight") or "gamma" in name else 0.0
-        parameter.data = centre + (noise if parameter.ndim > 1 else 0.2 * torch.randn(parameter.shape, generator=draws))
+        noise = torch.randn(parameter.shape, generator=draws)
+        centre = float(parameter.ndim == 1 and name.endswith("weight") or "gamma" in name)
+        spread = 0.2 if parameter.ndim == 1 else parameter[0].numel() ** -0.5
+        parameter.data = centre + spread * noise
     return module.eval()
 
 
@@ -105,16 +106,22 @@ def with_index(state: State, name: str = "attn.relative_position_index", flat: b
     for table, tensor in state.items():
         if table.endswith("relative_position_bias_table"):
             window = (round(tensor.shape[0] ** 0.5) + 1) // 2
-            found[table.replace("bias_table", "index")] = pair_index(window).flatten() if flat else pair_index(window)
+            found[table.replace("bias_table", "index")] = (
+                pair_index(window).flatten() if flat else pair_index(window)
+            )
             if not flat and ".blocks.1." in table:
-                found[table.replace("attn.relative_position_bias_table", "attn_mask")] = torch.zeros(4, 16, 16)
+                found[table.replace("attn.relative_position_bias_table", "attn_mask")] = torch.zeros(
+                    4, 16, 16
+                )
     return found
 
 
 def pair_index(window: int) -> Tensor:
     """Slowly: the row of the table for each pair of positions of a window."""
     places = [(y, x) for y in range(window) for x in range(window)]
-    rows = [[(a - c + window - 1) * (2 * window - 1) + b - d + window - 1 for c, d in places] for a, b in places]
+    rows = [
+        [(a - c + window - 1) * (2 * window - 1) + b - d + window - 1 for c, d in places] for a, b in places
+    ]
     return torch.tensor(rows)
 
 

@@ -113,9 +113,7 @@ def huggingface(living: bool) -> Callable[[], tuple[Any, Maps, None]]:
     def make() -> tuple[Any, Maps, None]:
         transformers = need("transformers")
         keys = ("embed_dim", "depths", "num_heads")
-        config = transformers.SwinConfig(
-            window_size=4, image_size=128, **{key: SHIFTED[key] for key in keys}
-        )
+        config = transformers.SwinConfig(window_size=4, image_size=128, **{key: SHIFTED[key] for key in keys})
         net = trained(transformers.SwinModel(config))
 
         def last(x: Tensor) -> list[Tensor]:
@@ -141,7 +139,9 @@ def mmpretrain() -> tuple[Any, None, State]:
         (r"^norm", "norm3"),
         (r"\battn_mask", "attn_mask"),
     )
-    theirs = {n: by_channel(t) if ".downsample." in n else t for n, t in theirs.items() if "attn_mask" not in n}
+    theirs = {
+        n: by_channel(t) if ".downsample." in n else t for n, t in theirs.items() if "attn_mask" not in n
+    }
     return {"meta": {}, "state_dict": prefixed(theirs, "backbone.") | linear("head.fc")}, None, state
 
 
@@ -153,13 +153,13 @@ def by_channel(tensor: Tensor) -> Tensor:
 
 
 CASES = (
-    Case("microsoft", microsoft, "swin", "microsoft"),
-    Case("ibot", ibot, "ibot_swin", "microsoft"),
-    Case("microsoft-detector", microsoft_detector, "swin_detector", "microsoft", {"final_norm": False}),
-    Case("detectron2", detectron2, "detectron2_swin", "microsoft", {"final_norm": False}),
-    Case("timm", timm_file, "timm_swin", "timm"),
-    Case("torchvision", torchvision_file, "torchvision", "torchvision"),
-    Case("huggingface", huggingface(living=False), "huggingface", "huggingface"),
-    Case("huggingface-living", huggingface(living=True), "huggingface", "huggingface_5"),
-    Case("mmpretrain", mmpretrain, "mmpretrain", "mmpretrain"),
+    Case("microsoft", microsoft, "swin", "swin"),
+    Case("ibot", ibot, "ibot_swin", "swin"),
+    Case("microsoft-detector", microsoft_detector, "swin_detector", "swin", {"final_norm": False}),
+    Case("detectron2", detectron2, "detectron2_swin", "swin", {"final_norm": False}),
+    Case("timm", timm_file, "timm_swin", "swin_timm"),
+    Case("torchvision", torchvision_file, "torchvision_swin", "swin_torchvision"),
+    Case("huggingface", huggingface(living=False), "huggingface_swin", "swin_huggingface"),
+    Case("huggingface-living", huggingface(living=True), "huggingface_swin", "swin_huggingface_5"),
+    Case("mmpretrain", mmpretrain, "mmpretrain", "swin_mmpretrain"),
 )
