@@ -20,9 +20,7 @@ Weights = Mapping[str, np.ndarray]
 Facts = Mapping[str, Any]
 
 COUNTER = ".num_batches_tracked"  # ends the names of the only tensors that are int64; all others are float32
-ASIDE = (
-    "~"  # begins what a dialect calls a tensor that tells something about the network and is no part of it
-)
+ASIDE = "~"  # begins what a dialect calls a tensor that only tells something about the network
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class Dialect:
     renamed: tuple[tuple[str, str], ...] = ()  # segments that some versions call differently
     channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
     silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
-    # (pattern of a name behind the prefix, why it is dropped): where there are such rows, nothing else may lie
-    # beside the network. Without them, all may that has no first segment in common with it.
+    # (pattern of a name behind the prefix, why it is dropped). With such rows nothing else may lie beside the
+    # network; without them, all may that has no first segment in common with it.
     beside: tuple[tuple[str, str], ...] = ()
 
     def vocabulary(self) -> Mapping[str, str]:
@@ -62,14 +60,14 @@ class Dialect:
         return {}
 
     def stored(self, expected: Shapes, facts: Facts) -> Shapes:
-        """Our tensors of the network with these facts -> those that a file must hold, by the dialect's own names.
+        """Our tensors of the network with these facts -> those of a file, by the dialect's own names.
 
         Those that begin with ASIDE are never expected.
         """
         return expected
 
     def assembled(self, arrays: Weights, facts: Facts) -> dict[str, np.ndarray]:
-        """The arrays of `stored`, and those ASIDE that were found -> our tensors. ValueError for wrong values."""
+        """The arrays of `stored`, and those ASIDE that were found -> ours. ValueError for wrong values."""
         return dict(arrays)
 
     def templates(self) -> Mapping[str, str]:
@@ -125,8 +123,8 @@ class Family:
     stated: tuple[Fact, ...]  # not to be seen in the shapes: said by the publisher's row or the user
     # Facts -> every tensor with its shape, in network order. ValueError for facts of no such network.
     shapes: Callable[[Facts], Shapes]
-    # Shapes as found -> the facts of the network that explains them best; never fails. Stated ones may be among
-    # them, where the shapes do tell.
+    # Shapes as found -> the facts of the network that explains them best; never fails. Stated facts may be
+    # among them, where the shapes do tell.
     closest: Callable[[Shapes], dict[str, Any]]
     label: Callable[[Facts], str]  # "ResNet-50"
     details: Callable[[Facts], str]  # what the label leaves out
@@ -142,7 +140,7 @@ class Family:
     from_config: Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]] = _no_config
     # Facts off the shapes -> stated facts whose usual value depends on them.
     usually: Callable[[Facts], dict[str, Any]] = _as_usual
-    # Tensors by the dialect's own names, not yet read -> words for what their values show about the publisher.
+    # Tensors by the dialect's own names, not yet read -> words for what their values show of the publisher.
     signs: Callable[[Mapping[str, StoredTensor]], frozenset[str]] = _no_signs
     # Why torchvision and timm cannot compute a network with these facts; "" if they can.
     unexportable: Callable[[Facts], str] = _exportable

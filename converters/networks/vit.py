@@ -8,7 +8,7 @@ from converters.networks.family import Fact, Facts, Family
 from converters.networks.vit_closest import closest
 from converters.networks.vit_dialects import TIMM, TIMM_LIKE
 from converters.networks.vit_refusals import REFUSALS
-from converters.networks.vit_shapes import FACTS, HEADS, shapes, usual_heads
+from converters.networks.vit_shapes import FACTS, HEADS, SWIGLU, shapes, usual_heads
 from converters.networks.vit_signs import signs
 
 # What no shape tells.
@@ -58,7 +58,7 @@ def _details(facts: Facts) -> str:
 def _usually(facts: Facts) -> dict[str, Any]:
     return {
         HEADS: usual_heads(facts["embed_dim"]),
-        "activation": "silu" if facts["mlp"] == "swiglu" else "gelu",
+        "activation": "silu" if facts["mlp"] == SWIGLU else "gelu",
     }
 
 

@@ -7,7 +7,7 @@ from converters.networks.vit_names import PARTS, ViTDialect
 
 TIMM = ViTDialect(
     name="timm",
-    about="timm's VisionTransformer, and the code of MAE, MoCo v3, DINO, iBOT, DeiT and I-JEPA, which copies it",
+    about="timm's VisionTransformer, and MAE, MoCo v3, DINO, iBOT, DeiT and I-JEPA, which copy its names",
     outside=(("register_tokens", "reg_token"), ("register_tokens", "register_tokens")),
 )
 PACKED = ViTDialect(

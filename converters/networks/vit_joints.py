@@ -14,7 +14,7 @@ from converters.networks.family import Shape, Shapes, Weights
 
 @dataclass(frozen=True)
 class Joined:
-    """Several of theirs, one behind the other, are one of ours; "" stands for zeros that they do not store."""
+    """Several of theirs, one behind the other, are one of ours; "" are zeros that they do not store."""
 
     ours: str  # "attn.qkv.bias"
     theirs: tuple[str, ...]  # ("attn.q_bias", "", "attn.v_bias")

@@ -1,6 +1,6 @@
-"""Defines how the code of publishers names the tensors of a vision transformer: timm's names, with differences.
+"""Defines how publishers' code names the tensors of a vision transformer: timm's names, with differences.
 
-`vit_dialects.py` has the dialects; a dialect with other names altogether is a subclass of `Dialect` elsewhere.
+`vit_dialects.py` has the dialects. One with other names altogether is a subclass of `Dialect` of its own.
 """
 
 from __future__ import annotations

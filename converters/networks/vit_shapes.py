@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import isqrt
 from types import MappingProxyType
+from typing import Any
 
 from converters.networks.family import Fact, Facts, Shape, Shapes
 
@@ -38,7 +39,7 @@ FACTS = (
     Fact("rel_pos_grid", int, 0, "window of the relative positions"),  # its side in tokens
 )
 HEADS = "num_heads"  # a stated fact, but tables and norms of queries have it in their shapes
-# Width -> heads, where a head is not 64 wide (MAE's H; SigLIP's So400m; ViT-g and G of arXiv 2106.04560; DINOv3's 7B).
+# Width -> heads, where one is not 64 wide: SigLIP's So400m, MAE's H, arXiv 2106.04560's g and G, DINOv3's 7B.
 WIDE_HEADS = {1280: 16, 1152: 16, 1408: 16, 1664: 16, 4096: 32}
 
 
@@ -59,8 +60,8 @@ def shapes(facts: Facts) -> Shapes:
 
 
 @lru_cache(maxsize=64)  # a hostile file can ask for many
-def _shapes(heads: int, *values: int | bool | str) -> Shapes:
-    facts = dict(zip((fact.key for fact in FACTS), values, strict=True))
+def _shapes(heads: int, *values: Any) -> Shapes:
+    facts: Facts = dict(zip((fact.key for fact in FACTS), values, strict=True))
     _check(facts, heads)
     width = facts["embed_dim"]
     found: dict[str, Shape] = {}

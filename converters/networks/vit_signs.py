@@ -1,4 +1,4 @@
-"""Reads from the values of a vision transformer who may have trained it: the order of its sines and cosines."""
+"""Reads from the values of a vision transformer who may have trained it: its order of sines and cosines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOSE = 5e-3  # half precision and back; a learned table is away by more than 0.
 
 
 def signs(tensors: Mapping[str, StoredTensor]) -> frozenset[str]:
-    """SINCOS_MAE or SINCOS_MOCO where the position table is one of theirs, with a zero row for the class token."""
+    """SINCOS_MAE or SINCOS_MOCO where the positions are theirs, with a zero row for the class token."""
     stored = tensors.get("pos_embed")
     shape = stored.shape if stored is not None else None
     if stored is None or not shape or len(shape) != 3 or shape[2] % 4 or shape[1] < 2:

@@ -39,8 +39,8 @@ class Layout:
     """One place of a backbone: dictionary path, prefix without wrapper segments, role, and what marks it.
 
     Path and prefix may be patterns. A marker is a pattern of a tensor name in the same dictionary, "/key" for
-    a key at the top of the file, or a word that starts with "@": one of those above, or a sign that the family
-    sees in the values. A marker behind "!" must be absent.
+    a key at the top of the file, or a word that starts with "@": one of those above, or what the family reads
+    from the values. A marker behind "!" must be absent.
     """
 
     path: str
