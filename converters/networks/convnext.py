@@ -15,7 +15,6 @@ from converters.networks.stages import (
     four,
     module,
     no_final_norm,
-    segment,
     size,
     sized,
     untrained,
@@ -101,10 +100,6 @@ def _stem_kernel(e: Evidence) -> Shape:
     return e.found.get("downsample_layers.0.0.weight", ())[2:]
 
 
-def _isotropic(e: Evidence) -> bool:
-    return any(name.endswith("blocks.0.dwconv.weight") for name in e.shapes)
-
-
 def _without_shifts(e: Evidence) -> bool:
     """Norms that have weights and no bias, throughout."""
     names = {name for name in e.found if ".norm." in name}
@@ -112,14 +107,6 @@ def _without_shifts(e: Evidence) -> bool:
 
 
 REFUSALS: tuple[Refusal, ...] = (
-    (
-        segment("attn_block", "attn_grid", "mbconv_layer"),
-        "a MaxViT or CoAtNet, which mixes convolutions with attention: no ConvNeXt",
-    ),
-    (
-        _isotropic,
-        "an isotropic ConvNeXt, which has one stage of patches of 16 pixels: no maps at strides 4 to 32",
-    ),
     (
         lambda e: _stem_kernel(e) == (3, 3),
         "a ConvNeXt with an overlapping stem of two 3x3 convolutions (timm's `_ols`); ours has one 4x4",

@@ -7,7 +7,7 @@ from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
-from converters.networks.family import Fact, Facts, Family, Refusal, Shape, Shapes
+from converters.networks.family import Fact, Facts, Family, Shape, Shapes
 from converters.networks.stages import (
     DEEPEST,
     Sizes,
@@ -15,7 +15,6 @@ from converters.networks.stages import (
     four,
     module,
     no_final_norm,
-    segment,
     size,
     sized,
     untrained,
@@ -123,18 +122,6 @@ def _details(facts: Facts) -> str:
     return f"heads {heads}, windows {windows}, patches of {facts['patch_size']}, {held or 'no outer norms'}"
 
 
-REFUSALS: tuple[Refusal, ...] = (
-    (
-        segment("logit_scale", "cpb_mlp", "meta_mlp", "continuous_position_bias_mlp"),
-        "a Swin V2, which scales cosines and computes its position bias: another function than Swin's",
-    ),
-    (segment("qkv_fp", "moe_layer", "experts"), "a Swin-MoE, whose experts are no Swin's"),
-    (
-        segment("attn_block", "attn_grid", "mbconv_layer"),
-        "a MaxViT or CoAtNet, which mixes convolutions with attention: no Swin",
-    ),
-)
-
 SWIN = Family(
     "swin",
     "Swin",
@@ -149,5 +136,4 @@ SWIN = Family(
     colours="patch_embed.proj.weight",
     compared=("patch_embed.proj.weight", "layers.3.blocks.0.attn.qkv.weight", f"layers.1.blocks.0.{TABLE}"),
     warnings=(untrained, no_final_norm),
-    refusals=REFUSALS,
 )
