@@ -19,7 +19,7 @@ STRANGERS: tuple[Refusal, ...] = (
     ),
     (_inside(".moe_layer.", ".experts."), "a network with experts, of which a token sees a few alone"),
     (
-        _inside(".attn_block.", ".attn_grid.", ".mbconv_layer.", ".attn.rel_pos.mlp.", ".conv3_1x1."),
+        _inside(".attn_block.", ".attn_grid.", ".mbconv_layer.", ".conv2_kxk."),
         "a MaxViT or CoAtNet, which mixes convolutions with attention",
     ),
     (

@@ -49,7 +49,10 @@ class SwinDialect(Dialect):
         """Column -> template, for the page of checkpoints."""
         return {
             "Patches": ", ".join(self.patches),
-            "Block": self.block + "{" + ", ".join((*self.layers, *self.parts, self.table)) + "}",
+            "Block": self.block
+            + "{"
+            + ", ".join(filter(None, (*self.layers, *self.parts, self.table)))
+            + "}",
             "Downsampling": self.down + "{norm, reduction}",
             "Final norm": self.final,
         }

@@ -1,4 +1,4 @@
-"""ConvNeXts and Swins with a tensor dropped, renamed, doubled, turned, cut, poisoned or added: none is taken."""
+"""ConvNeXts and Swins with a tensor lost, renamed, doubled, turned, cut, poisoned or added: none is taken."""
 
 from __future__ import annotations
 
