@@ -29,7 +29,6 @@ class SwinDialect(Dialect):
     """Templates of the tensors, and how their shapes and order differ from Microsoft's."""
 
     beside: tuple[tuple[str, str], ...] = BESIDE
-    silent: tuple[str, ...] = (".attn_mask",)  # of the shifted windows of one size of image; it is computed
     patches: tuple[str, str] = ("patch_embed.proj", "patch_embed.norm")
     positions: str = "absolute_pos_embed"
     block: str = "layers.{i}.blocks.{b}."
