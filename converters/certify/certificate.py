@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,12 +105,14 @@ def _refuse(
     )
 
 
-def standing(backbone: Backbone) -> str:
-    """`certified` if it carries a certificate of exactly these weights and facts, otherwise `proven`."""
-    certificate = backbone.manifest.get(CERTIFICATE)
-    if type(certificate) is dict and certificate.get("content_sha256") == backbone.content_sha256():
-        return "certified"
-    return "proven"
+def standing(manifest: Mapping[str, Any], content_sha256: str) -> str:
+    """`certified` if a manifest has a certificate of exactly these weights and facts, otherwise `proven`.
+
+    Proven says that every tensor is accounted for, and nothing about what the publisher's code makes of them.
+    """
+    certificate = manifest.get(CERTIFICATE)
+    same = type(certificate) is dict and certificate.get("content_sha256") == content_sha256
+    return "certified" if same else "proven"
 
 
 def report(backbone: Backbone, wanted: Sequence[Size]) -> str:

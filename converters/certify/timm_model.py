@@ -32,9 +32,20 @@ def timm_reference(name: str, file: Path, blocks: Sequence[int], wanted: Sequenc
         ) from None
     model = _model(timm, name, file)
     pixels = {key: [255.0 * value for value in model.pretrained_cfg[key]] for key in ("mean", "std")}
+    _check_swin(model, name, wanted)
     maps = tuple(_maps(model, size, blocks) for size in wanted)
     stride = model.feature_info[-1]["reduction"] if blocks else 0
     return Reference(f"timm {timm.__version__}: {name}", maps, stride, pixels)
+
+
+def _check_swin(model: Any, name: str, wanted: Sequence[Size]) -> None:
+    """CheckpointError for sizes at which timm's Swin is another function than the detectors'."""
+    own = tuple(model.pretrained_cfg["input_size"][1:])
+    if type(model).__name__.startswith("SwinTransformer") and any(size != own for size in wanted):
+        raise CheckpointError(
+            f"timm:{name}: timm's Swin pads its windows behind the shift, detectors in front of it: the two "
+            f"are one function at {own[0]}x{own[1]} alone; say --size {own[0]}x{own[1]}"
+        )
 
 
 def _model(timm: Any, name: str, file: Path) -> Any:
@@ -85,10 +96,7 @@ def _maps(model: Any, size: Size, blocks: Sequence[int]) -> Maps:
     fixed = getattr(model.patch_embed, "img_size", None) if hasattr(model, "patch_embed") else None
     if fixed is not None and not getattr(model, "dynamic_img_size", False) and tuple(fixed) != size:
         model = deepcopy(model)  # it fits its positions for good
-        windows = (
-            {"window_size": 7, "always_partition": True} if type(model).__name__ == "SwinTransformer" else {}
-        )
-        model.set_input_size(img_size=size, **windows)
+        model.set_input_size(img_size=size)
     x = torch.from_numpy(image(size))
     with torch.no_grad():
         if not blocks:

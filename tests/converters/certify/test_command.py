@@ -15,6 +15,7 @@ from converters.certify import child
 from converters.certify.certificate import standing
 from converters.certify.features import MAP, read_features
 from converters.certify.images import digest, image, sizes
+from converters.certify.timm_model import timm_reference
 from converters.errors import CheckpointError
 from tests.converters.models.vit_cases import PLAIN, timm_model, trained
 
@@ -68,7 +69,8 @@ def test_timm_reads_the_original_by_its_own_rules(tmp_path: Path, capsys: pytest
     told = capsys.readouterr().out
     assert "ViT-Ti/16 of timm_vit computes what timm" in told
     assert "half" not in told
-    assert standing(load_backbone(out)) == "certified"
+    written = load_backbone(out)
+    assert standing(written.manifest, written.content_sha256()) == "certified"
     assert main(["certify", str(path), *against, "--source", "timm_vit", "--size", "224x224"]) == 2
     assert "not certified: its pixels have mean 123.675" in capsys.readouterr().err
 
@@ -80,8 +82,6 @@ def test_a_file_that_lost_its_layer_scale_is_told_by_timm(
     model = timm.create_model("vit_small_patch14_reg4_dinov2", num_classes=0)
     lost = {name: tensor for name, tensor in trained(model).state_dict().items() if ".ls" not in name}
     torch.save(lost, tmp_path / "lost.pth")
-    from converters.certify.timm_model import timm_reference
-
     with pytest.raises(CheckpointError) as error:
         timm_reference("vit_small_patch14_reg4_dinov2", tmp_path / "lost.pth", [0], [(56, 56)])
     assert "layer scale was lost on the way" in str(error.value)
@@ -153,6 +153,27 @@ def test_what_cannot_be_compared(
     error = capsys.readouterr().err.strip()
     assert told in error
     assert "\n" not in error
+
+
+def test_timms_swin_is_held_at_its_own_size_alone(tmp_path: Path) -> None:
+    torch.save(timm.create_model("swin_tiny_patch4_window7_224").state_dict(), tmp_path / "swin.pth")
+    with pytest.raises(CheckpointError) as error:
+        timm_reference("swin_tiny_patch4_window7_224", tmp_path / "swin.pth", [], [(224, 256)])
+    assert "one function at 224x224 alone; say --size 224x224" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "resnet18"])
+def test_families_with_stages(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = trained(timm.create_model(name))
+    for place, buffer in model.named_buffers():
+        if place.endswith("running_var"):
+            torch.nn.init.uniform_(buffer, 0.5, 2)
+    torch.save(model.state_dict(), tmp_path / "file.pth")
+    options = ["--against", f"timm:{name}", "--size", "64x96", "96x64"]
+    assert main(["certify", str(tmp_path / "file.pth"), *options]) == 0
+    told = capsys.readouterr().out
+    assert "res2, res3, res4, res5" in told or "stage1, stage2, stage3, stage4" in told
+    assert "stride:      32" in told
 
 
 def test_images_are_the_same_everywhere() -> None:
