@@ -32,6 +32,8 @@ class Fact:
     kind: type
     usual: Any  # what it is where nothing says otherwise
     title: str  # in reports
+    # Manifests were written before it was known: they leave it out where it is as usual, and keep their hash.
+    later: bool = False
 
 
 @dataclass(frozen=True)

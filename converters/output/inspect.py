@@ -48,7 +48,7 @@ def inspect(
         lines.append(_line("kind", "converted backbone, complete and undamaged"))
         facts = [(fact.key, fact.title) for fact in facts_of_weights(family_of(manifest))]
         labels = (*ORIGIN_LINES, *facts, *FILE_LINES)
-        lines += [_line(label, _shown(manifest[key])) for key, label in labels]
+        lines += [_line(label, _shown(manifest[key])) for key, label in labels if key in manifest]
         return "\n".join(lines + [_line("note", note) for note in manifest["notes"]]), True
     sha256 = opened.verification.result()  # before anything is believed
     lines.append(_line("sha256", sha256))
