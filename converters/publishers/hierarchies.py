@@ -97,7 +97,7 @@ HIERARCHIES: tuple[Source, ...] = (
     ),
     Source(
         "ibot_swin",
-        "iBOT's Swin, and EsViT's layout",
+        "iBOT's Swin",
         (
             Layout("state_dict", ""),
             Layout("teacher", "backbone.", EMA),
