@@ -16,7 +16,7 @@ from converters.finding.accounting import Account
 from converters.finding.choosing import Choice, choose, find
 from converters.finding.health import check_health
 from converters.finding.overrides import Overrides, apply_overrides
-from converters.networks.family import ASIDE, COUNTER, Facts, Family
+from converters.networks.family import ASIDE, COUNTER
 from converters.networks.table import named
 from converters.printable import LONGEST_NAME, printable
 
@@ -122,12 +122,6 @@ def _default(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape, 1 - 1e-5 if name.endswith(".running_var") else 0, np.float32)
 
 
-def _told(family: Family, facts: Facts) -> dict[str, Any]:
-    """The facts without later ones that are as usual."""
-    left = {fact.key: fact.usual for fact in (*family.facts, *family.stated) if fact.later}
-    return {key: value for key, value in facts.items() if key not in left or value != left[key]}
-
-
 def describe(choice: Choice, container: str, notes: list[str]) -> dict[str, Any]:
     """The manifest, but for the two facts about the whole file."""
     candidate, row = choice.account.candidate, choice.row
@@ -141,7 +135,7 @@ def describe(choice: Choice, container: str, notes: list[str]) -> dict[str, Any]
         "encoder": choice.role,
         "dialect": candidate.dialect.name,
         **named(candidate.family),
-        **_told(candidate.family, {**choice.account.facts, **choice.stated}),
+        **candidate.family.told({**choice.account.facts, **choice.stated}),
         "input_format": row.pixels.input_format,
         "pixel_mean": list(row.pixels.mean),
         "pixel_std": list(row.pixels.std),

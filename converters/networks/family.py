@@ -156,6 +156,11 @@ class Family:
         """The family's dialect of that name."""
         return next(dialect for dialect in self.dialects if dialect.name == name)
 
+    def told(self, facts: Facts) -> dict[str, Any]:
+        """The facts as a manifest tells them: without later ones that are as usual."""
+        later = {fact.key: fact.usual for fact in (*self.facts, *self.stated) if fact.later}
+        return {key: value for key, value in facts.items() if key not in later or value != later[key]}
+
     def exported(self) -> Mapping[str, str]:
         """Names of the files for other programs -> ours."""
         return self.dialect(self.export_dialect).vocabulary()

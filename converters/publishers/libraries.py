@@ -150,8 +150,8 @@ LIBRARIES: tuple[Source, ...] = (
         (Layout("", "", SINGLE, (STATED,)),),
         "huggingface/pytorch-image-models timm/models/resnet.py",
         dropped="fc",
-        note="ECA, SE and GN variants are refused; resnetaa and resnetblur, whose pools have no tensors, look "
-        "like plain ones and compute something else: nothing in the file tells",
+        note="ECA, SE and GN variants are refused; resnetaa and resnetblur look like plain ones "
+        "and compute something else, for their pools have no tensors: nothing in the file tells",
     ),
     Source(
         "timm_deep",

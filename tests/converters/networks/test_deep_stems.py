@@ -17,8 +17,7 @@ from converters.finding.candidates import TensorSet, find_candidates
 from converters.networks.resnet import RESNET
 from converters.output.export import export
 from converters.output.inspect import inspect
-from tests.converters.networks.hierarchies import trained
-from tests.converters.networks.test_timm_hierarchies import shapes_of, unread
+from tests.converters.networks.hierarchies import shapes_of, trained, unread
 from transfer.errors import TransferError
 from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
 
