@@ -21,9 +21,10 @@ This page is made from the tables in `converters/` by `python -m converters.outp
 the two equal.
 
 `python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
-Detectron2. It takes exactly one complete network of a known family (a ResNet or a vision transformer) with
-all its tensors, or refuses with the reason. Reading runs no code of the file. `--inspect INPUT` shows what is
-inside and ends with exit code 2 if it cannot be converted, `--list` shows the names below.
+Detectron2. It takes exactly one complete network of a known family (a ResNet, a vision transformer, a
+ConvNeXt or a Swin) with all its tensors, or refuses with the reason. Reading runs no code of the file.
+`--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be converted, `--list` shows the
+names below.
 
 A pickle that names anything but tensors and plain data gets the warning "this file tries to run code
 elsewhere", with the names: do not load it with another program. Configurations such as `argparse.Namespace`
@@ -41,7 +42,8 @@ The suffix of OUTPUT says the form, `--to` says it for any other suffix, and the
 
 The last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
 misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`. Of a vision
-transformer they have timm's names, for the network of timm that has its facts.
+transformer they have timm's names, for the network of timm that has its facts; of a ConvNeXt and a Swin those
+of Facebook's and Microsoft's code, which timm's loaders read.
 
 The benchmark takes all three as `--init`, with the facts of the manifest (source, pixels, channel order,
 strides) and proof that the weights are those that were written. In torch's archive the manifest is a member
