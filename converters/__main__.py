@@ -1,8 +1,9 @@
-"""Command line: any self-supervised ResNet checkpoint in, a proven Detectron2 backbone file out.
+"""Command line: any self-supervised checkpoint in, a proven backbone file out.
 
 python -m converters INPUT OUTPUT.pkl
 python -m converters --inspect INPUT
 python -m converters --list
+python -m converters certify FILE --against REFERENCE
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ import argparse
 import sys
 from typing import Any, NoReturn
 
+from converters.certify.command import add_options, run
 from converters.options import Parser
 from converters.printable import printable
 
+CERTIFY = "certify"  # the first word of the other command; a file of that name is ./certify
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; 0 on success, 2 with one line on stderr for anything the user can change."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    parser, certifies = _parser(), words[:1] == [CERTIFY]
+    if certifies:
+        add_options(parser)
+    args = parser.parse_args(words[1:] if certifies else words)
     from converters.errors import CheckpointError
 
     try:
-        return _run(args)
+        return run(args, _overrides(args)) if certifies else _run(args)
     except CheckpointError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -68,10 +75,17 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         "pixel_std": args.pixel_std,
         "input_format": args.format,
         "stride_in_1x1": None if args.stride_in_1x1 is None else BOOLEANS[args.stride_in_1x1],
+        "facts": dict(map(_fact, args.fact)),
         "prefix": args.prefix,
         "accept": tuple(args.accept) or None,
     }
     return {key: value for key, value in stated.items() if value is not None}
+
+
+def _fact(text: str) -> tuple[str, str]:
+    """KEY=VALUE in two; a text without the sign is a key with an empty value, which no fact takes."""
+    key, _, value = text.partition("=")
+    return key, value
 
 
 class _Parser(Parser):
@@ -105,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pixel-std", nargs=3, type=float, metavar="X")
     parser.add_argument("--format", choices=("RGB", "BGR"))
     parser.add_argument("--stride-in-1x1", choices=tuple(BOOLEANS))
+    parser.add_argument(
+        "--fact", action="append", default=[], metavar="KEY=VALUE", help="of the family, as num_heads=12"
+    )
     parser.add_argument("--accept", action="append", default=[], metavar="CHECK", help="untrained, fused-bn")
     return parser
 

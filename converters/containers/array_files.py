@@ -34,7 +34,8 @@ SAFETENSORS = {
     "U8": "u1",
     "BOOL": "b1",
 }
-NUMPY_KINDS = {"f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "u2", "u4", "u8", "b1"}
+BFLOAT16 = {"|V2": "bf2"}  # numpy has no such type: JAX's arrays are saved as two bytes of nothing
+NUMPY_KINDS = {"f8", "f4", "f2", "bf2", "i8", "i4", "i2", "i1", "u1", "u2", "u4", "u8", "b1"}
 
 
 def read_safetensors(file: FileBytes) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
@@ -122,7 +123,7 @@ def read_npz(file: FileBytes) -> tuple[dict[str, StoredTensor], list[Checked]]:
         else:
             head = whole(0, min(info.file_size, MAX_NPY_HEADER))
         shape, fortran, dtype, offset = _npy_header(info.filename, head)
-        kind = dtype.str.lstrip("<>=|")
+        kind = BFLOAT16.get(dtype.str, dtype.str.lstrip("<>=|"))
         if kind not in NUMPY_KINDS:
             continue
         read = _reader(file, entries[info.filename].start + offset) if stored else _shifted(whole, offset)

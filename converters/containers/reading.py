@@ -14,6 +14,7 @@ from converters.containers.file_bytes import Checked, FileBytes, Verification
 from converters.containers.pickles.machine import read_pickle
 from converters.containers.remote import how_to_get
 from converters.containers.torch_files import LEGACY_MAGIC, about_tar, read_torch_legacy, read_torch_zip
+from converters.containers.torch_script import read_torch_script
 from converters.errors import CheckpointError
 
 LEGACY_START = b"\x80\x02\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
@@ -57,8 +58,14 @@ FOLDERS = (  # (a file name that such a folder holds, as a glob) -> what it is a
         "PyTorch port first",
     ),
 )
-CONFIG = "config.json"
-HUGGINGFACE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+PREPROCESSING = "preprocessor_config.json"
+# A folder's weights -> the table beside them that says what no tensor does.
+WEIGHTS = {
+    "model.safetensors": "config.json",
+    "pytorch_model.bin": "config.json",
+    "open_clip_model.safetensors": "open_clip_config.json",
+    "open_clip_pytorch_model.bin": "open_clip_config.json",
+}
 
 
 @dataclass(frozen=True)
@@ -69,11 +76,12 @@ class Opened:
     """
 
     path: Path
-    container: str  # "torch zip", "torch legacy", "pickle", "npz", "safetensors"
+    container: str  # "torch zip", "torchscript", "torch legacy", "pickle", "npz", "safetensors"
     root: Any
     verification: Verification
     foreign: tuple[str, ...] = ()  # names outside the closed table; none was imported or called
-    config: dict[str, Any] = field(default_factory=dict)  # config.json beside HuggingFace weights
+    config: dict[str, Any] = field(default_factory=dict)  # beside HuggingFace's or open_clip's weights
+    preprocessing: dict[str, Any] = field(default_factory=dict)  # preprocessor_config.json beside them
     metadata: dict[str, Any] = field(default_factory=dict)  # safetensors', or the one that we add to torch's
 
 
@@ -83,9 +91,8 @@ def open_file(path: str | os.PathLike[str]) -> Opened:
     No checksum is taken before `verification` is asked for it.
     """
     given = Path(path)
-    config: dict[str, Any] = {}
     if given.is_dir():
-        given, config = _inside_folder(given)
+        given = _inside_folder(given)
     if not given.exists():
         raise CheckpointError(f"{os.fspath(path)}: {how_to_get(os.fspath(path)) or 'no such file'}")
     if not given.is_file():
@@ -98,8 +105,12 @@ def open_file(path: str | os.PathLike[str]) -> Opened:
         found = _read(file)
     except CheckpointError as error:
         raise CheckpointError(f"{given}: {error}") from None
+    settings = [_table(given.parent / name) for name in (WEIGHTS.get(given.name, ""), PREPROCESSING)]
+    config, preprocessing = settings if given.name in WEIGHTS else ({}, {})
     verification, foreign = Verification(file, found.checks), tuple(sorted(found.foreign))
-    return Opened(given, found.container, found.root, verification, foreign, config, found.metadata)
+    return Opened(
+        given, found.container, found.root, verification, foreign, config, preprocessing, found.metadata
+    )
 
 
 def input_files(path: str | os.PathLike[str]) -> list[Path]:
@@ -107,7 +118,8 @@ def input_files(path: str | os.PathLike[str]) -> list[Path]:
     given = Path(path)
     if not given.is_dir():
         return [given]
-    return [given / name for name in (*HUGGINGFACE_WEIGHTS, CONFIG) if (given / name).exists()]
+    names = (*WEIGHTS, *dict.fromkeys(WEIGHTS.values()), PREPROCESSING)
+    return [given / name for name in names if (given / name).exists()]
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ def _read(file: FileBytes) -> _Contents:
             arrays, checks = read_npz(file)
             return _Contents("npz", arrays, checks=checks)
         if any(name.endswith("/constants.pkl") for name in names):
-            raise CheckpointError("a TorchScript archive, which is a program; save its state_dict() instead")
+            return _Contents("torchscript", *read_torch_script(file))
         return _Contents("torch zip", *read_torch_zip(file))
     if head.startswith(LEGACY_START):
         return _Contents("torch legacy", *read_torch_legacy(file, file.view()))
@@ -168,25 +180,31 @@ def zip_names(file: FileBytes) -> list[str]:
         ) from None
 
 
-def _inside_folder(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """A HuggingFace folder's weights file and config; any other folder is refused by name."""
-    for name in HUGGINGFACE_WEIGHTS:
+def _inside_folder(folder: Path) -> Path:
+    """The weights file of a HuggingFace or open_clip folder; any other folder is refused by name."""
+    for name, settings in WEIGHTS.items():
         if (folder / name).is_file():
-            settings = folder / CONFIG
-            if not settings.is_file():
+            if not (folder / settings).is_file():
                 raise CheckpointError(
-                    f"{folder}: has {name} but no config.json, which says where the strides are"
+                    f"{folder}: has {name} but no {settings}, which says what no tensor does"
                 )
-            try:
-                config = json.loads(settings.read_text(encoding="utf-8"))
-            except (OSError, ValueError, RecursionError) as error:
-                raise CheckpointError(f"{settings}: unreadable ({error})") from None
-            if type(config) is not dict:
-                raise CheckpointError(f"{settings}: expected a table")
-            return folder / name, config
+            return folder / name
     for pattern, meaning in FOLDERS:
         if any(folder.glob(pattern)):
             raise CheckpointError(f"{folder}: {meaning}")
     raise CheckpointError(
         f"{folder}: is a folder; expected a checkpoint file (or a HuggingFace model folder)"
     )
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """A JSON file's table, {} where there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: unreadable ({error})") from None
+    if type(found) is not dict:
+        raise CheckpointError(f"{path}: expected a table")
+    return found

@@ -29,12 +29,15 @@ OTHER_ITEMS = {
 }
 
 
-def read_torch_zip(file: FileBytes) -> tuple[Any, set[str], list[Checked], dict[str, Any]]:
+def read_torch_zip(
+    file: FileBytes, passed_over: tuple[str, ...] = ()
+) -> tuple[Any, set[str], list[Checked], dict[str, Any]]:
     """The pickled object, its foreign names, the parts to check against their CRC, and our metadata.
 
-    Tensors are described, not read. The metadata are {} where another program wrote the file.
+    Tensors are described, not read. Members that end with `passed_over` are not looked at. The metadata are
+    {} where another program wrote the file.
     """
-    entries = zip_entries(file)
+    entries = zip_entries(file, passed_over)
     pickles = [name for name in entries if name.endswith("/data.pkl") or name == "data.pkl"]
     if len(pickles) != 1:
         raise CheckpointError(f"zip archive with {len(pickles)} data.pkl; expected 1, as torch.save writes")
@@ -78,8 +81,11 @@ def _metadata(file: FileBytes, member: Checked | None) -> dict[str, Any]:
     return found if type(found) is dict else {}
 
 
-def zip_entries(file: FileBytes) -> dict[str, Checked]:
-    """Every member with the place of its bytes; compressed ones, which torch never writes, are refused."""
+def zip_entries(file: FileBytes, passed_over: tuple[str, ...] = ()) -> dict[str, Checked]:
+    """Every member with the place of its bytes, but for those that end with `passed_over`.
+
+    Compressed ones, which torch never writes, are refused.
+    """
     try:
         with zipfile.ZipFile(file.path) as archive:
             infos = archive.infolist()
@@ -89,7 +95,7 @@ def zip_entries(file: FileBytes) -> dict[str, Checked]:
     if len(infos) > MAX_ENTRIES:
         raise CheckpointError(f"zip archive with {len(infos)} members; expected at most {MAX_ENTRIES}")
     for info in infos:
-        if info.is_dir():
+        if info.is_dir() or info.filename.endswith(passed_over):
             continue
         if (
             info.compress_type != zipfile.ZIP_STORED

@@ -189,7 +189,11 @@ def find_candidates(tensors: TensorSet) -> list[Candidate]:
 
 def _readings(name: str) -> Iterator[tuple[table.Word, str, str]]:
     """(word, prefix, rest) for the longest ending of `name` that is a word of each dialect."""
-    separator = "/" if "/" in name else "."
+    for separator in ("/",) if "/" in name else (".",) if "." in name else (".", "/"):
+        yield from _readings_by(name, separator)
+
+
+def _readings_by(name: str, separator: str) -> Iterator[tuple[table.Word, str, str]]:
     for old, new in table.renamed(separator):
         name = name.replace(f"{separator}{old}{separator}", f"{separator}{new}{separator}")
     known, longest = table.words(separator), table.longest_word(separator)

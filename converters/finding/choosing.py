@@ -12,13 +12,25 @@ from converters.containers.pickles.foreign import code_warning, is_harmless
 from converters.containers.reading import Opened
 from converters.containers.tensors import contiguous_strides
 from converters.errors import CheckpointError
-from converters.finding.accounting import Account, account
+from converters.finding.accounting import Account, account, dropped
 from converters.finding.candidates import Candidate, TensorSet, find_candidates, strip_wrappers, tensor_sets
 from converters.finding.overrides import Overrides
 from converters.finding.refusals import reason
-from converters.networks.family import Family
 from converters.printable import LONGEST_NAME, listed, printable
-from converters.publishers.row import EMA, ONLINE, SINGLE, Layout, Place, Source, matching_layout, role_of
+from converters.publishers.preprocessing import stated_pixels
+from converters.publishers.row import (
+    EMA,
+    IMAGENET,
+    NOT,
+    ONLINE,
+    SINGLE,
+    Layout,
+    Pixels,
+    Place,
+    Source,
+    matching_layout,
+    role_of,
+)
 from converters.publishers.table import BY_NAME, SOURCES, UNKNOWN
 
 MOST_CANDIDATES = 100  # a file can hold one name of each of 10,000 networks
@@ -34,6 +46,7 @@ class Choice:
     stated: dict[str, Any]  # facts that the shapes do not tell
     notes: tuple[str, ...] = ()
     other: Account | None = None
+    pixels: Pixels = IMAGENET  # the row's, or as stated beside the weights
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,14 @@ def find(opened: Opened, accept: Sequence[str] = ()) -> Found:
         if entry.complete or (entry.fused and "fused-bn" in accept):
             names = frozenset(map(strip_wrappers, tensors.tensors))
             place = Place(
-                candidate.path, candidate.prefix, candidate.dialect.name, names, top_keys, _is_permuted(entry)
+                candidate.path,
+                candidate.prefix,
+                candidate.dialect.name,
+                names,
+                top_keys,
+                _is_permuted(entry),
+                candidate.family.signs(candidate.tensors),
+                opened.path.name,
             )
             if not any(_same_bytes(entry, known) for known, _ in complete):
                 complete.append((entry, place))
@@ -92,6 +112,8 @@ def choose(
             f"no complete network at --prefix {wishes.prefix!r}; the file has {_listing(found)}"
         )
     row, roles = _row_for(complete, source, found)
+    if row.ambiguous and source is None:
+        raise CheckpointError(row.ambiguous)
     wanted = encoder or row.encoder
     fitting = [
         entry for entry, role in roles if role in (wanted, SINGLE) or (wanted == SINGLE and role == ONLINE)
@@ -123,15 +145,26 @@ def choose(
         notes.append(f"objects read as data, nothing imported or called: {listed(harmless)}")
     if warning := code_warning(opened.foreign):
         notes.append(warning)
-    stated, more = _stated(row, chosen.candidate.family, opened)
-    return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None)
+    notes += _left_out(chosen, found)
+    stated, more = _stated(row, chosen, opened)
+    pixels = stated_pixels(row.pixels, opened.preprocessing, opened.config) if row.config else row.pixels
+    return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None, pixels)
+
+
+def _left_out(chosen: Account, found: Found) -> list[str]:
+    """A note for each reason for which the dialect leaves tensors out."""
+    here = next(tensors for tensors in found.sets if tensors.path == chosen.candidate.path)
+    by_reason: dict[str, list[str]] = {}
+    for name, why in dropped(chosen, here):
+        by_reason.setdefault(why, []).append(name)
+    return [f"left out, {why}: {listed(names, 3)}" for why, names in by_reason.items()]
 
 
 def _row_for(
     complete: Sequence[tuple[Account, Place]], source: str | None, found: Found
 ) -> tuple[Source, list[tuple[Account, str]]]:
     """The row that explains the file best, with the role of every network that it explains."""
-    fits: list[tuple[tuple[bool, int], Source, list[tuple[Account, str]]]] = []
+    fits: list[tuple[tuple[bool, bool, int], Source, list[tuple[Account, str]]]] = []
     for row in [BY_NAME[source]] if source else SOURCES:
         matches = [
             (entry, place, matching_layout(row, place, source is not None)) for entry, place in complete
@@ -142,7 +175,7 @@ def _row_for(
         if explained:
             layouts = [layout for _, _, layout in matches if layout is not None]
             usual = any(role == row.encoder for _, role in explained)
-            fits.append(((usual, _precision(layouts)), row, explained))
+            fits.append(((not row.last, usual, _precision(layouts)), row, explained))
     if fits:
         _, row, roles = max(fits, key=lambda fit: fit[0])
         return row, roles
@@ -158,17 +191,27 @@ def _row_for(
 
 def _precision(layouts: Sequence[Layout]) -> int:
     """How much of the file the row foresees: markers first, then networks; patterns count for less."""
-    markers = max(len(layout.markers) for layout in layouts)
+    markers = max(sum(not mark.startswith(NOT) for mark in layout.markers) for layout in layouts)
     exact = sum(2 - ("*" in layout.path) - ("*" in layout.prefix) for layout in layouts)
     return 100 * markers + exact
 
 
-def _stated(row: Source, family: Family, opened: Opened) -> tuple[dict[str, Any], list[str]]:
-    """The facts that no shape tells: as usual, as the row says, or as the config beside the weights does."""
-    told = dict(row.facts)
-    facts = {fact.key: told.get(fact.key, fact.usual) for fact in family.stated}
+def _stated(row: Source, chosen: Account, opened: Opened) -> tuple[dict[str, Any], list[str]]:
+    """The facts that the network's shapes do not tell.
+
+    The later prevails: as usual, as the row, the dialect or the config beside the weights says, and as the
+    shapes of a few networks do tell after all.
+    """
+    family, shapes_say = chosen.candidate.family, chosen.facts
+    told = family.usually(shapes_say) | dict(row.facts) | dict(chosen.candidate.dialect.told(chosen.shapes))
     more, notes = family.from_config(opened.config) if row.config else ({}, [])
-    return facts | more, notes
+    for key in more.keys() & shapes_say.keys():
+        if more[key] != shapes_say[key]:
+            raise CheckpointError(
+                f"the config beside the weights says {key} {more[key]!r}, the tensors say {shapes_say[key]!r}"
+            )
+    told = {**told, **more, **shapes_say}
+    return {fact.key: told.get(fact.key, fact.usual) for fact in family.stated}, notes
 
 
 def _wanted(entry: Account, prefix: str | None) -> bool:

@@ -11,6 +11,8 @@ ONLINE, EMA, SINGLE, BY_WORDS = "online", "ema", "single", "by words"
 ANY = "*"
 STATED = "@stated"  # a layout that other publishers share: taken only when the user names the source
 PERMUTED = "@permuted"  # kernels are stored as a permuted view, as ports from TensorFlow leave them
+FILE = "%"  # before a pattern of the file's name, in small letters
+NOT = "!"  # before a marker that must be absent
 READ, INFERRED = "read", "inferred"  # how sure a row is: read in the public code named, or concluded from it
 
 # Words of paths and prefixes that mean the slowly moving copy of the network.
@@ -28,8 +30,13 @@ class Pixels:
 
 
 IMAGENET = Pixels("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+OPENAI = Pixels(  # CLIP's, which many of its kind took over
+    "RGB", (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)
+)
 ZERO_ONE = Pixels("RGB", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # [0, 1], nothing subtracted
 CAFFE = Pixels("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0))  # the std is folded into the stem
+HALF = Pixels("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # [-1, 1], as JAX code has it
+SATELLITE = Pixels("RGB", (109.65, 104.805, 75.48), (54.315, 39.78, 36.465))  # .430 .411 .296, .213 .156 .143
 PYCLS = Pixels("BGR", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
 
 
@@ -38,7 +45,9 @@ class Layout:
     """One place of a backbone: dictionary path, prefix without wrapper segments, role, and what marks it.
 
     Path and prefix may be patterns. A marker is a pattern of a tensor name in the same dictionary, "/key" for
-    a key at the top of the file, or one of the words above that start with "@".
+    a key at the top of the file, or a word that starts with "@": one of those above, or a sign that the
+    family sees in the values. What is behind "%" is a pattern of the file's name, and a marker behind "!"
+    must be absent.
     """
 
     path: str
@@ -64,6 +73,8 @@ class Source:
     status: str = READ
     note: str = ""
     warning: str = ""  # goes into every manifest
+    last: bool = False  # taken only where no other row fits
+    ambiguous: str = ""  # why such a file is refused until the user names the source
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ class Place:
     names: Collection[str]  # all tensor names of the dictionary, without wrapper segments
     top_keys: Collection[str]
     permuted: bool
+    signs: Collection[str] = ()  # what the values show
+    file: str = ""  # its name
 
 
 def matching_layout(source: Source, place: Place, stated: bool) -> Layout | None:
@@ -101,10 +114,16 @@ def role_of(layout: Layout, place: Place) -> str:
 
 
 def _present(marker: str, place: Place, stated: bool) -> bool:
+    if marker.startswith(NOT):
+        return not _present(marker[1:], place, stated)
     if marker == STATED:
         return stated
     if marker == PERMUTED:
         return place.permuted or stated
+    if marker.startswith(FILE):
+        return fnmatchcase(place.file.lower(), marker[1:])
+    if marker.startswith("@"):
+        return marker in place.signs
     if marker.startswith("/"):
         return marker[1:] in place.top_keys
     return any(fnmatchcase(name, marker) for name in place.names)

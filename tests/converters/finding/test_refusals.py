@@ -62,8 +62,9 @@ KINDS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
     "ViT of torchvision": (lambda w: zeros("vit_b_16"), r"vision transformer \(ViT\)"),
     "ViT of timm": (lambda w: {"base_encoder.patch_embed.proj.weight": np.ones((9, 3, 4, 4), "f4"),
                                "base_encoder.cls_token": np.ones((1, 1, 9), "f4")}, "vision transformer"),
-    "Swin": (lambda w: zeros("swin_t"), "Swin"),
-    "ConvNeXt": (lambda w: zeros("convnext_tiny"), "ConvNeXt"),
+    "Swin V2": (lambda w: zeros("swin_v2_t"), "a Swin V2"),
+    "MaxViT": (lambda w: zeros("maxvit_t"), "MaxViT"),
+    "isotropic ConvNeXt": (lambda w: {"blocks.0.dwconv.weight": np.ones((8, 1, 7, 7), "f4")}, "isotropic"),
     "ResNet-200": (deeper, "another depth|no complete ResNet"),
     "CMC": (halves, "CMC"),
     "SE": (lambda w: w | {"layer1.0.se_module.fc1.weight": np.ones((2, 8, 1, 1), "f4")}, r"\(SE\)"),
@@ -164,9 +165,9 @@ def test_huggingface_folder_needs_its_config(tiny: Weights, tmp_path: Path) -> N
         open_checkpoint(tmp_path)
 
 
-def test_torchscript_is_a_program(tmp_path: Path) -> None:
+def test_a_torchscript_archive_needs_a_network_in_it(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match="TorchScript"):
+    with pytest.raises(CheckpointError, match="no convolutions: a head or linear classifier alone"):
         open_checkpoint(tmp_path / "m.pt")
 
 
