@@ -59,7 +59,3 @@ def _stride(model: Any) -> int:
     if isinstance(stated, dict):
         stated = list(stated.values())[-1]
     return int(stated) if isinstance(stated, (int, float)) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

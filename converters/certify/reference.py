@@ -20,6 +20,7 @@ from converters.certify.images import Size
 from converters.errors import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[2]
+CHILD = "import sys; from converters.certify.child import main; sys.exit(main(sys.argv[1:]))"
 LONGEST = 3600  # seconds that a publisher's code may take
 
 
@@ -61,7 +62,7 @@ def _checkout(rest: str, file: Path, wanted: Sequence[Size]) -> Reference:
         job = {"checkout": checkout, "module": module, "name": name, "file": str(file), "out": str(out)}
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         own = {**os.environ, "PYTHONPATH": paths}
-        command = [sys.executable, "-m", "converters.certify.child", json.dumps({**job, "sizes": wanted})]
+        command = [sys.executable, "-c", CHILD, json.dumps({**job, "sizes": wanted})]
         try:
             done = subprocess.run(
                 command,

@@ -22,6 +22,11 @@ def test_opening_prints_nothing_and_the_introduction_says_whose_weights_they_are
     assert narrow.backbone is not None
     narrow.backbone.manifest["notes"].append("warning: odd")
     assert list(introduction(narrow)) == ["init a: moco, online encoder, 318 tensors, RGB", "  warning: odd"]
+    known = {"against": "torchvision", "content_sha256": narrow.weights_sha256}
+    narrow.backbone.manifest["certificate"] = known
+    assert "  certified: it computes what torchvision does" in introduction(narrow)
+    known["content_sha256"] = "of other weights"
+    assert not any("certified" in line for line in introduction(narrow))
 
 
 def test_one_proof_and_two_hashes_for_all_trials_and_a_file_that_proves_itself(
