@@ -62,7 +62,7 @@ def later_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def manifest_types(family: Family) -> dict[str, type]:
     """Every key that a manifest must have, but for later facts, and the JSON type of its value."""
     texts = ("source", "source_file", "source_sha256", "container_path", "prefix", "encoder", "dialect")
-    facts = {fact.key: fact.kind for fact in facts_of_weights(family)}
+    facts = {fact.key: fact.kind for fact in facts_of_weights(family) if not fact.later}
     return {**dict.fromkeys(texts, str), **facts, "num_tensors": int, "tool_version": str, "notes": list}
 
 
@@ -107,9 +107,9 @@ def _prove_manifest(manifest: dict[str, Any], family: Family) -> None:
         _canonical(manifest)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"backbone manifest: holds more than JSON: {error}") from None
-    later = {fact.key for fact in facts_of_weights(family) if fact.later and fact.key not in manifest}
-    for key, kind in manifest_types(family).items():
-        if key not in later and (
+    later = {f.key: f.kind for f in facts_of_weights(family) if f.later and f.key in manifest}
+    for key, kind in (manifest_types(family) | later).items():
+        if (
             key not in manifest
             or not isinstance(manifest[key], kind)
             or (kind is int and type(manifest[key]) is not int)
