@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from converters.errors import CheckpointError
@@ -133,14 +133,9 @@ def _value(text: str, fact: Fact, value: str) -> Any:
 
 def _following(family: Family, facts: Mapping[str, Any], complete: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that follow from others, where they are not stated themselves."""
-    rules: dict[str, Callable[[], dict[str, Any]]] = {
-        "resnet": lambda: _of_resnet(facts, complete),
-        "vit": lambda: _of_vit(facts, complete),
-        "convnext": lambda: {},
-        "swin": lambda: {},
-    }
-    found = rules.get(family.name, dict)()
-    return {key: value for key, value in found.items() if key in complete and key not in facts}
+    rule = {"resnet": _of_resnet, "vit": _of_vit}.get(family.name)
+    found = {**family.usually(complete), **(rule(facts, complete) if rule else {})}
+    return {key: value for key, value in found.items() if key not in facts}
 
 
 def _of_resnet(facts: Mapping[str, Any], complete: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,15 +151,8 @@ def _of_resnet(facts: Mapping[str, Any], complete: Mapping[str, Any]) -> dict[st
 
 
 def _of_vit(facts: Mapping[str, Any], complete: Mapping[str, Any]) -> dict[str, Any]:
-    """Heads of 64 channels, a hidden layer of four widths, positions of a square image."""
-    width, patch = complete["embed_dim"], complete["patch_size"]
-    prefix = int(complete["class_token"]) if "pos_prefix" not in facts else facts["pos_prefix"]
-    positions = 0 if complete["rope"] or complete["rel_pos"] else (IMAGE // patch) ** 2 + prefix
-    if facts.get("pos_tokens") == 0 or positions == 0:
-        prefix = 0
-    return {
-        "mlp_dim": 4 * width,
-        "num_heads": max(1, width // 64),
-        "pos_prefix": prefix,
-        "pos_tokens": positions,
-    }
+    """A hidden layer of four widths, and positions of a square image unless others stand for them."""
+    instead = bool(complete["rope"] or complete["rel_pos"]) or facts.get("pos_tokens") == 0
+    prefix = 0 if instead else facts.get("pos_prefix", int(complete["class_token"]))
+    positions = 0 if instead else (IMAGE // complete["patch_size"]) ** 2 + prefix
+    return {"mlp_dim": 4 * complete["embed_dim"], "pos_prefix": prefix, "pos_tokens": positions}
