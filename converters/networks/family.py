@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -44,12 +45,16 @@ class Dialect:
     channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
     silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
     # (pattern of a name behind the prefix, why it is dropped). With such rows nothing else may lie beside the
-    # network; without them, all may that has no first segment in common with it.
+    # network; without them, all may that shares no first segment with it.
     beside: tuple[tuple[str, str], ...] = ()
 
     def vocabulary(self) -> Mapping[str, str]:
         """Foreign name -> our name, or one of the dialect's own, for the deepest network of the family."""
         raise NotImplementedError
+
+    def reason(self, rest: str, found: Shapes) -> str:
+        """Why a tensor named `rest` behind the prefix is dropped; "" if the dialect does not say so."""
+        return next((why for pattern, why in self.beside if fnmatchcase(rest, pattern)), "")
 
     def likened(self, found: Shapes) -> Shapes:
         """Shapes by the dialect's own names -> by ours, as far as facts are read off them; never fails."""
