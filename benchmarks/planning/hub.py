@@ -18,7 +18,8 @@ from benchmarks.errors import UsageError
 from benchmarks.planning.download import FAILURES, fetch, file_sha256, prove_by_content, prove_by_hash
 from benchmarks.planning.hub_names import Place, check, pixels, place_of
 from benchmarks.planning.hub_server import Remote, look_up, pick, refused, token
-from converters.backbone import Backbone
+from benchmarks.planning.timm_facts import restated, stated_by_timm
+from converters.backbone import Backbone, prove
 from converters.containers.reading import CONFIG, HUGGINGFACE_WEIGHTS
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
@@ -40,6 +41,7 @@ class Fetched:
     pixel_mean: list[float] | None = None
     pixel_std: list[float] | None = None
     pixels_said_by: str = ""
+    facts: dict[str, Any] | None = None  # that timm states of its model
 
     @property
     def path(self) -> Path:
@@ -89,7 +91,12 @@ def _stated(backbone: Backbone, found: Fetched) -> Backbone:
         was = f"{manifest['input_format']} {manifest['pixel_mean']} {manifest['pixel_std']}"
         manifest["notes"].append(f"pixels as {found.pixels_said_by} says, instead of {was}")
         manifest.update(said)
-    return replace(backbone, manifest=manifest)
+    stated = restated(manifest, found.facts or {})
+    for key, value in stated.items():
+        manifest["notes"].append(f"{key} as timm's model has it: {value} instead of {manifest[key]}")
+    changed = replace(backbone, manifest=manifest | stated)
+    prove(changed)
+    return changed
 
 
 def _alike(said: dict[str, Any], manifest: dict[str, Any]) -> bool:
@@ -121,10 +128,11 @@ def _fetch(name: str, place: Place) -> Fetched:
         said, by = _pixels(remote, path.parent)
     except FAILURES as error:
         refused(name, place, error)
+    facts = None
     if place.pixels is not None:
-        said, by = place.pixels, "timm"
+        said, by, facts = place.pixels, "timm", stated_by_timm(name.removeprefix("timm/"))
     mean, std = said or (None, None)
-    found = Fetched(place.repository, remote.commit, file, sha256, folder.as_posix(), mean, std, by)
+    found = Fetched(place.repository, remote.commit, file, sha256, folder.as_posix(), mean, std, by, facts)
     note = _note(name)
     note.parent.mkdir(parents=True, exist_ok=True)
     with atomic_save(str(note), text_mode=True, overwrite_part=True) as text:
