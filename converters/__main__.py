@@ -3,6 +3,7 @@
 python -m converters INPUT OUTPUT.pkl
 python -m converters --inspect INPUT
 python -m converters --list
+python -m converters certify FILE --against REFERENCE
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ import argparse
 import sys
 from typing import Any, NoReturn
 
+from converters.certify.command import add_options, run
 from converters.options import Parser
 from converters.printable import printable
 
+CERTIFY = "certify"  # the first word of the other command; a file of that name is ./certify
 BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; 0 on success, 2 with one line on stderr for anything the user can change."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    parser, certifies = _parser(), words[:1] == [CERTIFY]
+    if certifies:
+        add_options(parser)
+    args = parser.parse_args(words[1:] if certifies else words)
     from converters.errors import CheckpointError
 
     try:
-        return _run(args)
+        return run(args, _overrides(args)) if certifies else _run(args)
     except CheckpointError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -17,6 +17,7 @@ from benchmarks.planning import hub
 from benchmarks.planning.init_names import Wanted, read_inits
 from benchmarks.planning.named_weights import KNOWN, at_hand, cached
 from converters.backbone import Backbone, facts_of_weights, write_proven
+from converters.certify.certificate import CERTIFICATE, standing
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from converters.networks.sizes import RANDOM, described, facts_of_size
@@ -125,6 +126,8 @@ def introduction(init: Init) -> Iterator[str]:
     m = init.backbone.manifest
     facts = f"{m['source']}, {m['encoder']} encoder, {m['num_tensors']} tensors, {m['input_format']}"
     yield f"init {init.label}: {facts}"
+    if standing(m, init.weights_sha256) == "certified":
+        yield f"  certified: it computes what {m[CERTIFICATE]['against']} does"
     for note in m["notes"]:  # the converter's: oddities, and what it decided for the user
         yield f"  {note}"
 

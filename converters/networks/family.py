@@ -32,6 +32,8 @@ class Fact:
     kind: type
     usual: Any  # what it is where nothing says otherwise
     title: str  # in reports
+    # Manifests were written before it was known: they leave it out where it is as usual, and keep their hash.
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,11 @@ class Family:
     def dialect(self, name: str) -> Dialect:
         """The family's dialect of that name."""
         return next(dialect for dialect in self.dialects if dialect.name == name)
+
+    def told(self, facts: Facts) -> dict[str, Any]:
+        """The facts as a manifest tells them: without later ones that are as usual."""
+        later = {fact.key: fact.usual for fact in (*self.facts, *self.stated) if fact.later}
+        return {key: value for key, value in facts.items() if key not in later or value != later[key]}
 
     def exported(self) -> Mapping[str, str]:
         """Names of the files for other programs -> ours."""

@@ -21,9 +21,10 @@ This page is made from the tables in `converters/` by `python -m converters.outp
 the two equal.
 
 `python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
-Detectron2. It takes exactly one complete network of a known family (ResNet, vision transformer) with all its
-tensors, or refuses with the reason. Reading runs no code of the file. `--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be
-converted, `--list` shows the names below.
+Detectron2. It takes exactly one complete network of a known family (a ResNet, a vision transformer, a
+ConvNeXt or a Swin) with all its tensors, or refuses with the reason. Reading runs no code of the file.
+`--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be converted, `--list` shows the
+names below.
 
 A pickle that names anything but tensors and plain data gets the warning "this file tries to run code
 elsewhere", with the names: do not load it with another program. Configurations such as `argparse.Namespace`
@@ -39,10 +40,10 @@ The suffix of OUTPUT says the form, `--to` says it for any other suffix, and the
 | `torchvision` | `.pth`, `.pt` | a bare state dict under torchvision's names, without `fc` | torch.load |
 | `safetensors` | `.safetensors` | the same names, without `fc` | safetensors |
 
-Of a ResNet, the last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
-misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`.
-
-Of a vision transformer they have timm's names, whatever network of timm has these facts.
+The last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
+misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`. Of a vision
+transformer they have timm's names, for the network of timm that has its facts; of a ConvNeXt and a Swin those
+of Facebook's and Microsoft's code, which timm's loaders read.
 
 The benchmark takes all three as `--init`, with the facts of the manifest (source, pixels, channel order,
 strides) and proof that the weights are those that were written. In torch's archive the manifest is a member
@@ -59,8 +60,7 @@ The input is never overwritten, under any of its names. An existing output is ov
 only if it is a backbone that this tool wrote, and not if the input is one as well. Files appear whole or not
 at all.
 """
-SOURCES_WORDS = (STATED, PERMUTED)
-INTRODUCTION = """## Sources
+SOURCES_INTRODUCTION = """## Sources
 
 *Encoder* is the one that the field evaluates and that is taken unless `--encoder` says otherwise.
 *Found at* is the dictionary and the prefix, without wrapper segments (`module`, `_orig_mod`, FSDP's and
@@ -146,16 +146,13 @@ def _facts(source: Source) -> str:
 def _layout(layout: Layout) -> str:
     path = "any dictionary" if layout.path == "*" else f"`{layout.path}`" if layout.path else "top level"
     prefix = "any prefix" if layout.prefix == "*" else f"`{layout.prefix}`" if layout.prefix else "no prefix"
-    marks = [_mark(mark) for mark in layout.markers if not mark.startswith("@")]
+    marks = [f"`{mark.lstrip('/')}`" for mark in layout.markers if not mark.startswith(("@", NOT))]
+    absent = [f"`{mark[1:]}`" for mark in layout.markers if mark.startswith(NOT)]
     told = f", told by {' and '.join(marks)}" if marks else ""
+    told += f", without {' and '.join(absent)}" if absent else ""
     values = ", by its values" if any(m.startswith("@") and m not in WORDS for m in layout.markers) else ""
     stated = ", with `--source`" if STATED in layout.markers else ""
     return f"{path}, {prefix} ({layout.role}){told}{values}{stated}"
-
-
-def _mark(mark: str) -> str:
-    """A marker in words: a name, or one that must be absent."""
-    return f"no `{mark[1:].lstrip('/')}`" if mark.startswith(NOT) else f"`{mark.lstrip('/')}`"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -10,8 +10,8 @@ from converters.publishers.vit_papers import ANTIALIAS
 
 LAYOUTS = ("timm", "timm_packed", "placed")
 NAME_IT = (
-    "a vision transformer in timm's layout with a head or CLIP's norm, which does not say its pixels: name the "
-    "publisher, --source augreg (0.5), timm_vit (ImageNet's) or another of `--list`"
+    "a vision transformer in timm's layout with a head or CLIP's norm, which does not say its pixels: name "
+    "its publisher, --source augreg (0.5), timm_vit (ImageNet's) or another of `--list`"
 )
 ROTARY = (
     "DeiT III's names outside the dictionary `model`: timm's networks with rotary positions beside a table "

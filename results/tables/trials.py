@@ -117,6 +117,13 @@ class Trials:
         return self._summaries[metric]
 
     @property
+    def certificate(self) -> str:
+        """The code that computes the same with these weights, where that was certified; otherwise nothing."""
+        found = (self.records[0].get("init_manifest") or {}).get("certificate") or {}
+        same = found.get("content_sha256") == self.identity.get("backbone_sha256")
+        return str(found["against"]) if same and found else ""
+
+    @property
     def variant(self) -> Variant | None:
         """The row's own recipe, where the suite gives it one."""
         return self.records[0].get("variant")

@@ -17,6 +17,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from converters.backbone import later_facts
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, manifest_keys
@@ -113,6 +114,11 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
     overridden = set(overridden)
     flat = flatten(cfg)
     family = architecture_of(flat).family
+    if later := [f"{key} {value}" for key, value in later_facts(manifest).items() if key not in family.facts]:
+        raise TransferError(
+            f"the weights are of a network with {' and '.join(later)}, which no engine here builds yet: "
+            "fine-tune it with a program that does"
+        )
     for field, key in manifest_keys(family).items():
         if field not in manifest:
             raise TransferError(

@@ -48,6 +48,7 @@ SHARED = {**NO_POSITIONS, "layer_scale": True, "rel_pos": "shared", "rel_pos_gri
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "no class token": {**BARE, "class_token": False},
+    "one head": {"num_heads": 1},  # what a width of 64 has where nothing is stated
     "narrow heads": {"num_heads": 8, "norm_eps": 1e-5},
     "registers": {**BARE, "registers": 4, "layer_scale": True},
     "dinov2": {"layer_scale": True},

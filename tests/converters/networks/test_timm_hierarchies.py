@@ -7,7 +7,6 @@ import re
 import pytest
 import torch
 
-from converters.containers.tensors import StoredTensor
 from converters.finding.accounting import account
 from converters.finding.candidates import TensorSet, find_candidates
 from converters.finding.refusals import reason
@@ -15,6 +14,7 @@ from converters.models.build import build
 from converters.networks.convnext import CONVNEXT
 from converters.networks.swin import SWIN
 from converters.networks.table import named
+from tests.converters.networks.hierarchies import shapes_of, unread
 
 timm = pytest.importorskip("timm", reason="timm is not installed: its names are read")
 
@@ -35,12 +35,6 @@ REFUSED = {
     "swinv2_.*": "a Swin V2",
     "maxvit_.*|coat.*": "a MaxViT or CoAtNet",
 }
-
-
-def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        net = timm.create_model(name)
-    return {key: tuple(tensor.shape) for key, tensor in net.state_dict().items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,12 +60,6 @@ def test_a_network_of_timm_is_accounted_for_or_refused(name: str) -> None:
         net = build({**named(family), **entry.facts, **stated})
     mine = {key: tuple(tensor.shape) for key, tensor in net.state_dict().items()}
     assert mine == dict(entry.expected)
-
-
-def unread(shape: tuple[int, ...]) -> StoredTensor:
-    tensor = StoredTensor()
-    tensor.shape, tensor.dtype = shape, "f4"
-    return tensor
 
 
 def test_so_many_are_taken() -> None:

@@ -18,7 +18,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Net:
-    """What a publisher's class is told."""
+    """The numbers that a publisher's class is told."""
 
     width: int = 64
     depth: int = 5

@@ -35,6 +35,17 @@ def test_ours_come_first_in_the_papers_order_then_the_published_rows(make_record
     assert table.labels.count("super_IN1M") == 1  # Table 1 of v2 repeats it
 
 
+def test_a_certified_backbone_has_a_footnote_while_its_weights_are_those_of_the_run(make_record: Any) -> None:
+    record = make_record()
+    content = record["identity"]["backbone_sha256"]
+    for known, told in ((content, True), ("0" * 64, False)):
+        certificate = {"against": "timm 1.0.31: vit", "content_sha256": known}
+        record["init_manifest"] = {"source": "dino", "certificate": certificate}
+        (suite,) = group_trials([record]).values()
+        notes = build_suite_table(suite, record["suite"], published=False).footnotes
+        assert any("backbone certified: it computes what timm 1.0.31: vit does" in n for n in notes) is told
+
+
 def test_failed_and_missing_trials_show_beside_the_mean(make_record: Any) -> None:
     records = [
         make_record(trial=0, ap=50.0),

@@ -1,0 +1,117 @@
+"""Computes the maps of a backbone by our own function, the one that the engines train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from converters.backbone import Backbone
+from converters.errors import CheckpointError
+from converters.networks.table import UNNAMED, family_of
+from converters.output.export import as_torchvision, to_torchvision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Maps = dict[str, np.ndarray]  # (C, H/s, W/s) by name: "block 11", "norm", "stage1", "res2"
+NORM = "norm"  # the last block's map behind the final norm
+STAGES = ("res2", "res3", "res4", "res5")
+
+
+class Change(NamedTuple):
+    """Another reading of the same weights: facts and options that differ, and what to call it."""
+
+    title: str
+    facts: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = {}
+    flipped: bool = False  # the image's colours
+
+
+AS_IS = Change("")
+
+
+def taps(manifest: Mapping[str, Any]) -> list[int]:
+    """Numbers of the blocks whose maps are compared: those that pyramids are built on, four at most."""
+    depth = manifest["depth"]
+    return sorted({(quarter * depth) // 4 - 1 for quarter in (1, 2, 3, 4)} - {-1})
+
+
+class Function:
+    """Our module with a backbone's weights; `maps` takes an image (1, 3, H, W) in RGB.
+
+    CheckpointError where `change` asks for tensors that the weights do not have, or for no network.
+    """
+
+    def __init__(self, backbone: Backbone, change: Change = AS_IS):
+        import torch
+
+        manifest = {**backbone.manifest, **change.facts}
+        self.is_vit = manifest.get("family") == "vit"
+        self.flip = (manifest["input_format"] == "BGR") is not change.flipped
+        if family_of(manifest) is UNNAMED:
+            self.module: Any = _resnet(backbone)
+            self.strides = {name: 4 << number for number, name in enumerate(STAGES)}
+            self.flip = change.flipped  # torchvision's form is for RGB
+            return
+        from converters.models.build import build
+
+        numbers = taps(manifest) if self.is_vit else []
+        options = {"taps": numbers} if self.is_vit else {}
+        self.module = build(manifest, **options, **change.options)
+        wanted = self.module.state_dict()
+        if missing := sorted(set(wanted) - set(backbone.weights)):
+            raise CheckpointError(f"this reading needs {missing[0]}, which the weights do not have")
+        self.module.load_state_dict({name: torch.from_numpy(backbone.weights[name]) for name in wanted})
+        self.module.eval()
+        names = [f"block {number}" for number in numbers] or list(self.module.strides)
+        self.names = dict(zip(self.module.strides, names, strict=True))
+        self.strides = {self.names[name]: stride for name, stride in self.module.strides.items()}
+        if self.is_vit and manifest["final_norm"]:
+            self.strides[NORM] = self.strides[names[-1]]
+
+    def maps(self, image: np.ndarray) -> Maps:
+        """The maps of one image, as the names say."""
+        import torch
+
+        x = torch.from_numpy(np.ascontiguousarray(image[:, ::-1]) if self.flip else image)
+        with torch.no_grad():
+            if isinstance(self.module, torch.nn.ModuleList):
+                return _stages(self.module, x)
+            found = {self.names[name]: each for name, each in self.module(x).items()}
+            if NORM in self.strides:
+                last = list(found.values())[-1]
+                found[NORM] = self.module.norm(last.movedim(1, -1)).movedim(-1, 1)
+        return {name: each[0].numpy() for name, each in found.items()}
+
+
+def _resnet(backbone: Backbone) -> nn.ModuleList:
+    """torchvision's own class: a stem, and four stages. CheckpointError for widths that it does not have."""
+    import torch
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+    from converters.networks.resnet_shapes import BASIC, BLOCKS
+
+    facts = backbone.manifest
+    basic = facts["depth"] in BASIC
+    expected = {"stem_out_channels": 64, "res2_out_channels": 64 if basic else 256}
+    for key, value in expected.items():
+        if facts[key] != value:
+            raise CheckpointError(f"{key} {facts[key]}: the function here, torchvision's, has {value}")
+    width = {} if basic else {"groups": facts["groups"], "width_per_group": facts["width_per_group"]}
+    whole = ResNet(BasicBlock if basic else Bottleneck, list(BLOCKS[facts["depth"]]), **width)  # type: ignore
+    arrays = to_torchvision(as_torchvision(backbone))
+    whole.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, strict=False)
+    stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)
+    return nn.ModuleList([stem, whole.layer1, whole.layer2, whole.layer3, whole.layer4]).eval()
+
+
+def _stages(parts: Any, x: Any) -> Maps:
+    found = {}
+    for name, part in zip(("", *STAGES), parts, strict=True):
+        x = part(x)
+        found[name] = x[0].numpy()
+    del found[""]
+    return found
