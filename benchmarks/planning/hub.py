@@ -6,6 +6,7 @@ grid goes on with the weights that it began with, offline too. Another revision 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,7 @@ from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.process.cache import cache_folder
 
+_OF_TIMM, _UNTOLD = "timm_vit", "vit_plain"  # rows of the publishers' table
 # Files beside the weights that may say of which pixels they are.
 _SAYING = (CONFIG, "preprocessor_config.json", "open_clip_config.json")
 
@@ -68,13 +70,35 @@ def open_hub(name: str) -> Backbone:
             f"--init {name}: {found.path} is damaged (its SHA-256 is not {found.sha256[:16]}...); "
             "remove it, and the next call gets it again"
         )
+    try:
+        return _stated(_opened(found), found)
+    except CheckpointError as error:
+        hint = (
+            f"; {name.removeprefix('hf/')} asks timm for what it lacks" if name.startswith("hf/timm/") else ""
+        )
+        raise CheckpointError(f"--init {name}: {error}{hint}") from None
+
+
+def _opened(found: Fetched) -> Backbone:
+    """The backbone of the file, with the settings beside it.
+
+    A vision transformer of timm's whose publisher the file does not tell is refused by itself; what it lacks,
+    timm has stated.
+    """
     path = found.path
     whole = path.name in HUGGINGFACE_WEIGHTS and (path.parent / CONFIG).is_file()
+    given = path.parent if whole else path
     try:
-        backbone = open_checkpoint(path.parent if whole else path)
-    except CheckpointError as error:
-        raise CheckpointError(f"--init {name}: {error}") from None
-    return _stated(backbone, found)
+        backbone = open_checkpoint(given)
+    except CheckpointError:
+        if not found.facts:
+            raise
+        with contextlib.suppress(CheckpointError):
+            return open_checkpoint(given, source=_OF_TIMM)
+        raise
+    if found.facts and backbone.manifest["source"] == _UNTOLD:
+        return open_checkpoint(given, source=_OF_TIMM)
+    return backbone
 
 
 def _stated(backbone: Backbone, found: Fetched) -> Backbone:

@@ -44,5 +44,5 @@ def _is_plain(init: Init) -> bool:
 def _shape(manifest: dict[str, object]) -> str:
     """All that shapes of tensors say of a network: equal text, equal shape."""
     family = family_of(manifest)
-    facts = {fact.key: manifest.get(fact.key) for fact in family.facts}
+    facts = {fact.key: manifest.get(fact.key, fact.usual) for fact in family.facts}
     return json.dumps([named(family), facts], sort_keys=True)

@@ -76,7 +76,12 @@ def facts_of_size(text: str) -> dict[str, Any]:
         family.shapes(complete)
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise CheckpointError(f"{RANDOM}{text:.200}: {error}") from None
-    return {**named(family), **complete}
+    return {
+        **named(family),
+        **{
+            key: value for key, value in complete.items() if not known[key].later or value != known[key].usual
+        },
+    }
 
 
 def described(facts: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,48 +19,25 @@ from benchmarks.planning.inits import open_inits
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
 from benchmarks.run import main
-from converters.backbone import load_backbone
 from converters.errors import CheckpointError
-from converters.networks.resnet import RESNET
 from tests.benchmarks.planning.fake_hub import NEW, OLD, TOKEN, FakeHub, served
 
 NET = "hf/owner/net"
-PIXELS = {"pretrained_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}
 
 
-@pytest.fixture(scope="module")
-def weights(narrow_backbone: Path) -> bytes:
-    """A raw file with torchvision's names, as timm publishes them."""
-    ours = load_backbone(narrow_backbone).weights
-    names = RESNET.exported()
-    head = {"fc.weight": np.zeros((10, 128), np.float32), "fc.bias": np.zeros(10, np.float32)}
-    return save({name: ours[own] for name, own in names.items() if own in ours} | head)
+pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MOCO_TRANSFER_CACHE", str(tmp_path / "cache"))
-    for variable in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
-        monkeypatch.delenv(variable, raising=False)
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def hub(weights: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    with served(FakeHub()) as hub:
-        hub.files = {"model.safetensors": weights, "config.json": json.dumps(PIXELS).encode()}
-        monkeypatch.setenv("HF_ENDPOINT", hub.address + "/")
-        yield hub
-
-
-def test_weights_come_once_with_commit_hash_and_pixels(hub: FakeHub, weights: bytes, cache: Path) -> None:
+def test_weights_come_once_with_commit_hash_and_pixels(
+    hub: FakeHub, raw_weights: bytes, hub_cache: Path
+) -> None:
     (init,) = open_inits([NET])
     assert init.label == "net"
     assert init.backbone is not None
     manifest = init.backbone.manifest
     assert (manifest["hub_repository"], manifest["hub_revision"]) == ("owner/net", OLD)
     assert (manifest["hub_file"], manifest["source_file"]) == ("model.safetensors", "model.safetensors")
-    assert manifest["source_sha256"] == hashlib.sha256(weights).hexdigest()
+    assert manifest["source_sha256"] == hashlib.sha256(raw_weights).hexdigest()
     assert manifest["pixel_mean"] == manifest["pixel_std"] == [127.5] * 3
     assert "pixels as config.json says, instead of RGB [123.675, 116.28, 103.53]" in manifest["notes"][-1]
     asked = len(hub.asked)
@@ -74,7 +50,7 @@ def test_weights_come_once_with_commit_hash_and_pixels(hub: FakeHub, weights: by
     (newer,) = open_inits([f"{NET}@v2"])
     assert newer.backbone is not None
     assert newer.backbone.manifest["hub_revision"] == NEW
-    assert not [path for path in cache.rglob("*") if path.name.endswith(".part")]
+    assert not [path for path in hub_cache.rglob("*") if path.name.endswith(".part")]
 
 
 def test_commit_and_hash_stand_in_the_record(hub: FakeHub, request_of: Request) -> None:
@@ -84,8 +60,8 @@ def test_commit_and_hash_stand_in_the_record(hub: FakeHub, request_of: Request) 
     assert len(job["record"]["init_manifest"]["source_sha256"]) == 64
 
 
-def test_a_file_of_a_revision(hub: FakeHub, weights: bytes) -> None:
-    hub.files = {"old/a.pth": b"x", "old/b.safetensors": weights}
+def test_a_file_of_a_revision(hub: FakeHub, raw_weights: bytes) -> None:
+    hub.files = {"old/a.pth": b"x", "old/b.safetensors": raw_weights}
     (init,) = open_inits([f"b={NET}@{NEW}:old/b.safetensors"])
     assert init.backbone is not None
     assert init.backbone.manifest["hub_file"] == "old/b.safetensors"
@@ -126,11 +102,15 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_bad_server_is_one_line_and_leaves_nothing(
-    bad: str, hub: FakeHub, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bad: str,
+    hub: FakeHub,
+    hub_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(download, "TIMEOUT_S", 0.5)
     hub.bad = bad
-    output = cache.parent / "runs"
+    output = hub_cache.parent / "runs"
     options = ["--suite", "voc_c4", "--engine", "torchvision", "--output", str(output), "--init", NET]
     assert main(options) == 2
     said = capsys.readouterr().err
@@ -139,7 +119,7 @@ def test_a_bad_server_is_one_line_and_leaves_nothing(
     with pytest.raises(UsageError, match=BAD[bad]):
         raise UsageError(line)
     assert NET in line
-    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert [path for path in hub_cache.rglob("*") if path.is_file()] == []
     assert not output.exists()
 
 
@@ -183,9 +163,9 @@ def test_a_file_that_is_no_backbone_says_whose(hub: FakeHub) -> None:
         open_inits([NET])
 
 
-def test_a_damaged_file_of_the_cache_is_not_used(hub: FakeHub, cache: Path) -> None:
+def test_a_damaged_file_of_the_cache_is_not_used(hub: FakeHub, hub_cache: Path) -> None:
     open_inits([NET])
-    (file,) = cache.rglob("model.safetensors/model.safetensors")
+    (file,) = hub_cache.rglob("model.safetensors/model.safetensors")
     file.write_bytes(b"something else")
     with pytest.raises(UsageError, match="is damaged .its SHA-256 is not .* the next call gets it again"):
         open_inits([NET])
@@ -209,19 +189,19 @@ def test_offline_and_without_an_endpoint(hub: FakeHub, monkeypatch: pytest.Monke
         open_inits([f"{NET}@v2"])
 
 
-def test_no_network(weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network(raw_weights: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     with served(FakeHub()) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
     with pytest.raises(UsageError, match="was not fetched .*refused.*download model.safetensors of owner/"):
         open_inits([NET])
 
 
-def test_a_dry_run_fetches_nothing(hub: FakeHub, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_fetches_nothing(hub: FakeHub, hub_cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--suite", "voc_c4", "--engine", "torchvision", "--dry-run", "--init", NET, "random@net"]
     assert main(options) == 0
     assert f"a run fetches {NET} first" in capsys.readouterr().out
     assert hub.asked == []
-    assert not cache.exists()
+    assert not hub_cache.exists()
 
 
 @pytest.mark.parametrize(
@@ -257,31 +237,3 @@ def test_the_forms_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "timm/NAME, hf/OWNER/NAME[@REVISION][:FILE]" in capsys.readouterr().out
     assert convert(["--list"]) == 0
     assert "timm/NAME, hf/OWNER/NAME[@REVISION][:FILE]" in capsys.readouterr().out
-
-
-def test_weights_of_timm_have_its_pixels_and_facts(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    timm = pytest.importorskip("timm", reason="timm is not installed; pip install timm")
-    name = "vit_tiny_patch16_224.augreg_in21k"
-    hub.repository = f"timm/{name}"
-    model = timm.create_model(name, pretrained=False, num_classes=0, depth=2)
-    rng = np.random.default_rng(0)
-    state = {
-        key: 0.1 * rng.standard_normal(t.shape).astype(np.float32) for key, t in model.state_dict().items()
-    }
-    hub.files = {"model.safetensors": save(state)}
-    monkeypatch.setattr(
-        "benchmarks.planning.hub.stated_by_timm", lambda _: {"num_heads": 12, "activation": "quick_gelu"}
-    )
-    (init,) = open_inits([f"timm/{name}"])
-    assert init.label == name
-    assert init.backbone is not None
-    manifest = init.backbone.manifest
-    assert (manifest["family"], manifest["embed_dim"], manifest["depth"]) == ("vit", 192, 2)
-    assert (manifest["num_heads"], manifest["activation"]) == (12, "quick_gelu")
-    assert "num_heads as timm's model has it: 12 instead of 3" in manifest["notes"]
-    assert manifest["pixel_mean"] == [127.5] * 3
-    monkeypatch.setitem(sys.modules, "timm.models", None)
-    hub.shutdown()
-    (again,) = open_inits([f"timm/{name}"])
-    assert again.backbone is not None
-    assert again.backbone.manifest == manifest, "neither timm nor the network is asked again"
