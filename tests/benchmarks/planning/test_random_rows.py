@@ -100,6 +100,15 @@ def test_nothing_is_added_unless_shapes_differ_and_random_stands_for_them(narrow
         assert one_a_shape(inits, [RESNET]) == (inits, [])
 
 
+def test_random_rows_of_any_shape_have_the_recipe_of_random() -> None:
+    suite = replace(load_suite("lvis"), variants={"random": "lvis_frozen_bn", "random@b": "lvis"})
+    assert {suite.recipe_of(label) for label in ("random", "random@a", "random:resnet18")} == {
+        "lvis_frozen_bn"
+    }
+    assert {suite.recipe_of(label) for label in ("moco", "randomly", "random@b")} == {"lvis"}
+    assert load_suite("lvis").variant_of("random@a") == ""
+
+
 def test_the_command_line_adds_them(
     narrow_backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
