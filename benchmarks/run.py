@@ -84,12 +84,16 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     from benchmarks.planning.cells import cells_of
     from benchmarks.planning.dry_run import show_plan
     from benchmarks.planning.inits import introduction, open_inits
+    from benchmarks.planning.random_rows import one_a_shape
     from benchmarks.tables import write_tables
+    from transfer.recipes.architectures import architecture_of
+    from transfer.recipes.resolve import flatten
 
     launch = launch_of(args)
     drafts, request = _drafts(args, overrides, team)
-    inits = open_inits(args.init, fetch=not args.dry_run)
-    for line in (line for init in inits for line in introduction(init)):
+    families = [architecture_of(flatten(draft.recipe.cfg)).family for draft in drafts]
+    inits, added = one_a_shape(open_inits(args.init, fetch=not args.dry_run), families)
+    for line in [*added, *(line for init in inits for line in introduction(init))]:
         print(line, file=sys.stderr)
     if args.dry_run:
         show_plan(drafts, inits, _hardware_here(args), args.device)

@@ -52,7 +52,7 @@ def cell_directory(cell: Cell, output: Path) -> Path:
 
 def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
     """The record of a cell that is about to run; one that goes on keeps the start of `before`."""
-    usual = cell.init.backbone is None and cell.init.like is None
+    usual = cell.init.backbone is None and not cell.init.shaped
     family = architecture_of(cell.recipe).family
     manifest = {"source": "random"} if usual else cell.init.manifest(family)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")

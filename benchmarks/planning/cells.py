@@ -182,10 +182,11 @@ def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> Variant | None:
     The papers give such a row another recipe and take their differences to it all the same.
     """
     suite = draft.suite
-    if init.label not in suite.variants:
+    own = suite.variant_of(init.label)
+    if not own:
         return None
     beside = recipe_sha256(with_facts_of(init, suites_own, draft.request))
-    return {"recipe": suite.variants[init.label], "instead_of": suite.recipe, "stands_for_sha256": beside}
+    return {"recipe": own, "instead_of": suite.recipe, "stands_for_sha256": beside}
 
 
 def _refuse_twins(cells: Sequence[Cell]) -> None:

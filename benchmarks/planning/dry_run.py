@@ -14,11 +14,13 @@ from boltons.strutils import cardinalize
 from benchmarks.planning.cells import Cell, cells_of, seeds, status, why_not_comparable, with_facts_of
 from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
-from benchmarks.planning.inits import NAMES, Init
+from benchmarks.planning.init_names import FORMS
+from benchmarks.planning.inits import Init
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
 from benchmarks.planning.tuning import OF_TRIAL, RATE, candidates_of, factors, tuned_cells
+from converters.networks.sizes import size_names
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
@@ -34,7 +36,8 @@ def show_list() -> None:
         print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {trials}")
     for group, names in groups().items():
         print(f"  {group:<22} all of: {', '.join(names)}")
-    print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(NAMES)}")
+    print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(FORMS)}")
+    print(f"sizes of random:SIZE: {', '.join(size_names())}; more facts as in resnet18,FACT=VALUE,...")
 
 
 @dataclass

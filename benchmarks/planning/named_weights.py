@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import secrets
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO
-
-from boltons.fileutils import atomic_save
 
 from benchmarks.errors import UsageError
-from converters.convert import open_checkpoint
-from converters.errors import CheckpointError
+from benchmarks.planning.download import (
+    FAILURES,
+    fetch,
+    file_sha256,
+    noted,
+    prove_by_content,
+    prove_by_hash,
+    why,
+)
 from transfer.process.cache import cache_folder
-
-TIMEOUT_S = 30
-_CHUNK = 1 << 20
 
 
 def _of_torchvision() -> str | None:
@@ -76,8 +70,8 @@ def cached(name: str) -> Path:
     if not path.exists():
         _fetch(name, known, path)
         return path
-    expected = known.sha256 or _noted(path)
-    if expected and not _hash(path).startswith(expected):
+    expected = known.sha256 or noted(path)
+    if expected and not file_sha256(path).startswith(expected):
         raise UsageError(
             f"--init {name}: {path} is damaged (its SHA-256 does not begin with {expected[:8]}); "
             "remove it, and the next call gets it again"
@@ -90,75 +84,16 @@ def _fetch(name: str, known: Known, path: Path) -> None:
     address = known.address()
     if address is None:
         raise UsageError(f"--init {name}: {path} is not there; {by_hand}")
-    print(f"fetching {address}", file=sys.stderr)
-    part = f".{known.file}.{os.getpid()}-{secrets.token_hex(4)}.part"
+
+    def prove(part: Path, found: str) -> None:
+        if known.sha256:
+            prove_by_hash(known.sha256, found)
+        else:
+            prove_by_content(part)
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _gone_if_it_fails(path.with_name(part)), atomic_save(str(path), part_file=part) as file:
-            found = _download(address, file)
-            file.flush()
-            _prove(known, path.with_name(part), found)
-    except (OSError, HTTPException, ValueError) as error:
-        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        fetch(address, path, prove)
+    except FAILURES as error:
         raise UsageError(
-            f"--init {name}: {path} is not there and was not fetched ({why}); {by_hand}"
+            f"--init {name}: {path} is not there and was not fetched ({why(error)}); {by_hand}"
         ) from None
-    if not known.sha256:
-        with atomic_save(str(_note(path)), text_mode=True, overwrite_part=True) as file:
-            file.write(found + "\n")
-    print(f"fetched {path}, SHA-256 {found}", file=sys.stderr)
-
-
-def _download(address: str, file: IO[bytes]) -> str:
-    """Copies it into `file`; its SHA-256. ValueError if less came than was promised."""
-    from transfer.process.progress import progress
-
-    digest = hashlib.sha256()
-    with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
-        size = int(answer.headers.get("Content-Length") or 0)
-        received = 0
-        with progress("fetch (MB)", max(1, -(-size // _CHUNK))) as advance:
-            while chunk := answer.read(_CHUNK):
-                file.write(chunk)
-                digest.update(chunk)
-                received += len(chunk)
-                advance("")
-    if size and received != size:
-        raise ValueError(f"{received} of {size} bytes came")
-    return digest.hexdigest()
-
-
-def _prove(known: Known, part: Path, found: str) -> None:
-    """Nothing is kept that is not what it should be."""
-    if known.sha256 and not found.startswith(known.sha256):
-        raise ValueError(f"its SHA-256 is {found[:16]}..., expected {known.sha256}...")
-    if not known.sha256:  # no published hash: the content must prove itself
-        try:
-            open_checkpoint(part)
-        except CheckpointError as error:
-            raise ValueError(str(error).replace(str(part), "what came")) from None
-
-
-@contextlib.contextmanager
-def _gone_if_it_fails(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _note(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _noted(path: Path) -> str:
-    """The hash that was found when the file was fetched; empty if it was put there by hand."""
-    try:
-        return _note(path).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

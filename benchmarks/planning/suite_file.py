@@ -58,7 +58,13 @@ class Suite:
 
     def recipe_of(self, label: str) -> str:
         """The name of the recipe of the row with this label."""
-        return self.variants.get(label, self.recipe)
+        return self.variant_of(label) or self.recipe
+
+    def variant_of(self, label: str) -> str:
+        """The recipe of its own that the row has, if any; random rows of any shape have that of `random`."""
+        shaped = label.startswith(("random@", "random:"))
+        name = "random" if shaped and label not in self.variants else label
+        return self.variants.get(name, "")
 
 
 def read_suite(path: Path) -> Suite:

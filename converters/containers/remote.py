@@ -10,6 +10,8 @@ import shlex
 SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/{1,2}(.*)", re.DOTALL)
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*:[\w./-]+", re.ASCII)
+# Names that `--init` of the benchmark fetches, and this package does not.
+BY_NAME = ("timm/NAME", "hf/OWNER/NAME[@REVISION][:FILE]")
 ADDRESS = "an address, not a file; download it first"
 FILES = (".pth", ".pt", ".pkl", ".tar", ".npz", ".bin", ".ckpt", ".safetensors", ".th", ".npy")
 

@@ -9,6 +9,7 @@ from typing import Any
 from converters.backbone import Backbone, facts_of_weights, is_backbone_file, read_backbone
 from converters.containers.pickles.foreign import code_warning, is_harmless
 from converters.containers.reading import Opened, open_file
+from converters.containers.remote import BY_NAME
 from converters.convert import read_weights
 from converters.errors import CheckpointError
 from converters.finding.accounting import Account
@@ -122,10 +123,11 @@ def list_sources() -> str:
     rows = [("name", "encoder", "pixels", "what")]
     rows += [(s.name, s.encoder, s.pixels.input_format, s.title) for s in SOURCES]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
+    lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
         for row in rows
-    )
+    ]
+    return "\n".join([*lines, f"by name, fetched by `benchmarks.run --init`: {', '.join(BY_NAME)}"])
 
 
 def _closest(found: Found) -> list[Account]:

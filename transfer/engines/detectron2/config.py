@@ -9,6 +9,7 @@ from detectron2.config import CfgNode as Detectron2Config
 from detectron2.config import get_cfg
 from yacs.config import CfgNode
 
+from transfer.engines.detectron2.resnet import name_parts  # its import registers them, too
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
 from transfer.recipes.resolve import flatten
@@ -41,6 +42,7 @@ def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
                 _add(config, key, value)
             continue
         config.merge_from_list([key, value])
+    name_parts(config)
     config.MODEL.DEVICE = str(device)
     config.freeze()
     return config

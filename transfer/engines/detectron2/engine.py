@@ -13,12 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.detectron2 import (
-    convert,
-    densepose,
-    resnet,  # registers what recipes name, too
-    semantic,
-)
+from transfer.engines.detectron2 import convert, densepose, semantic
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
@@ -30,7 +25,6 @@ class Detectron2Engine:
     """See `transfer.engines.base.Engine`."""
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
-        resnet.require_bottlenecks(cfg)
         model: nn.Module = build_model(detectron2_config(cfg, device))
         synchronise_on_cpu(model, device)
         keep_wide(model)

@@ -10,20 +10,21 @@ from detectron2.modeling import BACKBONE_REGISTRY, ROI_HEADS_REGISTRY, Backbone
 from detectron2.modeling.backbone import build_resnet_backbone
 from detectron2.modeling.roi_heads import Res5ROIHeads
 from fvcore.nn.weight_init import c2_msra_fill
-from torch import Tensor
-from yacs.config import CfgNode
+from torch import Tensor, nn
 
-from transfer.errors import TransferError
-from transfer.recipes.resnet import BASIC
+from transfer.engines.detectron2.basic_blocks import (
+    basic_stage,
+    build_basic_resnet_backbone,
+    is_basic,
+    named_for_basic_blocks,
+)
 
 
-def require_bottlenecks(cfg: CfgNode) -> None:
-    """Raises TransferError for basic blocks: Detectron2 has them in one width only, and in no C4 head."""
-    if cfg.MODEL.RESNETS.DEPTH in BASIC:
-        raise TransferError(
-            f"--engine detectron2: a ResNet-{cfg.MODEL.RESNETS.DEPTH} has basic blocks; expected bottlenecks "
-            "(50, 101 or 152): take --engine torchvision"
-        )
+def name_parts(config: Any) -> None:
+    """Gives the parts of a recipe the names under which they are registered for its kind of blocks."""
+    if is_basic(config):
+        for section in (config.MODEL.BACKBONE, config.MODEL.ROI_HEADS):
+            section.NAME = named_for_basic_blocks(section.NAME)
 
 
 class C5ConvBackbone(Backbone):
@@ -55,7 +56,8 @@ class C5ConvBackbone(Backbone):
 @BACKBONE_REGISTRY.register()
 def build_resnet_c5_conv_backbone(cfg: Any, input_shape: ShapeSpec) -> C5ConvBackbone:
     """Builds the backbone under the name that the dilated-C5 recipes give it."""
-    bottom_up = build_resnet_backbone(cfg, input_shape)
+    build = build_basic_resnet_backbone if is_basic(cfg) else build_resnet_backbone
+    bottom_up = build(cfg, input_shape)
     return C5ConvBackbone(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, cfg.MODEL.RESNETS.NORM)
 
 
@@ -69,4 +71,6 @@ class Res5ROIHeadsExtraNorm(Res5ROIHeads):
 
     def __init__(self, cfg: Any, input_shape: Any) -> None:
         super().__init__(cfg, input_shape)
+        if is_basic(cfg):
+            self.res5 = nn.Sequential(*basic_stage(cfg, 5))
         self.res5.add_module("norm", get_norm(cfg.MODEL.RESNETS.NORM, self.res5[-1].out_channels))

@@ -22,14 +22,15 @@ TRAINING = {"whole": CROP, "low": (50, 97), "narrow": (81, 33)}
 TEST = {"a": ((100, 75), (100, 75)), "b": ((64, 130), (64, 130)), "c": ((90, 97), (180, 291))}
 
 
-def config() -> CfgNode:
-    """The voc_semantic recipe on a quarter of the width."""
+def config(**manifest: Any) -> CfgNode:
+    """The voc_semantic recipe on a quarter of the width; `manifest` changes facts of the weights."""
     overrides: list[tuple[str, Any]] = [
         ("MODEL.SEM_SEG_HEAD.CONVS_DIM", 32),
         ("SOLVER.BASE_LR", 0.05),
         ("INPUT.CROP.SIZE", list(CROP)),
     ]
-    return apply_manifest(load_recipe("voc_semantic", overrides), RANDOM_MANIFEST | detection.NARROW)
+    facts = RANDOM_MANIFEST | detection.NARROW | manifest
+    return apply_manifest(load_recipe("voc_semantic", overrides), facts)
 
 
 def training() -> list[Sample]:

@@ -1,0 +1,132 @@
+"""Downloads a file whole or not at all: proven before it has its name, its SHA-256 noted beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.client import HTTPException, HTTPMessage
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from boltons.fileutils import atomic_save
+
+from converters.convert import open_checkpoint
+from converters.errors import CheckpointError
+
+TIMEOUT_S = 30
+FAILURES = (OSError, HTTPException, ValueError)  # all that a download may raise
+_CHUNK = 1 << 20
+
+
+class _SameServerOnly(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect with the token only where it stays on the server that the token is for."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        new = super().redirect_request(req, fp, code, msg, headers, newurl)
+        token = req.unredirected_hdrs.get("Authorization")
+        if new is not None and token and urlsplit(new.full_url)[:2] == urlsplit(req.full_url)[:2]:
+            new.add_unredirected_header("Authorization", token)
+        return new
+
+
+def ask(address: str, token: str = "") -> Any:
+    """Opens an address, its redirects followed; the token is shown to no other server. FAILURES pass."""
+    request = urllib.request.Request(address)
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    return urllib.request.build_opener(_SameServerOnly).open(request, timeout=TIMEOUT_S)
+
+
+def fetch(address: str, path: Path, prove: Callable[[Path, str], None], token: str = "") -> str:
+    """Fetches an address into `path`; its SHA-256, which is noted beside it too.
+
+    `prove` gets the file as it came and its hash, and raises ValueError for what is not to be kept. One of
+    FAILURES says why nothing was; then nothing is left behind.
+    """
+    print(f"fetching {address}", file=sys.stderr)
+    part = f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _gone_if_it_fails(path.with_name(part)), atomic_save(str(path), part_file=part) as file:
+        found = _copy(address, file, token)
+        file.flush()
+        prove(path.with_name(part), found)
+    with atomic_save(str(_note(path)), text_mode=True, overwrite_part=True) as file:
+        file.write(found + "\n")
+    print(f"fetched {path}, SHA-256 {found}", file=sys.stderr)
+    return found
+
+
+def why(error: BaseException) -> str:
+    """Says in a few words why a download failed."""
+    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
+
+
+def prove_by_hash(expected: str, found: str) -> None:
+    """Raises ValueError for a hash that does not begin as expected."""
+    if not found.startswith(expected):
+        raise ValueError(f"its SHA-256 is {found[:16]}..., expected {expected[:16]}...")
+
+
+def prove_by_content(part: Path) -> None:
+    """Raises ValueError for what is no complete backbone: without a published hash it proves itself."""
+    try:
+        open_checkpoint(part)
+    except CheckpointError as error:
+        raise ValueError(str(error).replace(str(part), "what came")) from None
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def noted(path: Path) -> str:
+    """The hash that was found when the file was fetched; empty if it was put there by hand."""
+    try:
+        return _note(path).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _copy(address: str, file: IO[bytes], token: str) -> str:
+    """Copies it into `file`; its SHA-256. ValueError if less came than was promised."""
+    from transfer.process.progress import progress
+
+    digest = hashlib.sha256()
+    with ask(address, token) as answer:
+        size = int(answer.headers.get("Content-Length") or 0)
+        received = 0
+        with progress("fetch (MB)", max(1, -(-size // _CHUNK))) as advance:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                received += len(chunk)
+                advance("")
+    if size and received != size:
+        raise ValueError(f"{received} of {size} bytes came")
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _gone_if_it_fails(part: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")

@@ -1,0 +1,48 @@
+"""Gives a grid a random row for every shape of network in it, so that a gap to it is of the weights alone.
+
+`random` is the usual network of the recipe's family. Beside inits of several shapes it stands for all of
+them, so the shapes that it has not get a row each, as if `random@LABEL` had been asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from benchmarks.planning.init_names import LIKE
+from benchmarks.planning.inits import Init
+from converters.networks.table import family_of, named
+from transfer.recipes.family import Family
+
+
+def one_a_shape(inits: Sequence[Init], families: Iterable[Family]) -> tuple[list[Init], list[str]]:
+    """The inits with the random rows that they lack, behind `random`; and a line for each that was added.
+
+    `families` are those of the suites. Nothing is added without `random`, beside inits of one shape, or
+    where the user asked for random rows of shapes himself.
+    """
+    plain = next((init for init in inits if _is_plain(init)), None)
+    asked = any(init.backbone is None and init.shaped for init in inits)
+    firsts: dict[str, Init] = {}  # shape -> the first row that has it
+    for init in inits:
+        if init.backbone is not None:
+            firsts.setdefault(_shape(init.backbone.manifest), init)
+    if plain is None or asked or len(firsts) < 2:
+        return list(inits), []
+    usual = {_shape(plain.manifest(family)) for family in families}
+    others = [init for shape, init in firsts.items() if {shape} != usual]
+    added = [Init(f"{LIKE}{init.label}", None, like=init) for init in others]
+    lines = [f"init {LIKE}{init.label} is added: {plain.label} is of another shape" for init in others]
+    place = next(number for number, init in enumerate(inits) if init is plain) + 1
+    return [*inits[:place], *added, *inits[place:]], lines
+
+
+def _is_plain(init: Init) -> bool:
+    return init.backbone is None and not init.shaped and not init.absent
+
+
+def _shape(manifest: dict[str, object]) -> str:
+    """All that shapes of tensors say of a network: equal text, equal shape."""
+    family = family_of(manifest)
+    facts = {fact.key: manifest.get(fact.key, fact.usual) for fact in family.facts}
+    return json.dumps([named(family), facts], sort_keys=True)
