@@ -38,6 +38,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     **{family.section: dict(family.numbers) for family in FAMILIES},
     "MODEL.C5_CONV": {"OUT_CHANNELS": COUNT},
     "MODEL.FPN": {"OUT_CHANNELS": COUNT},
+    "MODEL.SIMPLE_PYRAMID": {"OUT_CHANNELS": COUNT, "SQUARE_PAD": NATURAL},
     "MODEL.ANCHOR_GENERATOR": {"SIZES": GROUPS, "ASPECT_RATIOS": GROUPS},
     "MODEL.RPN": {
         "IOU_THRESHOLDS": each(SHARE, "two rising numbers from 0 to 1", (2,), rising=True),
@@ -56,8 +57,8 @@ _TREE: dict[str, dict[str, Rule]] = {
         "NMS_THRESH_TEST": PART,
     },
     "MODEL.ROI_BOX_HEAD": {
-        "NUM_FC": NATURAL,
-        "FC_DIM": COUNT,
+        **dict.fromkeys(("NUM_CONV", "NUM_FC"), NATURAL),
+        **dict.fromkeys(("CONV_DIM", "FC_DIM"), COUNT),
         "BBOX_REG_WEIGHTS": each(ABOVE, "four numbers above 0", (4,)),
         "SMOOTH_L1_BETA": WEIGHT,
         **_POOLER,

@@ -41,6 +41,14 @@ Pairs = list[tuple[str, Any]]  # a layer: dotted key, value
 # What moves no number and so belongs to no identity: how often to save, how many processes read images, and
 # the world that a schedule is for (what it moves stands in the batch, the learning rate and the schedule).
 NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS", "SOLVER.REFERENCE_WORLD_SIZE")
+# Came after the first records. At its default such a key moves nothing that was there, so it enters an
+# identity by another value alone, and the identities of older records stay.
+LATER_KEYS = (
+    "MODEL.SIMPLE_PYRAMID.",
+    "MODEL.RPN.CONV_DIMS",
+    *(f"MODEL.ROI_BOX_HEAD.{name}" for name in ("NUM_CONV", "CONV_DIM", "NORM")),
+    "MODEL.ROI_MASK_HEAD.NORM",
+)
 
 
 def load_recipe(
@@ -135,6 +143,7 @@ def recipe_sha256(cfg: CfgNode) -> str:
     flat = flatten(cfg)
     row = architecture_of(flat)
     left_out = {*NEUTRAL_KEYS, *manifest_keys(row.family).values()}
+    left_out |= {k for k, value in _known().items() if k.startswith(LATER_KEYS) and flat[k] == value}
     moving = {k: value for k, value in flat.items() if k not in left_out and not k.startswith(row.foreign)}
     return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()
 

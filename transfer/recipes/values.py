@@ -10,12 +10,14 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
-from transfer.recipes.norms import NORMS
+from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
 
 CHOICES: Demands = {
     **{key: values for family in FAMILIES for key, values in family.choices.items()},
-    "MODEL.FPN.NORM": ("", *NORMS),
+    **dict.fromkeys(("MODEL.FPN.NORM", "MODEL.ROI_BOX_HEAD.NORM", "MODEL.ROI_MASK_HEAD.NORM"), AFTER_CONV),
+    "MODEL.SIMPLE_PYRAMID.NORM": AFTER_CONV,
+    "MODEL.RPN.CONV_DIMS": ([-1], [-1, -1]),  # one or two convolutions, as wide as what comes in
     "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
     "MODEL.ROI_DENSEPOSE_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
     "INPUT.FORMAT": ("RGB", "BGR"),

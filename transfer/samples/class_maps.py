@@ -17,7 +17,7 @@ from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.mask_images import IGNORE
 from transfer.errors import DataError
 from transfer.process.draws import augmentation_generator
-from transfer.samples.sample import Sample, make_sample, read_image, resized
+from transfer.samples.sample import Sample, make_sample, read_image, resized, resized_window
 
 
 def semantic_training_sample(
@@ -34,16 +34,15 @@ def semantic_training_sample(
     rng = augmentation_generator(seed, epoch, index)
     ratio = rng.uniform(*cfg.INPUT.SCALE_RANGE)
     crop = tuple(map(int, cfg.INPUT.CROP.SIZE))  # (height, width)
-    whole = tuple(max(int(side * ratio + 0.5), 1) for side in (image.height, image.width))
+    height, width = (max(int(side * ratio + 0.5), 1) for side in (image.height, image.width))
+    whole = (height, width)
     size = (min(crop[0], whole[0]), min(crop[1], whole[1]))
     top, left = (int(rng.integers(w - s + 1)) if w > s else 0 for w, s in zip(whole, size, strict=True))
     flipped = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
 
-    # Only the part that is kept is resized, to the same pixels (+- 1) as by cropping the whole: much faster.
-    y, x = image.height / whole[0], image.width / whole[1]
-    box = (left * x, top * y, min((left + size[1]) * x, image.width), min((top + size[0]) * y, image.height))
-    pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box))
-    rows, columns = _nearest(top, size[0], y), _nearest(left, size[1], x)
+    pixels = resized_window(image, whole, (top, left), size)
+    rows = _nearest(top, size[0], image.height / whole[0])
+    columns = _nearest(left, size[1], image.width / whole[1])
     kept = labels[rows[:, None], columns]
     class_map = np.full(crop, IGNORE, np.uint8)
     class_map[: size[0], : size[1]] = kept[:, ::-1] if flipped else kept

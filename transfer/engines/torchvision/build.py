@@ -27,7 +27,12 @@ from transfer.recipes.resolve import flatten
 def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
     """Builds the recipe's model at its random initialisation, in channels_last."""
     backbone = build_backbone(cfg)
-    normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
+    normalizer = Normalizer(
+        cfg.MODEL.PIXEL_MEAN,
+        cfg.MODEL.PIXEL_STD,
+        backbone.size_divisibility,
+        getattr(backbone, "square_pad", 0),
+    )
     build = build_segmentor if architecture_of(flatten(cfg)).heads == "class map" else _detector
     model = build(cfg, backbone, normalizer)
     if device.type == "cuda":
@@ -63,16 +68,23 @@ def _standard_heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
         heads["densepose"] = _pooler(cfg, backbone, "ROI_DENSEPOSE_HEAD"), densepose_head(cfg, channels)
     return StandardROIHeads(
         _pooler(cfg, backbone, "ROI_BOX_HEAD"),
-        BoxHead(channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM),
+        _box_head(cfg, channels),
         BoxPredictor(box.FC_DIM, num_classes),
         _box_settings(cfg),
         heads,
     )
 
 
+def _box_head(cfg: CfgNode, channels: int) -> BoxHead:
+    box = cfg.MODEL.ROI_BOX_HEAD
+    return BoxHead(
+        channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM, box.NUM_CONV, box.CONV_DIM, box.NORM
+    )
+
+
 def _mask_head(cfg: CfgNode, channels: int) -> MaskHead:
     head = cfg.MODEL.ROI_MASK_HEAD
-    return MaskHead(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, head.NUM_CONV, head.CONV_DIM)
+    return MaskHead(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, head.NUM_CONV, head.CONV_DIM, head.NORM)
 
 
 def _keypoint_head(cfg: CfgNode, channels: int) -> KeypointHead:
@@ -109,6 +121,7 @@ def _rpn_settings(cfg: CfgNode) -> RPNSettings:
         pre_nms_topk=(rpn.PRE_NMS_TOPK_TRAIN, rpn.PRE_NMS_TOPK_TEST),
         post_nms_topk=(rpn.POST_NMS_TOPK_TRAIN, rpn.POST_NMS_TOPK_TEST),
         nms_thresh=rpn.NMS_THRESH,
+        conv_dims=rpn.CONV_DIMS,
     )
 
 

@@ -1,11 +1,12 @@
 """Translates parameter names: torchvision's inside the modules, Detectron2's in every file.
 
-Only a family's blocks differ, which are torchvision's own, and the DensePose head, which is one module here
+Only a ResNet's blocks differ, which are torchvision's own, and the DensePose head, which is one module here
 and two there; all else already has Detectron2's names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -13,25 +14,29 @@ from torch import Tensor, nn
 from transfer.engines.torchvision.backbones import resnet
 
 # (torchvision, Detectron2), whole dotted segments. Read backwards, in the same order, it is the inverse.
-_SEGMENTS = (
-    *resnet.NAMES,
+_DENSEPOSE = (
     ("densepose.head.", "densepose_head."),
     ("densepose.predictor.", "densepose_predictor."),
 )
+_STAGE = re.compile(r"(^|\.)(stem|res[2-5])\.")  # a `conv1.norm` elsewhere is a box head's
 
 
 def detectron2_name(name: str) -> str:
     """Turns `backbone.stem.bn1.weight` into `backbone.stem.conv1.norm.weight`."""
-    for ours, theirs in _SEGMENTS:
+    for ours, theirs in _segments(name):
         name = _renamed(name, ours, theirs)
     return name
 
 
 def torchvision_name(name: str) -> str:
     """Inverts `detectron2_name`."""
-    for ours, theirs in _SEGMENTS:
+    for ours, theirs in _segments(name):
         name = _renamed(name, theirs, ours)
     return name
+
+
+def _segments(name: str) -> tuple[tuple[str, str], ...]:
+    return resnet.NAMES if _STAGE.search(name) else _DENSEPOSE
 
 
 def _renamed(name: str, old: str, new: str) -> str:

@@ -1,0 +1,63 @@
+"""Says what a solver does with a parameter by its name: the factor of its rate and whether it decays.
+
+Layer decay gives early layers a smaller rate (Clark et al., arXiv 2003.10555; BEiT): rate * decay ^ (layers
+behind it). Names are Detectron2's, so both engines ask here. Three decisions are Detectron2's:
+
+- what a ViT has beside patches, positions and blocks (class token, registers, norms) counts as the neck: 1;
+- positions do not decay (`overrides={"pos_embed": ...}` in its ViTDet recipes);
+- norms of channels (`LN` of necks and heads) are no nn.LayerNorm and do decay, while those of blocks do not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+# What a solver spares from decay where SOLVER.WEIGHT_DECAY_NORM says so: Detectron2's list.
+NORMS = (
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.LocalResponseNorm,
+)
+NOT_DECAYED = ("pos_embed", "absolute_pos_embed", "relative_position_bias_table")
+
+
+def vit_factor(name: str, decay: float, depth: int) -> float:
+    """Returns the rate's factor of a parameter of a model on a ViT with so many blocks.
+
+    It is Detectron2's `get_vit_lr_decay_rate`: patches and positions are layer 0, block i is layer i + 1, and
+    all else is layer depth + 1, whose factor is 1.
+    """
+    layer = depth + 1
+    if name.startswith("backbone."):
+        block = re.search(r"\.blocks\.(\d+)\.", name)
+        if ".pos_embed" in name or ".patch_embed" in name:
+            layer = 0
+        elif block:
+            layer = int(block[1]) + 1
+    return decay ** (depth + 1 - layer)
+
+
+def convnext_factor(name: str, decay: float, depths: list[int]) -> float:
+    """Returns the rate's factor of a parameter of a model on a ConvNeXt with such stages.
+
+    It is the rule of the authors' detection code ("layer_wise"): three blocks of the third stage share a
+    layer, every other stage is one, and a downsampling belongs to the stage behind it. So ConvNeXt-T has 6
+    layers and B 12, and the neck and the heads are one more, whose factor is 1.
+    """
+    third = -(-depths[2] // 3)
+    layers = third + 3
+    layer = layers + 1
+    found = re.search(r"\.(downsample_layers|stages)\.(\d)\.(\d+)\.", name)
+    if name.startswith("backbone.") and found:
+        kind, stage, block = found[1], int(found[2]), int(found[3])
+        if kind == "downsample_layers":
+            layer = {0: 0, 1: 2, 2: 3, 3: layers}[stage]
+        else:
+            layer = {0: 1, 1: 2, 2: 3 + block // 3, 3: layers}[stage]
+    return decay ** (layers + 1 - layer)
