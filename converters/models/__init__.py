@@ -1,1 +1,1 @@
-"""A manifest's facts come in; a module with the backbone file's tensor names goes out, and computes maps."""
+"""The manifest of a backbone comes in; its function, a module with the tensors of the file, goes out."""
