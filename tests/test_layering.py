@@ -14,11 +14,13 @@ from tests.source import OURS, files, module_of, modules, read
 
 # What every package's commands share. They import the standard library alone, so nobody inherits anything.
 LEAVES = ("converters.command", "converters.options")
+# The function of a backbone: one for all, with torch, and without anything else of the packages.
+FUNCTIONS = "converters.models"
 # package -> the prefixes of our modules that it may import
 MAY_IMPORT = {
-    "pretrain": ("pretrain", *LEAVES),
+    "pretrain": ("pretrain", FUNCTIONS, *LEAVES),
     "converters": ("converters",),
-    "transfer": ("transfer", "converters.backbone", *LEAVES),
+    "transfer": ("transfer", "converters.backbone", FUNCTIONS, *LEAVES),
     "results": ("results", *LEAVES),
     "benchmarks": ("benchmarks", "converters", "transfer", "results"),
 }
@@ -45,11 +47,27 @@ def test_a_leaf_imports_the_standard_library_alone(module: str) -> None:
 
 @pytest.mark.parametrize("folder", WITHOUT_TORCH)
 def test_no_torch_at_import(folder: str) -> None:
-    for path in (ROOT / folder).rglob("*.py"):
+    paths = [path for path in (ROOT / folder).rglob("*.py") if not _is_function(path)]
+    assert paths, f"{folder} is not there"
+    for path in paths:
         heavy = [
             i for i in read(path).imports if i.top and i.module.split(".")[0] in ("torch", "torchvision")
         ]
         assert not heavy, f"{path.relative_to(ROOT)}:{heavy[0].line} imports {heavy[0].module}"
+
+
+def _is_function(path: Path) -> bool:
+    return f"{module_of(path)}.".startswith(f"{FUNCTIONS}.")
+
+
+def test_the_functions_of_backbones_know_nothing_of_files() -> None:
+    """Whoever imports them inherits torch, and of our own code only the one error."""
+    found = [(path, i) for path in SOURCE if _is_function(path) for i in read(path).imports]
+    ours = [(path, i) for path, i in found if i.module.split(".")[0] in OURS]
+    assert ours, f"{FUNCTIONS} is not there"
+    for path, i in ours:
+        known = f"{i.module}.".startswith((f"{FUNCTIONS}.", "converters.errors."))
+        assert known, f"{path.relative_to(ROOT)}:{i.line} imports {i.module}"
 
 
 def test_only_the_detectron2_engine_imports_detectron2() -> None:

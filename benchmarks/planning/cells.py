@@ -27,7 +27,8 @@ from transfer.datasets.findings import shorten
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
-from transfer.recipes.resolve import NEUTRAL_KEYS, apply_manifest, flatten, recipe_sha256
+from transfer.recipes.identity import NEUTRAL_KEYS, recipe_sha256
+from transfer.recipes.resolve import apply_manifest, flatten
 from transfer.recipes.scaling import Scaling
 
 

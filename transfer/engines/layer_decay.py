@@ -24,7 +24,6 @@ NORMS = (
     nn.LayerNorm,
     nn.LocalResponseNorm,
 )
-NOT_DECAYED = ("pos_embed", "absolute_pos_embed", "relative_position_bias_table")
 
 
 def vit_factor(name: str, decay: float, depth: int) -> float:

@@ -23,6 +23,10 @@ CHOICES: Demands = {
     "INPUT.FORMAT": ("RGB", "BGR"),
     "INPUT.RANDOM_FLIP": ("horizontal", "none"),
     "INPUT.CROP.TYPE": ("absolute", "relative_range"),  # the second is the default of a crop that is off
+    "INPUT.SCALE_OF": ("image", "shortest"),
+    "SOLVER.OPTIMIZER": ("sgd", "adamw"),
+    "SOLVER.LR_SCHEDULER_NAME": ("WarmupMultiStepLR", "WarmupCosineLR", "WarmupPolyLR"),
+    "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("value", "norm", "full_model"),
     "SOLVER.AMP.DTYPE": ("bfloat16", "float16"),
     "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
 }

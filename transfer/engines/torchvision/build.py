@@ -7,7 +7,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from transfer.engines.norms import take_fused
-from transfer.engines.torchvision.backbones.build import build_backbone, build_last_stage
+from transfer.engines.torchvision.backbones.build import build_backbone, build_last_stage, names_in_module
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.engines.torchvision.detector import GeneralizedRCNN
 from transfer.engines.torchvision.heads.box import BoxHead, BoxPredictor, BoxSettings
@@ -35,6 +35,7 @@ def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
     )
     build = build_segmentor if architecture_of(flatten(cfg)).heads == "class map" else _detector
     model = build(cfg, backbone, normalizer)
+    model.names = names_in_module(cfg)  # type: ignore[assignment]  # plain text, which no state dict has
     if device.type == "cuda":
         take_fused(model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

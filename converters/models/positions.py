@@ -1,0 +1,115 @@
+"""Fits learned positions to the grid of an image: absolute ones, BEiT's tables, Detectron2's relative ones.
+
+A file holds what was learned, on the grid of the pre-training. Nothing is interpolated but here.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from converters.models.windows import Grid
+
+# How positions were fitted to other grids by their publishers' code.
+FORMULAS = ("detectron2", "offset", "antialias", "bilinear")
+OFFSET = 0.1  # DINO, iBOT and DINOv2 without registers add it to the size, against rounding
+CLASS_ROWS = 3  # of BEiT's tables: class token to patch, patch to class token, class token to itself
+
+
+def absolute(positions: Tensor, grid: Grid, formula: str) -> Tensor:
+    """(1, side * side, D) -> (1, H * W, D) on another grid, in single precision.
+
+    detectron2: bicubic to the size, as in MAE and transformers. offset: bicubic by the factor (H + 0.1) /
+    side. antialias: bicubic with a filter (DINOv2 with registers, timm). bilinear: timm, for Google's files.
+    """
+    side = math.isqrt(positions.shape[1])
+    if grid == (side, side):
+        return positions
+    x = positions.float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    if formula == "offset":
+        factor = ((grid[0] + OFFSET) / side, (grid[1] + OFFSET) / side)
+        x = F.interpolate(x, scale_factor=factor, mode="bicubic")
+    elif formula == "bilinear":
+        x = F.interpolate(x, grid, mode="bilinear")
+    else:
+        x = F.interpolate(x, grid, mode="bicubic", antialias=formula == "antialias")
+    return x.flatten(2).transpose(1, 2)
+
+
+def table_bias(table: Tensor, side: int, grid: Grid, class_token: bool, formula: str) -> Tensor:
+    """BEiT's table ((2 side - 1)^2 + 3, heads) -> the bias of every query and key, (heads, L, L).
+
+    L is H * W, and one more in front for the class token. On other grids the places grow geometrically from
+    the middle, and the table is read between them: by cubic splines as in BEiT's code (whose
+    `scipy.interpolate.interp2d` is gone), or linearly as in timm where `formula` is "bilinear".
+    """
+    height, width = grid
+    heads = table.shape[1]
+    near = table[:-CLASS_ROWS]
+    if grid != (side, side):
+        down, across = (
+            torch.from_numpy(_reader(2 * side - 1, 2 * cells - 1, formula == "bilinear")).to(table)
+            for cells in grid
+        )
+        near = torch.einsum("ys,xt,sth->yxh", down, across, near.view(2 * side - 1, -1, heads)).flatten(0, 1)
+    bias = near[_pairs(grid, table.device)].permute(2, 0, 1)
+    if not class_token:
+        return bias
+    to_patch, to_class, itself = table[-CLASS_ROWS:]
+    first = torch.cat([itself[:, None], to_patch[:, None].expand(-1, height * width)], 1)[:, None]
+    column = to_class[:, None, None].expand(-1, height * width, -1)
+    return torch.cat([first, torch.cat([column, bias], 2)], 1)
+
+
+def _pairs(grid: Grid, device: torch.device) -> Tensor:
+    """The row of a table for each query and key, (H * W, H * W)."""
+    height, width = grid
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    y, x = y.flatten(), x.flatten()
+    down, across = y[:, None] - y + height - 1, x[:, None] - x + width - 1
+    return (down * (2 * width - 1) + across).to(device)
+
+
+@lru_cache(maxsize=64)
+def _reader(old: int, new: int, linear: bool) -> np.ndarray:
+    """The matrix (new, old) that reads `new` neighbouring distances out of a table of `old`."""
+    if old == new:
+        return np.eye(old)
+    half, low, high = old // 2, 1.01, 1.5
+    while high - low > 1e-6:  # the ratio at which `half` growing steps reach the far end
+        ratio = (low + high) / 2
+        low, high = (low, ratio) if (1 - ratio**half) / (1 - ratio) > new // 2 else (ratio, high)
+    far = np.cumsum([ratio**step for step in range(half)])
+    places = np.concatenate([-far[::-1], [0], far])
+    wanted = np.clip(np.arange(new) - new // 2, places[0], places[-1])
+    if linear:
+        return np.stack([np.interp(wanted, places, row) for row in np.eye(old)], 1)
+    from scipy.interpolate import make_interp_spline
+
+    return make_interp_spline(places, np.eye(old), k=3)(wanted)
+
+
+def decomposed_bias(query: Tensor, rows: Tensor, columns: Tensor, grid: Grid) -> Tensor:
+    """Detectron2's decomposed relative positions: (N, heads, H * W, d) -> (N, heads, H * W, H * W).
+
+    rows, columns: (2 * cells - 1, d), read linearly where the grid has another number of cells (Li et al.,
+    arXiv 2112.01526, section 4.1). The query is the unscaled one.
+    """
+    height, width = grid
+    q = query.unflatten(2, grid)
+    down = torch.einsum("nhyxd,ykd->nhyxk", q, _distances(rows, height).to(q.dtype))
+    across = torch.einsum("nhyxd,xkd->nhyxk", q, _distances(columns, width).to(q.dtype))
+    return (down[..., None] + across[..., None, :]).reshape(*query.shape[:3], height * width)
+
+
+def _distances(table: Tensor, cells: int) -> Tensor:
+    """(2 * any - 1, d) -> (cells, cells, d): what is learned about each query and key on one axis."""
+    if len(table) != 2 * cells - 1:
+        table = F.interpolate(table.T[None], 2 * cells - 1, mode="linear")[0].T
+    place = torch.arange(cells, device=table.device)
+    return table[place[:, None] - place + cells - 1]
