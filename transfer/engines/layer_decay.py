@@ -1,29 +1,65 @@
-"""Says what a solver does with a parameter by its name: the factor of its rate and whether it decays.
+"""Groups a model's parameters for a solver by their rate and decay, which both follow from names and modules.
 
 Layer decay gives early layers a smaller rate (Clark et al., arXiv 2003.10555; BEiT): rate * decay ^ (layers
-behind it). Names are Detectron2's, so both engines ask here. Three decisions are Detectron2's:
+behind it). Names are Detectron2's, so both engines ask here. Two decisions are Detectron2's:
 
 - what a ViT has beside patches, positions and blocks (class token, registers, norms) counts as the neck: 1;
-- positions do not decay (`overrides={"pos_embed": ...}` in its ViTDet recipes);
-- norms of channels (`LN` of necks and heads) are no nn.LayerNorm and do decay, while those of blocks do not.
+- norms of channels (`LN` of necks and heads) are no nn.LayerNorm and do decay, while those of blocks obey
+  SOLVER.WEIGHT_DECAY_NORM.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
+from yacs.config import CfgNode
 
-# What a solver spares from decay where SOLVER.WEIGHT_DECAY_NORM says so: Detectron2's list.
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.resolve import flatten
+from transfer.recipes.vit import VIT
+
+# What WEIGHT_DECAY_NORM is for: Detectron2's list.
 NORMS = (
-    nn.modules.batchnorm._BatchNorm,
+    nn.modules.batchnorm._BatchNorm,  # torch's SyncBatchNorm is no BatchNorm2d
     nn.modules.instancenorm._InstanceNorm,
     nn.GroupNorm,
     nn.LayerNorm,
     nn.LocalResponseNorm,
 )
+
+
+def parameter_groups(
+    cfg: CfgNode, model: nn.Module, named: Callable[[str], str] = lambda name: name
+) -> list[dict[str, Any]]:
+    """Returns the groups of torch's solvers: parameters, rate and decay. What is frozen is in none.
+
+    `named` turns a name within the model into Detectron2's.
+    """
+    solver, factor = cfg.SOLVER, rate_factor(cfg)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for prefix, module in model.named_modules():
+        decay = solver.WEIGHT_DECAY_NORM if isinstance(module, NORMS) else solver.WEIGHT_DECAY
+        for last, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                rate = solver.BASE_LR * factor(named(f"{prefix}.{last}"))
+                own = 0.0 if last in solver.NO_WEIGHT_DECAY else decay
+                groups.setdefault((rate, own), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def rate_factor(cfg: CfgNode) -> Callable[[str], float]:
+    """Returns the rule of SOLVER.LAYER_DECAY for the recipe's family: a parameter's name -> its factor."""
+    decay, family = cfg.SOLVER.LAYER_DECAY, architecture_of(flatten(cfg)).family
+    if decay == 1.0:
+        return lambda name: 1.0
+    if family is VIT:
+        return lambda name: vit_factor(name, decay, cfg.MODEL.VIT.DEPTH)
+    assert family is CONVNEXT, "recipes of other families are refused"
+    return lambda name: convnext_factor(name, decay, cfg.MODEL.CONVNEXT.DEPTHS)
 
 
 def vit_factor(name: str, decay: float, depth: int) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
+from transfer.recipes.pyramids import PYRAMIDS
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
@@ -39,7 +40,7 @@ class Architecture:
     title: str  # in the line that refuses a recipe of no architecture
     family: Family
     named: Demands
-    neck: str  # between backbone and heads: "none", "c5_conv" or "fpn"
+    neck: str  # between backbone and heads: "none", "c5_conv", "fpn" or "simple_pyramid"
     heads: str  # behind it: "last stage", "standard" or "class map"
     demands: Demands
     holder: str  # the module that holds the backbone's tensors
@@ -133,6 +134,17 @@ def _linear(family: Family, normed: Demands) -> Architecture:
         classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
         kind="linear",
         engines=("torchvision",),
+    )
+
+
+def _on_pyramid(backbone: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
+    """Completes a row of `pyramids`: a detector of boxes and masks that sees whole images or windows."""
+    return Architecture(
+        named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",)},
+        heads="standard",
+        demands={**demands, **_heads("segm")},
+        fresh={**fresh, **_RPN, **_BOX, **_MASK},
+        **row,
     )
 
 
@@ -252,6 +264,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
         _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
         _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
+        *(_on_pyramid(**row) for row in PYRAMIDS),
     )
 }
 _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")

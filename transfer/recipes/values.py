@@ -5,13 +5,15 @@ A key of the right type whose value no engine honours would be ignored in silenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
+from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
+from transfer.recipes.vit import VIT
 
 CHOICES: Demands = {
     **{key: values for family in FAMILIES for key, values in family.choices.items()},
@@ -30,6 +32,8 @@ CHOICES: Demands = {
     "SOLVER.AMP.DTYPE": ("bfloat16", "float16"),
     "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
 }
+
+LAYERED = (VIT, CONVNEXT)  # families with a rule of layer decay, in `transfer.engines.layer_decay`
 
 
 def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] | None = None) -> None:
@@ -54,8 +58,19 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; the engines honour {expected}")
     if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
         raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
-    if row.semantic:
+    if flat["SOLVER.LAYER_DECAY"] != 1.0 and row.family not in LAYERED:
+        raise TransferError(
+            f"{where('SOLVER.LAYER_DECAY')}: SOLVER.LAYER_DECAY is {flat['SOLVER.LAYER_DECAY']}; a {row.family.name} "
+            f"has no rule for it: leave it at 1.0, or take a {' or a '.join(f.name for f in LAYERED)}"
+        )
+    jittered = flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"])
+    if row.semantic or jittered:
         _check_crops(flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"], source)
+    if not row.semantic and jittered:
+        for key, value in {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute"}.items():
+            if flat[key] != value:
+                raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; INPUT.SCALE_RANGE needs {value!r}")
+    _check_square(flat, jittered, where)
 
 
 def _dense_head(flat: Mapping[str, Any]) -> Demands:
@@ -70,6 +85,19 @@ def _dense_head(flat: Mapping[str, Any]) -> Demands:
         head + "NUM_COARSE_SEGM_CHANNELS": (2, 15),
         head + "HEATMAP_SIZE": (size,),
     }
+
+
+def _check_square(flat: Mapping[str, Any], jittered: bool, where: Callable[[str], str]) -> None:
+    """Refuses images that are larger than the square to which they are padded."""
+    square = flat["MODEL.SIMPLE_PYRAMID.SQUARE_PAD"]
+    train = "INPUT.CROP.SIZE" if jittered else "INPUT.MAX_SIZE_TRAIN"
+    for key in (train, "INPUT.MAX_SIZE_TEST") if square else ():
+        largest = max(flat[key]) if isinstance(flat[key], list) else flat[key]
+        if largest > square:
+            raise TransferError(
+                f"{where(key)}: {key} is {flat[key]!r}; expected no side above the square of "
+                f"MODEL.SIMPLE_PYRAMID.SQUARE_PAD, {square}"
+            )
 
 
 def _check_crops(scale: list[Any], size: list[Any], source: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from detectron2.modeling import SemanticSegmentor, build_model
-from detectron2.solver import build_lr_scheduler, build_optimizer
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
@@ -18,11 +17,16 @@ from transfer.engines.detectron2 import (
     densepose,
     resnet,  # registers what recipes name, too
     semantic,
+    vit,  # noqa: F401  # registers
 )
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
+from transfer.engines.detectron2.solver import build_solver
+from transfer.engines.frozen import freeze
 from transfer.evaluation.prediction import Prediction
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.resolve import flatten
 from transfer.samples.sample import Sample
 
 
@@ -32,6 +36,8 @@ class Detectron2Engine:
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         resnet.require_bottlenecks(cfg)
         model: nn.Module = build_model(detectron2_config(cfg, device))
+        if cfg.MODEL.BACKBONE.FROZEN:
+            freeze(model.get_submodule(architecture_of(flatten(cfg)).holder))
         synchronise_on_cpu(model, device)
         keep_wide(model)
         return model
@@ -43,9 +49,7 @@ class Detectron2Engine:
         model.load_state_dict(state)
 
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
-        config = detectron2_config(cfg, next(model.parameters()).device)
-        optimizer = build_optimizer(config, model)
-        return optimizer, build_lr_scheduler(config, optimizer)
+        return build_solver(cfg, model)
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
         if batch[0].class_map is not None:

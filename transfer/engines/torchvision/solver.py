@@ -1,4 +1,4 @@
-"""Makes SGD and Detectron2's schedule."""
+"""Makes SGD or AdamW, and Detectron2's schedule."""
 
 from __future__ import annotations
 
@@ -6,26 +6,24 @@ from bisect import bisect_right
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm  # torch's SyncBatchNorm is no BatchNorm2d
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from yacs.config import CfgNode
 
+from transfer.engines.layer_decay import parameter_groups
+from transfer.engines.torchvision.names import detectron2_name
+
 
 def build_solver(cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    """Makes plain SGD with WEIGHT_DECAY_NORM on norms; the schedule is stepped once per iteration."""
-    norms: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for module in model.modules():
-        group = norms if isinstance(module, _BatchNorm) else others
-        group.extend(p for p in module.parameters(recurse=False) if p.requires_grad)
+    """Makes the solver of a recipe; the schedule is stepped once per iteration."""
     solver = cfg.SOLVER
-    groups = [
-        {"params": others, "weight_decay": solver.WEIGHT_DECAY},
-        {"params": norms, "weight_decay": solver.WEIGHT_DECAY_NORM},
-    ]
-    optimizer = torch.optim.SGD(
-        groups, lr=solver.BASE_LR, momentum=solver.MOMENTUM, nesterov=solver.NESTEROV, foreach=True
-    )
+    groups = parameter_groups(cfg, model, lambda name: detectron2_name(name, model.names))
+    optimizer: torch.optim.Optimizer
+    if solver.OPTIMIZER == "adamw":
+        optimizer = torch.optim.AdamW(groups, lr=solver.BASE_LR, betas=tuple(solver.BETAS))
+    else:
+        optimizer = torch.optim.SGD(
+            groups, lr=solver.BASE_LR, momentum=solver.MOMENTUM, nesterov=solver.NESTEROV, foreach=True
+        )
     return optimizer, LambdaLR(optimizer, lambda iteration: lr_factor(cfg, iteration))
 
 

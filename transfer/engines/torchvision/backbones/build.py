@@ -9,8 +9,10 @@ from torch import nn
 from yacs.config import CfgNode
 
 from transfer.engines.frozen import freeze
-from transfer.engines.torchvision.backbones import published, resnet
+from transfer.engines import published
+from transfer.engines.torchvision.backbones import resnet
 from transfer.engines.torchvision.backbones.necks import FPN, Backbone, C5Conv
+from transfer.engines.torchvision.backbones.simple_pyramid import SimpleFeaturePyramid
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.resnet import RESNET
@@ -26,6 +28,9 @@ NECKS: dict[str, Callable[[Backbone, CfgNode, str], Backbone]] = {
     "none": lambda bottom_up, cfg, norm: bottom_up,
     "c5_conv": lambda bottom_up, cfg, norm: C5Conv(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, norm),
     "fpn": lambda bottom_up, cfg, _: FPN(bottom_up, cfg.MODEL.FPN.OUT_CHANNELS, cfg.MODEL.FPN.NORM),
+    "simple_pyramid": lambda net, cfg, _: SimpleFeaturePyramid(
+        net, cfg.MODEL.SIMPLE_PYRAMID.OUT_CHANNELS, cfg.MODEL.SIMPLE_PYRAMID.NORM, cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD
+    ),
 }
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import nn
 from yacs.config import CfgNode
 
 from converters.models.build import build as build_published
-from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
@@ -37,6 +37,7 @@ def _hierarchy(stages: CfgNode) -> dict[str, Any]:
     return {
         "out_stages": tuple(stages.OUT_STAGES),
         "norm_last": stages.NORM_LAST,
+        "norm_maps": stages.NORM_MAPS,
         "drop_path": stages.DROP_PATH,
     }
 
@@ -49,7 +50,7 @@ OPTIONS: dict[str, Callable[[CfgNode], dict[str, Any]]] = {
 }
 
 
-def build(cfg: CfgNode) -> Backbone:
+def build(cfg: CfgNode) -> nn.Module:
     """Builds the recipe's backbone at its random initialisation, without what the recipe has no use for.
 
     TransferError for facts or options of no such network.
@@ -62,8 +63,8 @@ def build(cfg: CfgNode) -> Backbone:
         raise TransferError(f"{family.section}: {error}; see the keys of the recipe, or take it as it is") from None
     if family.unused(flat) and hasattr(built, "norm"):
         del built.norm  # it would be trained without a gradient
-    backbone: Backbone = built
-    return backbone
+    module: nn.Module = built
+    return module
 
 
 def _manifest(flat: dict[str, Any], family: Family) -> dict[str, Any]:
