@@ -9,8 +9,9 @@ from typing import Any
 from converters.errors import CheckpointError
 from converters.networks.family import Dialect, Family
 from converters.networks.resnet import RESNET
+from converters.networks.vit import VIT
 
-FAMILIES: tuple[Family, ...] = (RESNET,)
+FAMILIES: tuple[Family, ...] = (RESNET, VIT)
 # Manifests had no `family` while there was one only: those without the key are of this one, for ever.
 UNNAMED = RESNET
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from converters.publishers.libraries import LIBRARIES
 from converters.publishers.papers import METHODS
 from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, Source
+from converters.publishers.vit_papers import VIT_METHODS
 
-SOURCES: tuple[Source, ...] = METHODS + LIBRARIES
+SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS
 UNKNOWN = Source(
     "unknown",
     "any other file with one complete ResNet",
