@@ -12,6 +12,7 @@ from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
 from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import check_numbers
+from transfer.recipes.patches import check_sizes
 
 CHOICES: Demands = {
     **{key: values for family in FAMILIES for key, values in family.choices.items()},
@@ -53,7 +54,8 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
     if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
         raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
     if row.semantic:
-        _check_crops(flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"], source)
+        _check_crops(flat, source)
+        check_sizes(flat, source)
 
 
 def _dense_head(flat: Mapping[str, Any]) -> Demands:
@@ -70,7 +72,13 @@ def _dense_head(flat: Mapping[str, Any]) -> Demands:
     }
 
 
-def _check_crops(scale: list[Any], size: list[Any], source: str) -> None:
+def _check_crops(flat: Mapping[str, Any], source: str) -> None:
+    shortest = flat["INPUT.MIN_SIZE_TRAIN"]
+    if flat["INPUT.SCALE_OF"] == "shortest" and len(shortest) != 1:
+        raise TransferError(
+            f"{source}: INPUT.MIN_SIZE_TRAIN is {shortest}; expected one side, which INPUT.SCALE_RANGE scales"
+        )
+    scale, size = flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"]
     ratios = len(scale) == 2 and 0 < scale[0] <= scale[1]
     pixels = len(size) == 2 and all(v == int(v) > 0 for v in size)
     if not (ratios and pixels):

@@ -22,6 +22,8 @@ from transfer.engines.detectron2 import (
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
+from transfer.engines.frozen import freeze
+from transfer.engines.solver import build_solver
 from transfer.evaluation.prediction import Prediction
 from transfer.samples.sample import Sample
 
@@ -34,6 +36,8 @@ class Detectron2Engine:
         model: nn.Module = build_model(detectron2_config(cfg, device))
         synchronise_on_cpu(model, device)
         keep_wide(model)
+        if cfg.MODEL.BACKBONE.FROZEN:
+            freeze(getattr(model.backbone, "bottom_up", model.backbone))
         return model
 
     def state(self, model: nn.Module) -> dict[str, Tensor]:
@@ -43,6 +47,10 @@ class Detectron2Engine:
         model.load_state_dict(state)
 
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
+        solver = cfg.SOLVER
+        theirs = solver.OPTIMIZER == "sgd" and solver.LR_SCHEDULER_NAME != "WarmupPolyLR"
+        if not theirs or solver.NO_WEIGHT_DECAY or solver.CLIP_GRADIENTS.CLIP_TYPE == "full_model":
+            return build_solver(cfg, model)
         config = detectron2_config(cfg, next(model.parameters()).device)
         optimizer = build_optimizer(config, model)
         return optimizer, build_lr_scheduler(config, optimizer)

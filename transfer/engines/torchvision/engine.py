@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
+from transfer.engines.solver import build_solver
 from transfer.engines.torchvision import names
 from transfer.engines.torchvision import segmentor as semantic
 from transfer.engines.torchvision.build import build_model
 from transfer.engines.torchvision.heads.densepose_surface import packed_surfaces
 from transfer.engines.torchvision.heads.mask import output_masks
-from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
 from transfer.evaluation.prediction import Prediction
 from transfer.samples.sample import Sample

@@ -11,6 +11,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from converters.backbone import CheckpointError
 from converters.models.build import build as build_published
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.errors import TransferError
@@ -58,8 +59,8 @@ def build(cfg: CfgNode) -> Backbone:
     family = architecture_of(flat).family
     try:
         built: Any = build_published(_manifest(flat, family), **OPTIONS[family.name](_section(cfg, family)))
-    except ValueError as error:
-        raise TransferError(f"{family.section}: {error}; see the keys of the recipe, or take it as it is") from None
+    except CheckpointError as error:
+        raise TransferError(f"{family.section}: {error}; change the keys of the recipe that say so") from None
     if family.unused(flat) and hasattr(built, "norm"):
         del built.norm  # it would be trained without a gradient
     backbone: Backbone = built
@@ -75,4 +76,3 @@ def _section(cfg: CfgNode, family: Family) -> CfgNode:
     for name in family.section.split("."):
         node = node[name]
     return node
-
