@@ -16,7 +16,7 @@ from converters.finding.accounting import Account
 from converters.finding.choosing import Choice, choose, find
 from converters.finding.health import check_health
 from converters.finding.overrides import Overrides, apply_overrides
-from converters.networks.family import COUNTER
+from converters.networks.family import ASIDE, COUNTER
 from converters.networks.table import named
 from converters.printable import LONGEST_NAME, printable
 
@@ -68,12 +68,12 @@ def open_checkpoint(
 
 
 def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The account's tensors as Detectron2 wants them, and notes on what was changed on the way."""
-    candidate, expected = account.candidate, account.expected
+    """The account's tensors by our names, and notes on what was changed on the way."""
+    candidate = account.candidate
     channels_last = candidate.dialect.channels_last
     weights: dict[str, np.ndarray] = {}
     types: set[str] = set()
-    for name, shape in expected.items():
+    for name, shape in account.stored.items():
         stored = candidate.tensors.get(name)
         if stored is None:  # counters, or the statistics of accepted fused norms: account() said so
             weights[name] = _default(name, shape)
@@ -93,6 +93,12 @@ def read_weights(account: Account) -> tuple[dict[str, np.ndarray], list[str]]:
             raise CheckpointError(f"{candidate.names[name]} holds numbers that float32 cannot")
         weights[name] = np.array(array.reshape(shape), dtype=np.float32, order="C")
     notes = []
+    asides = {name: t for name, t in candidate.tensors.items() if name.startswith(ASIDE)}
+    weights |= {name: _read(candidate.names[name], tensor) for name, tensor in asides.items()}
+    try:
+        weights = candidate.dialect.assembled(weights, account.facts)
+    except ValueError as error:
+        raise CheckpointError(error) from None
     if account.fused:
         notes.append("accepted by the user: fused norms, made neutral statistics; valid with FrozenBN only")
     if account.counters_missing:

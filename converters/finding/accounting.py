@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from converters.finding.candidates import Candidate, TensorSet, strip_wrappers
-from converters.networks.family import COUNTER, Facts, Shape, Shapes
+from converters.networks.family import ASIDE, COUNTER, Facts, Shape, Shapes
 from converters.networks.table import roots
 from converters.printable import LONGEST_NAME, printable
 
@@ -19,18 +20,19 @@ class Account:
 
     candidate: Candidate
     facts: Facts  # of that network
-    expected: Shapes  # all its tensors
+    expected: Shapes  # all its tensors, by our names
+    stored: Shapes  # what a file of this dialect holds of it, by the dialect's own names
     missing: tuple[str, ...]
     wrong_shape: tuple[str, ...]
     unexpected: tuple[str, ...]
     twice: tuple[str, ...]
     counters_missing: int
-    shapes: Shapes  # as found, by our names
+    shapes: Shapes  # as found, by the dialect's own names
 
     @property
     def fused(self) -> bool:
         """All is there but the running statistics: norms that were fused into affine maps."""
-        statistics = {name for name in self.expected if name.endswith(STATISTICS)}
+        statistics = {name for name in self.stored if name.endswith(STATISTICS)}
         other = self.wrong_shape or self.unexpected or self.twice
         return bool(statistics) and set(self.missing) == statistics and not other
 
@@ -41,7 +43,8 @@ class Account:
     @property
     def score(self) -> int:
         """Tensors in their place; the report on a partial match is about the candidate with the most."""
-        return len(self.candidate.tensors) - len(self.wrong_shape) - len(self.unexpected)
+        parts = sum(not name.startswith(ASIDE) for name in self.candidate.tensors)
+        return parts - len(self.wrong_shape) - len(self.unexpected)
 
     def difference(self) -> str:
         """One line: what keeps it from being complete."""
@@ -57,7 +60,7 @@ class Account:
             if names
         ]
         return (
-            f"{max(self.score, 0)} of {len(self.expected)} tensors of a "
+            f"{max(self.score, 0)} of {len(self.stored)} tensors of a "
             f"{self.candidate.family.label(self.facts)} fit; " + "; ".join(told)
         )
 
@@ -65,17 +68,18 @@ class Account:
 def account(candidate: Candidate, tensors: TensorSet) -> Account:
     """The account of `candidate` among all `tensors` of its dictionary."""
     shapes = {name: _our_shape(candidate, name) for name in candidate.tensors}
-    facts = candidate.family.closest(shapes)
+    facts = candidate.family.closest(candidate.dialect.likened(shapes))
     expected = candidate.family.shapes(facts)
+    stored = candidate.dialect.stored(expected, facts)
     names = candidate.names
-    missing = [name for name in expected if name not in shapes]
+    missing = [name for name in stored if name not in shapes]
     counters = [name for name in missing if name.endswith(COUNTER)]
     wrong = [
-        f"{names[name]} {shapes[name]} instead of {expected[name]}"
+        f"{names[name]} {shapes[name]} instead of {stored[name]}"
         for name in shapes
-        if name in expected and not _fits(name, shapes[name], expected[name])
+        if name in stored and not _fits(name, shapes[name], stored[name])
     ]
-    unexpected = [names[name] for name in shapes if name not in expected]
+    unexpected = [names[name] for name in shapes if name not in stored and not name.startswith(ASIDE)]
     if len(shapes) >= WORTH_A_LOOK:
         unexpected += left_inside(candidate, tensors)
     twice = [f"{first} and {second}" for _, first, second in candidate.twice]
@@ -83,6 +87,7 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
         candidate,
         facts,
         expected,
+        stored,
         tuple(name for name in missing if not name.endswith(COUNTER)),
         tuple(wrong),
         tuple(unexpected),
@@ -105,9 +110,20 @@ def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
         if not name.startswith(candidate.prefix):
             continue
         rest = name[len(candidate.prefix) :]
-        if rest.replace("/", ".").split(".")[0] in inside and not rest.endswith(dialect.silent):
+        if rest.endswith(dialect.silent) or reason_to_drop(candidate, name):
+            continue
+        if dialect.beside or rest.replace("/", ".").split(".")[0] in inside:
             left.append(raw)
     return left
+
+
+def reason_to_drop(candidate: Candidate, name: str) -> str:
+    """Why the dialect leaves out a tensor behind the candidate's prefix; "" if it does not say so.
+
+    `name` has no wrapper segments.
+    """
+    rest = name[len(candidate.prefix) :]
+    return next((why for pattern, why in candidate.dialect.beside if fnmatchcase(rest, pattern)), "")
 
 
 def _our_shape(candidate: Candidate, name: str) -> Shape:

@@ -16,7 +16,6 @@ from converters.finding.accounting import Account, account
 from converters.finding.candidates import Candidate, TensorSet, find_candidates, strip_wrappers, tensor_sets
 from converters.finding.overrides import Overrides
 from converters.finding.refusals import reason
-from converters.networks.family import Family
 from converters.printable import LONGEST_NAME, listed, printable
 from converters.publishers.row import EMA, ONLINE, SINGLE, Layout, Place, Source, matching_layout, role_of
 from converters.publishers.table import BY_NAME, SOURCES, UNKNOWN
@@ -58,7 +57,13 @@ def find(opened: Opened, accept: Sequence[str] = ()) -> Found:
         if entry.complete or (entry.fused and "fused-bn" in accept):
             names = frozenset(map(strip_wrappers, tensors.tensors))
             place = Place(
-                candidate.path, candidate.prefix, candidate.dialect.name, names, top_keys, _is_permuted(entry)
+                candidate.path,
+                candidate.prefix,
+                candidate.dialect.name,
+                names,
+                top_keys,
+                _is_permuted(entry),
+                candidate.family.signs(candidate.tensors),
             )
             if not any(_same_bytes(entry, known) for known, _ in complete):
                 complete.append((entry, place))
@@ -92,6 +97,8 @@ def choose(
             f"no complete network at --prefix {wishes.prefix!r}; the file has {_listing(found)}"
         )
     row, roles = _row_for(complete, source, found)
+    if row.ambiguous and source is None:
+        raise CheckpointError(row.ambiguous)
     wanted = encoder or row.encoder
     fitting = [
         entry for entry, role in roles if role in (wanted, SINGLE) or (wanted == SINGLE and role == ONLINE)
@@ -123,7 +130,7 @@ def choose(
         notes.append(f"objects read as data, nothing imported or called: {listed(harmless)}")
     if warning := code_warning(opened.foreign):
         notes.append(warning)
-    stated, more = _stated(row, chosen.candidate.family, opened)
+    stated, more = _stated(row, chosen, opened)
     return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None)
 
 
@@ -163,12 +170,17 @@ def _precision(layouts: Sequence[Layout]) -> int:
     return 100 * markers + exact
 
 
-def _stated(row: Source, family: Family, opened: Opened) -> tuple[dict[str, Any], list[str]]:
-    """The facts that no shape tells: as usual, as the row says, or as the config beside the weights does."""
-    told = dict(row.facts)
-    facts = {fact.key: told.get(fact.key, fact.usual) for fact in family.stated}
+def _stated(row: Source, chosen: Account, opened: Opened) -> tuple[dict[str, Any], list[str]]:
+    """The facts that the network's shapes do not tell.
+
+    The later prevails: as usual, as the row, the dialect or the config beside the weights says, and as the
+    shapes of a few networks do tell after all.
+    """
+    family, shapes_say = chosen.candidate.family, chosen.facts
+    told = family.usually(shapes_say) | dict(row.facts) | dict(chosen.candidate.dialect.told(chosen.shapes))
     more, notes = family.from_config(opened.config) if row.config else ({}, [])
-    return facts | more, notes
+    told = {**told, **more, **shapes_say}
+    return {fact.key: told.get(fact.key, fact.usual) for fact in family.stated}, notes
 
 
 def _wanted(entry: Account, prefix: str | None) -> bool:

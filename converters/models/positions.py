@@ -77,9 +77,10 @@ def _pairs(grid: Grid, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _reader(old: int, new: int, linear: bool) -> np.ndarray:
-    """The matrix (new, old) that reads `new` neighbouring distances out of a table of `old`."""
-    if old == new:
-        return np.eye(old)
+    """The matrix (new, old) that reads `new` neighbouring distances out of a table of `old`.
+
+    The ratio is 1.01 at least, so an axis that keeps its size is read anew too, as in both their codes.
+    """
     half, low, high = old // 2, 1.01, 1.5
     while high - low > 1e-6:  # the ratio at which `half` growing steps reach the far end
         ratio = (low + high) / 2

@@ -1,7 +1,7 @@
 """Defines a family of networks as one row: tensors, the names others give them, facts and health.
 
 Finding, proving, converting and exporting read the row and know no family by themselves. Inside a backbone
-file tensors go by relative Detectron2 names ("stem.conv1.norm.bias") in every family.
+file the tensors of a family have the same names ("ours") for all publishers; a ResNet's are Detectron2's.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from converters.containers.tensors import StoredTensor
+
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 Weights = Mapping[str, np.ndarray]
 Facts = Mapping[str, Any]
 
 COUNTER = ".num_batches_tracked"  # ends the names of the only tensors that are int64; all others are float32
+ASIDE = "~"  # begins what a dialect calls a tensor that only tells something about the network
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,32 @@ class Dialect:
     renamed: tuple[tuple[str, str], ...] = ()  # segments that some versions call differently
     channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
     silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
+    # (pattern of a name behind the prefix, why it is dropped). With such rows nothing else may lie beside the
+    # network; without them, all may that has no first segment in common with it.
+    beside: tuple[tuple[str, str], ...] = ()
 
     def vocabulary(self) -> Mapping[str, str]:
-        """Foreign name -> relative Detectron2 name, for the deepest network of the family."""
+        """Foreign name -> our name, or one of the dialect's own, for the deepest network of the family."""
         raise NotImplementedError
+
+    def likened(self, found: Shapes) -> Shapes:
+        """Shapes by the dialect's own names -> by ours, as far as facts are read off them; never fails."""
+        return found
+
+    def told(self, found: Shapes) -> Facts:
+        """Stated facts that this dialect, or the shapes by its own names, give away."""
+        return {}
+
+    def stored(self, expected: Shapes, facts: Facts) -> Shapes:
+        """Our tensors of the network with these facts -> those of a file, by the dialect's own names.
+
+        Those that begin with ASIDE are never expected.
+        """
+        return expected
+
+    def assembled(self, arrays: Weights, facts: Facts) -> dict[str, np.ndarray]:
+        """The arrays of `stored`, and those ASIDE that were found -> ours. ValueError for wrong values."""
+        return dict(arrays)
 
     def templates(self) -> Mapping[str, str]:
         """Column -> template, for the page of checkpoints."""
@@ -77,6 +102,14 @@ def _exportable(facts: Facts) -> str:
     return ""
 
 
+def _as_usual(facts: Facts) -> dict[str, Any]:
+    return {}
+
+
+def _no_signs(tensors: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset()
+
+
 @dataclass(frozen=True, eq=False)  # one object a family, compared and hashed as such
 class Family:
     """All that the package knows of one kind of network; `networks/table.py` lists the rows.
@@ -90,7 +123,8 @@ class Family:
     stated: tuple[Fact, ...]  # not to be seen in the shapes: said by the publisher's row or the user
     # Facts -> every tensor with its shape, in network order. ValueError for facts of no such network.
     shapes: Callable[[Facts], Shapes]
-    # Shapes as found -> the facts of the network that explains them best; never fails.
+    # Shapes as found -> the facts of the network that explains them best; never fails. Stated facts may be
+    # among them, where the shapes do tell.
     closest: Callable[[Shapes], dict[str, Any]]
     label: Callable[[Facts], str]  # "ResNet-50"
     details: Callable[[Facts], str]  # what the label leaves out
@@ -104,6 +138,10 @@ class Family:
     home: Callable[[str, str], str] = _same_prefix
     # config.json beside HuggingFace weights ({} if there is none) -> stated facts, and notes
     from_config: Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[str]]] = _no_config
+    # Facts off the shapes -> stated facts whose usual value depends on them.
+    usually: Callable[[Facts], dict[str, Any]] = _as_usual
+    # Tensors by the dialect's own names, not yet read -> words for what their values show of the publisher.
+    signs: Callable[[Mapping[str, StoredTensor]], frozenset[str]] = _no_signs
     # Why torchvision and timm cannot compute a network with these facts; "" if they can.
     unexportable: Callable[[Facts], str] = _exportable
 

@@ -11,6 +11,7 @@ ONLINE, EMA, SINGLE, BY_WORDS = "online", "ema", "single", "by words"
 ANY = "*"
 STATED = "@stated"  # a layout that other publishers share: taken only when the user names the source
 PERMUTED = "@permuted"  # kernels are stored as a permuted view, as ports from TensorFlow leave them
+NOT = "!"  # before a marker that must be absent
 READ, INFERRED = "read", "inferred"  # how sure a row is: read in the public code named, or concluded from it
 
 # Words of paths and prefixes that mean the slowly moving copy of the network.
@@ -38,7 +39,8 @@ class Layout:
     """One place of a backbone: dictionary path, prefix without wrapper segments, role, and what marks it.
 
     Path and prefix may be patterns. A marker is a pattern of a tensor name in the same dictionary, "/key" for
-    a key at the top of the file, or one of the words above that start with "@".
+    a key at the top of the file, or a word that starts with "@": one of those above, or what the family reads
+    from the values. A marker behind "!" must be absent.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Source:
     status: str = READ
     note: str = ""
     warning: str = ""  # goes into every manifest
+    ambiguous: str = ""  # why such a file is refused until the user names the source
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Place:
     names: Collection[str]  # all tensor names of the dictionary, without wrapper segments
     top_keys: Collection[str]
     permuted: bool
+    signs: Collection[str] = ()  # what the values show
 
 
 def matching_layout(source: Source, place: Place, stated: bool) -> Layout | None:
@@ -101,10 +105,14 @@ def role_of(layout: Layout, place: Place) -> str:
 
 
 def _present(marker: str, place: Place, stated: bool) -> bool:
+    if marker.startswith(NOT):
+        return not _present(marker[1:], place, stated)
     if marker == STATED:
         return stated
     if marker == PERMUTED:
         return place.permuted or stated
+    if marker.startswith("@"):
+        return marker in place.signs
     if marker.startswith("/"):
         return marker[1:] in place.top_keys
     return any(fnmatchcase(name, marker) for name in place.names)

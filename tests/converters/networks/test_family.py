@@ -121,7 +121,7 @@ def test_only_what_fits_its_facts_is_written(toy: Weights, tmp_path: Path) -> No
         ({"layers": 3}, "not the complete Toy-3: 2 missing"),
         ({"layers": 10}, "layers 10; expected 1 to 9"),
         ({"padded": 1}, "'padded' is missing or not a bool"),
-        ({"family": "resnet"}, "family 'resnet' is not known; expected toy, no such key for a ResNet"),
+        ({"family": "resnet"}, "family 'resnet' is not known; expected vit, toy, no such key for a ResNet"),
     ):
         with pytest.raises(CheckpointError, match=message):
             save_backbone(replace(backbone, manifest=backbone.manifest | facts), tmp_path / "b.pkl")

@@ -1,0 +1,54 @@
+"""Reads from the values of a vision transformer who may have trained it: its order of sines and cosines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+
+import numpy as np
+
+from converters.containers.tensors import StoredTensor
+from converters.errors import CheckpointError
+from converters.networks.vit_shapes import is_square
+
+SINCOS_MAE, SINCOS_MOCO = "@sincos_mae", "@sincos_moco"
+CLOSE = 5e-3  # half precision and back; a learned table is away by more than 0.1
+
+
+def signs(tensors: Mapping[str, StoredTensor]) -> frozenset[str]:
+    """SINCOS_MAE or SINCOS_MOCO where the positions are theirs, with a zero row for the class token."""
+    stored = tensors.get("pos_embed")
+    shape = stored.shape if stored is not None else None
+    if stored is None or not shape or len(shape) != 3 or shape[2] % 4 or shape[1] < 2:
+        return frozenset()
+    if not is_square(shape[1] - 1):
+        return frozenset()
+    try:
+        table = stored.array()[0].astype(np.float64)
+    except CheckpointError:  # damage is told when the weights are read
+        return frozenset()
+    if np.abs(table[0]).max() > CLOSE:
+        return frozenset()
+    side, width = isqrt(shape[1] - 1), shape[2]
+    orders = ((SINCOS_MAE, sincos_mae(side, width)), (SINCOS_MOCO, sincos_moco(side, width)))
+    return frozenset(word for word, order in orders if np.abs(table[1:] - order).max() < CLOSE)
+
+
+def sincos_mae(side: int, width: int) -> np.ndarray:
+    """(side * side, width) as in MAE's util/pos_embed.py: sin w, cos w, sin h, cos h, the grid row by row."""
+    rows, columns = _angles(side, width)
+    return np.concatenate([np.sin(columns), np.cos(columns), np.sin(rows), np.cos(rows)], axis=1)
+
+
+def sincos_moco(side: int, width: int) -> np.ndarray:
+    """As in MoCo v3's vits.py: the same four parts, the grid column by column."""
+    rows, columns = _angles(side, width)
+    return np.concatenate([np.sin(rows), np.cos(rows), np.sin(columns), np.cos(columns)], axis=1)
+
+
+def _angles(side: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(place in the column, place in the row) times frequency, each (side * side, width / 4)."""
+    quarter = width // 4
+    frequency = 1.0 / 10000 ** (np.arange(quarter) / quarter)
+    rows, columns = np.divmod(np.arange(side * side), side)
+    return rows[:, None] * frequency, columns[:, None] * frequency
