@@ -20,7 +20,7 @@ from converters.backbone import Backbone, write_proven
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import manifest_keys, random_manifest
+from transfer.recipes.facts_of_weights import facts_of, manifest_keys, random_manifest
 from transfer.recipes.family import Family
 
 NAMES = ("random", *KNOWN)
@@ -49,8 +49,7 @@ class Init:
             return self.backbone.manifest
         if self.like is None:
             return random_manifest(family)
-        theirs = self.like.manifest(family)
-        shape = {field: theirs[field] for field in manifest_keys(family) if field in theirs}
+        shape = facts_of(self.like.manifest(family))
         return {"source": "random", "like": self.like.label, **shape}
 
     def identity(self, flat_recipe: dict[str, Any]) -> str:

@@ -59,7 +59,7 @@ def drop_rates(drop_path: float, blocks: int) -> list[float]:
 
 
 def start(module: nn.Module) -> None:
-    """Draws kernels and matrices from a normal of 0.02, cut at 2, with biases 0, as both papers' code does."""
+    """Draws kernels and matrices from a normal of 0.02, with biases 0, as both papers' code does."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             nn.init.trunc_normal_(part.weight, std=0.02)

@@ -16,12 +16,13 @@ from torchvision.models.swin_transformer import shifted_window_attention
 from torchvision.ops import StochasticDepth
 
 from converters.models.hierarchy import STAGES, Hierarchy, Maps, drop_rates, final_norm_wanted, start
+from converters.models.mlp import Mlp
 
 
 def window_index(window: int) -> Tensor:
     """Rows of the bias table for all pairs of a window's positions, (window^2, window^2) of int64.
 
-    Row (dy + window - 1) * (2 * window - 1) + dx + window - 1 is for a query that lies (dy, dx) after its key.
+    Row (dy + window - 1) * (2 * window - 1) + dx + window - 1 is for a query (dy, dx) behind its key.
     """
     y, x = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
     y, x = (axis.flatten()[:, None] - axis.flatten() + window - 1 for axis in (y, x))
@@ -56,18 +57,6 @@ class Attention(nn.Module):
         )
 
 
-class Mlp(nn.Module):
-    """Two layers with GELU between, four times as wide inside."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(functional.gelu(self.fc1(x)))
-
-
 class Block(nn.Module):
     """Attention and an MLP, each behind a norm and added to its input (N, H, W, C)."""
 
@@ -75,7 +64,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width, eps), nn.LayerNorm(width, eps)
         self.attn = attention
-        self.mlp = Mlp(width)
+        self.mlp = Mlp(width, 4 * width, "gelu", None)
         self.drop_path = StochasticDepth(drop, "row")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,12 +87,15 @@ class Merging(nn.Module):
 
 
 class Stage(nn.Module):
-    """The blocks of one width, and the merging behind them that begins the next stage."""
+    """The blocks of one width, and the merging behind them; the maps are those between the two."""
 
     def __init__(self, blocks: Sequence[Block], downsample: Merging | None) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
         self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x)
 
 
 class Patches(nn.Module):
@@ -162,12 +154,12 @@ class Swin(Hierarchy):
     def forward(self, x: Tensor) -> Maps:
         x = self._positioned(self.patch_embed(x))
         found: Maps = {}
-        for stage in range(1, max(self.out_stages) + 1):
-            if stage > 1:
-                x = self.layers[stage - 2].downsample(x)
-            x = self.layers[stage - 1].blocks(x)
+        for stage, layer in enumerate(self.layers[: max(self.out_stages)], 1):
+            x = layer(x)
             last = self.norm(x) if stage == STAGES[-1] and self.norm_last else x
             found |= self.named(stage, last.permute(0, 3, 1, 2))
+            if isinstance(layer.downsample, Merging) and stage < max(self.out_stages):
+                x = layer.downsample(x)
         return found
 
     def _positioned(self, x: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ from functools import cache
 from typing import Any
 
 from converters.errors import CheckpointError
+from converters.networks.convnext import CONVNEXT
 from converters.networks.family import Dialect, Family
 from converters.networks.resnet import RESNET
+from converters.networks.swin import SWIN
 from converters.networks.vit import VIT
 
-FAMILIES: tuple[Family, ...] = (RESNET, VIT)
+FAMILIES: tuple[Family, ...] = (RESNET, VIT, CONVNEXT, SWIN)
 # Manifests had no `family` while there was one only: those without the key are of this one, for ever.
 UNNAMED = RESNET
 

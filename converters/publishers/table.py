@@ -5,12 +5,13 @@ The more of a row's markers a file shows, the better the row fits; earlier rows 
 
 from __future__ import annotations
 
+from converters.publishers.hierarchies import HIERARCHIES
 from converters.publishers.libraries import LIBRARIES
 from converters.publishers.papers import METHODS
 from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, Source
 from converters.publishers.vit_papers import VIT_METHODS
 
-SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS
+SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS + HIERARCHIES
 UNKNOWN = Source(
     "unknown",
     "any other file with one complete ResNet",

@@ -1,54 +1,21 @@
-"""Groups a model's parameters for a solver by their rate and decay, which both follow from names and modules.
+"""Says which share of the learning rate a parameter has, by its name: layer decay, for both engines.
 
-Layer decay gives early layers a smaller rate (Clark et al., arXiv 2003.10555; BEiT): rate * decay ^ (layers
-behind it). Names are Detectron2's, so both engines ask here. Two decisions are Detectron2's:
-
-- what a ViT has beside patches, positions and blocks (class token, registers, norms) counts as the neck: 1;
-- norms of channels (`LN` of necks and heads) are no nn.LayerNorm and do decay, while those of blocks obey
-  SOLVER.WEIGHT_DECAY_NORM.
+Early layers get a smaller rate (Clark et al., arXiv 2003.10555; BEiT): rate * decay ^ (layers behind it).
+What a ViT has beside patches, positions and blocks (class token, registers, norms) counts as the neck, whose
+share is 1, as in Detectron2. Which parameters do not decay is the business of `transfer.engines.solver`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
-from torch import nn
 from yacs.config import CfgNode
 
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.resolve import flatten
 from transfer.recipes.vit import VIT
-
-# What WEIGHT_DECAY_NORM is for: Detectron2's list.
-NORMS = (
-    nn.modules.batchnorm._BatchNorm,  # torch's SyncBatchNorm is no BatchNorm2d
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.LocalResponseNorm,
-)
-
-
-def parameter_groups(
-    cfg: CfgNode, model: nn.Module, named: Callable[[str], str] = lambda name: name
-) -> list[dict[str, Any]]:
-    """Returns the groups of torch's solvers: parameters, rate and decay. What is frozen is in none.
-
-    `named` turns a name within the model into Detectron2's.
-    """
-    solver, factor = cfg.SOLVER, rate_factor(cfg)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for prefix, module in model.named_modules():
-        decay = solver.WEIGHT_DECAY_NORM if isinstance(module, NORMS) else solver.WEIGHT_DECAY
-        for last, parameter in module.named_parameters(recurse=False):
-            if parameter.requires_grad:
-                rate = solver.BASE_LR * factor(named(f"{prefix}.{last}"))
-                own = 0.0 if last in solver.NO_WEIGHT_DECAY else decay
-                groups.setdefault((rate, own), []).append(parameter)
-    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
 def rate_factor(cfg: CfgNode) -> Callable[[str], float]:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from yacs.config import CfgNode
 
+from converters.backbone import CheckpointError
 from converters.models.build import build as build_published
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
@@ -59,8 +60,8 @@ def build(cfg: CfgNode) -> nn.Module:
     family = architecture_of(flat).family
     try:
         built: Any = build_published(_manifest(flat, family), **OPTIONS[family.name](_section(cfg, family)))
-    except ValueError as error:
-        raise TransferError(f"{family.section}: {error}; see the keys of the recipe, or take it as it is") from None
+    except CheckpointError as error:
+        raise TransferError(f"{family.section}: {error}; change the keys of the recipe that say so") from None
     if family.unused(flat) and hasattr(built, "norm"):
         del built.norm  # it would be trained without a gradient
     module: nn.Module = built
@@ -76,4 +77,3 @@ def _section(cfg: CfgNode, family: Family) -> CfgNode:
     for name in family.section.split("."):
         node = node[name]
     return node
-

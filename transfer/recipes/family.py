@@ -27,6 +27,7 @@ class Family:
     choices: Mapping[str, tuple[Any, ...]]  # key -> values that the engines honour
     outputs: str  # key of the stages that are handed on
     dilation: str = ""  # key of the last stage's dilation; nothing: it has none
+    patch: str = ""  # key of the side of its patches, where all maps have that stride
     norm: str = ""  # key of its BatchNorm, which SOLVER.WEIGHT_DECAY_NORM is for; nothing: it has none
     # Key that is true where the model holds its final norm -> pattern of that norm's tensors in a file.
     final_norm: tuple[str, str] = ("", "")
@@ -43,5 +44,5 @@ class Family:
 
 
 def by_rule(section: str, fields: Iterable[str]) -> dict[str, str]:
-    """Maps fields of a manifest to keys: all families but ResNets, whose keys are Detectron2's, have the rule."""
+    """Maps fields of a manifest to keys, by the rule of all families whose keys are not Detectron2's own."""
     return {field: f"{section}.{field.upper()}" for field in fields}

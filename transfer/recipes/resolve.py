@@ -264,5 +264,3 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text
-
-

@@ -13,6 +13,7 @@ from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
+from transfer.recipes.patches import check_sizes
 from transfer.recipes.vit import VIT
 
 CHOICES: Demands = {
@@ -63,14 +64,11 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             f"{where('SOLVER.LAYER_DECAY')}: SOLVER.LAYER_DECAY is {flat['SOLVER.LAYER_DECAY']}; a {row.family.name} "
             f"has no rule for it: leave it at 1.0, or take a {' or a '.join(f.name for f in LAYERED)}"
         )
-    jittered = flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"])
-    if row.semantic or jittered:
-        _check_crops(flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"], source)
-    if not row.semantic and jittered:
-        for key, value in {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute"}.items():
-            if flat[key] != value:
-                raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; INPUT.SCALE_RANGE needs {value!r}")
-    _check_square(flat, jittered, where)
+    if row.semantic:
+        _check_crops(flat, source)
+        check_sizes(flat, source)
+    else:
+        check_windows(flat, where)
 
 
 def _dense_head(flat: Mapping[str, Any]) -> Demands:
@@ -87,8 +85,15 @@ def _dense_head(flat: Mapping[str, Any]) -> Demands:
     }
 
 
-def _check_square(flat: Mapping[str, Any], jittered: bool, where: Callable[[str], str]) -> None:
-    """Refuses images that are larger than the square to which they are padded."""
+def check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
+    """Refuses a detector's jitter that is half said, and images larger than the square that they are put in."""
+    jittered = flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"])
+    needed = {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute", "INPUT.SCALE_OF": "image"}
+    for key, value in needed.items() if jittered else ():
+        if flat[key] != value:
+            raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; INPUT.SCALE_RANGE needs {value!r}")
+    if jittered:
+        _check_crops(flat, where("INPUT.SCALE_RANGE"))
     square = flat["MODEL.SIMPLE_PYRAMID.SQUARE_PAD"]
     train = "INPUT.CROP.SIZE" if jittered else "INPUT.MAX_SIZE_TRAIN"
     for key in (train, "INPUT.MAX_SIZE_TEST") if square else ():
@@ -100,7 +105,13 @@ def _check_square(flat: Mapping[str, Any], jittered: bool, where: Callable[[str]
             )
 
 
-def _check_crops(scale: list[Any], size: list[Any], source: str) -> None:
+def _check_crops(flat: Mapping[str, Any], source: str) -> None:
+    shortest = flat["INPUT.MIN_SIZE_TRAIN"]
+    if flat["INPUT.SCALE_OF"] == "shortest" and len(shortest) != 1:
+        raise TransferError(
+            f"{source}: INPUT.MIN_SIZE_TRAIN is {shortest}; expected one side, which INPUT.SCALE_RANGE scales"
+        )
+    scale, size = flat["INPUT.SCALE_RANGE"], flat["INPUT.CROP.SIZE"]
     ratios = len(scale) == 2 and 0 < scale[0] <= scale[1]
     pixels = len(size) == 2 and all(v == int(v) > 0 for v in size)
     if not (ratios and pixels):

@@ -59,5 +59,6 @@ VIT = Family(
         "MODEL.VIT.POS_INTERPOLATION": ("detectron2", "offset", "antialias", "bilinear"),
     },
     outputs="MODEL.VIT.TAPS",
+    patch="MODEL.VIT.PATCH_SIZE",
     final_norm=("MODEL.VIT.NORM_TAPS", r"norm\..*"),
 )

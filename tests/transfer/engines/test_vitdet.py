@@ -76,7 +76,9 @@ def test_detections_losses_and_ten_adamw_steps_are_those_of_detectron2s_configur
     for mine, wanted in zip(ours["detections"], theirs["detections"], strict=True):
         order, other = (np.lexsort((d["classes"], np.round(d["scores"], 4))) for d in (mine, wanted))
         assert len(order) == len(other) >= 20
-        np.testing.assert_allclose(np.array(mine["boxes"])[order], np.array(wanted["boxes"])[other], atol=0.01)
+        np.testing.assert_allclose(
+            np.array(mine["boxes"])[order], np.array(wanted["boxes"])[other], atol=0.01
+        )
     assert ours["losses"].keys() == theirs["losses"].keys()
     for name, loss in ours["losses"].items():
         assert loss == pytest.approx(theirs["losses"][name], rel=1e-4), name
@@ -186,10 +188,18 @@ def test_patches_of_another_size_are_refused_by_name() -> None:
     ("key", "value", "message"),
     [
         ("INPUT.MAX_SIZE_TEST", 1333, "MAX_SIZE_TEST is 1333; expected no side above the square of .* 1024"),
-        ("INPUT.CROP.SIZE", "[1536, 1536]", r"CROP.SIZE is \[1536, 1536\]; expected no side above the square"),
+        (
+            "INPUT.CROP.SIZE",
+            "[1536, 1536]",
+            r"CROP.SIZE is \[1536, 1536\]; expected no side above the square",
+        ),
         ("INPUT.CROP.ENABLED", False, "CROP.ENABLED is False; INPUT.SCALE_RANGE needs True"),
         ("INPUT.SCALE_RANGE", "[]", r"SCALE_RANGE \[\] and CROP.SIZE .*; expected \[low, high\] ratios"),
-        ("INPUT.CROP.TYPE", "relative_range", "CROP.TYPE is 'relative_range'; INPUT.SCALE_RANGE needs 'absolute'"),
+        (
+            "INPUT.CROP.TYPE",
+            "relative_range",
+            "CROP.TYPE is 'relative_range'; INPUT.SCALE_RANGE needs 'absolute'",
+        ),
         ("MODEL.RPN.CONV_DIMS", "[64]", r"CONV_DIMS is \[64\]; the engines honour \[-1\] or \[-1, -1\]"),
         ("SOLVER.LAYER_DECAY", 0.0, "LAYER_DECAY is 0.0; expected a number above 0, up to 1"),
     ],

@@ -107,7 +107,7 @@ def test_draws_are_uniform_and_a_function_of_the_generator() -> None:
 
 def _detectron2s(record: dict[str, Any], draw: tuple[bool, float, float], monkeypatch: Any) -> Any:
     from detectron2.data import DatasetMapper
-    from detectron2.data import transforms as T  # noqa: N812
+    from detectron2.data import transforms as T
 
     flipped, ratio, place = draw
     given = {(0.0, 1.0): place, (ratio, ratio): ratio}  # a flip of probability 0 or 1 takes any

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from detectron2.modeling import SemanticSegmentor, build_model
+from detectron2.solver import build_lr_scheduler, build_optimizer
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
@@ -22,8 +23,9 @@ from transfer.engines.detectron2 import (
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
-from transfer.engines.detectron2.solver import build_solver
 from transfer.engines.frozen import freeze
+from transfer.engines.layer_decay import rate_factor
+from transfer.engines.solver import build_solver
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten
@@ -49,7 +51,13 @@ class Detectron2Engine:
         model.load_state_dict(state)
 
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
-        return build_solver(cfg, model)
+        solver = cfg.SOLVER
+        theirs = solver.OPTIMIZER == "sgd" and solver.LR_SCHEDULER_NAME != "WarmupPolyLR"
+        if not theirs or solver.NO_WEIGHT_DECAY or solver.CLIP_GRADIENTS.CLIP_TYPE == "full_model":
+            return build_solver(cfg, model, rate_factor(cfg))
+        config = detectron2_config(cfg, next(model.parameters()).device)
+        optimizer = build_optimizer(config, model)
+        return optimizer, build_lr_scheduler(config, optimizer)
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
         if batch[0].class_map is not None:

@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 from yacs.config import CfgNode
 
-from transfer.engines.frozen import freeze
 from transfer.engines import published
+from transfer.engines.frozen import freeze
 from transfer.engines.torchvision.backbones import resnet
 from transfer.engines.torchvision.backbones.necks import FPN, Backbone, C5Conv
 from transfer.engines.torchvision.backbones.simple_pyramid import SimpleFeaturePyramid
@@ -20,16 +20,22 @@ from transfer.recipes.resolve import flatten
 from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
 
-# Family -> a module with `build`, and where there is something to say `build_last_stage`, for an architecture that
-# has that stage for its head, and `NAMES`, (in the module, in a file) of segments whose names differ.
-FAMILIES: dict[str, Any] = {RESNET.name: resnet, **dict.fromkeys((VIT.name, CONVNEXT.name, SWIN.name), published)}
+# Family -> a module with `build`. Where there is something to say it has `build_last_stage`, too, for an
+# architecture whose head that stage is, and `NAMES`, (in the module, in a file) of segments that differ.
+FAMILIES: dict[str, Any] = {
+    RESNET.name: resnet,
+    **dict.fromkeys((VIT.name, CONVNEXT.name, SWIN.name), published),
+}
 # Neck -> constructor: the family's backbone, the recipe, the name of the backbone's norms.
 NECKS: dict[str, Callable[[Backbone, CfgNode, str], Backbone]] = {
     "none": lambda bottom_up, cfg, norm: bottom_up,
     "c5_conv": lambda bottom_up, cfg, norm: C5Conv(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, norm),
     "fpn": lambda bottom_up, cfg, _: FPN(bottom_up, cfg.MODEL.FPN.OUT_CHANNELS, cfg.MODEL.FPN.NORM),
     "simple_pyramid": lambda net, cfg, _: SimpleFeaturePyramid(
-        net, cfg.MODEL.SIMPLE_PYRAMID.OUT_CHANNELS, cfg.MODEL.SIMPLE_PYRAMID.NORM, cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD
+        net,
+        cfg.MODEL.SIMPLE_PYRAMID.OUT_CHANNELS,
+        cfg.MODEL.SIMPLE_PYRAMID.NORM,
+        cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD,
     ),
 }
 
@@ -46,7 +52,9 @@ def build_backbone(cfg: CfgNode) -> Backbone:
 
 def names_in_module(cfg: CfgNode) -> tuple[tuple[str, str], ...]:
     """Returns (in the module, in a file) of the segments that the recipe's backbone names in its own way."""
-    found: tuple[tuple[str, str], ...] = getattr(FAMILIES[architecture_of(flatten(cfg)).family.name], "NAMES", ())
+    found: tuple[tuple[str, str], ...] = getattr(
+        FAMILIES[architecture_of(flatten(cfg)).family.name], "NAMES", ()
+    )
     return found
 
 
