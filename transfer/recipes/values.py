@@ -59,16 +59,17 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; the engines honour {expected}")
     if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
         raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
-    if flat["SOLVER.LAYER_DECAY"] != 1.0 and row.family not in LAYERED:
+    key = "SOLVER.LAYER_DECAY"
+    if flat[key] != 1.0 and row.family not in LAYERED:
         raise TransferError(
-            f"{where('SOLVER.LAYER_DECAY')}: SOLVER.LAYER_DECAY is {flat['SOLVER.LAYER_DECAY']}; a {row.family.name} "
-            f"has no rule for it: leave it at 1.0, or take a {' or a '.join(f.name for f in LAYERED)}"
+            f"{where(key)}: {key} is {flat[key]}; a {row.family.name} has no rule for it: leave it at 1.0, or "
+            f"take a {' or a '.join(family.name for family in LAYERED)}"
         )
     if row.semantic:
         _check_crops(flat, source)
         check_sizes(flat, source)
     else:
-        check_windows(flat, where)
+        _check_windows(flat, where)
 
 
 def _dense_head(flat: Mapping[str, Any]) -> Demands:
@@ -85,8 +86,8 @@ def _dense_head(flat: Mapping[str, Any]) -> Demands:
     }
 
 
-def check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
-    """Refuses a detector's jitter that is half said, and images larger than the square that they are put in."""
+def _check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
+    """Refuses a detector's jitter that is half said, and images larger than the square for them."""
     jittered = flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"])
     needed = {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute", "INPUT.SCALE_OF": "image"}
     for key, value in needed.items() if jittered else ():

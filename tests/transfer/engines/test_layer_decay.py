@@ -67,16 +67,12 @@ def test_a_convnexts_layers_by_hand(depths: list[int], layers: int) -> None:
 
 
 def test_norms_of_channels_decay_and_those_of_tokens_do_not() -> None:
-    """As in Detectron2, whose LN is no nn.LayerNorm: decided the same, so that its recipes give its numbers."""
+    """As in Detectron2, whose LN is no nn.LayerNorm: decided the same, to give the numbers of its recipes."""
     cfg = load_recipe("coco_vitdet_b")
-    model = nn.ModuleDict(
-        {"tokens": nn.LayerNorm(4), "channels": norm_layer("LN")(4), "group": nn.GroupNorm(2, 4)}
-    )
+    kinds = {"tokens": nn.LayerNorm(4), "channels": norm_layer("LN")(4), "group": nn.GroupNorm(2, 4)}
+    model = nn.ModuleDict(kinds)
     model.pos_embed = nn.Parameter(torch.zeros(1))  # type: ignore[assignment]
-    decay = {
-        id(p): group["weight_decay"]
-        for group in parameter_groups(cfg, model, lambda name: 1.0)
-        for p in group["params"]
-    }
+    groups = parameter_groups(cfg, model, lambda name: 1.0)
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     found = {name: decay[id(p)] for name, p in model.named_parameters() if name.endswith(("weight", "embed"))}
     assert found == {"tokens.weight": 0, "channels.weight": 0.1, "group.weight": 0, "pos_embed": 0}

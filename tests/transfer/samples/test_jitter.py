@@ -31,7 +31,7 @@ def _config() -> Any:
 
 
 def _objects() -> list[dict[str, Any]]:
-    """A square, a concave outline, one of two pieces, one that crosses itself, and a small one in a corner."""
+    """A square, a concave outline, one of two pieces, one that crosses itself, and one in a corner."""
     outlines = [
         [[20.0, 10, 60, 10, 60, 50, 20, 50]],
         [[70.0, 5, 130, 5, 130, 80, 110, 80, 110, 25, 90, 25, 90, 80, 70, 80]],

@@ -30,8 +30,8 @@ class SimpleFeaturePyramid(nn.Module):
         self.feature, stride = list(net.strides.items())[-1]
         if stride != 16:
             raise TransferError(
-                f"the simple feature pyramid stands on a map of stride 16, got {stride}; take a backbone with "
-                "patches of 16 pixels"
+                f"the simple feature pyramid stands on a map of stride 16, got {stride}; take a backbone "
+                "with patches of 16 pixels"
             )
         self.square_pad = square_pad
         channels = net.channels[self.feature]
