@@ -38,7 +38,7 @@ def _fpn_on(family: Family) -> dict[str, Any]:
             "norms of maps": r"backbone\.bottom_up\.norm_maps\..*",
         },
         "norms": ("MODEL.FPN.NORM",),
-        "miniature": "hierarchy",
+        "miniature": "fpn",
         "added": (f"{family.section}.",),
     }
 

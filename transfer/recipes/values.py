@@ -62,8 +62,8 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
     key = "SOLVER.LAYER_DECAY"
     if flat[key] != 1.0 and row.family not in LAYERED:
         raise TransferError(
-            f"{where(key)}: {key} is {flat[key]}; a {row.family.name} has no rule for it: leave it at 1.0, or "
-            f"take a {' or a '.join(family.name for family in LAYERED)}"
+            f"{where(key)}: {key} is {flat[key]}; a {row.family.name} has no rule for it: leave it at 1.0, "
+            f"or take a {' or a '.join(family.name for family in LAYERED)}"
         )
     if row.semantic:
         _check_crops(flat, source)
