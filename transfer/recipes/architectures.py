@@ -260,7 +260,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
-        # A linear classifier of normed features (DINOv2, arXiv 2304.07193, section 7.4; DINOv3, 2508.10104).
+        # A linear classifier of normed features (DINOv2, arXiv 2304.07193, table 10; DINOv3, 2508.10104).
         _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
         _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
         _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),

@@ -25,7 +25,7 @@ def in_pixels(cfg: CfgNode) -> CfgNode:
     """Returns the recipe with the sizes that its weights need, each rounded down; `cfg` itself if these fit.
 
     So every network sees as many patches: crops of 512 for patches of 16 are 448 for patches of 14, as in
-    DINOv3's comparison (arXiv 2508.10104, section 6.1.2). Networks without patches keep what is written.
+    DINOv3's comparison (arXiv 2508.10104). Networks without patches keep what is written.
     """
     flat = flatten(cfg)
     written, key = flat[WRITTEN_FOR], architecture_of(flat).family.patch

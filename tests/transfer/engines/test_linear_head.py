@@ -1,4 +1,4 @@
-"""Linear heads on frozen backbones: the head, the loss and the windows against slow oracles, and what freezes."""
+"""Linear heads on frozen backbones: head, loss and windows against slow oracles, and what freezes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from transfer.training.load_backbone import load_backbone_into
 SMALL: dict[str, dict[str, Any]] = {
     "ViT": {"embed_dim": 32, "depth": 4, "num_heads": 2, "mlp_dim": 64, "pos_tokens": 17, "patch_size": 8},
     "ConvNeXt": {"depths": [1, 1, 2, 1], "dims": [8, 16, 24, 32]},
-    "Swin": {"embed_dim": 8, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 2, 4], "window": 4},
+    "Swin": {"embed_dim": 8, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 2, 4], "window": [4, 4, 4, 4]},
 }
 FAMILIES = (VIT, CONVNEXT, SWIN)
 

@@ -1,4 +1,4 @@
-"""Optimizers and schedules: groups, rates and clipping against rules written out by hand, and Detectron2's own."""
+"""Optimizers and schedules: groups, rates and clipping against rules by hand and Detectron2's own."""
 
 from __future__ import annotations
 
