@@ -69,8 +69,7 @@ def resized_window(
 ) -> np.ndarray:
     """(H, W, 3) uint8: of an image resized to `whole` the `size` (H, W) that begins at `corner` (top, left).
 
-    Only the part that is kept is resized, to the same pixels (+- 1, a few 2) as by cropping the whole: much
-    faster.
+    Only what is kept is resized, which is much faster, to the same pixels (+- 1, a few 2) as by cropping.
     """
     y, x = image.height / whole[0], image.width / whole[1]
     (top, left), (height, width) = corner, size

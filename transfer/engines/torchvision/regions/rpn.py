@@ -47,17 +47,17 @@ class RPNHead(nn.Module):
 
     def __init__(self, channels: int, num_anchors: int, conv_dims: Sequence[int]):
         super().__init__()
-        convs: OrderedDict[str, NormConv2d] = OrderedDict()
+        convs: OrderedDict[str, nn.Module] = OrderedDict()
         for k, dim in enumerate(conv_dims):
             convs[f"conv{k}"] = conv = NormConv2d(channels, channels if dim == -1 else dim, 3, relu=True)
             channels = conv.out_channels
         self.conv = convs["conv0"] if len(convs) == 1 else nn.Sequential(convs)
         self.objectness_logits = nn.Conv2d(channels, num_anchors, 1)
         self.anchor_deltas = nn.Conv2d(channels, num_anchors * 4, 1)
-        for layer in (*convs.values(), self.objectness_logits, self.anchor_deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # each has one
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> logits (N, H*W*A), deltas (N, H*W*A, 4), both float32."""
