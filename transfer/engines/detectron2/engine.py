@@ -37,7 +37,8 @@ class Detectron2Engine:
         synchronise_on_cpu(model, device)
         keep_wide(model)
         if cfg.MODEL.BACKBONE.FROZEN:
-            freeze(getattr(model.backbone, "bottom_up", model.backbone))
+            backbone: Any = model.backbone
+            freeze(getattr(backbone, "bottom_up", backbone))
         return model
 
     def state(self, model: nn.Module) -> dict[str, Tensor]:
