@@ -34,7 +34,7 @@ class Family:
 
     @property
     def in_manifest(self) -> str:
-        """What a manifest calls it."""
+        """Returns what a manifest calls it."""
         return self.name.lower()
 
     def unused(self, flat: Mapping[str, Any]) -> dict[str, str]:

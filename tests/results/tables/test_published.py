@@ -8,7 +8,7 @@ import pytest
 
 from results.errors import RecordError
 from results.tables.published import DIRECTORY, load_published, published_for_suite
-from results.tables.suite import of_several_networks, build_suite_table
+from results.tables.suite import build_suite_table, of_several_networks
 
 HEAD = "table,suite,arch,schedule,init,metric,value,source\n"
 LINE = "Smith_T1,voc_c4,R50,24k,smith,bbox/AP bbox/AP50 bbox/AP75,58.1 82.3 64.9,arXiv:0000.00000\n"
@@ -89,7 +89,7 @@ def test_equal_numbers_of_two_networks_are_two_rows(tmp_path: Path) -> None:
 
 
 def test_an_init_of_several_networks_says_which_and_stands_beside_none_of_ours() -> None:
-    table = build_suite_table("voc_linear", [], papers=load_published())
+    table = build_suite_table([], "voc_linear", papers=load_published())
     labels = [row.label for row in table.rows]
     assert "dinov2_LVD142M, linear_ViT-S/14_frozen, not_stated" in labels
     assert "mae_IN1K, not_stated" in labels

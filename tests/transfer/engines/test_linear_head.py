@@ -121,7 +121,7 @@ def test_windows_equal_a_slow_oracle(shape: tuple[int, int]) -> None:
     image = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
 
     def logits_of(batch: torch.Tensor) -> torch.Tensor:
-        """What a pixel gets depends on its window, as of a network."""
+        """Makes what a pixel gets depend on its window, as a network does."""
         return torch.cat([batch, batch.cumsum(2) - batch.mean((2, 3), keepdim=True)], 1)
 
     found = slide(logits_of, image, (16, 12), (11, 7))

@@ -1,4 +1,4 @@
-"""What a cell is known by: new keys and new families leave the recipes of old records what they were."""
+"""Cells are known by their recipes: new keys and families leave those of old records what they were."""
 
 from __future__ import annotations
 

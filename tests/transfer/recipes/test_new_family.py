@@ -78,8 +78,8 @@ trials: 1
 }
 EDITS = {
     "converters/networks/table.py": (
-        "\n\nFAMILIES: tuple[Family, ...] = (RESNET,)",
-        "\nfrom converters.networks.toy import TOY\n\nFAMILIES: tuple[Family, ...] = (RESNET, TOY)",
+        "\n\nFAMILIES: tuple[Family, ...] = (RESNET, ",
+        "\nfrom converters.networks.toy import TOY\n\nFAMILIES: tuple[Family, ...] = (RESNET, TOY, ",
     ),
     "transfer/recipes/architectures.py": (
         "FAMILIES = (RESNET, ",

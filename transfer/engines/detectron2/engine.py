@@ -53,7 +53,8 @@ class Detectron2Engine:
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
         solver = cfg.SOLVER
         theirs = solver.OPTIMIZER == "sgd" and solver.LR_SCHEDULER_NAME != "WarmupPolyLR"
-        if not theirs or solver.NO_WEIGHT_DECAY or solver.CLIP_GRADIENTS.CLIP_TYPE == "full_model":
+        groups = solver.NO_WEIGHT_DECAY or solver.LAYER_DECAY != 1.0
+        if not theirs or groups or solver.CLIP_GRADIENTS.CLIP_TYPE == "full_model":
             return build_solver(cfg, model, rate_factor(cfg))
         config = detectron2_config(cfg, next(model.parameters()).device)
         optimizer = build_optimizer(config, model)

@@ -50,13 +50,13 @@ class SemanticSegmentor(nn.Module):
     def segment(self, images: Sequence[Tensor], output_sizes: Sequence[Size]) -> list[Tensor]:
         """Predicts uint8 class maps in pixels of `output_sizes`, the original images' sizes."""
         batch, sizes = self.normalizer(images)
-        maps = None if self.window else self.sem_seg_head(self.backbone(batch))
+        logits = () if self.window else self.sem_seg_head(self.backbone(batch)).split(1)
         found = []
         for number, (size, output) in enumerate(zip(sizes, output_sizes, strict=True)):
-            if maps is None:
+            if self.window:
                 full = slide(self._whole, batch[number, :, : size[0], : size[1]], *self.window)[None]
             else:  # one by one: 160 MB for an image of Cityscapes
-                full = self.sem_seg_head.upsampled(maps[number : number + 1], _size(batch), size)
+                full = self.sem_seg_head.upsampled(logits[number], _size(batch), size)
             if size != output:
                 full = F.interpolate(full, output, mode="bilinear", align_corners=False)
             found.append(full[0].argmax(0).to(torch.uint8))
