@@ -88,7 +88,8 @@ def _linear(suite: Suite) -> list[str]:
 
 def vitdet() -> str:
     """One line per recipe of ViTDet's suites, a suite's rows with recipes of their own included."""
-    heads = ("suite", "row", "from", "relative; drop path", "batch, LR, decay, layers", "iterations; drops", "images")
+    heads = ["suite", "row", "from", "relative; drop path", "batch, LR, decay, layers"]
+    heads += ["iterations; drops", "images"]
     suites = [load_suite(name) for name in groups()["vitdet"]]
     rows = [(suite, "any other", suite.recipe) for suite in suites]
     rows += [(suite, label, recipe) for suite in suites for label, recipe in suite.variants.items()]
