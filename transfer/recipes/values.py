@@ -95,7 +95,8 @@ def _check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; INPUT.SCALE_RANGE needs {value!r}")
     if jittered:
         _check_crops(flat, where("INPUT.SCALE_RANGE"))
-    square = flat["MODEL.SIMPLE_PYRAMID.SQUARE_PAD"]
+    has_square = architecture_of(flat).neck == "simple_pyramid"
+    square = flat["MODEL.SIMPLE_PYRAMID.SQUARE_PAD"] if has_square else 0
     train = "INPUT.CROP.SIZE" if jittered else "INPUT.MAX_SIZE_TRAIN"
     for key in (train, "INPUT.MAX_SIZE_TEST") if square else ():
         largest = max(flat[key]) if isinstance(flat[key], list) else flat[key]

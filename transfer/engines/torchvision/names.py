@@ -33,8 +33,8 @@ def torchvision_name(name: str, of_family: Names = resnet.NAMES) -> str:
 
 
 def _words(name: str, of_family: Names) -> Names:
-    """Returns what may be renamed: a `conv1.norm` of a box head is none of a ResNet's."""
-    return of_family if name.startswith("backbone.") or ".res5." in name else _HEADS
+    """Returns what may be renamed: a `conv1.norm` of a box head is none of the backbone's."""
+    return _HEADS if "_head." in name else (*of_family, *_HEADS)
 
 
 def _of_family(model: nn.Module) -> Names:

@@ -14,7 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from transfer.engines.torchvision.backbones.layers import NormConv2d, msra_fill, xavier_fill
+from transfer.engines.torchvision.backbones.layers import (
+    NormConv2d,
+    channels_last_gradient,
+    msra_fill,
+    xavier_fill,
+)
 from transfer.engines.torchvision.regions.deltas import Weights, decode, encode
 from transfer.engines.torchvision.regions.sampling import match, sample
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
@@ -83,7 +88,10 @@ class BoxHead(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self:
-            x = layer(x) if isinstance(layer, NormConv2d) else F.relu(layer(x.flatten(1)))
+            if isinstance(layer, NormConv2d):
+                x = channels_last_gradient(layer(x))
+            else:
+                x = F.relu(layer(x.flatten(1)))
         return x
 
 
