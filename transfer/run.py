@@ -32,6 +32,7 @@ from transfer.process.draws import INIT, seed_torch
 from transfer.process.gather import cpu_group, gather, share
 from transfer.process.memory import memory_advice
 from transfer.process.progress import progress
+from transfer.recipes.patches import in_pixels
 from transfer.samples.loader import evaluation_batches, training_batches, training_records
 from transfer.samples.sample import Sample
 from transfer.training.finite import refuse_weights
@@ -66,7 +67,7 @@ def run(
     own. In the request's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
     per_class.json and samples.png.
     """
-    cfg, engine = request.recipe, load_engine(request.engine)
+    cfg, engine = in_pixels(request.recipe), load_engine(request.engine)
     directory = Path(request.directory)
     group = cpu_group(world)
     batches = _training_data(cfg, training, request, world)

@@ -27,7 +27,8 @@ from transfer.datasets.findings import shorten
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
-from transfer.recipes.resolve import NEUTRAL_KEYS, apply_manifest, flatten, recipe_sha256
+from transfer.recipes.identity import NEUTRAL_KEYS, recipe_sha256
+from transfer.recipes.resolve import apply_manifest, flatten
 from transfer.recipes.scaling import Scaling
 
 
@@ -114,6 +115,8 @@ def make_cells(suite: Suite, inits: Sequence[Init], request: Request) -> list[Ce
 def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
     """The suite's cells in the order in which they run: all inits of a trial before the next trial."""
     suite, request = draft.suite, draft.request
+    for init in inits:  # weights that do not fit are refused before data are read
+        with_facts_of(init, draft.recipe_of(init.label).cfg, request)
     training, test = read_data(draft.recipe.cfg, request.data_root, draft.own)
     adapt = adapts(suite, request, draft.own)
     fitted = {
@@ -171,9 +174,10 @@ def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
 
     It has no keys of other families, so that a new family is none of its record's business.
     """
-    row = architecture_of(flatten(cfg))
-    filled = flatten(apply_manifest(cfg, init.manifest(row.family), [key for key, _ in request.overrides]))
-    return {key: value for key, value in filled.items() if not key.startswith(row.foreign)}
+    manifest = init.manifest(architecture_of(flatten(cfg)).family)
+    filled = flatten(apply_manifest(cfg, manifest, [key for key, _ in request.overrides]))
+    foreign = architecture_of(filled).foreign
+    return {key: value for key, value in filled.items() if not key.startswith(foreign)}
 
 
 def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> Variant | None:

@@ -55,6 +55,65 @@ def _sizes(flat: dict[str, Any]) -> str:
     return f"{sizes[0]} to {sizes[-1]} by 32; {flat['INPUT.MIN_SIZE_TEST']}"
 
 
+def linear() -> str:
+    """One line per suite of a linear head, from its recipe."""
+    heads = ("suite", "from", "maps; head", "batch, LR, decay", "iterations", "scale, crop; test", "trials")
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(_linear(load_suite(name)))} |" for name in groups()["linear"]]
+    return "\n".join(lines)
+
+
+def _linear(suite: Suite) -> list[str]:
+    flat = flatten(load_recipe(suite.recipe))
+    head, window = (
+        {name: flat[f"{section}.{name}"] for name in names}
+        for section, names in (
+            ("MODEL.SEM_SEG_HEAD", ("NORM", "DROPOUT")),
+            ("TEST.SLIDING_WINDOW", ("SIZE", "STRIDE")),
+        )
+    )
+    schedule = flat["SOLVER.LR_SCHEDULER_NAME"].removeprefix("Warmup").removesuffix("LR").lower()
+    low, high = (int(flat["INPUT.MIN_SIZE_TRAIN"][0] * ratio) for ratio in flat["INPUT.SCALE_RANGE"])
+    test = f"{flat['INPUT.MIN_SIZE_TEST']}, windows {window['SIZE'][0]} by {window['STRIDE'][0]}"
+    return [
+        f"`{suite.name}`",
+        suite.reference,
+        f"{flat['MODEL.VIT.TAPS']}; {head['NORM'] or 'no norm'}, dropout {head['DROPOUT']}",
+        f"{flat['SOLVER.IMS_PER_BATCH']}, {flat['SOLVER.BASE_LR']}, {flat['SOLVER.WEIGHT_DECAY']}",
+        f"{flat['SOLVER.MAX_ITER']:,}; {schedule}",
+        f"{low} to {high}, crop {flat['INPUT.CROP.SIZE'][0]}; {test}",
+        f"{suite.trials}, {suite.primary}",
+    ]
+
+
+def vitdet() -> str:
+    """One line per recipe of ViTDet's suites, a suite's rows with recipes of their own included."""
+    heads = ["suite", "row", "from", "relative; drop path", "batch, LR, decay, layers"]
+    heads += ["iterations; drops", "images"]
+    suites = [load_suite(name) for name in groups()["vitdet"]]
+    rows = [(suite, "any other", suite.recipe) for suite in suites]
+    rows += [(suite, label, recipe) for suite in suites for label, recipe in suite.variants.items()]
+    rows.sort(key=lambda row: suites.index(row[0]))
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(_vitdet(suite, row, recipe))} |" for suite, row, recipe in rows]
+    return "\n".join(lines)
+
+
+def _vitdet(suite: Suite, row: str, recipe: str) -> list[str]:
+    cfg = load_recipe(recipe)
+    solver, low_high = cfg.SOLVER, cfg.INPUT.SCALE_RANGE
+    frozen = ", frozen" if cfg.MODEL.BACKBONE.FROZEN else ""
+    return [
+        f"`{suite.name}`",
+        row,
+        suite.reference,
+        f"{'yes' if cfg.MODEL.VIT.REL_POS_TOKENS else 'no'}; {cfg.MODEL.VIT.DROP_PATH}{frozen}",
+        f"{solver.IMS_PER_BATCH}, {solver.BASE_LR}, {solver.WEIGHT_DECAY}, {solver.LAYER_DECAY}",
+        f"{solver.MAX_ITER:,}; {', '.join(f'{step:,}' for step in solver.STEPS)}",
+        f"x {low_high[0]} to {low_high[1]} of {cfg.INPUT.CROP.SIZE[0]}; test {cfg.INPUT.MIN_SIZE_TEST}",
+    ]
+
+
 def assumed() -> str:
     """One line per assumption of the recipes, from their own comments."""
     found = [line for path in sorted(RECIPES.glob("*.yaml")) for line in _assumed(path)]
@@ -82,7 +141,7 @@ def _assumed(path: Path) -> Iterator[str]:
             yield f"| {path.stem} | `{key}: {value.strip() or '...'}` | {told} |"
 
 
-PARTS = {"values": values, "assumed": assumed, "fidelity": origins.table}
+PARTS = {"values": values, "linear": linear, "vitdet": vitdet, "assumed": assumed, "fidelity": origins.table}
 
 
 def written(text: str) -> str:

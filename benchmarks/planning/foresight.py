@@ -58,16 +58,22 @@ def foresee(suite: Suite, request: Request) -> Draft:
     for name in dict.fromkeys([suite.recipe, *suite.variants.values()]):
         recipes[name] = resolve(suite, request, name)
         own = own_datasets(suite, recipes[name].cfg)
-        notes += _check(suite, recipes[name], own)
+        notes += _check(suite, recipes[name], own, request.engine)
         if request.tune:
             _check_tuning(suite, flatten(recipes[name].cfg), own)
     return Draft(suite, request, recipes, own, list(dict.fromkeys(notes)))
 
 
-def _check(suite: Suite, recipe: Resolved, own: Own) -> list[str]:
+def _check(suite: Suite, recipe: Resolved, own: Own, engine: str) -> list[str]:
     """Refuses a recipe that cannot run or be scored; returns what is odd about one that can, a line each."""
     flat, scaling = flatten(recipe.cfg), recipe.scaling
     _check_datasets(flat, own)
+    row = architecture_of(flat)
+    if engine not in row.engines:
+        raise TransferError(
+            f"{suite.name}: --engine {engine} has no {row.title.removeprefix('a ')}; "
+            f"take --engine {' or '.join(row.engines)}"
+        )
     parts, batch = scaling.actual * scaling.micro_steps, flat["SOLVER.IMS_PER_BATCH"]
     if batch % parts:
         raise TransferError(
@@ -109,7 +115,7 @@ def _check_datasets(flat: Mapping[str, Any], own: Own) -> None:
             raise TransferError(f"DATASETS: {name!r} is no name of a data set; write it as text")
         _, tasks = evaluator_of(name, own)
         if semantic != ("sem_seg" in tasks):
-            kind = "an FCN" if semantic else "a detector"
+            kind = "a segmentor" if semantic else "a detector"
             raise DataError(f"{name} has {', '.join(tasks)}: it is not for {kind}; change DATASETS")
         if name in own:
             check_tasks(flat, own[name])

@@ -23,7 +23,7 @@ from converters.errors import CheckpointError
 from converters.networks.sizes import RANDOM, described, facts_of_size
 from converters.networks.table import family_of
 from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import PIXELS, manifest_keys, random_manifest
+from transfer.recipes.facts_of_weights import PIXELS, facts_of, manifest_keys, random_manifest
 from transfer.recipes.family import Family
 
 
@@ -57,10 +57,7 @@ class Init:
             return {"source": "random", **self.facts, **{field: usual[field] for field in PIXELS}}
         if self.like is None:
             return usual
-        theirs = self.like.manifest(family)
-        facts = (fact.key for fact in facts_of_weights(family_of(theirs)))
-        fields = dict.fromkeys(("family", *facts, *manifest_keys(family)))
-        shape = {field: theirs[field] for field in fields if field in theirs}
+        shape = facts_of(self.like.manifest(family))
         return {"source": "random", "like": self.like.label, **shape}
 
     def identity(self, flat_recipe: dict[str, Any]) -> str:

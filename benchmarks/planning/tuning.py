@@ -17,7 +17,7 @@ from results.store import find_record
 from transfer.datasets.base import Dataset
 from transfer.datasets.split import FIT, HOLD, RULE, part_of
 from transfer.evaluation.prediction import NOT_FINITE
-from transfer.recipes.resolve import recipe_sha256
+from transfer.recipes.identity import recipe_sha256
 
 RATE, TRAIN, TEST = "SOLVER.BASE_LR", "DATASETS.TRAIN", "DATASETS.TEST"
 OF_CANDIDATE = "a candidate of a tuning: trained and scored on parts of the training set"

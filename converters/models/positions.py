@@ -22,7 +22,7 @@ CLASS_ROWS = 3  # of BEiT's tables: class token to patch, patch to class token, 
 
 
 def absolute(positions: Tensor, grid: Grid, formula: str) -> Tensor:
-    """(1, side * side, D) -> (1, H * W, D) on another grid, in single precision.
+    """(1, side * side, D) -> (1, H * W, D) on another grid, in single precision at least.
 
     detectron2: bicubic to the size, as in MAE and transformers. offset: bicubic by the factor (H + 0.1) /
     side. antialias: bicubic with a filter (DINOv2 with registers, timm). bilinear: timm, for Google's files.
@@ -30,7 +30,8 @@ def absolute(positions: Tensor, grid: Grid, formula: str) -> Tensor:
     side = math.isqrt(positions.shape[1])
     if grid == (side, side):
         return positions
-    x = positions.float().reshape(1, side, side, -1).permute(0, 3, 1, 2)
+    wide = torch.promote_types(positions.dtype, torch.float32)
+    x = positions.to(wide).reshape(1, side, side, -1).permute(0, 3, 1, 2)
     if formula == "offset":
         factor = ((grid[0] + OFFSET) / side, (grid[1] + OFFSET) / side)
         x = F.interpolate(x, scale_factor=factor, mode="bicubic")

@@ -50,11 +50,11 @@ def load_published(directory: Path = DIRECTORY) -> list[PublishedRow]:
 
 
 def published_for_suite(rows: Sequence[PublishedRow], suite: str) -> list[PublishedRow]:
-    """The current rows of one suite, each set of numbers once (the papers repeat their baselines)."""
-    unique: dict[frozenset[tuple[str, str]], PublishedRow] = {}
+    """The current rows of one suite, a network's numbers once: the papers repeat their baselines."""
+    unique: dict[tuple[str, frozenset[tuple[str, str]]], PublishedRow] = {}
     for row in rows:
         if row.suite == suite and row.current:
-            unique.setdefault(frozenset(row.values.items()), row)
+            unique.setdefault((row.arch, frozenset(row.values.items())), row)
     return list(unique.values())
 
 

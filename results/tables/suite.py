@@ -9,6 +9,7 @@ there by accident. Rows that must not be compared with published numbers carry a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -74,12 +75,21 @@ def build_suite_table(
     if published:
         schedules = {row.schedule for row in rows}
         for row in rows:
-            label = f"{row.init}, {row.schedule}" if len(schedules) > 1 else row.init
+            parts = [row.init]
+            parts += [row.arch] if row.init in of_several_networks(rows) else []
+            parts += [row.schedule] if len(schedules) > 1 else []
+            label = ", ".join(parts)
             cells = {name: cell for name, cell in published_cells(row, papers).items() if name in columns}
             table.rows.append(Row(label, "published", cells, source=row.source))
         if any(cell.gap is not None for row in table.rows for cell in row.cells.values() if cell.printed):
             table.legend.append(LEGEND_PUBLISHED)
     return table
+
+
+def of_several_networks(rows: Sequence[PublishedRow]) -> set[str]:
+    """The inits that are published with more than one network: their label says too little."""
+    networks = {(row.init, row.arch) for row in rows}
+    return {init for init, count in Counter(init for init, _ in networks).items() if count > 1}
 
 
 def our_rows(
@@ -89,7 +99,8 @@ def our_rows(
     reference: str | None = None,
 ) -> list[Row]:
     """Our trials as rows, with their gaps to our supervised row and to their published counterparts."""
-    published = {row.init: row for row in reversed(papers)}
+    several = of_several_networks(papers)  # which of them ours stands beside, a label does not tell
+    published = {row.init: row for row in reversed(papers) if row.init not in several}
     baselines = find_baselines(ours, reference)
     rows = []
     for trials in ours:

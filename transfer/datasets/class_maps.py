@@ -1,7 +1,8 @@
 """Opens a class map in the way that its data set stores it.
 
 A VOC mask is a palette image whose *indices* are the classes; opened as grey it gives luminances, and a
-network trains on those without any error. A Cityscapes mask holds label ids, which are not the 19 classes.
+network trains on those without any error. A Cityscapes mask holds label ids, which are not the 19 classes,
+and an annotation of ADE20K the class plus one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from transfer.datasets.ade20k import read_shifted
 from transfer.datasets.cityscapes.class_map import read_label_ids
 from transfer.datasets.voc_segmentation import read_indices
 
@@ -18,6 +20,7 @@ from transfer.datasets.voc_segmentation import read_indices
 ENCODINGS: dict[str, Callable[[str | os.PathLike[str]], np.ndarray]] = {
     "index": read_indices,
     "cityscapes_ids": read_label_ids,
+    "one_more": read_shifted,
 }
 
 

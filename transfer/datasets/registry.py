@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer.datasets import own_formats, voc, voc_segmentation
+from transfer.datasets import ade20k, own_formats, voc, voc_segmentation
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
@@ -28,6 +28,7 @@ SPECS: dict[str, Spec] = {
         *lvis.SPECS,
         *cityscapes.SPECS,
         *voc_segmentation.SPECS,
+        *ade20k.SPECS,
     ]
 }
 

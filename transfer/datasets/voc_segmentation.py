@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.files import listing, need, read_split
 from transfer.datasets.findings import Findings
-from transfer.datasets.images import check_images, image_columns, image_size
-from transfer.datasets.mask_images import IGNORE, check_class_maps, read_mask
-from transfer.datasets.records import Column, LazyRecords
+from transfer.datasets.mask_images import IGNORE, read_mask
+from transfer.datasets.pairs import Pair, dataset_of_pairs
 from transfer.datasets.voc import CLASSES
 from transfer.errors import DataError
 
@@ -66,7 +61,7 @@ def read_voc_segmentation(name: str, root: Path, findings: Findings) -> Dataset[
         path = path.with_name("trainaug.txt")  # the name that most copies of the list have
     need(path, name, root, layout)
     present, masks = listing(images), [(f, listing(f)) for f in folders]
-    pairs: list[tuple[str, str, str]] = []  # id, image, mask
+    pairs: list[Pair] = []
     for image_id in _ids(path, findings):
         if f"{image_id}.jpg" not in present:
             findings.error(
@@ -78,7 +73,14 @@ def read_voc_segmentation(name: str, root: Path, findings: Findings) -> Dataset[
             findings.error("missing-mask", path.name, image_id, "mask", value, "no such file")
         elif f"{image_id}.jpg" in present:
             pairs.append((image_id, str(images / f"{image_id}.jpg"), str(mask / f"{image_id}.png")))
-    return _dataset(name, root, pairs, split, findings)
+    metadata = {
+        "evaluator": "voc_sem_seg",
+        "stuff_classes": list(VOC_CLASSES),
+        "sem_seg_encoding": "index",
+        "split": split,
+        "data_root": str(root),
+    }
+    return dataset_of_pairs(name, pairs, read_indices, metadata, findings)
 
 
 def _ids(path: Path, findings: Findings) -> list[str]:
@@ -90,65 +92,6 @@ def _ids(path: Path, findings: Findings) -> list[str]:
             dict.fromkeys(os.path.splitext(os.path.basename(w.split()[0]))[0] for w in lines if w.split())
         )
     return read_split(path, findings)
-
-
-def _dataset(
-    name: str, root: Path, pairs: Sequence[tuple[str, str, str]], split: str, findings: Findings
-) -> Dataset[None]:
-    """Records with sem_seg_file_name; sizes come from the headers, read when a record is asked for."""
-    digest = hashlib.sha256()
-    for image_id, image, mask in pairs:
-        digest.update(f"\n{image_id} {os.path.basename(image)}\n".encode())
-        digest.update(Path(mask).read_bytes())
-
-    make = partial(_record, pairs)
-    records = LazyRecords(len(pairs), make, partial(_columns, pairs))
-    if findings.deep:
-        check_class_maps(pairs, read_indices, len(VOC_CLASSES), findings)
-        check_images([make(i) for i in range(len(pairs)) if _opens(pairs[i][1], findings)], findings)
-    metadata = {
-        "evaluator": "voc_sem_seg",
-        "tasks": ["sem_seg"],
-        "stuff_classes": list(VOC_CLASSES),
-        "ignore_label": IGNORE,
-        "sem_seg_encoding": "index",
-        "split": split,
-        "data_root": str(root),
-    }
-    summary = {
-        "images": len(pairs),
-        "objects": 0,
-        "sha256": digest.hexdigest(),
-        "odd": dict(findings.odd),
-    }
-    return Dataset(name, records, metadata, summary, None)
-
-
-def _record(pairs: Sequence[tuple[str, str, str]], i: int) -> dict[str, Any]:
-    image_id, image, mask = pairs[i]
-    width, height = image_size(image)
-    return {
-        "file_name": image,
-        "sem_seg_file_name": mask,
-        "image_id": image_id,
-        "height": height,
-        "width": width,
-        "annotations": [],
-    }
-
-
-def _columns(pairs: Sequence[tuple[str, str, str]], name: str) -> dict[str, Column]:
-    return image_columns([image_id for image_id, _, _ in pairs], [image for _, image, _ in pairs], name)
-
-
-def _opens(path: str, findings: Findings) -> bool:
-    try:
-        image_size(path)
-    except DataError as e:
-        says = str(e).removeprefix(f"{path}: ")
-        findings.error("bad-image", os.path.basename(path), "image", "file", None, says)
-        return False
-    return True
 
 
 _TRAINING_IMAGES = {"train_aug": 10582}

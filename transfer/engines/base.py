@@ -32,7 +32,7 @@ class Engine(Protocol):
     def solver(
         self, cfg: CfgNode, model: nn.Module
     ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-        """Makes SGD and the schedule, stepped once per iteration."""
+        """Makes the recipe's optimizer, and its schedule, stepped once per iteration."""
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
         """Computes named scalar losses of a model in training mode; their sum is minimised."""

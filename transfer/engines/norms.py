@@ -1,4 +1,4 @@
-"""Makes normalisation layers by Detectron2's names: BN, SyncBN, naiveSyncBN, FrozenBN."""
+"""Makes normalisation layers by Detectron2's names: BN, SyncBN, naiveSyncBN, FrozenBN, LN."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import FrozenBatchNorm2d
@@ -75,6 +76,23 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return super().forward(x) if _alone(self) else _normalised(self, x, weighted=True)
 
 
+class ChannelLayerNorm(nn.Module):
+    """Detectron2's LN: every pixel of (N, C, H, W) normalised over its channels, with a scale and a shift.
+
+    It is no nn.LayerNorm, as Detectron2's is none: solvers that spare norms from weight decay do not spare
+    this one (see `transfer.engines.layer_decay`).
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        last = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps)
+        return last.permute(0, 3, 1, 2)
+
+
 def take_fused(model: nn.Module) -> None:
     """Makes every SyncBatchNorm2d of a model for a GPU torch's fused layer; names and weights stay."""
     for module in model.modules():
@@ -88,6 +106,7 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "SyncBN": SyncBatchNorm2d,
     "naiveSyncBN": NaiveSyncBatchNorm2d,
     "FrozenBN": FrozenBatchNorm2d,
+    "LN": ChannelLayerNorm,
 }
 
 

@@ -48,6 +48,7 @@ METRICS: dict[str, _Metric] = {
     "cityscapes_instance": _Metric(evaluate_cityscapes_instances, write_instances, read_instances),
     "cityscapes_sem_seg": _Metric(evaluate_cityscapes_sem_seg, write_sem_seg, read_sem_seg_files),
     "voc_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files),
+    "ade20k_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from transfer.datasets import voc, voc_segmentation
+from transfer.datasets import ade20k, voc, voc_segmentation
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
@@ -25,7 +25,7 @@ NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "lvis": {"bbox": LVIS, "segm": LVIS},
     "cityscapes_instance": {"segm": ("AP", "AP50")},
     "cityscapes_sem_seg": {"sem_seg": ("mIoU", "iIoU", "IoU_sup", "iIoU_sup")},
-    "voc_sem_seg": {"sem_seg": ("mIoU", "fwIoU", "mACC", "pACC")},
+    **dict.fromkeys(("voc_sem_seg", "ade20k_sem_seg"), {"sem_seg": ("mIoU", "fwIoU", "mACC", "pACC")}),
 }
 
 
@@ -44,6 +44,7 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
         (voc, "voc", ("bbox",)),
         (lvis, "lvis", ("bbox", "segm")),
         (voc_segmentation, "voc_sem_seg", ("sem_seg",)),
+        (ade20k, "ade20k_sem_seg", ("sem_seg",)),
     ):
         if any(spec.name == name for spec in module.SPECS):
             return evaluator, tasks

@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfer.errors import TransferError
+from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
+from transfer.recipes.pyramids import PYRAMIDS
 from transfer.recipes.resnet import RESNET
+from transfer.recipes.swin import SWIN
+from transfer.recipes.vit import VIT
 
 Demands = Mapping[str, tuple[Any, ...]]  # key -> the values that the engines honour
 
-FAMILIES = (RESNET,)
+FAMILIES = (RESNET, VIT, CONVNEXT, SWIN)
+NAMED_BY = "MODEL.BACKBONE.NAME"  # the key that tells the families of one architecture apart
 # Annotation of a data set -> the key of a recipe that has a head for it, beside boxes and class maps.
 HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose": "MODEL.DENSEPOSE_ON"}
 
@@ -35,7 +40,7 @@ class Architecture:
     title: str  # in the line that refuses a recipe of no architecture
     family: Family
     named: Demands
-    neck: str  # between backbone and heads: "none", "c5_conv" or "fpn"
+    neck: str  # between backbone and heads: "none", "c5_conv", "fpn" or "simple_pyramid"
     heads: str  # behind it: "last stage", "standard" or "class map"
     demands: Demands
     holder: str  # the module that holds the backbone's tensors
@@ -46,6 +51,8 @@ class Architecture:
     predicts: str = "bbox"
     classes: tuple[str, str] = ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES")  # metadata field, key
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
+    kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
+    engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
 
     @property
     def semantic(self) -> bool:
@@ -57,10 +64,26 @@ class Architecture:
         """Names the prefixes of keys that it never reads, since they are those of other families."""
         return tuple(f"{family.section}." for family in FAMILIES if family.name != self.family.name)
 
+    @property
+    def kin(self) -> tuple[Architecture, ...]:
+        """Lists the rows of its kind, this one first: each takes weights of its family."""
+        others = [row for row in ARCHITECTURES.values() if self.kind and row.kind == self.kind]
+        return (self, *(row for row in others if row.name != self.name))
+
+    @property
+    def foreign_to_kin(self) -> tuple[str, ...]:
+        """Names the prefixes of keys that no row of its kind reads."""
+        own = {row.family.name for row in self.kin}
+        return tuple(f"{family.section}." for family in FAMILIES if family.name not in own)
+
     def placed(self, name: str) -> str:
         """Returns the model's name of a backbone tensor."""
         in_last = self.last_stage_in and name.startswith(f"{self.family.stages[-1]}.")
         return f"{self.last_stage_in if in_last else self.holder}.{name}"
+
+    def placed_pattern(self, pattern: str) -> str:
+        """Returns the pattern of the model's names of backbone tensors whose own names have `pattern`."""
+        return rf"{re.escape(self.holder)}\.{pattern}"
 
     def part(self, name: str) -> str:
         """Returns the part of a model's parameter: "backbone", or one of those that are fresh by design."""
@@ -81,6 +104,49 @@ _STAGES, (_LAST_BUT_ONE, _LAST) = list(RESNET.stages), RESNET.stages[-2:]
 _RPN = {"RPN": r"proposal_generator\..*"}
 _BOX = {"box head": r"roi_heads\.box_(head|predictor)\..*"}
 _MASK = {"mask head": r"roi_heads\.mask_head\..*"}
+
+
+def _linear(family: Family, normed: Demands) -> Architecture:
+    return Architecture(
+        name=f"Linear{family.name}",
+        title=f"a linear head on a {family.name}",
+        family=family,
+        named={
+            **_SEGMENTOR,
+            NAMED_BY: (f"build_{family.in_manifest}_backbone",),
+            "MODEL.SEM_SEG_HEAD.NAME": ("LinearHead",),
+        },
+        neck="none",
+        heads="class map",
+        demands={
+            **normed,
+            "MODEL.SEM_SEG_HEAD.NORM": ("", "BN", "SyncBN"),
+            "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),
+            "INPUT.CROP.ENABLED": (True,),
+            "INPUT.CROP.TYPE": ("absolute",),
+            **_heads(),
+        },
+        holder="backbone",
+        fresh={"head": r"sem_seg_head\..*"},
+        norms=("MODEL.SEM_SEG_HEAD.NORM",),
+        miniature="linear",
+        predicts="sem_seg",
+        classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
+        kind="linear",
+        engines=("torchvision",),
+    )
+
+
+def _on_pyramid(backbone: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
+    """Completes a row of `pyramids`: a detector of boxes and masks that sees whole images or windows."""
+    return Architecture(
+        named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",)},
+        heads="standard",
+        demands={**demands, **_heads("segm")},
+        fresh={**fresh, **_RPN, **_BOX, **_MASK},
+        **row,
+    )
+
 
 ARCHITECTURES: dict[str, Architecture] = {
     row.name: row
@@ -194,6 +260,11 @@ ARCHITECTURES: dict[str, Architecture] = {
             classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
+        # A linear classifier of normed features (DINOv2, arXiv 2304.07193, table 10; DINOv3, 2508.10104).
+        _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
+        _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
+        _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
+        *(_on_pyramid(**row) for row in PYRAMIDS),
     )
 }
 _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from transfer.recipes.architectures import FAMILIES
 from transfer.recipes.family import Family
 from transfer.recipes.resnet import RESNET
 
@@ -27,11 +29,28 @@ def random_manifest(family: Family) -> dict[str, Any]:
     """
     return {
         "source": "random",
+        **({} if family is RESNET else {"family": family.in_manifest}),
         **family.random,
         "input_format": "RGB",
         "pixel_mean": [123.675, 116.28, 103.53],
         "pixel_std": [58.395, 57.12, 57.375],
     }
+
+
+def family_in(manifest: Mapping[str, Any]) -> Family | None:
+    """Returns the family that a manifest names, None for one that no recipe can have.
+
+    As in the converters, a manifest that names none is a ResNet's.
+    """
+    named = manifest.get("family", RESNET.in_manifest)
+    return next((family for family in FAMILIES if family.in_manifest == named), None)
+
+
+def facts_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a manifest says of its network: its family, where it names one, shape and pixels."""
+    family = family_in(manifest)
+    fields = {"family", *(manifest_keys(family) if family else ())}
+    return {field: value for field, value in manifest.items() if field in fields}
 
 
 # Those of a ResNet.

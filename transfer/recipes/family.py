@@ -7,7 +7,7 @@ a file with its row beside `resnet.py`, its keys in `defaults.yaml`, its builder
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from transfer.recipes.rules import Rule
 class Family:
     """Keys are those of recipes, dotted; `stages` name the feature maps, the finest first."""
 
-    name: str
+    name: str  # for people; a manifest has it in lower case
     stages: tuple[str, ...]
     facts: Mapping[str, str]  # field of a backbone's manifest -> key; it belongs to the weights
     random: Mapping[str, Any]  # the same fields for the row that starts from nothing
@@ -26,5 +26,23 @@ class Family:
     numbers: Mapping[str, Rule]  # key within the section -> rule
     choices: Mapping[str, tuple[Any, ...]]  # key -> values that the engines honour
     outputs: str  # key of the stages that are handed on
-    dilation: str  # key of the last stage's dilation
-    norm: str  # key of its norms: they train unless frozen, and SOLVER.WEIGHT_DECAY_NORM is theirs
+    dilation: str = ""  # key of the last stage's dilation; nothing: it has none
+    patch: str = ""  # key of the side of its patches, where all maps have that stride
+    norm: str = ""  # key of its BatchNorm, which SOLVER.WEIGHT_DECAY_NORM is for; nothing: it has none
+    # Key that is true where the model holds its final norm -> pattern of that norm's tensors in a file.
+    final_norm: tuple[str, str] = ("", "")
+
+    @property
+    def in_manifest(self) -> str:
+        """Returns what a manifest calls it."""
+        return self.name.lower()
+
+    def unused(self, flat: Mapping[str, Any]) -> dict[str, str]:
+        """Maps the pattern of a file's tensors that the recipe's model has no use for -> the reason."""
+        key, names = self.final_norm
+        return {names: f"the final norm, {key} is off"} if key and not flat[key] else {}
+
+
+def by_rule(section: str, fields: Iterable[str]) -> dict[str, str]:
+    """Maps fields of a manifest to keys, by the rule of all families whose keys are not Detectron2's own."""
+    return {field: f"{section}.{field.upper()}" for field in fields}

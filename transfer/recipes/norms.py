@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 NORMS = ("BN", "SyncBN", "naiveSyncBN", "FrozenBN")
+AFTER_CONV = ("", "LN", *NORMS)  # behind a convolution of a neck or head; "": none, LN: over channels

@@ -38,6 +38,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     **{family.section: dict(family.numbers) for family in FAMILIES},
     "MODEL.C5_CONV": {"OUT_CHANNELS": COUNT},
     "MODEL.FPN": {"OUT_CHANNELS": COUNT},
+    "MODEL.SIMPLE_PYRAMID": {"OUT_CHANNELS": COUNT, "SQUARE_PAD": NATURAL},
     "MODEL.ANCHOR_GENERATOR": {"SIZES": GROUPS, "ASPECT_RATIOS": GROUPS},
     "MODEL.RPN": {
         "IOU_THRESHOLDS": each(SHARE, "two rising numbers from 0 to 1", (2,), rising=True),
@@ -56,8 +57,8 @@ _TREE: dict[str, dict[str, Rule]] = {
         "NMS_THRESH_TEST": PART,
     },
     "MODEL.ROI_BOX_HEAD": {
-        "NUM_FC": NATURAL,
-        "FC_DIM": COUNT,
+        **dict.fromkeys(("NUM_CONV", "NUM_FC"), NATURAL),
+        **dict.fromkeys(("CONV_DIM", "FC_DIM"), COUNT),
         "BBOX_REG_WEIGHTS": each(ABOVE, "four numbers above 0", (4,)),
         "SMOOTH_L1_BETA": WEIGHT,
         **_POOLER,
@@ -82,6 +83,7 @@ _TREE: dict[str, dict[str, Rule]] = {
         "IGNORE_VALUE": whole(0, 255),
         **dict.fromkeys(("NUM_CLASSES", "CONVS_DIM", "DILATION"), COUNT),
         "NUM_CONVS": NATURAL,
+        "DROPOUT": MOMENTUM,
         "LOSS_WEIGHT": WEIGHT,
     },
     "INPUT": {
@@ -90,20 +92,29 @@ _TREE: dict[str, dict[str, Rule]] = {
         "MAX_SIZE_TRAIN": COUNT,
         "MAX_SIZE_TEST": COUNT,
         "SCALE_RANGE": each(ABOVE, "nothing, or [low, high] ratios above 0", (0, 2)),
+        "SIZES_FOR_PATCH": whole(0, 1024),
     },
-    "INPUT.CROP": {"SIZE": each(ABOVE, "[height, width] above 0", (2,))},
+    "INPUT.CROP": {
+        "SIZE": each(ABOVE, "[height, width] above 0", (2,)),
+        "SINGLE_CATEGORY_MAX_AREA": PART,
+    },
     "DATALOADER": {"NUM_WORKERS": whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
     "SOLVER": {
         **dict.fromkeys(("IMS_PER_BATCH", "MAX_ITER", "CHECKPOINT_PERIOD"), COUNT),
         **dict.fromkeys(("BASE_LR", "GAMMA"), ABOVE),
+        "BETAS": each(MOMENTUM, "two numbers from 0, below 1", (2,)),
+        **dict.fromkeys(("BASE_LR_END", "POLY_LR_POWER"), WEIGHT),
         "REFERENCE_WORLD_SIZE": NATURAL,
         "MOMENTUM": MOMENTUM,
+        "LAYER_DECAY": PART,
         **dict.fromkeys(("WEIGHT_DECAY", "WEIGHT_DECAY_NORM"), WEIGHT),
         "STEPS": STEPS,
         "WARMUP_FACTOR": SHARE,
         "WARMUP_ITERS": NATURAL,
     },
+    "SOLVER.CLIP_GRADIENTS": {"CLIP_VALUE": ABOVE, "NORM_TYPE": ABOVE},
     "TEST": {"DETECTIONS_PER_IMAGE": COUNT},
+    "TEST.SLIDING_WINDOW": dict.fromkeys(("SIZE", "STRIDE"), each(COUNT, "[height, width] in pixels", (2,))),
     "TEST.PRECISE_BN": {"NUM_ITER": COUNT},
 }
 RULES = {f"{section}.{key}": rule for section, rules in _TREE.items() for key, rule in rules.items()}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,31 +15,24 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from converters.backbone import later_facts
 from transfer.errors import TransferError
-from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, manifest_keys
+from transfer.recipes.architectures import ARCHITECTURES, NAMED_BY, Architecture, architecture_of
+from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, family_in, manifest_keys
+from transfer.recipes.flat import Pairs, flatten, listed, tree_of
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 from transfer.recipes.values import check_values
 
 __all__ = [
-    "NEUTRAL_KEYS",
     "RANDOM_MANIFEST",
     "RECIPES",
     "apply_manifest",
     "flatten",
     "keys_of_user",
     "load_recipe",
-    "recipe_sha256",
     "unflatten",
 ]
 
 RECIPES = Path(__file__).parent
-Pairs = list[tuple[str, Any]]  # a layer: dotted key, value
-
-# What moves no number and so belongs to no identity: how often to save, how many processes read images, and
-# the world that a schedule is for (what it moves stands in the batch, the learning rate and the schedule).
-NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS", "SOLVER.REFERENCE_WORLD_SIZE")
 
 
 def load_recipe(
@@ -56,10 +47,10 @@ def load_recipe(
     they stand, `smoke` those of its miniature. Raises TransferError with file and key.
     """
     path = _path(name)
-    flat = dict(_known())
+    flat = dict(known())
     said: dict[str, str] = {}  # key -> who set it last
     layers = [(pairs, file.name) for pairs, file in _layers(path)]
-    layers += [(_pairs(layer), source) for layer, source in (changes, smoke)]
+    layers += [(listed(layer), source) for layer, source in (changes, smoke)]
     for pairs, source in layers:
         for key, value in _once(pairs, source).items():
             flat[key] = _value(flat, key, value, source)
@@ -68,22 +59,9 @@ def load_recipe(
         flat[key] = _value(flat, key, value, "override")
         said[key] = "override"
     check_values(flat, path.name, said)
-    return _tree(flat)
-
-
-def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Turns a nested mapping into {"SOLVER.BASE_LR": 0.02, ...}; tuples become lists, as JSON has them."""
-    return dict(_pairs(tree))
-
-
-def _pairs(tree: Mapping[str, Any], prefix: str = "") -> Pairs:
-    found: Pairs = []
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            found += _pairs(value, f"{prefix}{key}.")
-        else:
-            found.append((f"{prefix}{key}", list(value) if isinstance(value, tuple) else value))
-    return found
+    row = architecture_of(flat)
+    _refuse_foreign((key for key, source in said.items() if source == "override"), row, row.foreign_to_kin)
+    return tree_of(flat)
 
 
 def _once(pairs: Iterable[tuple[str, Any]], source: str) -> dict[str, Any]:
@@ -98,32 +76,29 @@ def _once(pairs: Iterable[tuple[str, Any]], source: str) -> dict[str, Any]:
 
 def unflatten(flat: Mapping[str, Any]) -> CfgNode:
     """Inverts `flatten`, to take a resolved recipe out of a record or a cell file."""
-    complete = dict(_known())
+    complete = dict(known())
     for key, value in flat.items():
         complete[key] = _value(complete, key, value, "resolved recipe")
-    return _tree(complete)
+    return tree_of(complete)
 
 
 def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterable[str] = ()) -> CfgNode:
     """Returns a copy of `cfg` with the backbone's own facts: shape, stride placement, channels, pixels.
 
     `overridden` are the keys that the user set; one that contradicts the weights is an error. The random
-    init has no weights to contradict, so there the user's value wins. Weights of another family of backbones
-    than the recipe's are an error, too.
+    init has no weights to contradict, so there the user's value wins. Where an architecture stands on several
+    families, the recipe becomes one of the weights' family; weights of another family are an error.
     """
     overridden = set(overridden)
     flat = flatten(cfg)
-    family = architecture_of(flat).family
-    if later := [f"{key} {value}" for key, value in later_facts(manifest).items() if key not in family.facts]:
-        raise TransferError(
-            f"the weights are of a network with {' and '.join(later)}, which no engine here builds yet: "
-            "fine-tune it with a program that does"
-        )
-    for field, key in manifest_keys(family).items():
+    row = _fitting(flat, manifest, overridden)
+    flat[NAMED_BY] = row.named[NAMED_BY][0]
+    _refuse_foreign(overridden, row, row.foreign)
+    for field, key in manifest_keys(row.family).items():
         if field not in manifest:
             raise TransferError(
-                f"the manifest of the weights states no {field}: they are of another kind of network than "
-                f"the recipe's {family.name}; take a recipe that is made for them"
+                f"the manifest of the weights states no {field}, and those of a {row.family.name} do: "
+                "convert the checkpoint again"
             )
         if key in overridden and manifest["source"] == "random":
             continue
@@ -133,16 +108,50 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
                 "it belongs to the weights: convert the checkpoint again with the right value"
             )
         flat[key] = _value(flat, key, manifest[field], f"manifest field {field}")
-    return _tree(flat)
+    if "family" in manifest:  # its facts may be of another row's rules
+        check_values(flat, "the recipe with the facts of the weights")
+    return tree_of(flat)
 
 
-def recipe_sha256(cfg: CfgNode) -> str:
-    """Hashes the recipe's identity: every key that can move a number but those that belong to the weights."""
-    flat = flatten(cfg)
-    row = architecture_of(flat)
-    left_out = {*NEUTRAL_KEYS, *manifest_keys(row.family).values()}
-    moving = {k: value for k, value in flat.items() if k not in left_out and not k.startswith(row.foreign)}
-    return hashlib.sha256(json.dumps(moving, sort_keys=True).encode()).hexdigest()
+def _fitting(flat: Mapping[str, Any], manifest: Mapping[str, Any], overridden: set[str]) -> Architecture:
+    """Returns the row that takes weights with this manifest: the recipe's, or one of its kin."""
+    row, family = architecture_of(flat), family_in(manifest)
+    found = next((one for one in row.kin if one.family is family), None)
+    if found is None:
+        name = family.name if family else str(manifest["family"])
+        takers = _takers(name)
+        raise TransferError(
+            f"the weights are those of a {name}, the recipe is for a "
+            f"{' or a '.join(one.family.name for one in row.kin)}; "
+            + (f"a {name} goes into {', '.join(takers)}" if takers else f"no recipe of ours takes a {name}")
+        )
+    if found is not row and NAMED_BY in overridden:
+        raise TransferError(
+            f"override: {NAMED_BY} = {flat[NAMED_BY]} contradicts the manifest of the weights, which are "
+            f"those of a {found.family.name}; leave it out"
+        )
+    return found
+
+
+def _takers(family: str) -> list[str]:
+    """Returns the names of our recipes that can be trained from weights of a family."""
+    families = {row.name: {one.family.name for one in row.kin} for row in ARCHITECTURES.values()}
+    recipes = {path.stem: load_recipe(path.stem) for path in sorted(RECIPES.glob("*.yaml"))}
+    return [
+        name
+        for name, cfg in recipes.items()
+        if cfg.DATASETS.TRAIN and family in families[architecture_of(flatten(cfg)).name]
+    ]
+
+
+def _refuse_foreign(overridden: Iterable[str], row: Architecture, foreign: tuple[str, ...]) -> None:
+    """Refuses a user's key of a family that the recipe does not stand on: it would move nothing."""
+    key = next((key for key in sorted(overridden) if key.startswith(foreign)), None)
+    if key:
+        raise TransferError(
+            f"override: {key} belongs to another kind of backbone, and this one is a {row.family.name}, "
+            f"whose keys begin with {row.family.section}; leave it out"
+        )
 
 
 def keys_of_user(name: str | Path) -> set[str]:
@@ -185,7 +194,7 @@ def _parsed(text: str) -> tuple[type, Any, Pairs]:
     if not isinstance(content, dict):
         return type(content), None, []
     others = {key: value for key, value in content.items() if key != "_BASE_"}
-    return dict, content.get("_BASE_"), _pairs(others)
+    return dict, content.get("_BASE_"), listed(others)
 
 
 def _read_layer(path: Path) -> tuple[Any, Pairs]:
@@ -205,7 +214,7 @@ def _read_layer(path: Path) -> tuple[Any, Pairs]:
 
 
 @functools.lru_cache(maxsize=1)
-def _known() -> dict[str, Any]:
+def known() -> dict[str, Any]:
     """Every key with its default; recipes change values, never keys."""
     return dict(_read_layer(RECIPES / "defaults.yaml")[1])
 
@@ -215,14 +224,14 @@ def _value(flat: Mapping[str, Any], key: str, value: Any, source: str) -> Any:
 
     Text is read as a literal, a tuple becomes the list that the key expects, a whole number its float.
     """
-    known = _known()
-    if key not in known:
-        near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+    keys = known()
+    if key not in keys:
+        near = difflib.get_close_matches(key, keys, n=3, cutoff=0.6)
         hint = (
             f"did you mean {' or '.join(near)}?" if near else "transfer/recipes/defaults.yaml lists the keys"
         )
         raise TransferError(f"{source}: unknown key {key}; {hint}")
-    expected = type(known[key])
+    expected = type(keys[key])
     if type(value) is expected and expected is not str:  # nothing to read or to turn into anything
         return value
     if expected is float and isinstance(value, str):  # yacs reads "1" as int and then refuses it for a float
@@ -255,40 +264,3 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text
-
-
-def _tree(flat: Mapping[str, Any]) -> CfgNode:
-    """Makes nested nodes of a flat recipe; lists are copied, for whoever gets a recipe may change it."""
-    nodes = {"": _node()}
-    for (section, name), value in zip(_split(tuple(flat)), flat.values(), strict=True):
-        if section not in nodes:
-            _add_section(nodes, section)
-        nodes[section][name] = _copied(value) if type(value) is list else value
-    return nodes[""]
-
-
-@functools.lru_cache(maxsize=8)  # all recipes have the same keys
-def _split(keys: tuple[str, ...]) -> list[tuple[str, str]]:
-    """(section, name) of every key."""
-    return [(section, name) for section, _, name in (key.rpartition(".") for key in keys)]
-
-
-def _add_section(nodes: dict[str, CfgNode], section: str) -> None:
-    above, _, name = section.rpartition(".")
-    if above not in nodes:
-        _add_section(nodes, above)
-    nodes[section] = nodes[above][name] = _node()
-
-
-_EMPTY = CfgNode()
-
-
-def _node() -> CfgNode:
-    """Makes an empty node, without the copy that CfgNode's constructor makes: most of the time of a plan."""
-    node = CfgNode.__new__(CfgNode)
-    node.__dict__.update(_EMPTY.__dict__)
-    return node
-
-
-def _copied(value: Any) -> Any:
-    return [_copied(item) for item in value] if isinstance(value, list) else value

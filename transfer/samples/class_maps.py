@@ -1,7 +1,8 @@
 """Makes a segmentor's sample of a record with a class map: scale, crop and flip, image and labels alike.
 
 MoCo paper, appendix A.5: random scaling in INPUT.SCALE_RANGE, a crop of INPUT.CROP.SIZE, horizontal flip;
-inference at the original size. The random choices are a function of (seed, epoch, index).
+inference at the original size. mmsegmentation's pipeline besides: the scale is of a fixed shortest side,
+crops that one class fills are drawn again, colours change. All is a function of (seed, epoch, index).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from transfer.datasets.class_maps import read_class_map
 from transfer.datasets.mask_images import IGNORE
 from transfer.errors import DataError
 from transfer.process.draws import augmentation_generator
-from transfer.samples.sample import Sample, make_sample, read_image, resized
+from transfer.samples.colours import distorted
+from transfer.samples.sample import Sample, make_sample, read_image, resized, resized_window
+
+TRIES = 10  # at another crop, where one class fills it; the last one is taken as it is
 
 
 def semantic_training_sample(
@@ -34,20 +38,21 @@ def semantic_training_sample(
     rng = augmentation_generator(seed, epoch, index)
     ratio = rng.uniform(*cfg.INPUT.SCALE_RANGE)
     crop = tuple(map(int, cfg.INPUT.CROP.SIZE))  # (height, width)
-    whole = tuple(max(int(side * ratio + 0.5), 1) for side in (image.height, image.width))
+    whole = _whole_size(image.height, image.width, ratio, cfg)
     size = (min(crop[0], whole[0]), min(crop[1], whole[1]))
-    top, left = (int(rng.integers(w - s + 1)) if w > s else 0 for w, s in zip(whole, size, strict=True))
+    y, x = image.height / whole[0], image.width / whole[1]
+    for tries_left in range(TRIES, -1, -1):
+        top, left = (int(rng.integers(w - s + 1)) if w > s else 0 for w, s in zip(whole, size, strict=True))
+        kept = labels[_nearest(top, size[0], y)[:, None], _nearest(left, size[1], x)]
+        if not tries_left or _mixed(kept, cfg.INPUT.CROP.SINGLE_CATEGORY_MAX_AREA):
+            break
     flipped = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
 
-    # Only the part that is kept is resized, to the same pixels (+- 1) as by cropping the whole: much faster.
-    y, x = image.height / whole[0], image.width / whole[1]
-    box = (left * x, top * y, min((left + size[1]) * x, image.width), min((top + size[0]) * y, image.height))
-    pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box))
-    rows, columns = _nearest(top, size[0], y), _nearest(left, size[1], x)
-    kept = labels[rows[:, None], columns]
+    pixels = resized_window(image, whole, (top, left), size)
     class_map = np.full(crop, IGNORE, np.uint8)
     class_map[: size[0], : size[1]] = kept[:, ::-1] if flipped else kept
     pixels = pixels[:, ::-1] if flipped else pixels
+    pixels = distorted(pixels, rng) if cfg.INPUT.COLOR_AUG_SSD else pixels
     return make_sample(record, pixels, cfg.INPUT.FORMAT, class_map=torch.from_numpy(class_map))
 
 
@@ -57,6 +62,22 @@ def semantic_evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
     size = resized(image.height, image.width, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST)
     pixels = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))  # of equal size: a copy
     return make_sample(record, pixels, cfg.INPUT.FORMAT)
+
+
+def _whole_size(height: int, width: int, ratio: float, cfg: CfgNode) -> tuple[int, int]:
+    """The size of the scaled image: by a ratio of its own size, or of MIN_SIZE_TRAIN for its shorter side."""
+    if cfg.INPUT.SCALE_OF == "image":
+        return max(int(height * ratio + 0.5), 1), max(int(width * ratio + 0.5), 1)
+    shortest = max(int(cfg.INPUT.MIN_SIZE_TRAIN[0] * ratio), 1)
+    return resized(height, width, shortest, cfg.INPUT.MAX_SIZE_TRAIN)
+
+
+def _mixed(classes: np.ndarray, largest: float) -> bool:
+    """Tells whether two classes are judged in it, and none on `largest` of what is judged, or more."""
+    if largest == 1:
+        return True
+    counts = np.bincount(classes.ravel(), minlength=IGNORE + 1)[:IGNORE]
+    return bool((counts > 0).sum() > 1 and counts.max() < largest * counts.sum())
 
 
 def _nearest(start: int, count: int, scale: float) -> np.ndarray:

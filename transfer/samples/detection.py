@@ -1,4 +1,4 @@
-"""Makes a detector's sample of a standard dataset dict: read, resize the shorter side, flip, move the truth.
+"""Makes a detector's sample of a standard dataset dict: read, resize and flip or jitter, move the truth.
 
 The steps and their order are those of Detectron2's default mapper (Pillow's bilinear filter, size rounding,
 clipping, which objects are dropped); the random choices are a function of (seed, epoch, index).
@@ -16,6 +16,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from transfer.process.draws import augmentation_generator
+from transfer.samples import jitter
 from transfer.samples.densepose import densepose_targets, load_symmetry
 from transfer.samples.masks_and_keypoints import Annotation, is_empty, moved_keypoints, moved_masks
 from transfer.samples.sample import Sample, make_sample, read_image, resized
@@ -30,11 +31,7 @@ def training_sample(
     Crowds are left out, and objects of which the view shows nothing. DataError names an image that cannot be
     read, or an object that lacks what a head of the recipe is trained on.
     """
-    rng = augmentation_generator(seed, epoch, index)
-    sizes = cfg.INPUT.MIN_SIZE_TRAIN
-    shorter = int(sizes[rng.integers(len(sizes))])
-    flipped = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
-    view = _view(record, shorter, cfg.INPUT.MAX_SIZE_TRAIN, flipped)
+    view = _drawn_view(record, cfg, augmentation_generator(seed, epoch, index))
     objects = [a for a in record.get("annotations", ()) if not a.get("iscrowd", 0)]
     truth = _visible(_truth(objects, cfg, metadata, view, record["file_name"]))
     return make_sample(record, _pixels(record, view), cfg.INPUT.FORMAT, **truth)
@@ -46,6 +43,15 @@ def evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
     return make_sample(record, _pixels(record, view), cfg.INPUT.FORMAT)
 
 
+def _drawn_view(record: dict[str, Any], cfg: CfgNode, rng: np.random.Generator) -> View:
+    if jitter.is_jittered(cfg):
+        return jitter.draw_view((record["height"], record["width"]), cfg, rng)
+    sizes = cfg.INPUT.MIN_SIZE_TRAIN
+    shorter = int(sizes[rng.integers(len(sizes))])
+    flipped = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
+    return _view(record, shorter, cfg.INPUT.MAX_SIZE_TRAIN, flipped)
+
+
 def _view(record: dict[str, Any], shorter: int, longest: int, flipped: bool) -> View:
     old = record["height"], record["width"]
     return View(old, resized(*old, shorter, longest), flipped)
@@ -53,6 +59,8 @@ def _view(record: dict[str, Any], shorter: int, longest: int, flipped: bool) -> 
 
 def _pixels(record: dict[str, Any], view: View) -> np.ndarray:
     """(H, W, 3) uint8 RGB of the view."""
+    if view.window is not None:
+        return jitter.window_pixels(read_image(record), view)
     pixels = np.asarray(read_image(record).resize(view.new[::-1], Image.Resampling.BILINEAR))
     return pixels[:, ::-1] if view.flipped else pixels
 
@@ -67,6 +75,9 @@ def _truth(
     }
     if cfg.MODEL.MASK_ON:
         truth["polygons"] = moved_masks(objects, view, source)
+        if view.window is not None:
+            truth["polygons"] = jitter.cut(truth["polygons"], view.new)
+            truth["boxes"] = torch.from_numpy(jitter.outer_boxes(truth["polygons"]))
     if cfg.MODEL.KEYPOINT_ON:
         truth["keypoints"] = torch.from_numpy(moved_keypoints(objects, view, metadata, source))
     if cfg.MODEL.DENSEPOSE_ON:

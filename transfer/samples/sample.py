@@ -64,6 +64,19 @@ def read_image(record: dict[str, Any]) -> Image.Image:
     return image
 
 
+def resized_window(
+    image: Image.Image, whole: tuple[int, int], corner: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """(H, W, 3) uint8: of an image resized to `whole` the `size` (H, W) that begins at `corner` (top, left).
+
+    Only what is kept is resized, which is much faster, to the same pixels (+- 1, a few 2) as by cropping.
+    """
+    y, x = image.height / whole[0], image.width / whole[1]
+    (top, left), (height, width) = corner, size
+    box = (left * x, top * y, min((left + width) * x, image.width), min((top + height) * y, image.height))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box))
+
+
 def resized(height: int, width: int, shorter: int, longest: int) -> tuple[int, int]:
     """(new height, new width) with the shorter side at `shorter` unless the longer would pass `longest`.
 

@@ -1,4 +1,4 @@
-"""Maps places of the original image to those of the sample: a resize, then perhaps a horizontal flip.
+"""Maps places of the original image to those of the sample: a resize, a flip perhaps, a window perhaps.
 
 Coordinates are continuous: the left edge of the first pixel is 0, so a flip maps x to width - x.
 """
@@ -16,18 +16,25 @@ Size = tuple[int, int]  # (height, width)
 
 @dataclass(frozen=True)
 class View:
-    """Maps an image of size `old` to the sample's image of size `new`."""
+    """Maps an image of size `old` to the sample's image of size `new`.
+
+    With a `window` (top, left) the sample is what is seen there of an image resized to `whole`. The image is
+    then flipped before it is resized, as in Detectron2's recipes with a crop.
+    """
 
     old: Size
     new: Size
     flipped: bool
+    whole: Size | None = None
+    window: tuple[int, int] | None = None
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) x, y of the original image -> float64 x, y of the sample; not clipped."""
-        moved = np.asarray(points, np.float64) * [self.new[1] / self.old[1], self.new[0] / self.old[0]]
+        height, width = self.whole or self.new
+        moved = np.asarray(points, np.float64) * [width / self.old[1], height / self.old[0]]
         if self.flipped:
-            moved[..., 0] = self.new[1] - moved[..., 0]
-        return moved
+            moved[..., 0] = width - moved[..., 0]
+        return moved if self.window is None else moved - [self.window[1], self.window[0]]
 
     def boxes(self, boxes: np.ndarray) -> np.ndarray:
         """(N, 4) XYXY -> float64 XYXY, clipped to the sample's image."""
@@ -41,9 +48,13 @@ class View:
 
         Pillow itself says which: its rounding decides pixels that lie between two.
         """
-        rows = _resized_row(self.old[0], self.new[0])
-        columns = _resized_row(self.old[1], self.new[1])
-        return rows, columns[::-1] if self.flipped else columns
+        height, width = self.whole or self.new
+        rows, columns = _resized_row(self.old[0], height), _resized_row(self.old[1], width)
+        if self.window is None:
+            return rows, columns[::-1] if self.flipped else columns
+        columns = self.old[1] - 1 - columns if self.flipped else columns
+        (top, left), (new_height, new_width) = self.window, self.new
+        return rows[top : top + new_height], columns[left : left + new_width]
 
 
 def _resized_row(old: int, new: int) -> np.ndarray:

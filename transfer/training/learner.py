@@ -54,8 +54,8 @@ class Learner:
         return means
 
     def update(self) -> float:
-        """Takes the optimizer's step, unless float16 overflowed; returns its learning rate."""
-        rate = float(self.scheduler.get_last_lr()[0])
+        """Takes the optimizer's step, unless float16 overflowed; returns its largest learning rate."""
+        rate = float(max(self.scheduler.get_last_lr()))
         self.precision.step(self.optimizer)
         self.scheduler.step()
         return rate

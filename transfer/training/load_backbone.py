@@ -20,13 +20,16 @@ from transfer.errors import TransferError
 from transfer.recipes.architectures import Architecture, architecture_of
 from transfer.recipes.resolve import flatten
 
-# A frozen norm has no counter, so the file's is not needed.
-DROPPED = r".*\.num_batches_tracked"
+# Tensors of a file that a model may lack -> the reason; the row of its family adds its own.
+COUNTERS = {r".*\.num_batches_tracked": "a frozen norm has no counter"}
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """The backbone tensors of a model, `set` of `total`; the names that stayed fresh or were not needed."""
+    """The backbone tensors of a model, `set` of `total`; the names that stayed fresh, or were not needed.
+
+    A dropped name of the network itself has its reason behind it, in brackets.
+    """
 
     set: int
     total: int
@@ -41,11 +44,14 @@ def load_backbone_into(
 
     Raises TransferError with the difference unless every backbone tensor of the model is set.
     """
-    row = architecture_of(flatten(cfg))
+    flat = flatten(cfg)
+    row = architecture_of(flat)
+    reasons = {row.placed_pattern(pattern): why for pattern, why in row.family.unused(flat).items()}
+    needless = "|".join([*COUNTERS, *reasons])
     placed = {row.placed(name): array for name, array in backbone.weights.items()}
     wanted = _wanted(state, row)
     missing = [name for name in wanted if name not in placed]
-    unexpected = [name for name in placed if name not in state and not re.fullmatch(DROPPED, name)]
+    unexpected = [name for name in placed if name not in state and not re.fullmatch(needless, name)]
     wrong = [n for n in wanted if n in placed and tuple(state[n].shape) != placed[n].shape]
     if missing or unexpected or wrong:
         shapes = [f"{n}: file {placed[n].shape}, model {tuple(state[n].shape)}" for n in wrong]
@@ -57,7 +63,7 @@ def load_backbone_into(
     with torch.no_grad():
         for name in wanted:
             state[name].copy_(torch.from_numpy(placed[name]))
-    dropped = sorted(name for name in placed if name not in state)
+    dropped = sorted(_told(name, reasons) for name in placed if name not in state)
     fresh = sorted(state.keys() - set(wanted))
     return LoadReport(set=len(wanted), total=len(wanted), fresh=fresh, dropped=dropped)
 
@@ -71,6 +77,11 @@ def random_report(state: Mapping[str, Tensor], cfg: CfgNode) -> LoadReport:
 def _wanted(state: Mapping[str, Tensor], row: Architecture) -> list[str]:
     """Returns the model's tensors that a backbone file must hold."""
     return [name for name in state if row.part(name) == "backbone"]
+
+
+def _told(name: str, reasons: Mapping[str, str]) -> str:
+    why = next((why for pattern, why in reasons.items() if re.fullmatch(pattern, name)), "")
+    return f"{name} ({why})" if why else name
 
 
 def _few(what: str, names: list[str], most: int = 3) -> str:

@@ -59,7 +59,7 @@ MISTAKES = {
     "an FCN": (
         "coco_c4_1x\n  MODEL.MASK_ON: false",
         "voc_semantic",
-        "cells_train has bbox: it is not for an FCN",
+        "cells_train has bbox: it is not for a segmentor",
     ),
     "maps for a detector": (
         "[cells_train]",

@@ -8,6 +8,7 @@ import pytest
 
 from results.errors import RecordError
 from results.tables.published import DIRECTORY, load_published, published_for_suite
+from results.tables.suite import build_suite_table, of_several_networks
 
 HEAD = "table,suite,arch,schedule,init,metric,value,source\n"
 LINE = "Smith_T1,voc_c4,R50,24k,smith,bbox/AP bbox/AP50 bbox/AP75,58.1 82.3 64.9,arXiv:0000.00000\n"
@@ -77,3 +78,20 @@ def test_the_files_that_are_shipped_are_whole() -> None:
     assert len(load_published()) == sum(
         len(path.read_text(encoding="utf-8").splitlines()) - 1 for path in DIRECTORY.glob("*.csv")
     )
+
+
+def test_equal_numbers_of_two_networks_are_two_rows(tmp_path: Path) -> None:
+    other = LINE.replace("R50", "ViT-B").replace("smith", "jones")
+    repeated = LINE.replace("Smith_T1", "Miller_T2").replace("smith", "smith_again")
+    load(tmp_path, HEAD + LINE + other + repeated)
+    found = published_for_suite(load_published(tmp_path), "voc_c4")
+    assert [(row.init, row.arch) for row in found] == [("smith", "R50"), ("jones", "ViT-B")]
+
+
+def test_an_init_of_several_networks_says_which_and_stands_beside_none_of_ours() -> None:
+    table = build_suite_table([], "voc_linear", papers=load_published())
+    labels = [row.label for row in table.rows]
+    assert "dinov2_LVD142M, linear_ViT-S/14_frozen, not_stated" in labels
+    assert "mae_IN1K, not_stated" in labels
+    assert len(labels) == len(set(labels)) == 16
+    assert of_several_networks(published_for_suite(load_published(), "voc_linear")) == {"dinov2_LVD142M"}

@@ -9,8 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tests.transfer.engines.golden import detection
 from transfer.engines.norms import NaiveSyncBatchNorm2d, SyncBatchNorm2d, take_fused
+from transfer.engines.solver import build_solver
 from transfer.engines.torchvision.build import build_model
-from transfer.engines.torchvision.solver import build_solver
 from transfer.process.distributed import World, launch
 
 

@@ -8,12 +8,12 @@ import torch
 from torchvision.ops import roi_align as kernel
 
 from transfer.engines.choose import choose_engine, detectron2_found, load_engine
+from transfer.engines.solver import lr_factor
 from transfer.engines.torchvision.names import detectron2_name, torchvision_name
 from transfer.engines.torchvision.regions import roi_align
 from transfer.engines.torchvision.regions.anchors import cell_anchors, grid_anchors
 from transfer.engines.torchvision.regions.roi_align import separable_roi_align
 from transfer.engines.torchvision.regions.sampling import match, sample
-from transfer.engines.torchvision.solver import lr_factor
 from transfer.errors import TransferError
 from transfer.recipes.resolve import load_recipe
 

@@ -19,8 +19,9 @@ from tests.conftest import NARROW
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, Architecture, architecture_of
+from transfer.recipes.facts_of_weights import random_manifest
 from transfer.recipes.resnet import RESNET
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
+from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
 from transfer.training.load_backbone import load_backbone_into
 
 NAMES = sorted(p.stem for p in Path("transfer/recipes").glob("*.yaml"))
@@ -79,7 +80,9 @@ def test_without_its_row_the_recipe_is_none_of_ours(tmp_path: Path) -> None:
         load_recipe(path)
     assert str(refused.value) == (
         "toy.yaml: GeneralizedRCNN + build_resnet_backbone + StandardROIHeads is no architecture of ours; a "
-        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads) or FCN-16s: take over what ours say"
+        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), FCN-16s, a linear head on a ViT, a "
+        "linear head on a ConvNeXt, a linear head on a Swin, ViTDet (simple pyramid on a ViT), FPN on a "
+        "ConvNeXt or FPN on a Swin: take over what ours say"
     )
 
 
@@ -130,11 +133,16 @@ def test_it_is_built_and_loads_a_backbone(toy: Path, narrow_backbone: Path, engi
 @pytest.mark.parametrize("recipe", [n for n in NAMES if n not in ("defaults", "c4_bn")])
 def test_each_part_of_a_model_is_the_backbone_or_one_that_its_row_names(recipe: str) -> None:
     """No pattern of a row is left over, and none takes a tensor of another part."""
-    cfg = apply_manifest(load_recipe(recipe, _all_heads(recipe)), RANDOM_MANIFEST | NARROW)
+    cfg = load_recipe(recipe, _all_heads(recipe))
+    family = architecture_of(flatten(cfg)).family
+    cfg = apply_manifest(cfg, random_manifest(family) | (NARROW if family is RESNET else {}))
     engine, row = load_engine("torchvision"), architecture_of(flatten(cfg))
     state = engine.state(engine.build(cfg, torch.device("meta")))
     parts = {row.part(name) for name in state}
-    assert parts == {"backbone", *row.fresh}
+    without = (
+        set() if cfg.MODEL.VIT.REL_POS_TOKENS else {"relative positions"}
+    )  # a choice of ViTDet's recipes
+    assert parts == {"backbone", *row.fresh} - without
     within = (f"{row.holder}.", f"{row.last_stage_in}.") if row.last_stage_in else (f"{row.holder}.",)
     assert all(name.startswith(within) for name in state if row.part(name) == "backbone")
 

@@ -72,4 +72,4 @@ def test_a_random_row_has_the_facts_of_its_own_family() -> None:
     toy = replace(RESNET, name="toy", facts={"layers": "MODEL.TOY.LAYERS"}, random={"layers": 12})
     manifest = random_manifest(toy)
     assert manifest["layers"] == 12
-    assert manifest.keys() == {"source", *manifest_keys(toy)}
+    assert manifest.keys() == {"source", "family", *manifest_keys(toy)}

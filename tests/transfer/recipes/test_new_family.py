@@ -14,7 +14,8 @@ from tests.additions import edit, edited_copy, run_in
 from tests.conftest import ROOT
 from tests.converters.networks.toy_family import TOY, shapes
 from tests.converters.safetensors_bytes import write
-from transfer.recipes.resolve import RECIPES, load_recipe, recipe_sha256
+from transfer.recipes.identity import recipe_sha256
+from transfer.recipes.resolve import RECIPES, load_recipe
 
 OURS = sorted(path.stem for path in RECIPES.glob("*.yaml") if path.stem != "defaults")
 FILES = {
@@ -77,21 +78,21 @@ trials: 1
 }
 EDITS = {
     "converters/networks/table.py": (
-        "\n\nFAMILIES: tuple[Family, ...] = (RESNET,)",
-        "\nfrom converters.networks.toy import TOY\n\nFAMILIES: tuple[Family, ...] = (RESNET, TOY)",
+        "\n\nFAMILIES: tuple[Family, ...] = (RESNET, ",
+        "\nfrom converters.networks.toy import TOY\n\nFAMILIES: tuple[Family, ...] = (RESNET, TOY, ",
     ),
     "transfer/recipes/architectures.py": (
-        "FAMILIES = (RESNET,)",
-        "from transfer.recipes.toy import TOY\n\nFAMILIES = (RESNET, TOY)",
+        "FAMILIES = (RESNET, ",
+        "from transfer.recipes.toy import TOY\n\nFAMILIES = (TOY, RESNET, ",
     ),
     "transfer/recipes/defaults.yaml": (
         "  C5_CONV: {",
         "  TOY: {LAYERS: 1, WIDTH: 1, PADDED: false, OUT_FEATURES: [], DILATION: 1, NORM: BN}\n  C5_CONV: {",
     ),
     "transfer/engines/torchvision/backbones/build.py": (
-        "FAMILIES: dict[str, Any] = {RESNET.name: resnet}",
-        "from transfer.engines.torchvision.backbones import toy\n"
-        'FAMILIES: dict[str, Any] = {RESNET.name: resnet, "Toy": toy}',
+        "FAMILIES: dict[str, Any] = {\n",
+        "from transfer.engines.torchvision.backbones import toy\n\n"
+        'FAMILIES: dict[str, Any] = {\n    "Toy": toy,\n',
     ),
 }
 ROW = """
@@ -122,7 +123,8 @@ from transfer.engines.choose import load_engine
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, manifest_keys, random_manifest
-from transfer.recipes.resolve import apply_manifest, flatten, load_recipe, recipe_sha256
+from transfer.recipes.identity import recipe_sha256
+from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
 from transfer.samples.sample import Sample
 from transfer.training.load_backbone import load_backbone_into
 
@@ -205,9 +207,9 @@ def test_its_recipe_has_the_facts_of_its_weights(tried: Tried) -> None:
     assert told["row"] == "ToyDC5"
     assert list(told["keys"]) == told["facts"], "transfer and converters agree"
     assert {"layers", "width", "padded"} < told["keys"].keys()
-    assert told["random"].keys() == {"source", *told["keys"]}
+    assert told["random"].keys() == {"source", "family", *told["keys"]}
     assert {f: told["filled"][key] for f, key in told["keys"].items()} == {
-        field: value for field, value in told["random"].items() if field != "source"
+        field: value for field, value in told["random"].items() if field not in ("source", "family")
     }
 
 
@@ -237,8 +239,12 @@ def test_a_backbone_of_it_is_loaded_whole_or_refused(tried: Tried) -> None:
 
 def test_weights_and_recipes_of_two_families_are_not_put_together(tried: Tried) -> None:
     toy_on_ours, ours_on_toy = tried.told["other"]
-    assert "states no depth: they are of another kind of network than the recipe's ResNet" in toy_on_ours
-    assert "states no layers: they are of another kind of network than the recipe's Toy" in ours_on_toy
+    assert toy_on_ours == (
+        "the weights are those of a Toy, the recipe is for a ResNet; a Toy goes into toy_dc5"
+    )
+    assert ours_on_toy.startswith(
+        "the weights are those of a ResNet, the recipe is for a Toy; a ResNet goes into cityscapes_instance, "
+    )
 
 
 def test_the_engine_trains_it(tried: Tried) -> None:

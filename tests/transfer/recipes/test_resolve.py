@@ -11,15 +11,14 @@ from yacs.config import CfgNode
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES
+from transfer.recipes.identity import NEUTRAL_KEYS, recipe_sha256
 from transfer.recipes.numbers import RULES
 from transfer.recipes.resolve import (
-    NEUTRAL_KEYS,
     RANDOM_MANIFEST,
     RECIPES,
     apply_manifest,
     flatten,
     load_recipe,
-    recipe_sha256,
     unflatten,
 )
 
@@ -128,18 +127,27 @@ def test_the_manifest_fills_the_weights_facts_and_overrides_cannot_contradict_it
 
 
 def test_weights_of_another_family_are_refused() -> None:
-    manifest = {key: value for key, value in RANDOM_MANIFEST.items() if key != "depth"} | {"layers": 12}
-    with pytest.raises(TransferError, match="states no depth: they are of another kind .* recipe's ResNet"):
+    with pytest.raises(TransferError) as refused:
+        apply_manifest(load_recipe("voc_c4"), {"source": "x", "family": "mixer"})
+    assert str(refused.value) == (
+        "the weights are those of a mixer, the recipe is for a ResNet; no recipe of ours takes a mixer"
+    )
+    manifest = {key: value for key, value in RANDOM_MANIFEST.items() if key != "depth"}
+    with pytest.raises(TransferError, match="states no depth, and those of a ResNet do: convert the check"):
         apply_manifest(load_recipe("voc_c4"), manifest)
 
 
 def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
     base = recipe_sha256(load_recipe("voc_c4"))
-    pinned = {"MODEL.RESNETS.DEPTH", *ARCHITECTURES["C4"].demands}  # another number is no C4 recipe
+    row = ARCHITECTURES["C4"]
+    pinned = {"MODEL.RESNETS.DEPTH", *row.demands}  # another number is no C4 recipe
     for key, value in flatten(load_recipe("voc_c4")).items():
         if isinstance(value, bool) or not isinstance(value, int | float) or key in pinned:
             continue
-        others = [value / 2.0] if isinstance(value, float) and value else [value + 1, value - 1, value + 2]
+        if key.startswith(row.foreign) or key == "SOLVER.LAYER_DECAY":  # an override of it is refused
+            continue
+        others = [value + 1, value - 1, value + 2]
+        others = [value / 2.0 or 0.5] if isinstance(value, float) else others
         other = next(number for number in others if key not in RULES or RULES[key].holds(number))
         changed = recipe_sha256(load_recipe("voc_c4", [(key, other)]))
         neutral = key in NEUTRAL_KEYS

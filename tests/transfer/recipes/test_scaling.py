@@ -13,7 +13,8 @@ from transfer.datasets.registry import load_dataset
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.errors import TransferError
 from transfer.process.distributed import World, launch
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe, recipe_sha256
+from transfer.recipes.identity import recipe_sha256
+from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, flatten, load_recipe
 from transfer.recipes.scaling import REFERENCE, SCALED, apply_scaling, plan_scaling
 from transfer.samples.loader import training_batches, training_records
 from transfer.training.learner import Learner

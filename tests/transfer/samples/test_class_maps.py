@@ -144,6 +144,46 @@ def test_test_images_keep_their_size_unless_the_recipe_says_otherwise(record: di
     np.testing.assert_array_equal(bgr.image.numpy(), pixels[::-1])
 
 
+def test_the_scale_may_be_of_the_shorter_side(record: dict[str, Any]) -> None:
+    """mmsegmentation's and DINOv3's: 41 x 57 pixels, their shorter side to 20 times the ratio."""
+    keys = [("INPUT.SCALE_OF", "shortest"), ("INPUT.MIN_SIZE_TRAIN", [20])]
+    sample = _sample(record, _cfg([1.5, 1.5], [99, 99], *keys))
+    assert sample.image.shape == (3, 30, 42)  # 57 * 30 / 41 = 41.7
+    limited = _sample(record, _cfg([1.5, 1.5], [99, 99], *keys, ("INPUT.MAX_SIZE_TRAIN", 21)))
+    assert limited.image.shape == (3, 15, 21)
+    with pytest.raises(TransferError, match=r"MIN_SIZE_TRAIN is \[20, 30\]; expected one side"):
+        _cfg([1, 1], [8, 8], keys[0], ("INPUT.MIN_SIZE_TRAIN", [20, 30]))
+
+
+def test_a_crop_that_one_class_fills_is_drawn_again(tmp_path: Path) -> None:
+    """A narrow strip of class 1 in a wide field of class 0: crops without it are the rule."""
+    classes = np.zeros((8, 200), np.uint8)
+    classes[:, 90:110] = 1
+    classes[:, 95] = 255
+    record = _record(tmp_path, np.zeros((8, 200, 3), np.uint8), classes)
+
+    def mixed(*more: tuple[str, Any]) -> int:
+        cfg = _cfg([1, 1], [8, 30], *more)
+        maps = [_sample(record, cfg, index=index).class_map for index in range(200)]
+        shares = [float((m == 0).sum()) / float((m != 255).sum()) for m in maps if m is not None]
+        return sum(0.25 < share < 0.75 for share in shares)
+
+    often = mixed(("INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", 0.75))
+    assert mixed() < 60
+    assert often > 130
+
+
+def test_colours_change_and_their_labels_do_not(record: dict[str, Any]) -> None:
+    plain = _sample(record, _cfg([1, 1], [24, 24]), index=3)
+    coloured = _sample(record, _cfg([1, 1], [24, 24], ("INPUT.COLOR_AUG_SSD", True)), index=3)
+    assert plain.class_map is not None
+    assert coloured.class_map is not None
+    assert bool((plain.class_map == coloured.class_map).all())
+    assert not bool((plain.image == coloured.image).all())
+    again = _sample(record, _cfg([1, 1], [24, 24], ("INPUT.COLOR_AUG_SSD", True)), index=3)
+    assert bool((again.image == coloured.image).all())
+
+
 def test_masks_that_do_not_belong_are_named(record: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"mask\.png: class 20; the recipe has .*NUM_CLASSES 19"):
         _sample(record, _cfg([1, 1], [8, 8], ("MODEL.SEM_SEG_HEAD.NUM_CLASSES", 19)))

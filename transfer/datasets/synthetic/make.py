@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer.datasets.registry import describe_layout
+from transfer.datasets.synthetic.ade20k import write_ade20k_folder
 from transfer.datasets.synthetic.cityscapes import write_cityscapes_folder
 from transfer.datasets.synthetic.coco import write_coco_folder
 from transfer.datasets.synthetic.lvis import write_lvis_folder
@@ -43,6 +44,7 @@ WRITERS: dict[str, Callable[[Path, Size], None]] = {
     "coco": lambda folder, size: write_coco_folder(folder, **asdict(size)),
     "lvis": lambda folder, size: write_lvis_folder(folder, **asdict(size)),
     "cityscapes": lambda folder, size: write_cityscapes_folder(folder, **asdict(size)),
+    "ADEChallengeData2016": lambda folder, size: write_ade20k_folder(folder, **asdict(size)),
     "densepose": lambda folder, _: write_mesh_folder(folder),
 }
 

@@ -15,8 +15,18 @@ from transfer.recipes.architectures import ARCHITECTURES, architecture_of
 from transfer.recipes.resolve import flatten
 
 # What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
-# autocast, our mapper the scale jitter, `transfer.recipes.scaling` the linear rule.
-NOT_THEIRS = ("SOLVER.AMP.", "SOLVER.AMP.DTYPE", "SOLVER.REFERENCE_WORLD_SIZE", "INPUT.SCALE_RANGE")
+# autocast, our mapper the scale jitter, `transfer.recipes.scaling` the linear rule, our solver AdamW.
+NOT_THEIRS = (
+    "SOLVER.AMP.",
+    "SOLVER.REFERENCE_WORLD_SIZE",
+    *("SOLVER.OPTIMIZER", "SOLVER.BETAS", "SOLVER.NO_WEIGHT_DECAY", "SOLVER.POLY_LR_POWER"),
+    "SOLVER.LAYER_DECAY",
+    *("INPUT.SCALE_RANGE", "INPUT.SCALE_OF", "INPUT.SIZES_FOR_PATCH", "INPUT.COLOR_AUG_SSD"),
+    "INPUT.CROP.SINGLE_CATEGORY_MAX_AREA",
+    "MODEL.BACKBONE.FROZEN",
+    "MODEL.SEM_SEG_HEAD.DROPOUT",
+    "TEST.SLIDING_WINDOW.",
+)
 _DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the DensePose project
 
 

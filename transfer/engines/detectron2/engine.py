@@ -13,11 +13,21 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
-from transfer.engines.detectron2 import convert, densepose, semantic
+from transfer.engines.detectron2 import (
+    convert,
+    densepose,
+    semantic,
+    vit,  # noqa: F401  # its import registers what recipes name
+)
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
+from transfer.engines.frozen import freeze
+from transfer.engines.layer_decay import rate_factor
+from transfer.engines.solver import build_solver
 from transfer.evaluation.prediction import Prediction
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.resolve import flatten
 from transfer.samples.sample import Sample
 
 
@@ -26,6 +36,8 @@ class Detectron2Engine:
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         model: nn.Module = build_model(detectron2_config(cfg, device))
+        if cfg.MODEL.BACKBONE.FROZEN:
+            freeze(model.get_submodule(architecture_of(flatten(cfg)).holder))
         synchronise_on_cpu(model, device)
         keep_wide(model)
         return model
@@ -37,6 +49,11 @@ class Detectron2Engine:
         model.load_state_dict(state)
 
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
+        solver = cfg.SOLVER
+        theirs = solver.OPTIMIZER == "sgd" and solver.LR_SCHEDULER_NAME != "WarmupPolyLR"
+        groups = solver.NO_WEIGHT_DECAY or solver.LAYER_DECAY != 1.0
+        if not theirs or groups or solver.CLIP_GRADIENTS.CLIP_TYPE == "full_model":
+            return build_solver(cfg, model, rate_factor(cfg))
         config = detectron2_config(cfg, next(model.parameters()).device)
         optimizer = build_optimizer(config, model)
         return optimizer, build_lr_scheduler(config, optimizer)

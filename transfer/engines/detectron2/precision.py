@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 from detectron2.layers import FrozenBatchNorm2d, NaiveSyncBatchNorm, ROIAlign
+from detectron2.layers.batch_norm import LayerNorm
 from torch import Tensor, nn
 
 
@@ -34,10 +35,18 @@ class WideFrozenBatchNorm2d(FrozenBatchNorm2d):
         return _wide(super().forward, x)
 
 
+class WideLayerNorm(LayerNorm):
+    """Takes mean and variance of the channels in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _wide(super().forward, x)
+
+
 _WIDE: dict[type[nn.Module], type[nn.Module]] = {
     ROIAlign: WideROIAlign,
     NaiveSyncBatchNorm: WideNaiveSyncBatchNorm,
     FrozenBatchNorm2d: WideFrozenBatchNorm2d,
+    LayerNorm: WideLayerNorm,
 }
 
 

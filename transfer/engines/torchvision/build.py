@@ -7,7 +7,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from transfer.engines.norms import take_fused
-from transfer.engines.torchvision.backbones.build import build_backbone, build_last_stage
+from transfer.engines.torchvision.backbones.build import build_backbone, build_last_stage, names_in_module
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.engines.torchvision.detector import GeneralizedRCNN
 from transfer.engines.torchvision.heads.box import BoxHead, BoxPredictor, BoxSettings
@@ -27,9 +27,15 @@ from transfer.recipes.resolve import flatten
 def build_model(cfg: CfgNode, device: torch.device) -> nn.Module:
     """Builds the recipe's model at its random initialisation, in channels_last."""
     backbone = build_backbone(cfg)
-    normalizer = Normalizer(cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD, backbone.size_divisibility)
+    normalizer = Normalizer(
+        cfg.MODEL.PIXEL_MEAN,
+        cfg.MODEL.PIXEL_STD,
+        backbone.size_divisibility,
+        getattr(backbone, "square_pad", 0),
+    )
     build = build_segmentor if architecture_of(flatten(cfg)).heads == "class map" else _detector
     model = build(cfg, backbone, normalizer)
+    model.names = names_in_module(cfg)  # type: ignore[assignment]  # plain text, which no state dict has
     if device.type == "cuda":
         take_fused(model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -63,16 +69,23 @@ def _standard_heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
         heads["densepose"] = _pooler(cfg, backbone, "ROI_DENSEPOSE_HEAD"), densepose_head(cfg, channels)
     return StandardROIHeads(
         _pooler(cfg, backbone, "ROI_BOX_HEAD"),
-        BoxHead(channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM),
+        _box_head(cfg, channels),
         BoxPredictor(box.FC_DIM, num_classes),
         _box_settings(cfg),
         heads,
     )
 
 
+def _box_head(cfg: CfgNode, channels: int) -> BoxHead:
+    box = cfg.MODEL.ROI_BOX_HEAD
+    return BoxHead(
+        channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM, box.NUM_CONV, box.CONV_DIM, box.NORM
+    )
+
+
 def _mask_head(cfg: CfgNode, channels: int) -> MaskHead:
     head = cfg.MODEL.ROI_MASK_HEAD
-    return MaskHead(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, head.NUM_CONV, head.CONV_DIM)
+    return MaskHead(channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, head.NUM_CONV, head.CONV_DIM, head.NORM)
 
 
 def _keypoint_head(cfg: CfgNode, channels: int) -> KeypointHead:
@@ -109,6 +122,7 @@ def _rpn_settings(cfg: CfgNode) -> RPNSettings:
         pre_nms_topk=(rpn.PRE_NMS_TOPK_TRAIN, rpn.PRE_NMS_TOPK_TEST),
         post_nms_topk=(rpn.POST_NMS_TOPK_TRAIN, rpn.POST_NMS_TOPK_TEST),
         nms_thresh=rpn.NMS_THRESH,
+        conv_dims=rpn.CONV_DIMS,
     )
 
 

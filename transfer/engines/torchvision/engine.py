@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from yacs.config import CfgNode
 
+from transfer.engines.layer_decay import rate_factor
+from transfer.engines.solver import build_solver
 from transfer.engines.torchvision import names
 from transfer.engines.torchvision import segmentor as semantic
 from transfer.engines.torchvision.build import build_model
 from transfer.engines.torchvision.heads.densepose_surface import packed_surfaces
 from transfer.engines.torchvision.heads.mask import output_masks
-from transfer.engines.torchvision.solver import build_solver
 from transfer.engines.torchvision.structures import Targets
 from transfer.evaluation.prediction import Prediction
 from transfer.samples.sample import Sample
@@ -33,7 +34,7 @@ class TorchvisionEngine:
         names.load_model_state(model, state)
 
     def solver(self, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, LRScheduler]:
-        return build_solver(cfg, model)
+        return build_solver(cfg, model, rate_factor(cfg))
 
     def losses(self, model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:
         if batch[0].class_map is not None:

@@ -1,6 +1,6 @@
-"""Segments images by the FCN-16s of the MoCo paper (appendix A.5): pixels in, a loss or class maps out.
+"""Segments images by a head on the maps of a backbone: pixels in, a loss or class maps out.
 
-The attribute names are those of Detectron2's SemanticSegmentor and of our head for it, so that the parameter
+The attribute names are those of Detectron2's SemanticSegmentor and of our heads for it, so that the parameter
 names are too.
 """
 
@@ -13,38 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from transfer.engines.fcn16s import mean_cross_entropy, upsampled
-from transfer.engines.torchvision.backbones.layers import NormConv2d, msra_fill
 from transfer.engines.torchvision.backbones.necks import Backbone
+from transfer.engines.torchvision.heads.fcn16s import FCN16sHead
+from transfer.engines.torchvision.heads.linear import LinearHead
+from transfer.engines.torchvision.heads.sliding import Size, slide
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.evaluation.prediction import Prediction
 from transfer.samples.sample import Sample
-
-Size = tuple[int, int]  # (height, width)
-
-
-class FCN16sHead(nn.Module):
-    """Dilated 3x3 convolutions with norm and ReLU, then a 1x1 classifier; (N, C, h, w) -> (N, K, h, w)."""
-
-    def __init__(
-        self, in_channels: int, channels: int, num_convs: int, dilation: int, norm: str, num_classes: int
-    ):
-        super().__init__()
-        widths = [in_channels, *[channels] * num_convs]
-        convs = [
-            NormConv2d(a, b, 3, norm=norm, relu=True, dilation=dilation)
-            for a, b in zip(widths[:-1], widths[1:], strict=True)
-        ]
-        for conv in convs:
-            msra_fill(conv)
-        self.convs = nn.Sequential(*convs)
-        self.predictor = nn.Conv2d(widths[-1], num_classes, 1)
-        nn.init.normal_(self.predictor.weight, std=0.01)  # assumed, as in DeepLab
-        nn.init.zeros_(self.predictor.bias)  # type: ignore[arg-type]  # it has one
-
-    def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.predictor(self.convs(features))
-        return logits
 
 
 class SemanticSegmentor(nn.Module):
@@ -54,57 +29,79 @@ class SemanticSegmentor(nn.Module):
         self,
         normalizer: Normalizer,
         backbone: Backbone,
-        feature: str,
-        sem_seg_head: FCN16sHead,
-        ignore: int,
+        sem_seg_head: FCN16sHead | LinearHead,
         loss_weight: float,
+        window: tuple[Size, Size] | None = None,  # its size and stride, where images are tested in windows
     ):
         super().__init__()
         self.normalizer = normalizer
         self.backbone = backbone
         self.sem_seg_head = sem_seg_head
-        self.feature, self.stride = feature, backbone.strides[feature]
-        self.ignore, self.loss_weight = ignore, loss_weight
+        self.loss_weight, self.window = loss_weight, window
 
     def forward(self, images: Sequence[Tensor], class_maps: Sequence[Tensor]) -> dict[str, Tensor]:
         """Computes the loss of (3, h_i, w_i) uint8 images; class maps are (H, W), at least as large."""
         classes = torch.stack(list(class_maps))  # (N, H, W)
         batch, _ = self.normalizer(images)
-        missing = [full - there for full, there in zip(classes.shape[1:], batch.shape[2:], strict=True)]
-        batch = F.pad(batch, (0, missing[1], 0, missing[0]))
-        logits = upsampled(self._logits(batch), self.stride, *classes.shape[1:])
-        return {"loss_sem_seg": self.loss_weight * mean_cross_entropy(logits, classes, self.ignore)}
+        height, width = classes.shape[1:]
+        logits = self._logits(self._filled(batch, height, width), (height, width))
+        return {"loss_sem_seg": self.loss_weight * self.sem_seg_head.loss(logits, classes)}
 
     def segment(self, images: Sequence[Tensor], output_sizes: Sequence[Size]) -> list[Tensor]:
         """Predicts uint8 class maps in pixels of `output_sizes`, the original images' sizes."""
         batch, sizes = self.normalizer(images)
-        logits = self._logits(batch)
+        logits = () if self.window else self.sem_seg_head(self.backbone(batch)).split(1)
         found = []
-        for one, size, output in zip(logits.split(1), sizes, output_sizes, strict=True):
-            full = upsampled(one, self.stride, *size)  # one by one: 160 MB for an image of Cityscapes
+        for number, (size, output) in enumerate(zip(sizes, output_sizes, strict=True)):
+            if self.window:
+                full = slide(self._whole, batch[number, :, : size[0], : size[1]], *self.window)[None]
+            else:  # one by one: 160 MB for an image of Cityscapes
+                full = self.sem_seg_head.upsampled(logits[number], _size(batch), size)
             if size != output:
                 full = F.interpolate(full, output, mode="bilinear", align_corners=False)
             found.append(full[0].argmax(0).to(torch.uint8))
         return found
 
-    def _logits(self, batch: Tensor) -> Tensor:
-        logits: Tensor = self.sem_seg_head(self.backbone(batch)[self.feature])
-        return logits
+    def _whole(self, windows: Tensor) -> Tensor:
+        return self._logits(self._filled(windows, *_size(windows)), _size(windows))
+
+    def _logits(self, batch: Tensor, kept: Size) -> Tensor:
+        return self.sem_seg_head.upsampled(self.sem_seg_head(self.backbone(batch)), _size(batch), kept)
+
+    def _filled(self, batch: Tensor, height: int, width: int) -> Tensor:
+        """Pads normalised images with zeros to (height, width), rounded up to what the backbone needs."""
+        unit = self.backbone.size_divisibility
+        right, below = (
+            -(-max(side, there) // unit) * unit - there
+            for side, there in zip((width, height), (batch.shape[3], batch.shape[2]), strict=True)
+        )
+        return F.pad(batch, (0, right, 0, below))
+
+
+def _size(batch: Tensor) -> Size:
+    return batch.shape[2], batch.shape[3]
 
 
 def build_segmentor(cfg: CfgNode, backbone: Backbone, normalizer: Normalizer) -> SemanticSegmentor:
-    """Builds the model of an FCN recipe on a built backbone."""
+    """Builds the model of a semantic recipe on a built backbone."""
+    head, test = cfg.MODEL.SEM_SEG_HEAD, cfg.TEST.SLIDING_WINDOW
+    module = _linear(cfg, backbone) if head.NAME == "LinearHead" else _fcn(cfg, backbone)
+    window = (tuple(test.SIZE), tuple(test.STRIDE)) if test.ENABLED else None
+    return SemanticSegmentor(normalizer, backbone, module, head.LOSS_WEIGHT, window)
+
+
+def _fcn(cfg: CfgNode, backbone: Backbone) -> FCN16sHead:
     head = cfg.MODEL.SEM_SEG_HEAD
-    feature = head.IN_FEATURES[0]
-    module = FCN16sHead(
-        backbone.channels[feature],
-        head.CONVS_DIM,
-        head.NUM_CONVS,
-        head.DILATION,
-        head.NORM,
-        head.NUM_CLASSES,
-    )
-    return SemanticSegmentor(normalizer, backbone, feature, module, head.IGNORE_VALUE, head.LOSS_WEIGHT)
+    (name,) = head.IN_FEATURES
+    feature = (name, backbone.channels[name], backbone.strides[name])
+    choices = (head.CONVS_DIM, head.NUM_CONVS, head.DILATION, head.NORM, head.NUM_CLASSES)
+    return FCN16sHead(feature, *choices, head.IGNORE_VALUE)
+
+
+def _linear(cfg: CfgNode, backbone: Backbone) -> LinearHead:
+    """Reads every map that the backbone hands on."""
+    head = cfg.MODEL.SEM_SEG_HEAD
+    return LinearHead(backbone.channels, head.NORM, head.DROPOUT, head.NUM_CLASSES, head.IGNORE_VALUE)
 
 
 def losses(model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:

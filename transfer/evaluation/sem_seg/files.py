@@ -1,8 +1,8 @@
-"""Writes and reads class maps: VOC's palette PNGs, and Cityscapes' PNGs of label ids."""
+"""Writes and reads class maps: palette PNGs of VOC, PNGs of Cityscapes' label ids and of ADE20K's classes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,37 @@ from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.sem_seg.metric import by_image, class_map
 
 
+def _shifted(classes: np.ndarray) -> np.ndarray:
+    return (classes + 1).astype(np.uint8)
+
+
 def _path(dataset: Dataset[Any], directory: Path, image_id: str) -> Path:
-    if dataset.metadata["evaluator"] == "voc_sem_seg":
+    evaluator = dataset.metadata["evaluator"]
+    if evaluator == "voc_sem_seg":
         return directory / f"comp6_{dataset.metadata['split']}_cls" / f"{image_id}.png"
-    return directory / f"{image_id}_pred.png"
+    return directory / (f"{image_id}.png" if evaluator == "ade20k_sem_seg" else f"{image_id}_pred.png")
+
+
+# `sem_seg_encoding` -> classes as that encoding stores them; `transfer.datasets.class_maps` reads them back.
+ENCODED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "index": lambda classes: classes.astype(np.uint8),
+    "cityscapes_ids": lambda classes: LABEL_ID_OF[classes],
+    "one_more": _shifted,
+}
 
 
 def write_sem_seg(dataset: Dataset[Any], predictions: Sequence[Prediction], directory: Path) -> None:
-    """Writes a PNG an image, whole or not at all: indices in VOC's palette, or Cityscapes' label ids."""
+    """Writes a PNG an image, whole or not at all, in the encoding of the data set; VOC's has its palette."""
     from PIL import Image
 
-    voc = dataset.metadata["evaluator"] == "voc_sem_seg"
+    encoding = dataset.metadata["sem_seg_encoding"]
     by_id = by_image(dataset, predictions)
     num_classes = len(dataset.metadata["stuff_classes"])
     with whole_files(directory) as folder:
         for record in dataset.records:
             classes = class_map(by_id[record["image_id"]], (record["height"], record["width"]), num_classes)
-            image = Image.fromarray(classes.astype(np.uint8) if voc else LABEL_ID_OF[classes])
-            if voc:
+            image = Image.fromarray(ENCODED[encoding](classes))
+            if encoding == "index":
                 image.putpalette(voc_palette())
             path = _path(dataset, folder, record["image_id"])
             path.parent.mkdir(exist_ok=True)
@@ -45,7 +58,6 @@ def write_sem_seg(dataset: Dataset[Any], predictions: Sequence[Prediction], dire
 
 def read_sem_seg_files(dataset: Dataset[Any], directory: Path) -> list[Prediction]:
     """Reads what `write_sem_seg` wrote; DataError for a missing file, or a label id that is not judged."""
-    voc = dataset.metadata["evaluator"] == "voc_sem_seg"
     predictions = []
     for record in dataset.records:
         path = _path(dataset, directory, record["image_id"])
@@ -53,7 +65,7 @@ def read_sem_seg_files(dataset: Dataset[Any], directory: Path) -> list[Predictio
             raise DataError(
                 f"{path}: missing; expected one PNG for each of the {len(dataset.records)} images"
             )
-        classes = read_class_map(path, "index" if voc else "cityscapes_ids")
+        classes = read_class_map(path, dataset.metadata["sem_seg_encoding"])
         if (classes == IGNORE).any():
             raise DataError(f"{path}: pixels of no judged class; every pixel needs one of the judged classes")
         predictions.append(Prediction(record["image_id"], sem_seg=classes))

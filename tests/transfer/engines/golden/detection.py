@@ -12,12 +12,16 @@ from yacs.config import CfgNode
 from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.base import Engine
 from transfer.evaluation.prediction import Prediction
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.facts_of_weights import random_manifest
+from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
+from transfer.recipes.vit import VIT
 from transfer.samples.sample import Sample
 
 STEPS = 10
 # A quarter of the width: the double precision of the ten steps has no fast kernels.
 NARROW = {"width_per_group": 16, "stem_out_channels": 16, "res2_out_channels": 64}
+NARROW_VIT = {"embed_dim": 64, "depth": 4, "mlp_dim": 256, "num_heads": 2}
 # All anchors and proposals are sampled, so no random draw can differ.
 OVERRIDES: list[tuple[str, Any]] = [
     ("MODEL.RPN.BATCH_SIZE_PER_IMAGE", 100_000),
@@ -33,6 +37,19 @@ OVERRIDES: list[tuple[str, Any]] = [
     ("MODEL.ROI_MASK_HEAD.CONV_DIM", 32),
     ("MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", [32] * 8),
     ("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 32),
+    ("MODEL.SIMPLE_PYRAMID.OUT_CHANNELS", 32),
+    ("MODEL.ROI_BOX_HEAD.CONV_DIM", 32),
+]
+# Of a ViT: images of up to 160 pixels in a square of 10 x 10 tokens, whose windows have to be padded.
+OF_VIT: list[tuple[str, Any]] = [
+    ("MODEL.VIT.WINDOW", 3),
+    ("MODEL.VIT.GLOBAL_BLOCKS", [1, 3]),
+    ("MODEL.VIT.REL_POS_TOKENS", 10),
+    ("MODEL.VIT.DROP_PATH", 0.0),
+    ("MODEL.SIMPLE_PYRAMID.SQUARE_PAD", 160),
+    ("INPUT.CROP.SIZE", [160, 160]),
+    ("INPUT.MAX_SIZE_TEST", 160),
+    ("SOLVER.BASE_LR", 0.001),  # AdamW's
 ]
 # The detector of every suite of detection. Suites that share one differ in schedule and data alone.
 DETECTORS = {
@@ -45,17 +62,26 @@ DETECTORS = {
     "lvis": ["lvis"],
     "lvis_frozen_bn": ["lvis_frozen_bn"],
     "cityscapes_instance": ["cityscapes_instance"],
+    "coco_vitdet_b": [
+        *("coco_vitdet_b", "coco_vitdet_b_25ep", "coco_vitdet_b_supervised", "coco_vitdet_b_random"),
+    ],
 }
 
 
 def config(detector: str = "voc_c4", **manifest: Any) -> CfgNode:
-    """The detector's recipe, all random draws taken out; `manifest` changes facts of the weights."""
+    """The detector's recipe, all random draws taken out; `manifest` changes facts of the weights.
+
+    A ViT has its own: any at all makes it narrow.
+    """
     recipe = DETECTORS[detector][0]
+    family = architecture_of(flatten(load_recipe(recipe))).family
     # Made-up weights are unsure among many classes; the threshold is lowered until there is what to compare.
     score = min(0.005, load_recipe(recipe).MODEL.ROI_HEADS.SCORE_THRESH_TEST)
     lr = [("SOLVER.BASE_LR", 0.002)] if detector == "coco_densepose" else []  # its losses are sums
     overrides = [*OVERRIDES, *lr, ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", score)]
-    return apply_manifest(load_recipe(recipe, overrides), RANDOM_MANIFEST | manifest)
+    if family is VIT:
+        overrides, manifest = [*overrides, *OF_VIT], NARROW_VIT if manifest else {}
+    return apply_manifest(load_recipe(recipe, overrides), random_manifest(family) | manifest)
 
 
 def samples(cfg: CfgNode | None = None) -> list[Sample]:
@@ -186,7 +212,7 @@ def first_losses(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, 
 
 
 def ten_steps(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, list[float]]:
-    """Entries of every tensor of the narrow net after ten SGD steps in double precision.
+    """Entries of every tensor of the narrow net after ten steps in double precision.
 
     In single precision two orders of summation already differ by a percent in some gradients (a ReLU flips
     here and there, and the extra norm cancels most of the gradient), within one engine as between two.
@@ -198,7 +224,7 @@ def ten_steps(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, lis
 
 
 def learn(engine: Engine, cfg: CfgNode, model: nn.Module, batch: list[Sample]) -> None:
-    """Takes ten SGD steps on one batch."""
+    """Takes ten steps of the recipe's solver on one batch."""
     optimizer, scheduler = engine.solver(cfg, model)
     for _ in range(STEPS):
         losses = engine.losses(model, batch)

@@ -40,6 +40,10 @@ def _weight(name: str, like: Tensor) -> Tensor:
         return 2 + 0.1 * values
     if ".norm." in name and name.endswith("weight"):
         return (0.2 if "conv3" in name else 1.0) * (1 + 0.1 * values)
+    if name.endswith("weight") and like.ndim == 1:  # a layer norm
+        return 1 + 0.1 * values
+    if ".blocks." in name and not name.endswith("bias") or name.endswith("pos_embed"):
+        return 0.1 * values
     if name.endswith("bias"):
         return 0.1 * values
     if like.ndim == 4 and "proposal_generator" not in name:  # He et al., fan out

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -43,6 +46,25 @@ def spatial_mean(x: Tensor) -> Tensor:
 def rows_of(x: Tensor, index: Tensor) -> Tensor:
     """x[index] for (N, C, H, W) and indices (R,), in channels_last forwards and backwards."""
     return x.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+
+
+class _ChannelsLastGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        return grad.contiguous(memory_format=torch.channels_last)
+
+
+def channels_last_gradient(x: Tensor) -> Tensor:
+    """The same tensor; its gradient in channels_last, where what is behind it gives the other layout.
+
+    Otherwise the gradient meets layers of the other layout all the way down, and their slow paths.
+    """
+    found: Tensor = _ChannelsLastGradient.apply(x)
+    return found
 
 
 def xavier_fill(layer: nn.Conv2d | nn.Linear) -> None:

@@ -14,7 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from transfer.engines.torchvision.backbones.layers import xavier_fill
+from transfer.engines.torchvision.backbones.layers import (
+    NormConv2d,
+    channels_last_gradient,
+    msra_fill,
+    xavier_fill,
+)
 from transfer.engines.torchvision.regions.deltas import Weights, decode, encode
 from transfer.engines.torchvision.regions.sampling import match, sample
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
@@ -52,10 +57,28 @@ class Sampled:
 
 
 class BoxHead(nn.Sequential):
-    """(R, C, P, P) -> (R, fc_dim): fully connected layers with ReLU, named fc1, fc2 as in Detectron2."""
+    """(R, C, P, P) -> (R, fc_dim): convolutions with norm, then fully connected layers, all with ReLU.
 
-    def __init__(self, channels: int, size: int, num_fc: int, fc_dim: int):
+    They are named conv1, ..., fc1, ... as in Detectron2.
+    """
+
+    # parameters: each is a key of MODEL.ROI_BOX_HEAD
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        num_fc: int,
+        fc_dim: int,
+        num_conv: int = 0,
+        conv_dim: int = 256,
+        norm: str = "",
+    ):
         super().__init__()
+        for k in range(1, num_conv + 1):
+            conv = NormConv2d(channels, conv_dim, 3, norm=norm, relu=True)
+            msra_fill(conv)
+            self.add_module(f"conv{k}", conv)
+            channels = conv_dim
         width = channels * size * size
         for i in range(1, num_fc + 1):
             layer = nn.Linear(width, fc_dim)
@@ -64,9 +87,11 @@ class BoxHead(nn.Sequential):
             width = fc_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.flatten(1)
         for layer in self:
-            x = F.relu(layer(x))
+            if isinstance(layer, NormConv2d):
+                x = channels_last_gradient(layer(x))
+            else:
+                x = F.relu(layer(x.flatten(1)))
         return x
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from transfer.datasets.coco.rle import encode
-from transfer.engines.torchvision.backbones.layers import msra_fill
+from transfer.engines.torchvision.backbones.layers import NormConv2d, msra_fill
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
 from transfer.samples.masks_and_keypoints import Shape
 
@@ -32,15 +32,14 @@ class MaskHead(nn.Sequential):
 
     Convolutions, a deconvolution, and one mask a class.
 
-    `num_conv` is 4 behind a pyramid and 0 behind a shared last stage.
+    `num_conv` is 4 behind a pyramid and 0 behind a shared last stage; `norm` stands behind each of these.
     """
 
-    def __init__(self, channels: int, num_classes: int, num_conv: int, conv_dim: int):
+    def __init__(self, channels: int, num_classes: int, num_conv: int, conv_dim: int, norm: str = ""):
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for k in range(1, num_conv + 1):
-            layers[f"mask_fcn{k}"] = conv = nn.Conv2d(channels, conv_dim, 3, padding=1)
+            layers[f"mask_fcn{k}"] = conv = NormConv2d(channels, conv_dim, 3, norm=norm, relu=True)
             msra_fill(conv)
-            layers[f"mask_fcn_relu{k}"] = nn.ReLU(inplace=True)
             channels = conv_dim
         layers["deconv"] = deconv = nn.ConvTranspose2d(channels, conv_dim, 2, stride=2)
         msra_fill(deconv)

@@ -8,11 +8,12 @@ the choice for large maps, where the products would cost more than they save.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torchvision.ops import roi_align as kernel
+
+from transfer.engines.torchvision.backbones.layers import channels_last_gradient
 
 # Where it won (benchmarks/perf/roi_align.py): height * width of the map, and entries of the product between,
 # which is kept for the backward pass.
@@ -33,27 +34,12 @@ def roi_align(
     entries = max((len(b) for b in boxes), default=0) * size * width * channels
     if features.device.type == "cpu" and height * width <= SMALL_MAP and entries <= MOST_ENTRIES:
         return separable_roi_align(features, boxes, size, scale, sampling_ratio, aligned)
-    features = _ChannelsLastGradient.apply(features)
+    features = channels_last_gradient(features)  # the kernel gives the other
     wide = torch.promote_types(features.dtype, torch.float32)  # bfloat16 steps by 8 pixels above 1024
     with torch.autocast(features.device.type, enabled=False):
         rois = [b.to(wide) for b in boxes]
         pooled: Tensor = kernel(features.to(wide), rois, size, scale, sampling_ratio, aligned)
     return pooled.to(features.dtype, memory_format=torch.channels_last)
-
-
-class _ChannelsLastGradient(torch.autograd.Function):
-    """The same tensor; its gradient, which the kernel gives in the other layout, in channels_last.
-
-    Otherwise the gradient meets layers of the other layout all the way down, and their slow paths.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        return grad.contiguous(memory_format=torch.channels_last)
 
 
 def separable_roi_align(

@@ -6,6 +6,7 @@ uses L1, and divides both losses by the nominal number of sampled anchors.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from transfer.engines.torchvision.backbones.layers import NormConv2d
 from transfer.engines.torchvision.regions.anchors import cell_anchors, grid_anchors
 from transfer.engines.torchvision.regions.deltas import decode, encode
 from transfer.engines.torchvision.regions.sampling import IGNORE, match, sample
@@ -34,24 +36,32 @@ class RPNSettings:
     pre_nms_topk: tuple[int, int]
     post_nms_topk: tuple[int, int]
     nms_thresh: float
+    conv_dims: Sequence[int] = (-1,)  # channels of the convolutions; -1: as many as come in
 
 
 class RPNHead(nn.Module):
-    """3x3 convolution, then per anchor one logit and four deltas."""
+    """3x3 convolutions with ReLU, then per anchor one logit and four deltas.
 
-    def __init__(self, channels: int, num_anchors: int):
+    One convolution is `conv`; several are `conv.conv0`, `conv.conv1`, ..., as Detectron2 names them.
+    """
+
+    def __init__(self, channels: int, num_anchors: int, conv_dims: Sequence[int]):
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        convs: OrderedDict[str, nn.Module] = OrderedDict()
+        for k, dim in enumerate(conv_dims):
+            convs[f"conv{k}"] = conv = NormConv2d(channels, channels if dim == -1 else dim, 3, relu=True)
+            channels = conv.out_channels
+        self.conv = convs["conv0"] if len(convs) == 1 else nn.Sequential(convs)
         self.objectness_logits = nn.Conv2d(channels, num_anchors, 1)
         self.anchor_deltas = nn.Conv2d(channels, num_anchors * 4, 1)
-        for layer in (self.conv, self.objectness_logits, self.anchor_deltas):
-            nn.init.normal_(layer.weight, std=0.01)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=0.01)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # each has one
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) -> logits (N, H*W*A), deltas (N, H*W*A, 4), both float32."""
-        x = F.relu(self.conv(x))
+        x = self.conv(x)
         with torch.autocast(x.device.type, enabled=False):  # ranking needs more than bfloat16's 8 bits
             x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
             logits = self.objectness_logits(x).permute(0, 2, 3, 1).flatten(1)
@@ -73,7 +83,7 @@ class RPN(nn.Module):
         cells = [cell_anchors(s, r) for s, r in zip(sizes, ratios, strict=True)]
         for i, cell in enumerate(cells):
             self.register_buffer(f"cell{i}", cell, persistent=False)
-        self.rpn_head = RPNHead(channels, len(cells[0]))
+        self.rpn_head = RPNHead(channels, len(cells[0]), settings.conv_dims)
 
     def forward(
         self,

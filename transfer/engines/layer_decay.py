@@ -1,0 +1,65 @@
+"""Says which share of the learning rate a parameter has, by its name: layer decay, for both engines.
+
+Early layers get a smaller rate (Clark et al., arXiv 2003.10555; BEiT): rate * decay ^ (layers behind it).
+What a ViT has beside patches, positions and blocks (class token, registers, norms) counts as the neck, whose
+share is 1, as in Detectron2. Which parameters do not decay is the business of `transfer.engines.solver`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from yacs.config import CfgNode
+
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.resolve import flatten
+from transfer.recipes.vit import VIT
+
+
+def rate_factor(cfg: CfgNode) -> Callable[[str], float]:
+    """Returns the rule of SOLVER.LAYER_DECAY for the recipe's family: a parameter's name -> its factor."""
+    decay, family = cfg.SOLVER.LAYER_DECAY, architecture_of(flatten(cfg)).family
+    if decay == 1.0:
+        return lambda name: 1.0
+    if family is VIT:
+        return lambda name: vit_factor(name, decay, cfg.MODEL.VIT.DEPTH)
+    assert family is CONVNEXT, "recipes of other families are refused"
+    return lambda name: convnext_factor(name, decay, cfg.MODEL.CONVNEXT.DEPTHS)
+
+
+def vit_factor(name: str, decay: float, depth: int) -> float:
+    """Returns the rate's factor of a parameter of a model on a ViT with so many blocks.
+
+    It is Detectron2's `get_vit_lr_decay_rate`: patches and positions are layer 0, block i is layer i + 1, and
+    all else is layer depth + 1, whose factor is 1.
+    """
+    layer = depth + 1
+    if name.startswith("backbone."):
+        block = re.search(r"\.blocks\.(\d+)\.", name)
+        if ".pos_embed" in name or ".patch_embed" in name:
+            layer = 0
+        elif block:
+            layer = int(block[1]) + 1
+    return decay ** (depth + 1 - layer)
+
+
+def convnext_factor(name: str, decay: float, depths: list[int]) -> float:
+    """Returns the rate's factor of a parameter of a model on a ConvNeXt with such stages.
+
+    It is the rule of the authors' detection code ("layer_wise"): three blocks of the third stage share a
+    layer, every other stage is one, and a downsampling belongs to the stage behind it. So ConvNeXt-T has 6
+    layers and B 12, and the neck and the heads are one more, whose factor is 1.
+    """
+    third = -(-depths[2] // 3)
+    layers = third + 3
+    layer = layers + 1
+    found = re.search(r"\.(downsample_layers|stages)\.(\d)\.(\d+)\.", name)
+    if name.startswith("backbone.") and found:
+        kind, stage, block = found[1], int(found[2]), int(found[3])
+        if kind == "downsample_layers":
+            layer = {0: 0, 1: 2, 2: 3, 3: layers}[stage]
+        else:
+            layer = {0: 1, 1: 2, 2: 3 + block // 3, 3: layers}[stage]
+    return decay ** (layers + 1 - layer)

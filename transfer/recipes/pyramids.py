@@ -1,0 +1,66 @@
+"""Describes the detectors that stand on a pyramid of any family's maps; `architectures` completes the rows.
+
+ViTDet (Li et al., arXiv 2203.16527) makes its pyramid from the last map of a ViT; ConvNeXt and Swin have four
+maps of their own for the FPN (Lin et al., arXiv 1612.03144).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.family import Family
+from transfer.recipes.swin import SWIN
+from transfer.recipes.vit import VIT
+
+LEVELS = ["p2", "p3", "p4", "p5", "p6"]  # strides 4 to 64
+_HEADS = {
+    "MODEL.RPN.IN_FEATURES": (LEVELS,),
+    "MODEL.ROI_HEADS.IN_FEATURES": (LEVELS[:-1],),
+}
+
+
+def _fpn_on(family: Family) -> dict[str, Any]:
+    return {
+        "name": f"FPN{family.name}",
+        "title": f"FPN on a {family.name}",
+        "family": family,
+        "backbone": f"build_{family.in_manifest}_fpn_backbone",
+        "neck": "fpn",
+        "demands": {
+            family.outputs: ([1, 2, 3, 4],),
+            "MODEL.FPN.IN_FEATURES": (list(family.stages),),
+            **_HEADS,
+        },
+        "holder": "backbone.bottom_up",
+        "fresh": {
+            "FPN": r"backbone\.fpn_(lateral|output)[2-5]\..*",
+            "norms of maps": r"backbone\.bottom_up\.norm_maps\..*",
+        },
+        "norms": ("MODEL.FPN.NORM",),
+        "miniature": "fpn",
+        "added": (f"{family.section}.",),
+    }
+
+
+# Each as keywords of an Architecture, without what all detectors of two stages share.
+PYRAMIDS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "ViTDet",
+        "title": "ViTDet (simple pyramid on a ViT)",
+        "family": VIT,
+        "backbone": "build_vit_simple_pyramid_backbone",
+        "neck": "simple_pyramid",
+        "demands": {"MODEL.VIT.PATCH_SIZE": (16,), **_HEADS},
+        "holder": "backbone.net",
+        "fresh": {
+            "simple pyramid": r"backbone\.simfp_[2-5]\..*",
+            "relative positions": r"backbone\.net\.blocks\.\d+\.attn\.rel_pos_[hw]",
+        },
+        "norms": ("MODEL.SIMPLE_PYRAMID.NORM",),
+        "miniature": "vitdet",
+        "added": ("MODEL.SIMPLE_PYRAMID.", "MODEL.VIT."),
+    },
+    _fpn_on(CONVNEXT),
+    _fpn_on(SWIN),
+)
