@@ -1,4 +1,4 @@
-"""Command line: any self-supervised ResNet checkpoint in, a proven Detectron2 backbone file out.
+"""Command line: any self-supervised checkpoint in, a proven backbone file out.
 
 python -m converters INPUT OUTPUT.pkl
 python -m converters --inspect INPUT
@@ -68,10 +68,17 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         "pixel_std": args.pixel_std,
         "input_format": args.format,
         "stride_in_1x1": None if args.stride_in_1x1 is None else BOOLEANS[args.stride_in_1x1],
+        "facts": dict(map(_fact, args.fact)),
         "prefix": args.prefix,
         "accept": tuple(args.accept) or None,
     }
     return {key: value for key, value in stated.items() if value is not None}
+
+
+def _fact(text: str) -> tuple[str, str]:
+    """KEY=VALUE in two; a text without the sign is a key with an empty value, which no fact takes."""
+    key, _, value = text.partition("=")
+    return key, value
 
 
 class _Parser(Parser):
@@ -105,6 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pixel-std", nargs=3, type=float, metavar="X")
     parser.add_argument("--format", choices=("RGB", "BGR"))
     parser.add_argument("--stride-in-1x1", choices=tuple(BOOLEANS))
+    parser.add_argument(
+        "--fact", action="append", default=[], metavar="KEY=VALUE", help="of the family, as num_heads=12"
+    )
     parser.add_argument("--accept", action="append", default=[], metavar="CHECK", help="untrained, fused-bn")
     return parser
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "Fact",
     "expected_shapes",
     "facts_of_weights",
+    "later_facts",
     "load_backbone",
     "save_backbone",
 ]
@@ -48,8 +50,17 @@ def facts_of_weights(family: Family) -> tuple[Fact, ...]:
     return (*family.facts, *family.stated, *PIXELS)
 
 
+def later_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts that the first manifests did not know, where they are not as usual: a reader must know them.
+
+    CheckpointError for a family that is not known.
+    """
+    later = {fact.key: fact.usual for fact in facts_of_weights(family_of(manifest)) if fact.later}
+    return {key: manifest[key] for key, usual in later.items() if manifest.get(key, usual) != usual}
+
+
 def manifest_types(family: Family) -> dict[str, type]:
-    """Every key that a manifest must have, and the JSON type of its value."""
+    """Every key that a manifest must have, but for later facts, and the JSON type of its value."""
     texts = ("source", "source_file", "source_sha256", "container_path", "prefix", "encoder", "dialect")
     facts = {fact.key: fact.kind for fact in facts_of_weights(family)}
     return {**dict.fromkeys(texts, str), **facts, "num_tensors": int, "tool_version": str, "notes": list}
@@ -79,8 +90,8 @@ class Backbone:
             array = np.asarray(self.weights[name], order="C")
             digest.update(f"{name} {array.dtype.name} {array.shape}\n".encode())
             digest.update(array.reshape(-1).view(np.uint8).data)
-        facts = {fact.key: self.manifest[fact.key] for fact in facts_of_weights(family)}
-        digest.update(_canonical(facts | named(family)))
+        facts = {fact.key: self.manifest[fact.key] for fact in facts_of_weights(family) if not fact.later}
+        digest.update(_canonical(facts | later_facts(self.manifest) | named(family)))
         return digest.hexdigest()
 
 
@@ -96,8 +107,9 @@ def _prove_manifest(manifest: dict[str, Any], family: Family) -> None:
         _canonical(manifest)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"backbone manifest: holds more than JSON: {error}") from None
+    later = {fact.key for fact in facts_of_weights(family) if fact.later and fact.key not in manifest}
     for key, kind in manifest_types(family).items():
-        if (
+        if key not in later and (
             key not in manifest
             or not isinstance(manifest[key], kind)
             or (kind is int and type(manifest[key]) is not int)

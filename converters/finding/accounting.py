@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from converters.finding.candidates import Candidate, TensorSet, strip_wrappers
 from converters.networks.family import ASIDE, COUNTER, Facts, Shape, Shapes
@@ -81,7 +80,7 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
     ]
     unexpected = [names[name] for name in shapes if name not in stored and not name.startswith(ASIDE)]
     if len(shapes) >= WORTH_A_LOOK:
-        unexpected += left_inside(candidate, tensors)
+        unexpected += left_inside(candidate, tensors, shapes)
     twice = [f"{first} and {second}" for _, first, second in candidate.twice]
     return Account(
         candidate,
@@ -97,8 +96,11 @@ def account(candidate: Candidate, tensors: TensorSet) -> Account:
     )
 
 
-def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
-    """Names beside the known ones within the network's own parts (an SE layer in layer1, say); no heads."""
+def left_inside(candidate: Candidate, tensors: TensorSet, shapes: Shapes) -> list[str]:
+    """Names beside the known ones within the network's own parts (an SE layer in layer1, say); no heads.
+
+    `shapes` are those of the known ones, by the dialect's own names.
+    """
     dialect = candidate.dialect
     known = set(candidate.names.values()) | {second for _, _, second in candidate.twice}
     inside = roots(dialect)
@@ -110,20 +112,24 @@ def left_inside(candidate: Candidate, tensors: TensorSet) -> list[str]:
         if not name.startswith(candidate.prefix):
             continue
         rest = name[len(candidate.prefix) :]
-        if rest.endswith(dialect.silent) or reason_to_drop(candidate, name):
+        if rest.endswith(dialect.silent) or dialect.reason(rest, shapes):
             continue
         if dialect.beside or rest.replace("/", ".").split(".")[0] in inside:
             left.append(raw)
     return left
 
 
-def reason_to_drop(candidate: Candidate, name: str) -> str:
-    """Why the dialect leaves out a tensor behind the candidate's prefix; "" if it does not say so.
-
-    `name` has no wrapper segments.
-    """
-    rest = name[len(candidate.prefix) :]
-    return next((why for pattern, why in candidate.dialect.beside if fnmatchcase(rest, pattern)), "")
+def dropped(entry: Account, tensors: TensorSet) -> list[tuple[str, str]]:
+    """(name in the file, reason) of all behind the prefix that is left out, as far as the dialect has one."""
+    candidate = entry.candidate
+    taken = {name for ours, name in candidate.names.items() if not ours.startswith(ASIDE)}
+    left = [raw for raw in tensors.tensors if raw not in taken]
+    names = {raw: strip_wrappers(raw) for raw in left}
+    rests = {
+        raw: name[len(candidate.prefix) :] for raw, name in names.items() if name.startswith(candidate.prefix)
+    }
+    reasons = ((raw, candidate.dialect.reason(rest, entry.shapes)) for raw, rest in rests.items())
+    return [(raw, why) for raw, why in reasons if why]
 
 
 def _our_shape(candidate: Candidate, name: str) -> Shape:

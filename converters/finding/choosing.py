@@ -12,12 +12,22 @@ from converters.containers.pickles.foreign import code_warning, is_harmless
 from converters.containers.reading import Opened
 from converters.containers.tensors import contiguous_strides
 from converters.errors import CheckpointError
-from converters.finding.accounting import Account, account
+from converters.finding.accounting import Account, account, dropped
 from converters.finding.candidates import Candidate, TensorSet, find_candidates, strip_wrappers, tensor_sets
 from converters.finding.overrides import Overrides
 from converters.finding.refusals import reason
 from converters.printable import LONGEST_NAME, listed, printable
-from converters.publishers.row import EMA, ONLINE, SINGLE, Layout, Place, Source, matching_layout, role_of
+from converters.publishers.row import (
+    EMA,
+    NOT,
+    ONLINE,
+    SINGLE,
+    Layout,
+    Place,
+    Source,
+    matching_layout,
+    role_of,
+)
 from converters.publishers.table import BY_NAME, SOURCES, UNKNOWN
 
 MOST_CANDIDATES = 100  # a file can hold one name of each of 10,000 networks
@@ -130,15 +140,25 @@ def choose(
         notes.append(f"objects read as data, nothing imported or called: {listed(harmless)}")
     if warning := code_warning(opened.foreign):
         notes.append(warning)
+    notes += _left_out(chosen, found)
     stated, more = _stated(row, chosen, opened)
     return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None)
+
+
+def _left_out(chosen: Account, found: Found) -> list[str]:
+    """A note for each reason for which the dialect leaves tensors out."""
+    here = next(tensors for tensors in found.sets if tensors.path == chosen.candidate.path)
+    by_reason: dict[str, list[str]] = {}
+    for name, why in dropped(chosen, here):
+        by_reason.setdefault(why, []).append(name)
+    return [f"left out, {why}: {listed(names, 3)}" for why, names in by_reason.items()]
 
 
 def _row_for(
     complete: Sequence[tuple[Account, Place]], source: str | None, found: Found
 ) -> tuple[Source, list[tuple[Account, str]]]:
     """The row that explains the file best, with the role of every network that it explains."""
-    fits: list[tuple[tuple[bool, int], Source, list[tuple[Account, str]]]] = []
+    fits: list[tuple[tuple[bool, bool, int], Source, list[tuple[Account, str]]]] = []
     for row in [BY_NAME[source]] if source else SOURCES:
         matches = [
             (entry, place, matching_layout(row, place, source is not None)) for entry, place in complete
@@ -149,7 +169,7 @@ def _row_for(
         if explained:
             layouts = [layout for _, _, layout in matches if layout is not None]
             usual = any(role == row.encoder for _, role in explained)
-            fits.append(((usual, _precision(layouts)), row, explained))
+            fits.append(((not row.last, usual, _precision(layouts)), row, explained))
     if fits:
         _, row, roles = max(fits, key=lambda fit: fit[0])
         return row, roles
@@ -165,7 +185,7 @@ def _row_for(
 
 def _precision(layouts: Sequence[Layout]) -> int:
     """How much of the file the row foresees: markers first, then networks; patterns count for less."""
-    markers = max(len(layout.markers) for layout in layouts)
+    markers = max(sum(not mark.startswith(NOT) for mark in layout.markers) for layout in layouts)
     exact = sum(2 - ("*" in layout.path) - ("*" in layout.prefix) for layout in layouts)
     return 100 * markers + exact
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from converters.backbone import Backbone
 from converters.errors import CheckpointError
 from converters.finding.health import ACCEPTABLE
+from converters.networks.family import Family
 from converters.networks.table import family_of
 
 
@@ -21,6 +22,7 @@ class Overrides:
     pixel_std: Sequence[float] | None = None
     input_format: str | None = None  # "RGB" or "BGR"
     stride_in_1x1: bool | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)  # other stated facts of the family, by their keys
     prefix: str | None = None  # which of several complete networks, as --inspect lists them
     accept: Sequence[str] = ()  # names of health checks that may fail
 
@@ -49,6 +51,7 @@ def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
         "pixel_std": _floats(wishes.pixel_std),
         "input_format": wishes.input_format,
         "stride_in_1x1": wishes.stride_in_1x1,
+        **_of_kind(wishes.facts, family_of(manifest)),
     }
     for key, value in stated.items():
         if value is None:
@@ -59,6 +62,21 @@ def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
             manifest["notes"].append(f"{key} stated by the user: {value} instead of {manifest[key]}")
             manifest[key] = value
     return replace(backbone, manifest=manifest) if manifest != backbone.manifest else backbone
+
+
+def _of_kind(facts: Mapping[str, Any], family: Family) -> dict[str, Any]:
+    """Stated facts with the types that the family gives them; texts, as options have them, are read."""
+    kinds = {fact.key: fact.kind for fact in family.stated}
+    found = {}
+    for key, value in facts.items():
+        if key not in kinds:
+            raise CheckpointError(f"fact {key}: not stated of a {family.title}; expected {', '.join(kinds)}")
+        kind = kinds[key]
+        try:
+            found[key] = {"true": True, "false": False}[str(value).lower()] if kind is bool else kind(value)
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError(f"fact {key}: {value!r:.60}; expected {kind.__name__}") from None
+    return found
 
 
 def _floats(values: Sequence[float] | None) -> list[float] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from converters.finding.accounting import Account
 from converters.networks.family import Evidence, Family, Refusal, Shapes
+from converters.networks.strangers import STRANGERS
 from converters.networks.table import FAMILIES
 
 
@@ -42,7 +43,7 @@ def reason(shapes: Shapes, best: Account | None, foreign: tuple[str, ...]) -> st
 
 def rows(family: Family) -> tuple[Refusal, ...]:
     """The refusals of a file in which this family came closest; the first that holds is told."""
-    return (FIRST, *family.refusals, LAST)
+    return (FIRST, *STRANGERS, *family.refusals, LAST)
 
 
 def _evidence(shapes: Shapes, best: Account | None, foreign: tuple[str, ...]) -> Evidence:

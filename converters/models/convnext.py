@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,15 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
-from converters.models.hierarchy import (
-    STAGES,
-    ChannelNorm,
-    Hierarchy,
-    Maps,
-    drop_rates,
-    final_norm_wanted,
-    start,
-)
+from converters.models.hierarchy import STAGES, ChannelNorm, Hierarchy, Maps, start
 
 
 class ResponseNorm(nn.Module):
@@ -36,7 +28,7 @@ class ResponseNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """A depthwise 7x7 and a channel MLP, added to their input (N, C, H, W)."""
+    """A depthwise convolution and a channel MLP, added to their input (N, C, H, W)."""
 
     def __init__(self, width: int, facts: Mapping[str, Any], drop: float) -> None:
         super().__init__()
@@ -59,28 +51,18 @@ class Block(nn.Module):
 class ConvNeXt(Hierarchy):
     """Maps `stage1` to `stage4` of normalised images (N, 3, H, W), each (N, C, H/s, W/s) rounded down.
 
-    facts: a manifest of the family `convnext`, or its facts alone. `norm_last` puts the network's own final
-    norm on stage 4, where its classifier sees it after pooling; it excludes `norm_maps`.
+    facts: a manifest of the family `convnext`, or its facts alone.
     """
 
-    def __init__(
-        self,
-        facts: Mapping[str, Any],
-        *,
-        out_stages: Sequence[int] = STAGES,
-        drop_path: float = 0.0,
-        norm_maps: bool = False,
-        norm_last: bool = False,
-    ) -> None:
-        """ValueError for stages that there are not, or a final norm that is wanted and not there."""
+    def __init__(self, facts: Mapping[str, Any], **options: Any) -> None:
+        """Options, and ValueError, as of `Hierarchy`."""
         dims, depths, eps = facts["dims"], facts["depths"], facts["norm_eps"]
-        super().__init__(dims, 4, out_stages, norm_maps, eps)
-        self.norm_last = final_norm_wanted(facts, norm_maps, norm_last)
+        super().__init__(facts, dims, 4, **options)
         entries = [nn.Sequential(nn.Conv2d(3, dims[0], 4, 4), ChannelNorm(dims[0], eps))]
         for before, after in zip(dims, dims[1:], strict=False):
             entries.append(nn.Sequential(ChannelNorm(before, eps), nn.Conv2d(before, after, 2, 2)))
         self.downsample_layers = nn.ModuleList(entries)
-        rates = iter(drop_rates(drop_path, sum(depths)))
+        rates = iter(self.rates)
         self.stages = nn.ModuleList(
             nn.Sequential(*(Block(width, facts, next(rates)) for _ in range(depth)))
             for width, depth in zip(dims, depths, strict=True)

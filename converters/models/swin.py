@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision.models.swin_transformer import shifted_window_attention
 from torchvision.ops import StochasticDepth
 
-from converters.models.hierarchy import STAGES, Hierarchy, Maps, drop_rates, final_norm_wanted, start
+from converters.models.hierarchy import STAGES, Hierarchy, Maps, start
 from converters.models.mlp import Mlp
 
 
@@ -115,29 +115,19 @@ class Patches(nn.Module):
 class Swin(Hierarchy):
     """Maps `stage1` to `stage4` of normalised images (N, 3, H, W), each (N, C, H/s, W/s) rounded up.
 
-    facts: a manifest of the family `swin`, or its facts alone. `norm_last` puts the network's own final norm
-    on stage 4, as its classifier has it before pooling; it excludes `norm_maps`. A stage that is no larger
-    than its window is not shifted, as in training; Detectron2's copy shifts it nevertheless.
+    facts: a manifest of the family `swin`, or its facts alone. A stage that is no larger than its window is
+    not shifted, as in training; Detectron2's copy shifts it nevertheless.
     """
 
-    def __init__(
-        self,
-        facts: Mapping[str, Any],
-        *,
-        out_stages: Sequence[int] = STAGES,
-        drop_path: float = 0.0,
-        norm_maps: bool = False,
-        norm_last: bool = False,
-    ) -> None:
-        """ValueError for stages that there are not, or a final norm that is wanted and not there."""
+    def __init__(self, facts: Mapping[str, Any], **options: Any) -> None:
+        """Options, and ValueError, as of `Hierarchy`."""
         widths = [facts["embed_dim"] << stage for stage in range(4)]
         eps, patch = facts["norm_eps"], facts["patch_size"]
-        super().__init__(widths, patch, out_stages, norm_maps, eps)
-        self.norm_last = final_norm_wanted(facts, norm_maps, norm_last)
+        super().__init__(facts, widths, patch, **options)
         self.patch_embed = Patches(patch, widths[0], eps if facts["patch_norm"] else None)
         if facts["absolute_positions"]:
             self.absolute_pos_embed = nn.Parameter(torch.zeros(1, facts["absolute_positions"], widths[0]))
-        rates = iter(drop_rates(drop_path, sum(facts["depths"])))
+        rates = iter(self.rates)
         stages = []
         for stage, (width, depth) in enumerate(zip(widths, facts["depths"], strict=True)):
             heads, window = facts["num_heads"][stage], facts["window"][stage]

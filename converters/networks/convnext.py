@@ -6,20 +6,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from converters.networks import stages
 from converters.networks.convnext_names import DIALECTS
 from converters.networks.family import Evidence, Fact, Facts, Family, Refusal, Shape, Shapes, Weights
-from converters.networks.stages import (
-    DEEPEST,
-    Sizes,
-    depths,
-    four,
-    module,
-    no_final_norm,
-    segment,
-    size,
-    sized,
-    untrained,
-)
 
 FACTS = (
     Fact("depths", list, [3, 3, 9, 3], "blocks a stage"),
@@ -29,7 +18,7 @@ FACTS = (
     Fact("final_norm", bool, True, "final norm"),
 )
 NORM_EPS = Fact("norm_eps", float, 1e-6, "norm epsilon")
-SIZES: Sizes = {
+SIZES: stages.Sizes = {
     (96, (3, 3, 9, 3)): "T",
     (96, (3, 3, 27, 3)): "S",
     (128, (3, 3, 27, 3)): "B",
@@ -43,26 +32,26 @@ SIZES: Sizes = {
 def shapes(facts: Facts) -> Shapes:
     """Every tensor by Facebook's names, 180 for ConvNeXt-T. ValueError for facts of no such network."""
     flags = tuple(bool(facts[key]) for key in ("layer_scale", "grn", "final_norm"))
-    return _shapes(four(facts, "depths", DEEPEST), four(facts, "dims"), *flags)
+    return _shapes(stages.four(facts, "depths", stages.DEEPEST), stages.four(facts, "dims"), *flags)
 
 
 @lru_cache(maxsize=64)
 def _shapes(
     blocks: tuple[int, ...], dims: tuple[int, ...], layer_scale: bool, grn: bool, final_norm: bool
 ) -> Shapes:
-    found: dict[str, Shape] = module("downsample_layers.0.0", dims[0], 3, 4, 4)
-    found |= module("downsample_layers.0.1", dims[0])
+    found: dict[str, Shape] = stages.module("downsample_layers.0.0", dims[0], 3, 4, 4)
+    found |= stages.module("downsample_layers.0.1", dims[0])
     for stage in (1, 2, 3):
         before, here = dims[stage - 1], f"downsample_layers.{stage}"
-        found |= module(f"{here}.0", before) | module(f"{here}.1", dims[stage], before, 2, 2)
+        found |= stages.module(f"{here}.0", before) | stages.module(f"{here}.1", dims[stage], before, 2, 2)
     for stage, width in enumerate(dims):
         for here in (f"stages.{stage}.{block}" for block in range(blocks[stage])):
             found |= {f"{here}.gamma": (width,)} if layer_scale else {}
-            found |= module(f"{here}.dwconv", width, 1, 7, 7) | module(f"{here}.norm", width)
-            found |= module(f"{here}.pwconv1", 4 * width, width)
+            found |= stages.module(f"{here}.dwconv", width, 1, 7, 7) | stages.module(f"{here}.norm", width)
+            found |= stages.module(f"{here}.pwconv1", 4 * width, width)
             found |= {f"{here}.grn.{p}": (1, 1, 1, 4 * width) for p in ("gamma", "beta")} if grn else {}
-            found |= module(f"{here}.pwconv2", width, 4 * width)
-    found |= module("norm", dims[-1]) if final_norm else {}
+            found |= stages.module(f"{here}.pwconv2", width, 4 * width)
+    found |= stages.module("norm", dims[-1]) if final_norm else {}
     return MappingProxyType(found)
 
 
@@ -70,8 +59,8 @@ def closest(found: Shapes) -> dict[str, Any]:
     """The facts of the ConvNeXt that best explains shapes by our names."""
     grn = any(".grn." in name for name in found)
     return {
-        "depths": depths(found, r"stages\.(\d+)\.(\d+)\."),
-        "dims": [size(found, f"stages.{stage}.0.norm.weight", 0, 96 << stage) for stage in range(4)],
+        "depths": stages.depths(found, r"stages\.(\d+)\.(\d+)\."),
+        "dims": [stages.size(found, f"stages.{stage}.0.norm.weight", 0, 96 << stage) for stage in range(4)],
         # Every published network has at least one of the two: without both, layer scale is what is missing.
         "layer_scale": not grn or any(name.endswith(".gamma") and ".grn." not in name for name in found),
         "grn": grn,
@@ -80,7 +69,7 @@ def closest(found: Shapes) -> dict[str, Any]:
 
 
 def _label(facts: Facts) -> str:
-    return f"ConvNeXt{' V2' if facts['grn'] else ''}-{sized(facts, SIZES, facts['dims'][0])}"
+    return f"ConvNeXt{' V2' if facts['grn'] else ''}-{stages.sized(facts, SIZES, facts['dims'][0])}"
 
 
 def _details(facts: Facts) -> str:
@@ -101,10 +90,6 @@ def _stem_kernel(e: Evidence) -> Shape:
     return e.found.get("downsample_layers.0.0.weight", ())[2:]
 
 
-def _isotropic(e: Evidence) -> bool:
-    return any(name.endswith("blocks.0.dwconv.weight") for name in e.shapes)
-
-
 def _without_shifts(e: Evidence) -> bool:
     """Norms that have weights and no bias, throughout."""
     names = {name for name in e.found if ".norm." in name}
@@ -112,14 +97,6 @@ def _without_shifts(e: Evidence) -> bool:
 
 
 REFUSALS: tuple[Refusal, ...] = (
-    (
-        segment("attn_block", "attn_grid", "mbconv_layer"),
-        "a MaxViT or CoAtNet, which mixes convolutions with attention: no ConvNeXt",
-    ),
-    (
-        _isotropic,
-        "an isotropic ConvNeXt, which has one stage of patches of 16 pixels: no maps at strides 4 to 32",
-    ),
     (
         lambda e: _stem_kernel(e) == (3, 3),
         "a ConvNeXt with an overlapping stem of two 3x3 convolutions (timm's `_ols`); ours has one 4x4",
@@ -144,6 +121,6 @@ CONVNEXT = Family(
     export_dialect="convnext",
     colours="downsample_layers.0.0.weight",
     compared=("downsample_layers.0.0.weight", "stages.3.0.pwconv1.weight", "stages.1.0.dwconv.weight"),
-    warnings=(untrained, _unscaled, no_final_norm),
+    warnings=(stages.untrained, _unscaled, stages.no_final_norm),
     refusals=REFUSALS,
 )

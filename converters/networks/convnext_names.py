@@ -46,7 +46,7 @@ class ConvNeXtDialect(Dialect):
         return {
             "Stem": ", ".join(self.stem),
             "Downsampling": ", ".join(self.down),
-            "Block": self.block + "{" + ", ".join((*self.layers, *self.scales)) + "}",
+            "Block": self.block + "{" + ", ".join(filter(None, (*self.layers, *self.scales))) + "}",
             "Final norm": ", ".join(self.final) or "none",
         }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ class Fact:
     kind: type
     usual: Any  # what it is where nothing says otherwise
     title: str  # in reports
+    # Manifests were written before it was known: they leave it out where it is as usual, and keep their hash.
+    later: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,16 @@ class Dialect:
     channels_last: bool = False  # kernels are stored height, width, in, out (TensorFlow, JAX)
     silent: tuple[str, ...] = ()  # endings inside the network that carry no weight and are dropped
     # (pattern of a name behind the prefix, why it is dropped). With such rows nothing else may lie beside the
-    # network; without them, all may that has no first segment in common with it.
+    # network; without them, all may that shares no first segment with it.
     beside: tuple[tuple[str, str], ...] = ()
 
     def vocabulary(self) -> Mapping[str, str]:
         """Foreign name -> our name, or one of the dialect's own, for the deepest network of the family."""
         raise NotImplementedError
+
+    def reason(self, rest: str, found: Shapes) -> str:
+        """Why a tensor named `rest` behind the prefix is dropped; "" if the dialect does not say so."""
+        return next((why for pattern, why in self.beside if fnmatchcase(rest, pattern)), "")
 
     def likened(self, found: Shapes) -> Shapes:
         """Shapes by the dialect's own names -> by ours, as far as facts are read off them; never fails."""
@@ -148,6 +155,11 @@ class Family:
     def dialect(self, name: str) -> Dialect:
         """The family's dialect of that name."""
         return next(dialect for dialect in self.dialects if dialect.name == name)
+
+    def told(self, facts: Facts) -> dict[str, Any]:
+        """The facts as a manifest tells them: without later ones that are as usual."""
+        later = {fact.key: fact.usual for fact in (*self.facts, *self.stated) if fact.later}
+        return {key: value for key, value in facts.items() if key not in later or value != later[key]}
 
     def exported(self) -> Mapping[str, str]:
         """Names of the files for other programs -> ours."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from converters.networks.family import Fact, Facts, Family
 from converters.networks.resnet_health import WARNINGS
-from converters.networks.resnet_names import DIALECTS
+from converters.networks.resnet_names import AVG_DOWN, DIALECTS
 from converters.networks.resnet_refusals import REFUSALS
-from converters.networks.resnet_shapes import FACTS, closest, shapes
+from converters.networks.resnet_shapes import FACTS, PLAIN, closest, shapes
 
 STRIDES = Fact("stride_in_1x1", bool, False, "stride in 1x1")  # of a block's first convolution, or its 3x3
 
@@ -19,9 +19,10 @@ def _label(facts: Facts) -> str:
 
 
 def _details(facts: Facts) -> str:
+    deep = ", deep stem" if facts.get("stem", PLAIN) != PLAIN else ""
     return (
         f"groups {facts['groups']}, width {facts['width_per_group']}, stem {facts['stem_out_channels']}, "
-        f"res2 {facts['res2_out_channels']}"
+        f"res2 {facts['res2_out_channels']}{deep}"
     )
 
 
@@ -40,6 +41,8 @@ def _from_config(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _unexportable(facts: Facts) -> str:
+    if facts.get("stem", PLAIN) != PLAIN:
+        return "torchvision's ResNet has no deep stem: write a .pkl"
     if not facts[STRIDES.key]:
         return ""
     return (
@@ -52,7 +55,7 @@ RESNET = Family(
     "resnet",
     "ResNet",
     facts=FACTS,
-    stated=(STRIDES,),
+    stated=(STRIDES, AVG_DOWN),
     shapes=shapes,
     closest=closest,
     label=_label,

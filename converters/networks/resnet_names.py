@@ -11,13 +11,14 @@ dictionary from a foreign name to Detectron2's, without any pattern: `bn1` is ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from converters.networks.family import Dialect
+from converters.networks.family import Dialect, Fact, Facts, Shapes
 from converters.networks.resnet_shapes import BLOCKS, NORM_PARTS
 
 Parts = tuple[tuple[str, ...], ...]  # for each of NORM_PARTS, the names that it goes by
+AVG_DOWN = Fact("avg_down", bool, False, "pooled shortcuts", later=True)  # average, before a strided one
 PLAIN_PARTS: Parts = tuple((part,) for part in NORM_PARTS)
 
 
@@ -32,6 +33,12 @@ class ResNetDialect(Dialect):
     shortcut: str
     shortcut_norm: str
     parts: Parts = PLAIN_PARTS
+    deep: tuple[tuple[str, str], ...] = ()  # the second and third convolution of a deep stem, and their norms
+    avg_down: bool = False  # shortcuts pool before their convolution
+
+    def told(self, found: Shapes) -> Facts:
+        """Whether shortcuts pool: it shows in the names alone."""
+        return {AVG_DOWN.key: self.avg_down}
 
     def vocabulary(self) -> Mapping[str, str]:
         """Foreign name -> relative Detectron2 name, for the deepest network of each stage."""
@@ -173,6 +180,30 @@ DIALECTS: tuple[ResNetDialect, ...] = (
 )
 
 
+TIMM_DEEP = ResNetDialect(
+    "timm_deep",
+    "timm's ResNet-C and S: a deep stem of three 3x3 convolutions",
+    stem="conv1.0.weight",
+    stem_norm="conv1.1.{p}",
+    deep=(("conv1.3.weight", "conv1.4.{p}"), ("conv1.6.weight", "bn1.{p}")),
+    conv="layer{L}.{i}.conv{j}.weight",
+    norm="layer{L}.{i}.bn{j}.{p}",
+    shortcut="layer{L}.0.downsample.0.weight",
+    shortcut_norm="layer{L}.0.downsample.1.{p}",
+)
+DIALECTS += (
+    TIMM_DEEP,
+    replace(
+        TIMM_DEEP,
+        name="timm_pooled",
+        about="timm's ResNet-D: a deep stem, and an average pool before the shortcut's convolution",
+        shortcut="layer{L}.0.downsample.1.weight",
+        shortcut_norm="layer{L}.0.downsample.2.{p}",
+        avg_down=True,
+    ),
+)
+
+
 @cache
 def _vocabulary(dialect: ResNetDialect) -> Mapping[str, str]:
     found: dict[str, str] = {}
@@ -183,7 +214,8 @@ def _vocabulary(dialect: ResNetDialect) -> Mapping[str, str]:
             for alias in aliases:
                 found[norm.format(p=alias, **index)] = f"{ours}.norm.{part}"
 
-    add(dialect.stem, dialect.stem_norm, "stem.conv1")
+    for number, names in enumerate(((dialect.stem, dialect.stem_norm), *dialect.deep), 1):
+        add(*names, f"stem.conv{number}")
     for stage in range(4):
         place = {"L": stage + 1, "l": stage, "r": stage + 2, "q": stage + 4}
         add(dialect.shortcut, dialect.shortcut_norm, f"res{stage + 2}.0.shortcut", **place)

@@ -83,9 +83,13 @@ REFUSALS: tuple[Refusal, ...] = (
     (_any_segment("eca"), "a ResNet with channel attention (ECA), which Detectron2 lacks"),
     (
         _deep_stem,
-        "a ResNet with a deep stem of three 3x3 convolutions (C, D or S variant); Detectron2's has one 7x7",
+        "a ResNet with a deep stem of another kind: expected timm's names, and the first two of three 3x3 "
+        "convolutions half as wide as the third",
     ),
-    (_average_down, "a ResNet-D, which pools before the shortcut's convolution; Detectron2's does not"),
+    (
+        _average_down,
+        "shortcuts that pool, as a ResNet-D's, without its deep stem: of no publisher known here",
+    ),
     (_stem_kernel(3), "a ResNet with the small-image (CIFAR) stem, a 3x3 convolution; Detectron2's is 7x7"),
     (
         _fused,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 from converters.networks.family import Fact, Facts, Shape, Shapes
 
@@ -18,25 +19,28 @@ BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 BLOCKS = BASIC | BOTTLENECK
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-# The five numbers of Detectron2's config that fix every shape; usual is ResNet-50. Basic blocks have one
-# group, and inside as many channels as outside: their width per group is that of res2.
+PLAIN, DEEP = "7x7", "deep"
+# The five numbers of Detectron2's config that fix every shape, and the stem; usual is ResNet-50. Basic blocks
+# have one group, and inside as many channels as outside: their width per group is that of res2.
 FACTS = (
     Fact("depth", int, 50, "depth"),
     Fact("groups", int, 1, "groups"),
     Fact("width_per_group", int, 64, "width per group"),
     Fact("stem_out_channels", int, 64, "stem channels"),
     Fact("res2_out_channels", int, 256, "res2 channels"),
+    # One 7x7 convolution, or three 3x3, the first two half as wide (He et al., arXiv 1812.01187, C).
+    Fact("stem", str, PLAIN, "stem", later=True),
 )
 
 
 def shapes(facts: Facts) -> Shapes:
     """As `expected_shapes`, of a manifest or any table with FACTS; shared between calls and read-only."""
-    return _shapes(*(facts[fact.key] for fact in FACTS))
+    return _shapes(*(facts.get(fact.key, fact.usual) if fact.later else facts[fact.key] for fact in FACTS))
 
 
 @lru_cache(maxsize=64)  # a hostile file can ask for many
-def _shapes(*numbers: int) -> Shapes:
-    return MappingProxyType(expected_shapes(*numbers))
+def _shapes(*values: Any) -> Shapes:
+    return MappingProxyType(expected_shapes(*values))
 
 
 def expected_shapes(
@@ -45,6 +49,7 @@ def expected_shapes(
     width_per_group: int = 64,
     stem_out_channels: int = 64,
     res2_out_channels: int = 256,
+    stem: str = PLAIN,
 ) -> dict[str, Shape]:
     """Every tensor name of that ResNet with its shape, in network order; 318 names for ResNet-50.
 
@@ -60,6 +65,8 @@ def expected_shapes(
         )
     if min(groups, width_per_group, stem_out_channels, res2_out_channels) < 1:
         raise ValueError("groups, widths and channels are counts; expected 1 or more")
+    if stem not in (PLAIN, DEEP) or (stem == DEEP and stem_out_channels < 2):
+        raise ValueError(f"stem {stem!r:.60}; expected {PLAIN}, or {DEEP} with two channels or more")
     found: dict[str, Shape] = {}
 
     def add(conv: str, out_channels: int, in_channels: int, kernel: int) -> None:
@@ -67,7 +74,13 @@ def expected_shapes(
         for part in NORM_PARTS:
             found[f"{conv}.norm.{part}"] = () if part == "num_batches_tracked" else (out_channels,)
 
-    add("stem.conv1", stem_out_channels, 3, 7)
+    if stem == PLAIN:
+        add("stem.conv1", stem_out_channels, 3, 7)
+    else:
+        half = stem_out_channels // 2
+        add("stem.conv1", half, 3, 3)
+        add("stem.conv2", half, half, 3)
+        add("stem.conv3", stem_out_channels, half, 3)
     in_channels = stem_out_channels
     for stage, blocks in enumerate(BLOCKS[depth]):
         out_channels = res2_out_channels << stage
@@ -93,7 +106,7 @@ def blocks_per_stage(names: Iterable[str]) -> tuple[int, ...]:
     return tuple(sum(block[0] == f"res{stage}" for block in blocks) for stage in (2, 3, 4, 5))
 
 
-def closest(found: Shapes) -> dict[str, int]:
+def closest(found: Shapes) -> dict[str, Any]:
     """The facts of the ResNet that best explains shapes by our names; what is not there is as usual.
 
     It is a guess to compare with: the caller must still hold `found` against `shapes` of it.
@@ -108,10 +121,13 @@ def closest(found: Shapes) -> dict[str, int]:
         shape = found.get(name, ())
         return shape[axis] if len(shape) == 4 and shape[axis] > 0 else default
 
-    stem = size("stem.conv1.weight", 0, usual["stem_out_channels"])
+    deep = "stem.conv3.weight" in found
+    stem = size(f"stem.conv{3 if deep else 1}.weight", 0, usual["stem_out_channels"])
+    deep = deep and stem > 1
+    kind_of_stem = DEEP if deep else PLAIN
     if basic:
         width = size("res2.0.conv1.weight", 0, stem)
-        return dict(zip(usual, (depth, 1, width, stem, width), strict=True))
+        return dict(zip(usual, (depth, 1, width, stem, width, kind_of_stem), strict=True))
     first = size("res2.0.conv1.weight", 0, usual["groups"] * usual["width_per_group"])
     bottleneck = size("res2.0.conv2.weight", 0, first)
     per_group_in = size("res2.0.conv2.weight", 1, bottleneck)
@@ -122,4 +138,5 @@ def closest(found: Shapes) -> dict[str, int]:
         "width_per_group": bottleneck // groups,
         "stem_out_channels": stem,
         "res2_out_channels": size("res2.0.conv3.weight", 0, usual["res2_out_channels"]),
+        "stem": kind_of_stem,
     }

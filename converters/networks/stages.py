@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from converters.networks import vit_names
-from converters.networks.family import Evidence, Facts, Shape, Shapes, Weights
+from converters.networks.family import Facts, Shape, Shapes, Weights
 
 DEEPEST = (12, 12, 48, 12)  # blocks a stage; published ones have up to (5, 4, 30, 4)
 MODULE = ("weight", "bias")
@@ -18,6 +18,9 @@ BESIDE = (
     ("head_*", "a head of pre-training"),
     *((f"norm{i}.*", MAP_NORM) for i in range(4)),
     ("hidden_states_norms.*", MAP_NORM),
+    ("norms.3.*", "the final norm once more, and the same"),
+    ("*relative_position_index", "the index of a window's positions, computed and the same"),
+    ("*attn_mask", "a mask for one size of image, which is computed for each"),
     ("proj.*", "the projection of masked pre-training"),
     ("pred.*", "the prediction of masked pre-training"),
     ("pooler.*", "it has no weights of the network"),
@@ -74,8 +77,3 @@ def sized(facts: Facts, sizes: Sizes, width: int) -> str:
     """The letter of a published size, or its first width and its blocks."""
     blocks = tuple(facts["depths"])
     return sizes.get((width, blocks), f"{width} ({', '.join(map(str, blocks))})")
-
-
-def segment(*words: str) -> Callable[[Evidence], bool]:
-    """Whether a name of the file has one of these words between its dots."""
-    return lambda e: bool(set(words) & e.segments)

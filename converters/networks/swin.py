@@ -7,19 +7,8 @@ from math import isqrt
 from types import MappingProxyType
 from typing import Any
 
-from converters.networks.family import Fact, Facts, Family, Refusal, Shape, Shapes
-from converters.networks.stages import (
-    DEEPEST,
-    Sizes,
-    depths,
-    four,
-    module,
-    no_final_norm,
-    segment,
-    size,
-    sized,
-    untrained,
-)
+from converters.networks import stages
+from converters.networks.family import Fact, Facts, Family, Shape, Shapes
 from converters.networks.swin_names import DIALECTS, TABLE
 
 FACTS = (
@@ -34,7 +23,7 @@ FACTS = (
 )
 NORM_EPS = Fact("norm_eps", float, 1e-5, "norm epsilon")
 WIDEST, LARGEST_WINDOW, LARGEST_PATCH = 1 << 13, 128, 64
-SIZES: Sizes = {
+SIZES: stages.Sizes = {
     (96, (2, 2, 6, 2)): "T",
     (96, (2, 2, 18, 2)): "S",
     (128, (2, 2, 18, 2)): "B",
@@ -48,7 +37,7 @@ def shapes(facts: Facts) -> Shapes:
     for key, (least, most) in limits.items():
         if type(facts[key]) is not int or not least <= facts[key] <= most:
             raise ValueError(f"{key} {facts[key]!r:.60}; expected {least} to {most}")
-    positions, heads = facts["absolute_positions"], four(facts, "num_heads")
+    positions, heads = facts["absolute_positions"], stages.four(facts, "num_heads")
     if isqrt(positions) ** 2 != positions:
         raise ValueError(f"absolute_positions {positions}; expected those of a square grid")
     if any((facts["embed_dim"] << stage) % count for stage, count in enumerate(heads)):
@@ -57,9 +46,9 @@ def shapes(facts: Facts) -> Shapes:
         )
     return _shapes(
         (facts["embed_dim"], facts["patch_size"], positions),
-        four(facts, "depths", DEEPEST),
+        stages.four(facts, "depths", stages.DEEPEST),
         heads,
-        four(facts, "window", (LARGEST_WINDOW,) * 4),
+        stages.four(facts, "window", (LARGEST_WINDOW,) * 4),
         (bool(facts["patch_norm"]), bool(facts["final_norm"])),
     )
 
@@ -73,38 +62,44 @@ def _shapes(
     norms: tuple[bool, bool],
 ) -> Shapes:
     first, patch, positions = patches
-    found: dict[str, Shape] = module("patch_embed.proj", first, 3, patch, patch)
-    found |= module("patch_embed.norm", first) if norms[0] else {}
+    found: dict[str, Shape] = stages.module("patch_embed.proj", first, 3, patch, patch)
+    found |= stages.module("patch_embed.norm", first) if norms[0] else {}
     found |= {"absolute_pos_embed": (1, positions, first)} if positions else {}
     for stage in range(4):
         width = first << stage
         for here in (f"layers.{stage}.blocks.{block}" for block in range(blocks[stage])):
-            found |= module(f"{here}.norm1", width)
+            found |= stages.module(f"{here}.norm1", width)
             found[f"{here}.{TABLE}"] = ((2 * windows[stage] - 1) ** 2, heads[stage])
-            found |= module(f"{here}.attn.qkv", 3 * width, width) | module(f"{here}.attn.proj", width, width)
-            found |= module(f"{here}.norm2", width)
-            found |= module(f"{here}.mlp.fc1", 4 * width, width) | module(f"{here}.mlp.fc2", width, 4 * width)
+            found |= stages.module(f"{here}.attn.qkv", 3 * width, width) | stages.module(
+                f"{here}.attn.proj", width, width
+            )
+            found |= stages.module(f"{here}.norm2", width)
+            found |= stages.module(f"{here}.mlp.fc1", 4 * width, width) | stages.module(
+                f"{here}.mlp.fc2", width, 4 * width
+            )
         if stage < 3:
-            found |= module(f"layers.{stage}.downsample.norm", 4 * width)
-            found |= module(f"layers.{stage}.downsample.reduction", 2 * width, 4 * width, bias=False)
-    found |= module("norm", first << 3) if norms[1] else {}
+            found |= stages.module(f"layers.{stage}.downsample.norm", 4 * width)
+            found |= stages.module(f"layers.{stage}.downsample.reduction", 2 * width, 4 * width, bias=False)
+    found |= stages.module("norm", first << 3) if norms[1] else {}
     return MappingProxyType(found)
 
 
 def closest(found: Shapes) -> dict[str, Any]:
     """The facts of the Swin that best explains shapes by our names."""
     usual = {fact.key: fact.usual for fact in FACTS}
-    first = min(size(found, "patch_embed.proj.weight", 0, usual["embed_dim"]), WIDEST)
+    first = min(stages.size(found, "patch_embed.proj.weight", 0, usual["embed_dim"]), WIDEST)
     tables = [f"layers.{stage}.blocks.0.{TABLE}" for stage in range(4)]
-    heads = [size(found, table, 1, 1) for table in tables]
-    windows = [(isqrt(size(found, table, 0, 169)) + 1) // 2 for table in tables]
-    positions = size(found, "absolute_pos_embed", 1, 0)
+    heads = [stages.size(found, table, 1, 1) for table in tables]
+    windows = [(isqrt(stages.size(found, table, 0, 169)) + 1) // 2 for table in tables]
+    positions = stages.size(found, "absolute_pos_embed", 1, 0)
     return {
         "embed_dim": first,
-        "depths": depths(found, r"layers\.(\d+)\.blocks\.(\d+)\."),
+        "depths": stages.depths(found, r"layers\.(\d+)\.blocks\.(\d+)\."),
         "num_heads": [1 if (first << stage) % count else count for stage, count in enumerate(heads)],
         "window": [min(window, LARGEST_WINDOW) for window in windows],
-        "patch_size": min(size(found, "patch_embed.proj.weight", 2, usual["patch_size"]), LARGEST_PATCH),
+        "patch_size": min(
+            stages.size(found, "patch_embed.proj.weight", 2, usual["patch_size"]), LARGEST_PATCH
+        ),
         "absolute_positions": positions if isqrt(positions) ** 2 == positions else 0,
         "patch_norm": any(name.startswith("patch_embed.norm.") for name in found),
         "final_norm": any(name.startswith("norm.") for name in found),
@@ -112,7 +107,7 @@ def closest(found: Shapes) -> dict[str, Any]:
 
 
 def _label(facts: Facts) -> str:
-    return f"Swin-{sized(facts, SIZES, facts['embed_dim'])}"
+    return f"Swin-{stages.sized(facts, SIZES, facts['embed_dim'])}"
 
 
 def _details(facts: Facts) -> str:
@@ -122,18 +117,6 @@ def _details(facts: Facts) -> str:
     )
     return f"heads {heads}, windows {windows}, patches of {facts['patch_size']}, {held or 'no outer norms'}"
 
-
-REFUSALS: tuple[Refusal, ...] = (
-    (
-        segment("logit_scale", "cpb_mlp", "meta_mlp", "continuous_position_bias_mlp"),
-        "a Swin V2, which scales cosines and computes its position bias: another function than Swin's",
-    ),
-    (segment("qkv_fp", "moe_layer", "experts"), "a Swin-MoE, whose experts are no Swin's"),
-    (
-        segment("attn_block", "attn_grid", "mbconv_layer"),
-        "a MaxViT or CoAtNet, which mixes convolutions with attention: no Swin",
-    ),
-)
 
 SWIN = Family(
     "swin",
@@ -148,6 +131,5 @@ SWIN = Family(
     export_dialect="swin",
     colours="patch_embed.proj.weight",
     compared=("patch_embed.proj.weight", "layers.3.blocks.0.attn.qkv.weight", f"layers.1.blocks.0.{TABLE}"),
-    warnings=(untrained, no_final_norm),
-    refusals=REFUSALS,
+    warnings=(stages.untrained, stages.no_final_norm),
 )

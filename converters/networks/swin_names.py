@@ -29,7 +29,6 @@ class SwinDialect(Dialect):
     """Templates of the tensors, and how their shapes and order differ from Microsoft's."""
 
     beside: tuple[tuple[str, str], ...] = BESIDE
-    silent: tuple[str, ...] = (".attn_mask",)  # of the shifted windows of one size of image; it is computed
     patches: tuple[str, str] = ("patch_embed.proj", "patch_embed.norm")
     positions: str = "absolute_pos_embed"
     block: str = "layers.{i}.blocks.{b}."
@@ -49,7 +48,10 @@ class SwinDialect(Dialect):
         """Column -> template, for the page of checkpoints."""
         return {
             "Patches": ", ".join(self.patches),
-            "Block": self.block + "{" + ", ".join((*self.layers, *self.parts, self.table)) + "}",
+            "Block": self.block
+            + "{"
+            + ", ".join(filter(None, (*self.layers, *self.parts, self.table)))
+            + "}",
             "Downsampling": self.down + "{norm, reduction}",
             "Final norm": self.final,
         }

@@ -59,8 +59,8 @@ def _sizes(found: Shapes) -> dict[str, Any]:
         "mlp_dim": hidden or 4 * width,
         "patch_size": kernel[2] if len(kernel) == 4 and kernel[2] else USUAL["patch_size"],
         "registers": registers[1] if len(registers) == 3 else 0,
-        # A pool's norm takes its place in fine-tuned files (MAE, timm).
-        "final_norm": "norm.weight" in found or "norm.bias" in found or POOLS[0] not in found,
+        # A pool's norm takes its place in fine-tuned files; RADIO has none.
+        "final_norm": "norm.weight" in found or "norm.bias" in found,
     }
 
 
@@ -73,9 +73,10 @@ def _positions(found: Shapes, facts: dict[str, Any]) -> dict[str, Any]:
         tokens = isqrt(tokens) ** 2 + 1 if tokens > 3 else USUAL["pos_tokens"]
     if not is_square(tokens):
         return {"pos_tokens": tokens, "pos_prefix": 1, "class_token": True}
-    # Without a class token is what pools otherwise, and what has no layer scale (SigLIP, I-JEPA).
-    none = not given and (any(pool in found for pool in POOLS) or not facts["layer_scale"])
-    return {"pos_tokens": tokens, "pos_prefix": 0, "class_token": not none}
+    # Without a class token is what pools otherwise, or has no layer scale (SigLIP, I-JEPA) or bias (timm).
+    pooled = any(pool in found for pool in POOLS)
+    none = pooled or not (facts["layer_scale"] and facts["qkv_bias"])
+    return {"pos_tokens": tokens, "pos_prefix": 0, "class_token": given or not none}
 
 
 def _relative(found: Shapes) -> dict[str, Any]:

@@ -71,6 +71,14 @@ class ViTDialect(Dialect):
             "Final norm": "norm.{p}",
         }
 
+    def reason(self, rest: str, found: Shapes) -> str:
+        """As for any dialect; but a pooling head behind a norm before the blocks is a Perception Encoder's.
+
+        Its rotary positions, beside its table, leave no other trace in timm's form.
+        """
+        encoder = rest.startswith("attn_pool.") and "norm_pre.weight" in found
+        return "" if encoder else super().reason(rest, found)
+
     def likened(self, found: Shapes) -> Shapes:
         """Shapes by the dialect's own names -> by ours."""
         return reduce(lambda names, joint: vit_joints.likened(joint, names), self.joints, dict(found))
@@ -80,6 +88,12 @@ class ViTDialect(Dialect):
         names = dict(expected)
         if facts["pre_norm"] and self.unbiased_patches:
             del names["patch_embed.proj.bias"]
+        width = facts["embed_dim"]
+        # Some networks of timm compute something else with the same names. These would tell the difference:
+        if not (facts["qkv_bias"] or facts["class_token"] or facts["layer_scale"]):  # norms behind the parts
+            names |= {f"blocks.{block}.attn.qkv.bias": (3 * width,) for block in range(facts["depth"])}
+        if facts["pre_norm"] and not facts["final_norm"]:  # rotary positions (Perception Encoder)
+            names["norm.weight"] = names["norm.bias"] = (width,)
         return reduce(lambda names, joint: vit_joints.stored(joint, names), self.joints, names)
 
     def assembled(self, arrays: Weights, facts: Facts) -> dict[str, np.ndarray]:
@@ -126,8 +140,10 @@ def _blocks(names: Mapping[str, Shape]) -> dict[str, Shape]:
 def _vocabulary(dialect: ViTDialect) -> Mapping[str, str]:
     ours = [name for name in everything() if not name.startswith("blocks.")]
     found = ASIDES | _words(ours, dialect, dialect.outside)
+    words = _block_words(dialect).items()
     for block in range(DEEPEST):
         places = [f"{block}", *(f"{chunk}.{block}" for chunk in range(dialect.chunks))]
-        for theirs, mine in _block_words(dialect).items():
-            found |= {f"blocks.{place}.{theirs}": f"blocks.{block}.{mine}" for place in places}
+        for theirs, mine in words:
+            name = f"{ASIDE}{block}.{mine[1:]}" if mine.startswith(ASIDE) else f"blocks.{block}.{mine}"
+            found |= {f"blocks.{place}.{theirs}": name for place in places}
     return found

@@ -37,6 +37,18 @@ REFUSALS: tuple[Refusal, ...] = (
     ),
     (_flat_patches, "a ViT for images of any size (NaFlex), whose patches are flat vectors"),
     (_segment("rel_pos", "rel_pos_mlp", "shared_rel_pos"), "a ViT with timm's own relative positions"),
+    (
+        lambda e: "norm_pre.weight" in e.found and "attn_pool" in e.segments,
+        "a Perception Encoder in timm's form, whose rotary positions are not in the file",
+    ),
+    (
+        lambda e: any(name.endswith(".attn.qkv.bias") for name in e.missing) and len(e.missing) > 1,
+        "queries without bias beside a table of positions: timm's residual post-norm networks",
+    ),
+    (
+        _segment("freqs", "freqs_cis"),
+        "a ViT with learned or stored rotary frequencies, which are not known here",
+    ),
     (_swin, "a Swin transformer, not a ViT"),
     (_segment("dwconv", "layer_scale", "depthwise_conv"), "a ConvNeXt, not a ViT"),
     (

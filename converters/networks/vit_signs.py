@@ -9,14 +9,24 @@ import numpy as np
 
 from converters.containers.tensors import StoredTensor
 from converters.errors import CheckpointError
+from converters.networks.family import ASIDE
 from converters.networks.vit_shapes import is_square
 
 SINCOS_MAE, SINCOS_MOCO = "@sincos_mae", "@sincos_moco"
+SATELLITE = "@satellite"  # DINOv3's ViT-L has a norm for small crops only in the one of satellite images
+LOCAL_NORM = f"{ASIDE}local_cls_norm.weight"
 CLOSE = 5e-3  # half precision and back; a learned table is away by more than 0.1
 
 
 def signs(tensors: Mapping[str, StoredTensor]) -> frozenset[str]:
-    """SINCOS_MAE or SINCOS_MOCO where the positions are theirs, with a zero row for the class token."""
+    """SATELLITE, SINCOS_MAE or SINCOS_MOCO; the last two need a zero row for the class token as well."""
+    kernel = tensors.get("patch_embed.proj.weight")
+    if LOCAL_NORM in tensors and kernel is not None and (kernel.shape or (0,))[0] == 1024:
+        return frozenset({SATELLITE})
+    return _sincos(tensors)
+
+
+def _sincos(tensors: Mapping[str, StoredTensor]) -> frozenset[str]:
     stored = tensors.get("pos_embed")
     shape = stored.shape if stored is not None else None
     if stored is None or not shape or len(shape) != 3 or shape[2] % 4 or shape[1] < 2:

@@ -11,18 +11,20 @@ from converters.finding.refusals import rows
 from converters.networks import table
 from converters.networks.family import Family
 from converters.networks.resnet import STRIDES
-from converters.publishers.row import STATED, Layout, Source
+from converters.publishers.row import ANY, NOT, PERMUTED, STATED, Layout, Source
 from converters.publishers.table import SOURCES, UNKNOWN
 
+WORDS = (STATED, PERMUTED)
 INTRODUCTION = """# Checkpoints
 
 This page is made from the tables in `converters/` by `python -m converters.output.docs_page`; a test keeps
 the two equal.
 
 `python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
-Detectron2. It takes exactly one complete ResNet with all its tensors, or refuses with the reason. Reading
-runs no code of the file. `--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be
-converted, `--list` shows the names below.
+Detectron2. It takes exactly one complete network of a known family (a ResNet, a vision transformer, a
+ConvNeXt or a Swin) with all its tensors, or refuses with the reason. Reading runs no code of the file.
+`--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be converted, `--list` shows the
+names below.
 
 A pickle that names anything but tensors and plain data gets the warning "this file tries to run code
 elsewhere", with the names: do not load it with another program. Configurations such as `argparse.Namespace`
@@ -39,7 +41,9 @@ The suffix of OUTPUT says the form, `--to` says it for any other suffix, and the
 | `safetensors` | `.safetensors` | the same names, without `fc` | safetensors |
 
 The last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
-misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`.
+misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`. Of a vision
+transformer they have timm's names, for the network of timm that has its facts; of a ConvNeXt and a Swin those
+of Facebook's and Microsoft's code, which timm's loaders read.
 
 The benchmark takes all three as `--init`, with the facts of the manifest (source, pixels, channel order,
 strides) and proof that the weights are those that were written. In torch's archive the manifest is a member
@@ -62,7 +66,9 @@ SOURCES_INTRODUCTION = """## Sources
 *Found at* is the dictionary and the prefix, without wrapper segments (`module`, `_orig_mod`, FSDP's and
 checkpointing's). *Pixels* are Detectron2's `INPUT.FORMAT`, `PIXEL_MEAN` and `PIXEL_STD`. *Sure* is "read"
 where the fact stands in the public code named, "inferred" where it follows from it. A layout marked with
-`--source` is shared by several publishers and is only taken for this row when you name it.
+`--source` is shared by several publishers and is only taken for this row when you name it; one marked "by
+its values" is told by the numbers in its table of positions. *Stride in, facts* says where a ResNet's strides
+are, and of other networks what no shape tells and is not as usual: `--fact KEY=VALUE` states it otherwise.
 """
 
 
@@ -72,7 +78,17 @@ def page() -> str:
         INTRODUCTION,
         SOURCES_INTRODUCTION,
         _table(
-            ("Name", "Source", "Encoder", "Found at", "Pixels", "Stride in", "Dropped", "Sure", "Reference"),
+            (
+                "Name",
+                "Source",
+                "Encoder",
+                "Found at",
+                "Pixels",
+                "Stride in, facts",
+                "Dropped",
+                "Sure",
+                "Reference",
+            ),
             [_row(source) for source in (*SOURCES, UNKNOWN)],
         ),
         "### Remarks\n",
@@ -112,19 +128,31 @@ def _row(source: Source) -> tuple[str, ...]:
         source.encoder,
         "<br>".join(map(_layout, source.layouts)),
         f"{pixels.input_format}<br>{_numbers(pixels.mean)}<br>{_numbers(pixels.std)}",
-        "1x1" if dict(source.facts).get(STRIDES.key, STRIDES.usual) else "3x3",
+        _facts(source),
         source.dropped or "-",
         source.status,
         source.reference or "-",
     )
 
 
+def _facts(source: Source) -> str:
+    """Strides of a ResNet; of other families the facts that the row states."""
+    named = {dialect.name for dialect in table.UNNAMED.dialects} | {ANY}
+    if named & set(source.dialects):
+        return "1x1" if dict(source.facts).get(STRIDES.key, STRIDES.usual) else "3x3"
+    return "<br>".join(f"{key} {value}" for key, value in source.facts) or "-"
+
+
 def _layout(layout: Layout) -> str:
     path = "any dictionary" if layout.path == "*" else f"`{layout.path}`" if layout.path else "top level"
     prefix = "any prefix" if layout.prefix == "*" else f"`{layout.prefix}`" if layout.prefix else "no prefix"
-    marks = [f"`{mark.lstrip('/')}`" for mark in layout.markers if not mark.startswith("@")]
+    marks = [f"`{mark.lstrip('/')}`" for mark in layout.markers if not mark.startswith(("@", NOT))]
+    absent = [f"`{mark[1:]}`" for mark in layout.markers if mark.startswith(NOT)]
     told = f", told by {' and '.join(marks)}" if marks else ""
-    return f"{path}, {prefix} ({layout.role}){told}{', with `--source`' if STATED in layout.markers else ''}"
+    told += f", without {' and '.join(absent)}" if absent else ""
+    values = ", by its values" if any(m.startswith("@") and m not in WORDS for m in layout.markers) else ""
+    stated = ", with `--source`" if STATED in layout.markers else ""
+    return f"{path}, {prefix} ({layout.role}){told}{values}{stated}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -48,7 +48,7 @@ def inspect(
         lines.append(_line("kind", "converted backbone, complete and undamaged"))
         facts = [(fact.key, fact.title) for fact in facts_of_weights(family_of(manifest))]
         labels = (*ORIGIN_LINES, *facts, *FILE_LINES)
-        lines += [_line(label, _shown(manifest[key])) for key, label in labels]
+        lines += [_line(label, _shown(manifest[key])) for key, label in labels if key in manifest]
         return "\n".join(lines + [_line("note", note) for note in manifest["notes"]]), True
     sha256 = opened.verification.result()  # before anything is believed
     lines.append(_line("sha256", sha256))
@@ -75,6 +75,7 @@ def _verdict(
     except CheckpointError as error:
         return [_line(REFUSED, str(error))]
     chosen = choice.account
+    told = chosen.candidate.family.told(choice.stated)
     lines = [
         _line("source", f"{choice.row.name} ({choice.row.title})"),
         _line("taken", f"{choice.role} encoder at {_place(chosen)}"),
@@ -83,7 +84,7 @@ def _verdict(
             f"{choice.row.pixels.input_format} mean {list(choice.row.pixels.mean)}"
             f" std {list(choice.row.pixels.std)}",
         ),
-        *(_line(f.title, _shown(choice.stated[f.key])) for f in chosen.candidate.family.stated),
+        *(_line(f.title, _shown(told[f.key])) for f in chosen.candidate.family.stated if f.key in told),
         *(_line("note", note) for note in choice.notes if note != code_warning(opened.foreign)),  # told above
     ]
     taken = set(chosen.candidate.names.values())
@@ -105,7 +106,7 @@ def _verdict(
 def summary(backbone: Backbone, path: str | os.PathLike[str]) -> str:
     """The lines on the file written to `path`: whose weights, which pixels and strides, and the notes."""
     facts, family = backbone.manifest, family_of(backbone.manifest)
-    stated = "".join(f", {fact.key.upper()} {facts[fact.key]}" for fact in family.stated)
+    stated = "".join(f", {fact.key.upper()} {facts[fact.key]}" for fact in family.stated if fact.key in facts)
     place = ":".join(part for part in (facts["container_path"], facts["prefix"]) if part) or "the top level"
     lines = [
         f"{os.fspath(path)}: all {facts['num_tensors']} tensors of a {family.label(facts)}",

@@ -30,7 +30,6 @@ HIERARCHIES: tuple[Source, ...] = (
         "DINOv3's ConvNeXt, Facebook's file or transformers' folder",
         (
             Layout("", "", SINGLE, ("norms.3.weight",)),
-            Layout("teacher", "backbone.", SINGLE, ("*norms.3.weight",)),
             Layout("", "", SINGLE, ("layer_norm.weight",)),
         ),
         "facebookresearch/dinov3 dinov3/models/convnext.py; transformers models/dinov3_convnext",
@@ -97,7 +96,7 @@ HIERARCHIES: tuple[Source, ...] = (
     ),
     Source(
         "ibot_swin",
-        "iBOT's Swin, and EsViT's layout",
+        "iBOT's Swin",
         (
             Layout("state_dict", ""),
             Layout("teacher", "backbone.", EMA),

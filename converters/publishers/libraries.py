@@ -150,7 +150,17 @@ LIBRARIES: tuple[Source, ...] = (
         (Layout("", "", SINGLE, (STATED,)),),
         "huggingface/pytorch-image-models timm/models/resnet.py",
         dropped="fc",
-        note="ResNet-C/D/S, ECA, SE, GN and BlurPool variants are refused",
+        note="ECA, SE and GN variants are refused; resnetaa and resnetblur look like plain ones "
+        "and compute something else, for their pools have no tensors: nothing in the file tells",
+    ),
+    Source(
+        "timm_deep",
+        "timm's ResNet-C, D and S, with deep stems",
+        (Layout("", ""), Layout("state_dict", "")),
+        "huggingface/pytorch-image-models timm/models/resnet.py",
+        dropped="fc",
+        dialects=("timm_deep", "timm_pooled"),
+        note="tiered stems (T) are refused; no engine here builds these networks yet",
     ),
     Source(
         "torchvision",

@@ -31,6 +31,8 @@ class Pixels:
 IMAGENET = Pixels("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 ZERO_ONE = Pixels("RGB", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # [0, 1], nothing subtracted
 CAFFE = Pixels("BGR", (103.53, 116.28, 123.675), (1.0, 1.0, 1.0))  # the std is folded into the stem
+HALF = Pixels("RGB", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))  # [-1, 1], as JAX code has it
+SATELLITE = Pixels("RGB", (109.65, 104.805, 75.48), (54.315, 39.78, 36.465))  # .430 .411 .296, .213 .156 .143
 PYCLS = Pixels("BGR", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395))
 
 
@@ -66,6 +68,7 @@ class Source:
     status: str = READ
     note: str = ""
     warning: str = ""  # goes into every manifest
+    last: bool = False  # taken only where no other row fits
     ambiguous: str = ""  # why such a file is refused until the user names the source
 
 

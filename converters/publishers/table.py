@@ -10,8 +10,9 @@ from converters.publishers.libraries import LIBRARIES
 from converters.publishers.papers import METHODS
 from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, Source
 from converters.publishers.vit_papers import VIT_METHODS
+from converters.publishers.vit_plain import VIT_PLAIN
 
-SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS + HIERARCHIES
+SOURCES: tuple[Source, ...] = METHODS + LIBRARIES + VIT_METHODS + VIT_PLAIN + HIERARCHIES
 UNKNOWN = Source(
     "unknown",
     "any other file with one complete ResNet",

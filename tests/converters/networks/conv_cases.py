@@ -23,6 +23,7 @@ from tests.converters.networks.hierarchies import (
 )
 from tests.converters.publishers.files import linear
 
+XXL: dict[str, Any] = {"depths": [3, 4, 30, 3], "dims": [2, 2, 2, 2], "norm_eps": 1e-5}
 Maps = Callable[[Tensor], list[Tensor]]
 
 
@@ -48,6 +49,16 @@ def timm_net(**options: Any) -> nn.Module:
 
 def timm_maps(net: Any) -> Maps:
     return lambda x: net.forward_intermediates(x, intermediates_only=True)
+
+
+def xxlarge(prefix: str) -> Callable[[], tuple[Any, None, None]]:
+    """Of its depth, which tells it, and thin."""
+
+    def make() -> tuple[Any, None, None]:
+        net = need("timm").models.convnext.ConvNeXt(depths=(3, 4, 30, 3), dims=(2, 2, 2, 2), num_classes=9)
+        return prefixed(trained(net).state_dict(), prefix), None, None
+
+    return make
 
 
 def as_timm(grn: bool) -> tuple[State, Maps]:
@@ -171,6 +182,8 @@ CASES = (
         V2,
     ),
     Case("open_clip", open_clip, "open_clip_convnext", "convnext_timm"),
+    Case("timm-xxlarge", xxlarge(""), "timm_convnext_xxlarge", "convnext_timm", XXL),
+    Case("open_clip-xxlarge", xxlarge("visual.trunk."), "open_clip_convnext_xxlarge", "convnext_timm", XXL),
     Case("torchvision", torchvision_file, "torchvision_convnext", "convnext_torchvision"),
     Case("huggingface", huggingface("ConvNext"), "huggingface_convnext", "convnext_huggingface"),
     Case("huggingface-v2", huggingface("ConvNextV2"), "huggingface_convnext", "convnext_huggingface", V2),

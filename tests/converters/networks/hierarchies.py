@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from converters.containers.tensors import StoredTensor
 from converters.networks.convnext import CONVNEXT
 from converters.networks.swin import SWIN
 
@@ -130,4 +131,15 @@ def need(module: str) -> Any:
     return pytest.importorskip(module, reason=f"{module} is not installed: its classes are the oracle")
 
 
-Maker = Callable[[], State]
+def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
+    """Of a network of timm, made on the meta device."""
+    with torch.device("meta"):
+        net = need("timm").create_model(name)
+    return {key: tuple(tensor.shape) for key, tensor in net.state_dict().items()}
+
+
+def unread(shape: tuple[int, ...]) -> StoredTensor:
+    """A tensor of a file of which the shape alone is known."""
+    tensor = StoredTensor()
+    tensor.shape, tensor.dtype = shape, "f4"
+    return tensor

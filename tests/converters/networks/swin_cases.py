@@ -61,6 +61,17 @@ def ibot() -> tuple[Any, Maps, State]:
     return content, by_timm(state), state
 
 
+def ibot_run() -> tuple[Any, None, State]:
+    """Of a whole run: the teacher is the one that is evaluated."""
+    teacher, student = ours(SHIFTED), ours(SHIFTED, seed=1)
+    content = {
+        "teacher": prefixed(with_index(teacher), "backbone.") | linear("head.mlp.0"),
+        "student": prefixed(with_index(student), "module.backbone.") | linear("module.head.mlp.0"),
+        "epoch": 9,
+    }
+    return content, None, teacher
+
+
 def microsoft_detector() -> tuple[Any, None, State]:
     state = ours(SHIFTED | {"final_norm": False})
     norms = {f"norm{i}.{part}": torch.ones(8 << i) for i in range(4) for part in ("weight", "bias")}
@@ -155,6 +166,7 @@ def by_channel(tensor: Tensor) -> Tensor:
 CASES = (
     Case("microsoft", microsoft, "swin", "swin"),
     Case("ibot", ibot, "ibot_swin", "swin"),
+    Case("ibot-run", ibot_run, "ibot_swin", "swin"),
     Case("microsoft-detector", microsoft_detector, "swin_detector", "swin", {"final_norm": False}),
     Case("detectron2", detectron2, "detectron2_swin", "swin", {"final_norm": False}),
     Case("timm", timm_file, "timm_swin", "swin_timm"),

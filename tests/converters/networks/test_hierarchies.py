@@ -13,6 +13,7 @@ from torch import Tensor
 from converters.convert import open_checkpoint
 from converters.models.build import build
 from converters.networks.table import family_of
+from converters.publishers.hierarchies import HIERARCHIES
 from tests.converters.networks import conv_cases, swin_cases
 from tests.converters.networks.hierarchies import CONV, SHIFTED, V1
 
@@ -64,8 +65,8 @@ def compare(net: torch.nn.Module, maps: conv_cases.Maps, size: tuple[int, int]) 
         assert off <= 1e-5
 
 
-def test_a_layout_is_in_the_table_of_this_test() -> None:
-    """Each dialect of the two families has a file above."""
+def test_every_row_and_every_dialect_has_a_file_above() -> None:
+    assert {case.source for _, case in CASES.values()} == {source.name for source in HIERARCHIES}
     for prefix, usual in (("convnext", CONV), ("swin", SHIFTED)):
         mine = {case.dialect for name, (_, case) in CASES.items() if name.startswith(prefix)}
         assert mine == {dialect.name for dialect in family_of(usual).dialects}
