@@ -94,6 +94,12 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
     row = _fitting(flat, manifest, overridden)
     flat[NAMED_BY] = row.named[NAMED_BY][0]
     _refuse_foreign(overridden, row, row.foreign)
+    known_facts = row.family.facts
+    if later := [f"{key} {value}" for key, value in later_facts(manifest).items() if key not in known_facts]:
+        raise TransferError(
+            f"the weights are of a network with {' and '.join(later)}, which no engine here builds yet: "
+            "fine-tune it with a program that does"
+        )
     for field, key in manifest_keys(row.family).items():
         if field not in manifest:
             raise TransferError(

@@ -15,6 +15,7 @@ from transfer.engines.choose import load_engine
 from transfer.engines.frozen import freeze
 from transfer.engines.torchvision.heads.linear import LinearHead
 from transfer.engines.torchvision.heads.sliding import slide, starts
+from transfer.engines.torchvision.names import detectron2_name
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
@@ -181,16 +182,20 @@ def test_a_frozen_module_stays_what_it_was() -> None:
     assert list(model.state_dict())[:2] == ["0.weight", "0.bias"]
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_images_of_any_size_are_tested_in_windows(family: Family) -> None:
+@pytest.mark.parametrize(
+    ("family", "size"),
+    [*((family, (75, 101)) for family in FAMILIES), (VIT, (40, 101))],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_images_of_any_size_are_tested_in_windows(family: Family, size: tuple[int, int]) -> None:
     keys = [("TEST.SLIDING_WINDOW.SIZE", [64, 64]), ("TEST.SLIDING_WINDOW.STRIDE", [43, 43])]
     torch.manual_seed(0)
     cfg, engine = _cfg(family, *keys), load_engine("torchvision")
     model = engine.build(cfg, torch.device("cpu")).eval()
-    sample = _batch(75, 101)[0]
+    sample = _batch(*size)[0]
     (found,) = engine.predict(model, [sample])
     assert found.sem_seg is not None
-    assert found.sem_seg.shape == (75, 101)
+    assert found.sem_seg.shape == size
     image = (sample.image - model.normalizer.mean) / model.normalizer.std  # type: ignore[operator, union-attr]
 
     def logits_of(window: torch.Tensor) -> torch.Tensor:
@@ -249,9 +254,16 @@ def test_facts_of_no_network_are_one_line() -> None:
         load_engine("torchvision").build(cfg, torch.device("cpu"))
 
 
-def test_a_swins_downsample_is_no_resnets_shortcut() -> None:
-    """Names are translated for the family that has them."""
-    cfg, engine = _cfg(SWIN), load_engine("torchvision")
-    model = engine.build(cfg, torch.device("cpu"))
-    assert "backbone.layers.0.downsample.norm.weight" in engine.state(model)
-    engine.load_state(model, engine.state(model))
+def test_names_are_translated_for_the_family_that_has_them() -> None:
+    """The word for a ResNet's shortcut may mean something else in another network."""
+    name, engine = "backbone.downsample.0.weight", load_engine("torchvision")
+    assert detectron2_name(name) == "backbone.shortcut.weight"
+    models = [engine.build(_cfg(family), torch.device("cpu")) for family in FAMILIES]
+    models.append(engine.build(load_recipe("voc_semantic"), torch.device("meta")))
+    for model in models:
+        model.backbone.downsample = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1))  # type: ignore[union-attr]
+    found = ["backbone.shortcut.weight" in engine.state(model) for model in models]
+    assert found == [False, False, False, True]
+    assert all(name in engine.state(model) for model in models[:3])
+    for model in models[:3]:
+        engine.load_state(model, engine.state(model))
