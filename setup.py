@@ -50,6 +50,7 @@ setup(
         "dev": [
             "hotcoco",
             "submitit",  # its local executor stands in for Slurm in the tests
+            "timm",  # the oracle of vision transformers, ConvNeXts and Swins
             "pytest",
             "pytest-xdist",
             "ruff",
@@ -58,6 +59,7 @@ setup(
             "pandas-stubs",
         ],
         "slurm": ["submitit"],
+        "hub": ["timm", "huggingface_hub"],  # --init timm/NAME; hf/NAME needs neither
         "fast": ["hotcoco"],  # COCO metrics, a hundred times faster and equal to the last bit
         "tensorboard": ["tensorboard"],
     },

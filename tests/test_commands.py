@@ -46,7 +46,7 @@ PRINTING = (
     "-m results paper",
 )
 # imported where it is there, or by what only a user of it starts
-OPTIONAL = {"detectron2", "densepose", "fvcore", "hotcoco", "submitit", "timm"}
+OPTIONAL = {"detectron2", "densepose", "fvcore", "hotcoco", "huggingface_hub", "submitit", "timm"}
 # Ends the entry point with --help and then prints what ASCII does not have.
 AFTERWARDS = """
 import runpy, sys

@@ -21,14 +21,14 @@ from benchmarks.planning.hub_names import Place, check, pixels, place_of
 from benchmarks.planning.hub_server import Remote, look_up, pick, refused, token
 from benchmarks.planning.timm_facts import restated, stated_by_timm
 from converters.backbone import Backbone, prove
-from converters.containers.reading import CONFIG, HUGGINGFACE_WEIGHTS
+from converters.containers.reading import PREPROCESSING, WEIGHTS
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.process.cache import cache_folder
 
 _OF_TIMM, _UNTOLD = "timm_vit", "vit_plain"  # rows of the publishers' table
 # Files beside the weights that may say of which pixels they are.
-_SAYING = (CONFIG, "preprocessor_config.json", "open_clip_config.json")
+_SAYING = (*dict.fromkeys(WEIGHTS.values()), PREPROCESSING)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _opened(found: Fetched) -> Backbone:
     timm has stated.
     """
     path = found.path
-    whole = path.name in HUGGINGFACE_WEIGHTS and (path.parent / CONFIG).is_file()
+    whole = path.name in WEIGHTS and (path.parent / WEIGHTS[path.name]).is_file()
     given = path.parent if whole else path
     try:
         backbone = open_checkpoint(given)

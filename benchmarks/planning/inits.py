@@ -16,12 +16,11 @@ from benchmarks.errors import UsageError
 from benchmarks.planning import hub
 from benchmarks.planning.init_names import Wanted, read_inits
 from benchmarks.planning.named_weights import KNOWN, at_hand, cached
-from converters.backbone import Backbone, facts_of_weights, write_proven
+from converters.backbone import Backbone, write_proven
 from converters.certify.certificate import CERTIFICATE, standing
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from converters.networks.sizes import RANDOM, described, facts_of_size
-from converters.networks.table import family_of
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import PIXELS, facts_of, manifest_keys, random_manifest
 from transfer.recipes.family import Family

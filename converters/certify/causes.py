@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from converters.backbone import Backbone
-from converters.certify.function import NORM, Change, Function, Maps
+from converters.certify.function import NORM, Change, Function
+from converters.certify.images import Maps
 from converters.errors import CheckpointError
 from converters.networks.table import family_of
 

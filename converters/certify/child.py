@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from converters.certify.features import MAP, Reference, write_features
-from converters.certify.function import Maps
+from converters.certify.images import Maps
 from converters.certify.images import Size, image
 
 

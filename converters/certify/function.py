@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from converters.backbone import Backbone
+from converters.certify import resnet
+from converters.certify.images import Maps
 from converters.errors import CheckpointError
 from converters.networks.table import UNNAMED, family_of
-from converters.output.export import as_torchvision, to_torchvision
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
-Maps = dict[str, np.ndarray]  # (C, H/s, W/s) by name: "block 11", "norm", "stage1", "res2"
 NORM = "norm"  # the last block's map behind the final norm
-STAGES = ("res2", "res3", "res4", "res5")
 
 
 class Change(NamedTuple):
@@ -51,8 +50,8 @@ class Function:
         self.is_vit = manifest.get("family") == "vit"
         self.flip = (manifest["input_format"] == "BGR") is not change.flipped
         if family_of(manifest) is UNNAMED:
-            self.module: Any = _resnet(backbone)
-            self.strides = {name: 4 << number for number, name in enumerate(STAGES)}
+            self.module: Any = resnet.stages_of(backbone)
+            self.strides = {name: 4 << number for number, name in enumerate(resnet.STAGES)}
             self.flip = change.flipped  # torchvision's form is for RGB
             return
         from converters.models.build import build
@@ -78,40 +77,9 @@ class Function:
         x = torch.from_numpy(np.ascontiguousarray(image[:, ::-1]) if self.flip else image)
         with torch.no_grad():
             if isinstance(self.module, torch.nn.ModuleList):
-                return _stages(self.module, x)
+                return resnet.maps(self.module, x)
             found = {self.names[name]: each for name, each in self.module(x).items()}
             if NORM in self.strides:
                 last = list(found.values())[-1]
                 found[NORM] = self.module.norm(last.movedim(1, -1)).movedim(-1, 1)
         return {name: each[0].numpy() for name, each in found.items()}
-
-
-def _resnet(backbone: Backbone) -> nn.ModuleList:
-    """torchvision's own class: a stem, and four stages. CheckpointError for widths that it does not have."""
-    import torch
-    from torch import nn
-    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
-
-    from converters.networks.resnet_shapes import BASIC, BLOCKS
-
-    facts = backbone.manifest
-    basic = facts["depth"] in BASIC
-    expected = {"stem_out_channels": 64, "res2_out_channels": 64 if basic else 256}
-    for key, value in expected.items():
-        if facts[key] != value:
-            raise CheckpointError(f"{key} {facts[key]}: the function here, torchvision's, has {value}")
-    width = {} if basic else {"groups": facts["groups"], "width_per_group": facts["width_per_group"]}
-    whole = ResNet(BasicBlock if basic else Bottleneck, list(BLOCKS[facts["depth"]]), **width)  # type: ignore
-    arrays = to_torchvision(as_torchvision(backbone))
-    whole.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, strict=False)
-    stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)
-    return nn.ModuleList([stem, whole.layer1, whole.layer2, whole.layer3, whole.layer4]).eval()
-
-
-def _stages(parts: Any, x: Any) -> Maps:
-    found = {}
-    for name, part in zip(("", *STAGES), parts, strict=True):
-        x = part(x)
-        found[name] = x[0].numpy()
-    del found[""]
-    return found

@@ -15,6 +15,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from converters.backbone import later_facts
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, NAMED_BY, Architecture, architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, family_in, manifest_keys
