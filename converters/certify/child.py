@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from converters.certify.features import MAP, Reference, write_features
-from converters.certify.images import Maps
-from converters.certify.images import Size, image
+from converters.certify.images import Maps, Size, image
 
 
 def main(argv: list[str]) -> int:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.certify.images import Maps
-from converters.certify.images import Size, digest
+from converters.certify.images import Maps, Size, digest
 from converters.containers.writing import replacing
 from converters.errors import CheckpointError
 

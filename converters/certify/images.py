@@ -16,6 +16,7 @@ import numpy as np
 from converters.errors import CheckpointError
 
 Size = tuple[int, int]
+Maps = dict[str, np.ndarray]  # (C, H/s, W/s) by name: "block 11", "norm", "stage1", "res2"
 NATIVE, DETECTION = 224, 1024  # pixels; the first where the file does not tell its own
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from converters.certify.features import Reference, read_features
-from converters.certify.function import NORM, STAGES, taps
+from converters.certify.function import NORM, taps
 from converters.certify.images import Size
+from converters.certify.resnet import STAGES
 from converters.errors import CheckpointError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from converters.certify.features import Reference
-from converters.certify.function import NORM, STAGES, Maps
-from converters.certify.images import Size, image
+from converters.certify.function import NORM
+from converters.certify.images import Maps, Size, image
+from converters.certify.resnet import STAGES
 from converters.errors import CheckpointError
 
 MISSING = "Missing keys ("  # begins timm's note on tensors that a file did not have
