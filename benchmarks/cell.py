@@ -74,9 +74,10 @@ def main(path: str) -> int:
         outcome = _run(content)
         with writing(output):
             save_record(record | outcome, output)
-    except Interrupted as stop:
+    except (Interrupted, KeyboardInterrupt) as stop:  # the second anywhere but in training, which saves first
         save_record(record | {"status": "interrupted"}, output)
-        print(f"stopped: {stop}; the same command goes on from there", file=sys.stderr)
+        where = str(stop) or "by Ctrl-C, outside training"
+        print(f"stopped: {where}; the same command goes on from there", file=sys.stderr)
         return 143
     except Exception as error:  # whatever it was, the record must tell
         return _give_up(error, record, output, directory)
@@ -114,7 +115,7 @@ def _follow(content: dict[str, Any]) -> int:
     _stop_with_parent()
     try:
         _run(content)
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         return 143
     except Exception as error:
         tell(error, Path(content["directory"]) / ERRORS, int(os.environ["RANK"]))  # before the meeting, too

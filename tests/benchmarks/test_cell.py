@@ -42,3 +42,20 @@ def test_a_cell_that_another_process_has_is_left_to_it(job: Job, monkeypatch: py
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert process.main(str(job.path)) == BUSY
     assert find_record(job.output, job.suite, job.id) is None
+
+
+def test_ctrl_c_outside_training_leaves_a_cell_that_goes_on(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cell that was stopped while it predicted was once written down as failed, and stayed so."""
+
+    def stopped(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_run", stopped)
+    code = process.main(str(job.path))
+    assert code == 143
+    assert settle(job, code) == "interrupted"
+    record = find_record(job.output, job.suite, job.id)
+    assert record is not None and record["status"] == "interrupted"
+    assert "stopped: by Ctrl-C, outside training; the same command goes on" in capsys.readouterr().err
