@@ -57,5 +57,6 @@ def test_ctrl_c_outside_training_leaves_a_cell_that_goes_on(
     assert code == 143
     assert settle(job, code) == "interrupted"
     record = find_record(job.output, job.suite, job.id)
-    assert record is not None and record["status"] == "interrupted"
+    assert record is not None
+    assert record["status"] == "interrupted"
     assert "stopped: by Ctrl-C, outside training; the same command goes on" in capsys.readouterr().err
