@@ -62,12 +62,13 @@ at all.
 
 ## Is it the publisher's function?
 
-`python -m converters certify FILE --against timm:NAME` computes the maps that enter a neck twice, by our function
-and by the publisher's code, on three images (native, wide, 1024 pixels), and holds them equal within 1e-5. A
-difference is told with its likely cause (layer scale, final norm, activation, epsilon, heads, interpolation of
-positions ...) and exit code 2; with OUTPUT the certificate goes into the manifest, records and tables.
-`torch:CHECKOUT:MODULE:CALLABLE` takes a publisher's checkout, whose code then runs in a process of its own;
-`--write FEATURES.npz` stores the maps on a machine that has it, and `--against FEATURES.npz` reads them.
+`python -m converters certify FILE --against timm:NAME` computes the maps that enter a neck twice, by our
+function and by the publisher's code, on three images (native, wide, 1024 pixels), and holds them equal
+within 1e-5. A difference is told with its likely cause (layer scale, final norm, activation, epsilon,
+heads, interpolation of positions ...) and exit code 2; with OUTPUT the certificate goes into the manifest,
+records and tables. `torch:CHECKOUT:MODULE:CALLABLE` takes a publisher's checkout, whose code then runs in a
+process of its own; `--write FEATURES.npz` stores the maps on a machine that has it, and `--against
+FEATURES.npz` reads them.
 """
 SOURCES_INTRODUCTION = """## Sources
 
