@@ -19,7 +19,14 @@ STRANGERS: tuple[Refusal, ...] = (
     ),
     (_inside(".moe_layer.", ".experts."), "a network with experts, of which a token sees a few alone"),
     (
-        _inside(".attn_block.", ".attn_grid.", ".mbconv_layer.", ".conv2_kxk.", ".grid_attention."),
+        _inside(
+            ".attn_block.",
+            ".attn_grid.",
+            ".mbconv_layer.",
+            ".conv2_kxk.",
+            ".grid_attention.",
+            ".shortcut.expand.",
+        ),
         "a MaxViT or CoAtNet, which mixes convolutions with attention",
     ),
     (

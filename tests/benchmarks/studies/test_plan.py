@@ -10,7 +10,7 @@ import pytest
 from benchmarks.arguments import parser, split_overrides
 from benchmarks.errors import UsageError
 from benchmarks.planning.foresight import foresee
-from benchmarks.planning.inits import LIKE
+from benchmarks.planning.init_names import LIKE
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
 from benchmarks.studies.data.prepare import sources_of

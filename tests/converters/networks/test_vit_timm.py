@@ -64,7 +64,8 @@ def other(name: str) -> bool:
 def test_timm_names_are_accounted_for(pattern: str) -> None:
     missed, taken, wrong = [], [], []
     for name, network in built(pattern):
-        complete = [entry for entry in accounts(network) if entry.complete]
+        # A hybrid may hold a complete ResNet, which is none of ours.
+        complete = [e for e in accounts(network) if e.complete and e.candidate.family is VIT]
         if bool(complete) == other(name):
             missed.append(name)
         for entry in complete:

@@ -22,6 +22,7 @@ OWN = {
     "transfer/engines/torchvision/backbones/resnet.py",
     "transfer/engines/torchvision/heads/res5.py",  # the last stage as a head, by its name in Detectron2
     "transfer/engines/detectron2/resnet.py",
+    "transfer/engines/detectron2/basic_blocks.py",
     "transfer/recipes/origins.py",  # says of each key of the recipes why it differs, as their comments do
 }
 INSIDES = re.compile(r"MODEL\.RESNETS|\bRESNETS\b|\bres[2-5]\b|\b(318|265)\b|\b7x7\b")
