@@ -144,7 +144,7 @@ def _following(family: Family, facts: Mapping[str, Any], complete: Mapping[str, 
 
 
 def _of_resnet(facts: Mapping[str, Any], complete: Mapping[str, Any]) -> dict[str, Any]:
-    """A block of three convolutions is four times as wide outside as inside; a basic one and a stem are as wide.
+    """A block of three convolutions widens by four, a basic one and a stem by nothing.
 
     A ResNeXt is as wide outside as a ResNet, whatever its groups.
     """
