@@ -79,3 +79,12 @@ def test_the_tree_shows_every_folder() -> None:
     for package in OURS:
         there = {path.name for path in (ROOT / package).iterdir() if path.is_dir()} - {"__pycache__"}
         assert set(shown[package]) == there, package
+
+
+def test_what_was_found_is_what_the_records_say(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line of the comparison stands in the front table, and its command beside it."""
+    command = re.findall(r"`python -m results (compare results/reference/[^`]+)`", README)
+    assert len(command) == 1
+    assert main([*command[0].split(), "--format", "md"]) == 0
+    table = capsys.readouterr().out.split("\n", 2)[2].strip()
+    assert table in README, f"paste this table:\n{table}"

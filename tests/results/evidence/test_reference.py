@@ -96,5 +96,5 @@ def test_the_page_is_what_the_records_make() -> None:
     text, figures = build_page(load_studies(REFERENCE), "results/reference", "docs/evidence.md")
     assert PAGE.read_text(encoding="utf-8") == text
     folder = PAGE.with_suffix("")
-    assert {path.name for path in folder.iterdir()} == set(figures)
+    assert {path.name for path in folder.glob("*")} == set(figures)
     assert all((folder / name).read_bytes().startswith(b"\x89PNG\r\n") for name in figures)
