@@ -115,6 +115,9 @@ def _prove_manifest(manifest: dict[str, Any], family: Family) -> None:
             or (kind is int and type(manifest[key]) is not int)
         ):
             raise CheckpointError(f"backbone manifest: {key!r} is missing or not a {kind.__name__}")
+    facts = (*family.facts, *family.stated)
+    if wrong := [why for f in facts if f.key in manifest and (why := f.problem(manifest[f.key]))]:
+        raise CheckpointError(f"backbone manifest: {wrong[0]}")
     long = [key for key, value in manifest.items() if len(_canonical(value)) > LONG_DATA and key != "notes"]
     if long:  # a pickle's long texts are not read back as text
         raise CheckpointError(f"backbone manifest: {long[0]} is longer than {LONG_DATA} bytes")

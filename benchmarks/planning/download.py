@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +19,7 @@ from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 
 TIMEOUT_S = 30
-FAILURES = (OSError, HTTPException, ValueError)  # all that a download may raise
+FAILURES = (OSError, HTTPException, ValueError, RecursionError)  # all that a download may raise
 _CHUNK = 1 << 20
 
 
@@ -52,12 +51,15 @@ def fetch(address: str, path: Path, prove: Callable[[Path, str], None], token: s
     FAILURES says why nothing was; then nothing is left behind.
     """
     print(f"fetching {address}", file=sys.stderr)
-    part = f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.part"
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _gone_if_it_fails(path.with_name(part)), atomic_save(str(path), part_file=part) as file:
-        found = _copy(address, file, token)
-        file.flush()
-        prove(path.with_name(part), found)
+    try:
+        with atomic_save(str(path), part_file=part.name) as file:
+            found = _copy(address, file, token)
+            file.flush()
+            prove(part, found)
+    finally:
+        part.unlink(missing_ok=True)  # it is there no more, or was left where the disk is full
     with atomic_save(str(_note(path)), text_mode=True, overwrite_part=True) as file:
         file.write(found + "\n")
     print(f"fetched {path}, SHA-256 {found}", file=sys.stderr)
@@ -67,6 +69,11 @@ def fetch(address: str, path: Path, prove: Callable[[Path, str], None], token: s
 def why(error: BaseException) -> str:
     """Says in a few words why a download failed."""
     return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
+
+
+def proof(expected: str) -> Callable[[Path, str], None]:
+    """Proves by the published hash, or its beginning; where none is published, by the content."""
+    return lambda part, found: prove_by_hash(expected, found) if expected else prove_by_content(part)
 
 
 def prove_by_hash(expected: str, found: str) -> None:
@@ -117,15 +124,6 @@ def _copy(address: str, file: IO[bytes], token: str) -> str:
     if size and received != size:
         raise ValueError(f"{received} of {size} bytes came")
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _gone_if_it_fails(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _note(path: Path) -> Path:

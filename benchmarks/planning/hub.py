@@ -16,7 +16,7 @@ from typing import Any
 from boltons.fileutils import atomic_save
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.download import FAILURES, fetch, file_sha256, prove_by_content, prove_by_hash
+from benchmarks.planning.download import FAILURES, fetch, file_sha256, proof
 from benchmarks.planning.hub_names import Place, check, pixels, place_of
 from benchmarks.planning.hub_server import Remote, look_up, pick, refused, token
 from benchmarks.planning.timm_facts import restated, stated_by_timm
@@ -137,18 +137,12 @@ def _fetch(name: str, place: Place) -> Fetched:
     path = cache_folder() / folder / file.rpartition("/")[2]
     expected = remote.hashes.get(file, "")
 
-    def prove(part: Path, found: str) -> None:
-        if expected:
-            prove_by_hash(expected, found)
-        else:
-            prove_by_content(part)
-
     try:
         if path.exists() and expected and file_sha256(path) == expected:
             sha256 = expected  # under another name it is here already
         else:
             path.unlink(missing_ok=True)
-            sha256 = fetch(remote.address(file), path, prove, token())
+            sha256 = fetch(remote.address(file), path, proof(expected), token())
         said, by = _pixels(remote, path.parent)
     except FAILURES as error:
         refused(name, place, error)

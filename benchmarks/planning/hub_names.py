@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.errors import UsageError
+from converters.containers.reading import WEIGHTS
 from converters.containers.remote import BY_NAME
 
 _PREFIXES = ("timm/", "hf/", "torchhub/")
@@ -15,8 +16,7 @@ _PART = r"[A-Za-z0-9][\w.-]*"
 _HF = re.compile(rf"hf/({_PART}/{_PART})(?:@({_PART}(?:/{_PART})*))?(?::({_PART}(?:/{_PART})*))?", re.ASCII)
 _TIMM = re.compile(rf"timm/({_PART})", re.ASCII)
 # A file of this name is meant where none is said, the first that the repository has.
-USUAL_FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors",
-               "open_clip_pytorch_model.bin")  # fmt: skip
+USUAL_FILES = tuple(WEIGHTS)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from benchmarks.errors import UsageError
 from benchmarks.planning.download import FAILURES, ask, why
 from benchmarks.planning.hub_names import Place
+from converters.containers.remote import FILES
 
 ENDPOINT, TOKEN, OFFLINE = "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"  # as the hub's own library has them
-WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".npz", ".pkl", ".tar", ".ckpt", ".th")
 _MOST = 32 << 20  # bytes of an answer about a repository
 
 
@@ -51,8 +51,11 @@ def endpoint() -> str:
 
 
 def token() -> str:
-    """The user's token, empty where there is none."""
-    return os.environ.get(TOKEN, "").strip()
+    """The user's token, empty where there is none. UsageError for what can be none."""
+    said = os.environ.get(TOKEN, "").strip()
+    if not re.fullmatch(r"[!-~]*", said):  # the error of a header would print it
+        raise UsageError(f"{TOKEN} holds what no token does (a line break, a blank); set it anew")
+    return said
 
 
 def look_up(name: str, place: Place) -> Remote:
@@ -75,7 +78,7 @@ def pick(name: str, place: Place, remote: Remote) -> str:
     for file in place.files:
         if file in remote.files:
             return file
-    there = [file for file in remote.files if file.endswith(WEIGHTS)]
+    there = [file for file in remote.files if file.endswith(FILES)]
     if len(place.files) > 1 and len(there) == 1:
         return there[0]
     if any(file.endswith(".index.json") for file in remote.files) and len(place.files) > 1:

@@ -13,11 +13,10 @@ from benchmarks.errors import UsageError
 from benchmarks.planning import hub_names
 from benchmarks.planning.named_weights import KNOWN
 from converters.containers.remote import BY_NAME
-from converters.networks.sizes import RANDOM
+from converters.networks.sizes import LIKE, RANDOM
 
 NAMES = ("random", *KNOWN)
 FORMS = (*NAMES, "random@LABEL", f"{RANDOM}SIZE", *BY_NAME)
-LIKE = "random@"  # in front of a row's label: random weights in the shape of that row's network
 LABEL = 100  # characters of the longest one
 
 

@@ -12,8 +12,7 @@ from benchmarks.planning.download import (
     fetch,
     file_sha256,
     noted,
-    prove_by_content,
-    prove_by_hash,
+    proof,
     why,
 )
 from transfer.process.cache import cache_folder
@@ -85,14 +84,8 @@ def _fetch(name: str, known: Known, path: Path) -> None:
     if address is None:
         raise UsageError(f"--init {name}: {path} is not there; {by_hand}")
 
-    def prove(part: Path, found: str) -> None:
-        if known.sha256:
-            prove_by_hash(known.sha256, found)
-        else:
-            prove_by_content(part)
-
     try:
-        fetch(address, path, prove)
+        fetch(address, path, proof(known.sha256))
     except FAILURES as error:
         raise UsageError(
             f"--init {name}: {path} is not there and was not fetched ({why(error)}); {by_hand}"

@@ -101,12 +101,13 @@ def _measured(
     """The measurement; `of_cell` is recipe, identity and the metadata of the training set."""
     from transfer.engines.choose import load_engine
     from transfer.process.distributed import World, pick_device
+    from transfer.recipes.patches import in_pixels
     from transfer.recipes.resolve import unflatten
     from transfer.samples.loader import evaluation_batches, training_batches, training_records
     from transfer.training.learner import Learner
 
     flat, identity, metadata = of_cell
-    cfg, engine, place = unflatten(flat), load_engine(identity["engine"]), pick_device(device, 1)
+    cfg, engine, place = in_pixels(unflatten(flat)), load_engine(identity["engine"]), pick_device(device, 1)
     cfg.DATALOADER.NUM_WORKERS = 0
     cfg.SOLVER.IMS_PER_BATCH = 1 if place.type == "cpu" else min(8, cfg.SOLVER.IMS_PER_BATCH)
     trained, tested_at = _smaller(cfg) if place.type == "cpu" else (1.0, 1.0)
@@ -139,6 +140,10 @@ def _smaller(cfg: CfgNode) -> tuple[float, float]:
     """
     sizes = sum(cfg.INPUT.MIN_SIZE_TRAIN) / len(cfg.INPUT.MIN_SIZE_TRAIN)
     trained, tested = (max(1.0, (size / SIDE) ** 2) for size in (sizes, cfg.INPUT.MIN_SIZE_TEST))
+    if cfg.INPUT.CROP.ENABLED:  # crops have one size, whatever the image's
+        trained = 1.0
+    if cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD:
+        tested = 1.0
     cfg.INPUT.MIN_SIZE_TRAIN = [round(sizes / trained**0.5)]
     cfg.INPUT.MIN_SIZE_TEST = round(cfg.INPUT.MIN_SIZE_TEST / tested**0.5)
     rpn, heads = cfg.MODEL.RPN, cfg.MODEL.ROI_HEADS

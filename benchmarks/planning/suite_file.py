@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.request import TRIALS
+from converters.networks.sizes import LIKE, RANDOM
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 SUITES = Path(__file__).parents[1] / "suites"
@@ -62,7 +63,7 @@ class Suite:
 
     def variant_of(self, label: str) -> str:
         """The recipe of its own that the row has, if any; random rows of any shape have that of `random`."""
-        shaped = label.startswith(("random@", "random:"))
+        shaped = label.startswith((LIKE, RANDOM))
         name = "random" if shaped and label not in self.variants else label
         return self.variants.get(name, "")
 

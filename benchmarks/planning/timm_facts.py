@@ -17,7 +17,7 @@ def stated_by_timm(name: str) -> dict[str, Any]:
     import torch
 
     with torch.device("meta"):
-        model = timm.create_model(name, pretrained=False, num_classes=0)
+        model: Any = timm.create_model(name, pretrained=False, num_classes=0)
     block = _first_block(model)
     if block is None:
         return {}
@@ -28,7 +28,7 @@ def stated_by_timm(name: str) -> dict[str, Any]:
         "norm_eps": getattr(norm, "eps", None),
         "activation": _activation(getattr(getattr(block, "mlp", None), "act", None)),
         "rope": ROTARY.get(rope),
-        "rope_base": _base(model.rope) if rope == "RotaryEmbeddingDinoV3" else None,
+        "rope_base": float(model.rope.temperature) if rope == "RotaryEmbeddingDinoV3" else None,
     }
     return {key: value for key, value in found.items() if value is not None}
 
@@ -40,10 +40,6 @@ def restated(manifest: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
         for key, value in facts.items()
         if key in manifest and type(manifest[key]) is type(value) and manifest[key] != value
     }
-
-
-def _base(rope: Any) -> float:
-    return float(rope.temperature)
 
 
 def _first_block(model: Any) -> Any:

@@ -15,7 +15,7 @@ from converters.errors import CheckpointError
 from converters.networks.table import family_of
 
 FITS = 1e-4  # a relative difference; a wrong reading is farther away
-MOST_PAIRS = 60
+PAIRED = 12  # of the single changes are tried two by two
 HEAD_WIDTHS = (16, 32, 48, 64, 72, 80, 88, 96, 128)
 
 
@@ -35,10 +35,11 @@ def cause(backbone: Backbone, image: np.ndarray, name: str, theirs: np.ndarray) 
         return why
     if _normed(own[name], theirs):
         return "the reference has a final norm behind this map, which this file has lost"
-    best, nearest = float("inf"), ""
+    best, nearest = difference(own[name], theirs), "the reading as it is"
+    fits = min(FITS, best / 10)  # what changes nothing explains nothing
     changes = list(_changes(backbone.manifest))
-    pairs = [_both(one, other) for one, other in combinations(changes[:12], 2)]
-    for change in [*changes, *pairs[:MOST_PAIRS]]:
+    pairs = [_both(one, other) for one, other in combinations(changes[:PAIRED], 2)]
+    for change in [*changes, *pairs]:
         try:
             found = Function(backbone, change).maps(image)
         except CheckpointError:
@@ -48,7 +49,7 @@ def cause(backbone: Backbone, image: np.ndarray, name: str, theirs: np.ndarray) 
                 continue
             moved = "" if its == name else f", and {_beside(its)}"
             apart = difference(array, theirs)
-            if apart < FITS:
+            if apart < fits:
                 told = f"read {change.title}{moved}, it would fit ({apart:.1e})"
                 return told + _remedy(change, backbone.manifest)
             if apart < best:
@@ -141,8 +142,6 @@ def _vit_changes(manifest: dict[str, Any]) -> Iterator[Change]:
         if activation != manifest["activation"] and manifest["mlp"] == "mlp":
             yield Change(f"with the activation {activation}", {"activation": activation})
     width = manifest["embed_dim"]
-    for heads in sorted(
-        {width // each for each in (16, 32, 48, 64, 72, 80, 88, 96, 128) if width % each == 0}
-    ):
+    for heads in sorted({width // each for each in HEAD_WIDTHS if width % each == 0}):
         if heads not in (manifest["num_heads"], 0) and not manifest["qk_norm"]:
             yield Change(f"with {heads} heads", {"num_heads": heads})

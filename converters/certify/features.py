@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -56,13 +57,14 @@ def read_features(path: Path, wanted: Sequence[Size]) -> Reference:
             number, _, its = name.partition("/")
             maps[int(number)][its] = array
         reference = Reference(str(facts["title"]), maps, int(facts["stride"]), dict(facts["pixels"]))
+        images = facts["images_sha256"]
     except FileNotFoundError:
         raise CheckpointError(
             f"{path}: no such file; expected timm:NAME, torch:CHECKOUT:MODULE:CALLABLE or a file of features"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: no file of features of `certify --write`: {error}") from None
-    if sizes != list(wanted) or facts["images_sha256"] != digest(wanted):
+    if sizes != list(wanted) or images != digest(wanted):
         told = " ".join(f"{height}x{width}" for height, width in sizes)
         raise CheckpointError(f"{path}: its images are not the wanted ones; say --size {told}")
     return reference

@@ -58,11 +58,14 @@ class Function:
 
         numbers = taps(manifest) if self.is_vit else []
         options = {"taps": numbers} if self.is_vit else {}
-        self.module = build(manifest, **options, **change.options)
+        with torch.device("meta"):  # nothing is drawn that the weights replace
+            self.module = build(manifest, **options, **change.options)
         wanted = self.module.state_dict()
-        if missing := sorted(set(wanted) - set(backbone.weights)):
-            raise CheckpointError(f"this reading needs {missing[0]}, which the weights do not have")
-        self.module.load_state_dict({name: torch.from_numpy(backbone.weights[name]) for name in wanted})
+        shapes = {name: array.shape for name, array in backbone.weights.items()}
+        if other := [name for name, tensor in wanted.items() if shapes.get(name) != tuple(tensor.shape)]:
+            raise CheckpointError(f"this reading needs {other[0]} as the weights do not have it")
+        tensors = {name: torch.from_numpy(backbone.weights[name]) for name in wanted}
+        self.module.load_state_dict(tensors, assign=True)
         self.module.eval()
         names = [f"block {number}" for number in numbers] or list(self.module.strides)
         self.names = dict(zip(self.module.strides, names, strict=True))

@@ -30,7 +30,7 @@ def stages_of(backbone: Backbone) -> nn.ModuleList:
         if facts[key] != value:
             raise CheckpointError(f"{key} {facts[key]}: the function here, torchvision's, has {value}")
     width = {} if basic else {"groups": facts["groups"], "width_per_group": facts["width_per_group"]}
-    whole = ResNet(BasicBlock if basic else Bottleneck, list(BLOCKS[facts["depth"]]), **width)  # type: ignore
+    whole = ResNet(BasicBlock if basic else Bottleneck, list(BLOCKS[facts["depth"]]), **width)
     arrays = to_torchvision(as_torchvision(backbone))
     whole.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, strict=False)
     stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)

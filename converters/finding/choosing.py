@@ -14,6 +14,7 @@ from converters.containers.tensors import contiguous_strides
 from converters.errors import CheckpointError
 from converters.finding.accounting import Account, account, dropped
 from converters.finding.candidates import Candidate, TensorSet, find_candidates, strip_wrappers, tensor_sets
+from converters.finding.explaining import row_for
 from converters.finding.overrides import Overrides
 from converters.finding.refusals import reason
 from converters.printable import LONGEST_NAME, listed, printable
@@ -21,17 +22,13 @@ from converters.publishers.preprocessing import stated_pixels
 from converters.publishers.row import (
     EMA,
     IMAGENET,
-    NOT,
     ONLINE,
     SINGLE,
-    Layout,
     Pixels,
     Place,
     Source,
-    matching_layout,
-    role_of,
 )
-from converters.publishers.table import BY_NAME, SOURCES, UNKNOWN
+from converters.publishers.table import BY_NAME
 
 MOST_CANDIDATES = 100  # a file can hold one name of each of 10,000 networks
 
@@ -111,7 +108,7 @@ def choose(
         raise CheckpointError(
             f"no complete network at --prefix {wishes.prefix!r}; the file has {_listing(found)}"
         )
-    row, roles = _row_for(complete, source, found)
+    row, roles = row_for(complete, source, _listing(found))
     if row.ambiguous and source is None:
         raise CheckpointError(row.ambiguous)
     wanted = encoder or row.encoder
@@ -148,6 +145,8 @@ def choose(
     notes += _left_out(chosen, found)
     stated, more = _stated(row, chosen, opened)
     pixels = stated_pixels(row.pixels, opened.preprocessing, opened.config) if row.config else row.pixels
+    if row.config and not opened.preprocessing and "preprocess_cfg" not in opened.config:
+        more = [*more, f"no preprocessing beside the weights: the pixels of {row.title} are assumed"]
     return Choice(chosen, row, role, stated, (*notes, *more), others[0] if others else None, pixels)
 
 
@@ -158,42 +157,6 @@ def _left_out(chosen: Account, found: Found) -> list[str]:
     for name, why in dropped(chosen, here):
         by_reason.setdefault(why, []).append(name)
     return [f"left out, {why}: {listed(names, 3)}" for why, names in by_reason.items()]
-
-
-def _row_for(
-    complete: Sequence[tuple[Account, Place]], source: str | None, found: Found
-) -> tuple[Source, list[tuple[Account, str]]]:
-    """The row that explains the file best, with the role of every network that it explains."""
-    fits: list[tuple[tuple[bool, bool, int], Source, list[tuple[Account, str]]]] = []
-    for row in [BY_NAME[source]] if source else SOURCES:
-        matches = [
-            (entry, place, matching_layout(row, place, source is not None)) for entry, place in complete
-        ]
-        explained = [
-            (entry, role_of(layout, place)) for entry, place, layout in matches if layout is not None
-        ]
-        if explained:
-            layouts = [layout for _, _, layout in matches if layout is not None]
-            usual = any(role == row.encoder for _, role in explained)
-            fits.append(((not row.last, usual, _precision(layouts)), row, explained))
-    if fits:
-        _, row, roles = max(fits, key=lambda fit: fit[0])
-        return row, roles
-    if source:
-        expected = "; ".join(
-            f"{layout.path or 'top level'}: {layout.prefix}*" for layout in BY_NAME[source].layouts
-        )
-        raise CheckpointError(
-            f"this is no {BY_NAME[source].title} file: expected {expected}; found {_listing(found)}"
-        )
-    return UNKNOWN, [(entry, role_of(UNKNOWN.layouts[0], place)) for entry, place in complete]
-
-
-def _precision(layouts: Sequence[Layout]) -> int:
-    """How much of the file the row foresees: markers first, then networks; patterns count for less."""
-    markers = max(sum(not mark.startswith(NOT) for mark in layout.markers) for layout in layouts)
-    exact = sum(2 - ("*" in layout.path) - ("*" in layout.prefix) for layout in layouts)
-    return 100 * markers + exact
 
 
 def _stated(row: Source, chosen: Account, opened: Opened) -> tuple[dict[str, Any], list[str]]:

@@ -46,21 +46,26 @@ def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
     CheckpointError for a fact that networks of this family do not have.
     """
     manifest: dict[str, Any] = dict(backbone.manifest, notes=list(backbone.manifest["notes"]))
+    family = family_of(manifest)
+    known = {fact.key: fact.usual for fact in family.stated if fact.later} | manifest
+    if wishes.stride_in_1x1 is not None and "stride_in_1x1" in wishes.facts:
+        raise CheckpointError("stride_in_1x1 was stated twice, as a fact and as an option; keep one")
     stated: dict[str, Any] = {
         "pixel_mean": _floats(wishes.pixel_mean),
         "pixel_std": _floats(wishes.pixel_std),
         "input_format": wishes.input_format,
         "stride_in_1x1": wishes.stride_in_1x1,
-        **_of_kind(wishes.facts, family_of(manifest)),
+        **_of_kind(wishes.facts, family),
     }
     for key, value in stated.items():
         if value is None:
             continue
-        if key not in manifest:
-            raise CheckpointError(f"{key} was stated, but a {family_of(manifest).title} has no such fact")
-        if value != manifest[key]:
-            manifest["notes"].append(f"{key} stated by the user: {value} instead of {manifest[key]}")
+        if key not in known:
+            raise CheckpointError(f"{key} was stated, but a {family.title} has no such fact")
+        if value != known[key]:
+            manifest["notes"].append(f"{key} stated by the user: {value} instead of {known[key]}")
             manifest[key] = value
+    manifest = family.told(manifest)
     return replace(backbone, manifest=manifest) if manifest != backbone.manifest else backbone
 
 

@@ -21,6 +21,7 @@ class Field(NamedTuple):
     prefix: int  # tokens before the patches: class token and registers
     turn: Turn | None  # rotary positions of the patches
     bias: Tensor | None  # (heads, L, L) that all blocks share
+    rows: Tensor | None  # of the blocks' own tables of relative positions, where they have any
 
 
 class Table(nn.Module):
@@ -75,9 +76,9 @@ class Attention(nn.Module):
 
     def _bias(self, query: Tensor, field: Field) -> Tensor | None:
         bias = field.bias
-        if self.table_side:
+        if self.table_side and field.rows is not None:
             table = self.relative_position_bias_table
-            bias = table_bias(table, self.table_side, field.grid, field.prefix > 0, self.formula)
+            bias = table_bias(table, self.table_side, field.grid, field.rows, self.formula)
         if self.decomposed:
             patches = query[:, :, field.prefix :]
             relative = decomposed_bias(patches, self.rel_pos_h, self.rel_pos_w, field.grid)

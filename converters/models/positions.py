@@ -42,14 +42,13 @@ def absolute(positions: Tensor, grid: Grid, formula: str) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def table_bias(table: Tensor, side: int, grid: Grid, class_token: bool, formula: str) -> Tensor:
+def table_bias(table: Tensor, side: int, grid: Grid, rows: Tensor, formula: str) -> Tensor:
     """BEiT's table ((2 side - 1)^2 + 3, heads) -> the bias of every query and key, (heads, L, L).
 
-    L is H * W, and one more in front for the class token. On other grids the places grow geometrically from
-    the middle, and the table is read between them: by cubic splines as in BEiT's code (whose
-    `scipy.interpolate.interp2d` is gone), or linearly as in timm where `formula` is "bilinear".
+    L is H * W, and one more in front for the class token; rows: `pairs` of the grid. On other grids places
+    grow geometrically from the middle, and the table is read between them: by cubic splines as in BEiT's code
+    (whose `scipy.interpolate.interp2d` is gone), or linearly as in timm where `formula` is "bilinear".
     """
-    height, width = grid
     heads = table.shape[1]
     near = table[:-CLASS_ROWS]
     if grid != (side, side):
@@ -58,22 +57,24 @@ def table_bias(table: Tensor, side: int, grid: Grid, class_token: bool, formula:
             for cells in grid
         )
         near = torch.einsum("ys,xt,sth->yxh", down, across, near.view(2 * side - 1, -1, heads)).flatten(0, 1)
-    bias = near[_pairs(grid, table.device)].permute(2, 0, 1)
-    if not class_token:
-        return bias
-    to_patch, to_class, itself = table[-CLASS_ROWS:]
-    first = torch.cat([itself[:, None], to_patch[:, None].expand(-1, height * width)], 1)[:, None]
-    column = to_class[:, None, None].expand(-1, height * width, -1)
-    return torch.cat([first, torch.cat([column, bias], 2)], 1)
+    return torch.cat([near, table[-CLASS_ROWS:]])[rows].permute(2, 0, 1)
 
 
-def _pairs(grid: Grid, device: torch.device) -> Tensor:
-    """The row of a table for each query and key, (H * W, H * W)."""
+def pairs(grid: Grid, class_token: bool, device: torch.device) -> Tensor:
+    """The row of a table for each query and key, (L, L) of int64; L as in `table_bias`.
+
+    Row (dy + H - 1) * (2 W - 1) + dx + W - 1 is for a query (dy, dx) behind its key; those of the class token
+    come last.
+    """
     height, width = grid
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    y, x = y.flatten(), x.flatten()
-    down, across = y[:, None] - y + height - 1, x[:, None] - x + width - 1
-    return (down * (2 * width - 1) + across).to(device)
+    axes = (torch.arange(cells, device=device) for cells in grid)
+    y, x = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
+    found = (y[:, None] - y + height - 1) * (2 * width - 1) + x[:, None] - x + width - 1
+    if class_token:
+        last = (2 * height - 1) * (2 * width - 1)
+        found = F.pad(found, (1, 0, 1, 0))
+        found[0, 1:], found[1:, 0], found[0, 0] = last, last + 1, last + 2
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -17,33 +17,22 @@ from torchvision.ops import StochasticDepth
 
 from converters.models.hierarchy import STAGES, Hierarchy, Maps, start
 from converters.models.mlp import Mlp
-
-
-def window_index(window: int) -> Tensor:
-    """Rows of the bias table for all pairs of a window's positions, (window^2, window^2) of int64.
-
-    Row (dy + window - 1) * (2 * window - 1) + dx + window - 1 is for a query (dy, dx) behind its key.
-    """
-    y, x = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
-    y, x = (axis.flatten()[:, None] - axis.flatten() + window - 1 for axis in (y, x))
-    return y * (2 * window - 1) + x
+from converters.models.positions import pairs
 
 
 class Attention(nn.Module):
     """Self-attention inside windows of (N, H, W, C), shifted by half a window or not."""
 
-    relative_position_index: Tensor
-
     def __init__(self, width: int, heads: int, window: int, shifted: bool) -> None:
         super().__init__()
         self.heads, self.window, self.shift = heads, window, window // 2 if shifted else 0
         self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
-        self.register_buffer("relative_position_index", window_index(window), persistent=False)
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
+        rows = pairs((self.window, self.window), False, x.device)
+        bias = self.relative_position_bias_table[rows].permute(2, 0, 1)[None]
         return shifted_window_attention(
             x,
             self.qkv.weight,

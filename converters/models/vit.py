@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from converters.models.attention import Field, Table
 from converters.models.block import Block
-from converters.models.positions import absolute, table_bias
+from converters.models.positions import absolute, pairs, table_bias
 from converters.models.rope import Turn, turn
 from converters.models.vit_facts import check, check_options
 from converters.models.windows import Grid, padded, to_windows
@@ -159,11 +159,11 @@ class ViT(nn.Module):
     def _field(self, seen: Grid, grid: Grid, device: torch.device) -> Field:
         """The view of an attention: the whole map, where `seen` is `grid`, or a window of it."""
         facts, bias = self.facts, None
-        if facts["rel_pos"] == "shared":
-            table = self.rel_pos_bias.relative_position_bias_table
-            formula = facts["pos_interpolation"]
-            bias = table_bias(table, facts["rel_pos_grid"], seen, self.prefix > 0, formula)
-        return Field(seen, self.prefix, self._turn(seen, grid, device), bias)
+        rows = pairs(seen, self.prefix > 0, device) if facts["rel_pos"] else None
+        if facts["rel_pos"] == "shared" and rows is not None:
+            table, side = self.rel_pos_bias.relative_position_bias_table, facts["rel_pos_grid"]
+            bias, rows = table_bias(table, side, seen, rows, facts["pos_interpolation"]), None
+        return Field(seen, self.prefix, self._turn(seen, grid, device), bias, rows)
 
     def _turn(self, seen: Grid, grid: Grid, device: torch.device) -> Turn | None:
         """EVA-02 places patches in their window, as its detector does; DINOv3 always in the whole map."""

@@ -6,6 +6,7 @@ file the tensors of a family have the same names ("ours") for all publishers; a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -34,6 +35,15 @@ class Fact:
     title: str  # in reports
     # Manifests were written before it was known: they leave it out where it is as usual, and keep their hash.
     later: bool = False
+    choices: tuple[str, ...] = ()  # of a text; nothing: any
+
+    def problem(self, value: Any) -> str:
+        """Why a value of the right type can be none of this fact; "" if it can."""
+        if self.choices and value not in self.choices:
+            return f"{self.key} {value!r:.60}; expected {', '.join(map(repr, self.choices))}"
+        if self.kind is float and not (value > 0 and math.isfinite(value)):
+            return f"{self.key} {value}; expected a finite number above 0"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,8 @@ class Family:
     usually: Callable[[Facts], dict[str, Any]] = _as_usual
     # Tensors by the dialect's own names, not yet read -> words for what their values show of the publisher.
     signs: Callable[[Mapping[str, StoredTensor]], frozenset[str]] = _no_signs
+    # Pixels, epsilon and activation differ between publishers so much that an unknown one is not assumed.
+    needs_publisher: bool = False
     # Why torchvision and timm cannot compute a network with these facts; "" if they can.
     unexportable: Callable[[Facts], str] = _exportable
 

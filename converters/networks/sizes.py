@@ -18,6 +18,7 @@ from converters.networks.resnet_shapes import BASIC, BLOCKS
 from converters.networks.table import FAMILIES, family_of, named
 
 RANDOM = "random:"  # in front of such a name, as an init
+LIKE = "random@"  # in front of a row's label: random weights in the shape of that row's network
 IMAGE = 224  # pixels of a side of the images whose positions a drawn ViT has
 
 _T, _S = [3, 3, 9, 3], [3, 3, 27, 3]
@@ -72,16 +73,13 @@ def facts_of_size(text: str) -> dict[str, Any]:
         facts[key] = _value(text, known[key], value)
     complete = {key: fact.usual for key, fact in known.items()} | facts
     complete |= _following(family, facts, complete)
+    if wrong := [why for key, fact in known.items() if (why := fact.problem(complete[key]))]:
+        raise CheckpointError(f"{RANDOM}{text:.200}: {wrong[0]}")
     try:
         family.shapes(complete)
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise CheckpointError(f"{RANDOM}{text:.200}: {error}") from None
-    return {
-        **named(family),
-        **{
-            key: value for key, value in complete.items() if not known[key].later or value != known[key].usual
-        },
-    }
+    return {**named(family), **family.told(complete)}
 
 
 def described(facts: Mapping[str, Any]) -> str:

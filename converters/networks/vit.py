@@ -20,11 +20,17 @@ from converters.networks.vit_signs import signs
 STATED = (
     Fact(HEADS, int, 12, "heads"),
     Fact("norm_eps", float, 1e-6, "epsilon of the norms"),
-    Fact("activation", str, "gelu", "activation"),  # gelu, gelu_tanh, quick_gelu, silu
-    Fact("rope", str, "", "rotary positions"),  # "", "dinov3" or "eva02"
+    Fact("activation", str, "gelu", "activation", choices=("gelu", "gelu_tanh", "quick_gelu", "silu")),
+    Fact("rope", str, "", "rotary positions", choices=("", "dinov3", "eva02")),
     Fact("rope_base", float, 100.0, "base of the rotary periods"),
-    # How the publisher's code resizes the positions: detectron2, offset, antialias, bilinear.
-    Fact("pos_interpolation", str, "detectron2", "resizing of the positions"),
+    # How the publisher's code resizes the positions.
+    Fact(
+        "pos_interpolation",
+        str,
+        "detectron2",
+        "resizing of the positions",
+        choices=("detectron2", "offset", "antialias", "bilinear"),
+    ),
 )
 # (width, depth) -> the letter that the papers give it.
 LETTERS = {
@@ -67,6 +73,15 @@ def _usually(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _unexportable(facts: Facts) -> str:
+    if not facts["rope"] and not facts["rel_pos"]:
+        return ""
+    return (
+        "the files for other programs have names of timm's ViT, which has no rotary and no relative "
+        "positions: write a .pkl"
+    )
+
+
 VIT = Family(
     "vit",
     "vision transformer",
@@ -84,4 +99,6 @@ VIT = Family(
     from_config=from_config,
     usually=_usually,
     signs=signs,
+    needs_publisher=True,
+    unexportable=_unexportable,
 )

@@ -5,16 +5,11 @@ from __future__ import annotations
 from converters.networks.family import ASIDE
 from converters.networks.vit_beit import GAMMAS, INDEX, KEYS_UNBIASED, BEiTDialect
 from converters.networks.vit_dinov3 import MASK, TOKENS, DINOv3Dialect, TimmDINOv3Dialect
-from converters.networks.vit_joints import Split
+from converters.networks.vit_joints import halves
 from converters.networks.vit_names import BESIDE, PARTS, ViTDialect
 from converters.networks.vit_tokens import PlacedDialect, UnplacedDialect
 
 REGISTERS = (("register_tokens", "reg_token"), ("register_tokens", "register_tokens"))
-
-
-def _halves(theirs: str) -> tuple[Split, ...]:
-    """Both halves of a gated MLP in one tensor, the gate first."""
-    return tuple(Split(f"{theirs}.{p}", (f"mlp.fc1_g.{p}", f"mlp.fc1_x.{p}")) for p in PARTS)
 
 
 def _called(ours: str, *theirs: str) -> tuple[tuple[str, str], ...]:
@@ -33,7 +28,7 @@ TIMM_LIKE: tuple[ViTDialect, ...] = (
         about="timm's, with both halves of a gated MLP in `fc1` (SwiGLUPacked: DINOv2's giant)",
         outside=REGISTERS,
         in_block=_called("mlp.fc1_packed", "mlp.fc1"),
-        joints=_halves("mlp.fc1_packed"),
+        joints=halves("mlp.fc1_packed"),
     ),
     PlacedDialect(
         name="placed",
@@ -62,7 +57,7 @@ TIMM_LIKE: tuple[ViTDialect, ...] = (
         about="DINOv2: blocks may be in chunks (`blocks.0.3.` is block 3), gated MLPs are `w12` and `w3`",
         outside=REGISTERS,
         in_block=_called("mlp.fc2", "mlp.w3", "mlp.fc2"),
-        joints=_halves("mlp.w12"),
+        joints=halves("mlp.w12"),
         chunks=8,
     ),
     DINOv3Dialect(

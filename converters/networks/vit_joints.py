@@ -31,6 +31,12 @@ class Split:
 Joint = Joined | Split
 
 
+def halves(theirs: str) -> tuple[Split, ...]:
+    """Gate and value of a gated MLP in one tensor, the gate first."""
+    parts = ("weight", "bias")
+    return tuple(Split(f"{theirs}.{part}", (f"mlp.fc1_g.{part}", f"mlp.fc1_x.{part}")) for part in parts)
+
+
 def stored(joint: Joint, expected: Shapes) -> dict[str, Shape]:
     """Our shapes -> theirs."""
     found: dict[str, Shape] = {}

@@ -14,7 +14,7 @@ import numpy as np
 
 from converters.networks.family import ASIDE, Facts, Shapes, Weights
 from converters.networks.vit_closest import HEADS_TOLD
-from converters.networks.vit_joints import Joined, Joint, Split
+from converters.networks.vit_joints import Joined, halves
 from converters.networks.vit_names import BESIDE, PARTS, ViTDialect
 from converters.networks.vit_names_words import NO_KEY_BIAS
 from converters.networks.vit_shapes import DEEPEST
@@ -91,10 +91,6 @@ def _parts(ours: str, theirs: str) -> dict[str, str]:
     return {f"{ours}.{part}": f"{theirs}.{part}" for part in PARTS}
 
 
-def _packed(theirs: str) -> tuple[Joint, ...]:
-    return tuple(Split(f"{theirs}.{part}", (f"mlp.fc1_g.{part}", f"mlp.fc1_x.{part}")) for part in PARTS)
-
-
 _BIASES = Joined("attn.qkv.bias", ("attn.q_bias", "", "attn.v_bias"))
 _OWN = {f"attn.{letter}.weight": f"attn.{letter}_proj.weight" for letter in "qkv"}
 _OWN |= {f"attn.{letter}.bias": f"attn.{letter}_bias" for letter in "qv"}
@@ -117,7 +113,7 @@ EVA = (
         name="eva02_packed",
         about="EVA-02's Ti and S of baaivision/EVA: queries, keys and values in one, gate and value in one",
         in_block=_words(_parts("mlp.fc2", "mlp.w3")),
-        joints=(_BIASES, *_packed("mlp.w12")),
+        joints=(_BIASES, *halves("mlp.w12")),
     ),
     EvaDialect(
         name="timm_eva02",
@@ -129,6 +125,6 @@ EVA = (
         name="timm_eva02_packed",
         about="timm's EVA-02 Ti and S",
         in_block=_words(_parts("mlp.fc1_packed", "mlp.fc1")),
-        joints=(_BIASES, *_packed("mlp.fc1_packed")),
+        joints=(_BIASES, *halves("mlp.fc1_packed")),
     ),
 )

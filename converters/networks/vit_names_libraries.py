@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from converters.networks.family import ASIDE, Facts, Shapes, Weights
@@ -96,14 +98,14 @@ class ViTDetDialect(ViTDialect):
     has a place for them: only zeros, which compute nothing, can be left out.
     """
 
-    def vocabulary(self) -> dict[str, str]:  # type: ignore[override]
+    def vocabulary(self) -> Mapping[str, str]:
         """timm's words, and the relative positions aside."""
         words = super().vocabulary()
         blocks = {name.split(".")[1] for name in words if name.startswith("blocks.")}
         tables = [f"blocks.{block}.attn.rel_pos_{axis}" for block in blocks for axis in "hw"]
         return {**words, **{name: ASIDE + name for name in tables}}
 
-    def templates(self) -> dict[str, str]:  # type: ignore[override]
+    def templates(self) -> Mapping[str, str]:
         """Column -> template, for the page of checkpoints."""
         return {**super().templates(), "Layer scale": "-", "Final norm": "-"}
 

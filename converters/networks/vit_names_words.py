@@ -15,7 +15,7 @@ import numpy as np
 
 from converters.networks.family import ASIDE, Facts, Shape, Shapes, Weights
 from converters.networks.vit_closest import NORM_OF_POOL, ROPE
-from converters.networks.vit_joints import Joined, Joint, Split
+from converters.networks.vit_joints import Joined, Joint, halves
 from converters.networks.vit_names import PARTS, ViTDialect
 from converters.networks.vit_shapes import DEEPEST
 
@@ -26,9 +26,7 @@ SPLIT: tuple[Joint, ...] = tuple(
 # Where keys have no bias: a bias of theirs would change no attention, so zeros are exact.
 NO_KEY_BIAS: tuple[Joint, ...] = (SPLIT[0], Joined("attn.qkv.bias", ("attn.q.bias", "", "attn.v.bias")))
 # Gate and value of a gated MLP in one tensor, the gate first.
-GATED: tuple[Joint, ...] = tuple(
-    Split(f"mlp.w12.{part}", (f"mlp.fc1_g.{part}", f"mlp.fc1_x.{part}")) for part in PARTS
-)
+GATED: tuple[Joint, ...] = halves("mlp.w12")
 FLAT = {"cls_token": 2, "pos_embed": 1}  # leading axes of length one that some files do not store
 
 
@@ -54,7 +52,7 @@ class WordsDialect(ViTDialect):
             "Patches": next(n for ours, n in theirs.items() if ours.startswith("patch_embed.proj.")),
             "Queries, keys, values": next(theirs[name] for name in joined if name in theirs),
             "Layer scale": theirs.get("blocks.{i}.ls1.gamma", "-"),
-            "Final norm": next((theirs[n] for n in ("norm.{p}",) if n in theirs), "-"),
+            "Final norm": theirs.get("norm.{p}", "-"),
         }
 
     def likened(self, found: Shapes) -> Shapes:

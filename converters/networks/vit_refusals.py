@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from converters.networks.family import Evidence, Refusal
 
+HYBRID = "a hybrid of a ResNet and a ViT: its patches are features, not pixels"
+
 
 def _ends(*endings: str) -> Callable[[Evidence], bool]:
     return lambda e: any(name.endswith(endings) for name in e.shapes)
@@ -33,7 +35,7 @@ REFUSALS: tuple[Refusal, ...] = (
     (_segment("local_mp", "cls_attn_blocks"), "an XCiT, whose attention is over channels; not a ViT"),
     (
         _ends("patch_embed.backbone.conv1.weight", "patch_embed.backbone.stem.conv.weight"),
-        "a hybrid of a ResNet and a ViT: its patches are features, not pixels",
+        HYBRID,
     ),
     (_flat_patches, "a ViT for images of any size (NaFlex), whose patches are flat vectors"),
     (_segment("rel_pos", "rel_pos_mlp", "shared_rel_pos"), "a ViT with timm's own relative positions"),

@@ -20,8 +20,8 @@ INTRODUCTION = """# Checkpoints
 This page is made from the tables in `converters/` by `python -m converters.output.docs_page`; a test keeps
 the two equal.
 
-`python -m converters INPUT OUTPUT.pkl` reads a self-supervised checkpoint and writes a backbone file for
-Detectron2. It takes exactly one complete network of a known family (a ResNet, a vision transformer, a
+`python -m converters INPUT OUTPUT.pkl` reads a checkpoint and writes a backbone file (a ResNet's is also
+Detectron2's). It takes exactly one complete network of a known family (a ResNet, a vision transformer, a
 ConvNeXt or a Swin) with all its tensors, or refuses with the reason. Reading runs no code of the file.
 `--inspect INPUT` shows what is inside and ends with exit code 2 if it cannot be converted, `--list` shows the
 names below.
@@ -36,20 +36,21 @@ The suffix of OUTPUT says the form, `--to` says it for any other suffix, and the
 
 | `--to` | Suffix | Content | Read by |
 | --- | --- | --- | --- |
-| `detectron2` | `.pkl` | a pickle of arrays under Detectron2's names, and the manifest | Detectron2 |
+| `detectron2` | `.pkl` | a pickle of arrays under our names, and the manifest | us; a ResNet's: Detectron2 |
 | `torchvision` | `.pth`, `.pt` | a bare state dict under torchvision's names, without `fc` | torch.load |
 | `safetensors` | `.safetensors` | the same names, without `fc` | safetensors |
 
 The last two are torchvision's and timm's `resnet50`: `model.load_state_dict(torch.load(FILE), strict=False)`
 misses `fc.weight` and `fc.bias` and nothing else, with torch's safe default `weights_only=True`. Of a vision
-transformer they have timm's names, for the network of timm that has its facts; of a ConvNeXt and a Swin those
+transformer they have timm's names, for the network of timm that has its facts, and one
+with rotary or relative positions is refused in these forms; of a ConvNeXt and a Swin those
 of Facebook's and Microsoft's code, which timm's loaders read.
 
 The benchmark takes all three as `--init`, with the facts of the manifest (source, pixels, channel order,
 strides) and proof that the weights are those that were written. In torch's archive the manifest is a member
 of its own, `moco_transfer.json`, which torch passes over; in safetensors it is the header's metadata. There
-is no second file to lose. A file that another program saves anew has no manifest any more: it is read as
-torchvision's, with ImageNet's pixels.
+is no second file to lose. A file that another program saves anew has no manifest any more: a ResNet is
+read as torchvision's, with ImageNet's pixels, and of other networks the publisher must be named again.
 
 torchvision and timm take RGB images and have their strides in the 3x3 convolutions. A network for BGR is
 therefore flipped for them: the input channels of its first convolution, the means and the deviations change
@@ -77,7 +78,7 @@ SOURCES_INTRODUCTION = """## Sources
 checkpointing's). *Pixels* are Detectron2's `INPUT.FORMAT`, `PIXEL_MEAN` and `PIXEL_STD`. *Sure* is "read"
 where the fact stands in the public code named, "inferred" where it follows from it. A layout marked with
 `--source` is shared by several publishers and is only taken for this row when you name it; one marked "by
-its values" is told by the numbers in its table of positions. *Stride in, facts* says where a ResNet's strides
+its values" is told by what its tensors hold. *Stride in, facts* says where a ResNet's strides
 are, and of other networks what no shape tells and is not as usual: `--fact KEY=VALUE` states it otherwise.
 """
 

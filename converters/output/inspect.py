@@ -82,8 +82,7 @@ def _verdict(
         _line("taken", f"{choice.role} encoder at {_place(chosen)}"),
         _line(
             "pixels",
-            f"{choice.row.pixels.input_format} mean {list(choice.row.pixels.mean)}"
-            f" std {list(choice.row.pixels.std)}",
+            f"{choice.pixels.input_format} mean {list(choice.pixels.mean)} std {list(choice.pixels.std)}",
         ),
         *(_line(f.title, _shown(told[f.key])) for f in chosen.candidate.family.stated if f.key in told),
         *(_line("note", note) for note in choice.notes if note != code_warning(opened.foreign)),  # told above

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from converters.publishers.row import ANY, EMA, INFERRED, ONLINE, SINGLE, Layout, Pixels, Source
+from converters.publishers.row import ANY, EMA, INFERRED, ONLINE, OPENAI, SINGLE, Layout, Source
 
-CLIP = Pixels("RGB", (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305))
 STATE_PIXELS = "its CLIP weights have CLIP's pixels: state --pixel-mean and --pixel-std for those"
 DENSE = "neck, heads, and norm0 to norm3 of the maps, which belong to that detector or segmenter"
 
@@ -61,7 +60,7 @@ HIERARCHIES: tuple[Source, ...] = (
         "huggingface/pytorch-image-models timm/models/convnext.py",
         dropped="head.fc",
         dialects=("convnext_timm",),
-        pixels=CLIP,
+        pixels=OPENAI,
         facts=(("norm_eps", 1e-5),),
     ),
     Source(
@@ -71,7 +70,7 @@ HIERARCHIES: tuple[Source, ...] = (
         "mlfoundations/open_clip src/open_clip/timm_model.py",
         dropped="text tower, visual.head, logit_scale",
         dialects=("convnext_timm",),
-        pixels=CLIP,
+        pixels=OPENAI,
     ),
     Source(
         "open_clip_convnext_xxlarge",
@@ -83,7 +82,7 @@ HIERARCHIES: tuple[Source, ...] = (
         "mlfoundations/open_clip src/open_clip/timm_model.py",
         dropped="text tower, visual.head, logit_scale",
         dialects=("convnext_timm",),
-        pixels=CLIP,
+        pixels=OPENAI,
         facts=(("norm_eps", 1e-5),),
     ),
     Source(

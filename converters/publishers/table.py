@@ -25,7 +25,7 @@ SOURCES: tuple[Source, ...] = (
 )
 UNKNOWN = Source(
     "unknown",
-    "any other file with one complete ResNet",
+    "any other file with one complete network, unless it is a vision transformer",
     (Layout(ANY, ANY, BY_WORDS),),
     "",
     ONLINE,

@@ -152,7 +152,7 @@ VIT_LIBRARIES: tuple[Source, ...] = (
         "lightly-ai/lightly benchmarks/imagenet/vitb16",
         EMA,
         "heads, online_classifier, criterion",
-        dialects=(ANY,),
+        dialects=("timm", "timm_packed", "placed", "dinov2"),
         warning=NO_PIXELS,
     ),
     Source(

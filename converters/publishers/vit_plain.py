@@ -5,6 +5,7 @@ Pixels, epsilon and activation do not show in such a file. Where timm's own diff
 
 from __future__ import annotations
 
+from converters.networks.vit_refusals import HYBRID
 from converters.publishers.row import ANY, BY_WORDS, HALF, INFERRED, ONLINE, SINGLE, STATED, Layout, Source
 from converters.publishers.vit_papers import ANTIALIAS
 
@@ -57,6 +58,16 @@ VIT_PLAIN: tuple[Source, ...] = (
         last=True,
         ambiguous=NAME_IT,
         note="refused until `--source` names it: AugReg, timm's DeiT, SigLIP and CLIP look so",
+    ),
+    Source(
+        "hybrid",
+        "the ResNet inside a hybrid of ResNet and ViT",
+        (Layout(ANY, "*patch_embed.backbone."),),
+        "huggingface/pytorch-image-models timm/models/vision_transformer_hybrid.py",
+        dialects=(ANY,),
+        status=INFERRED,
+        ambiguous=HYBRID,
+        note="refused: no backbone of ours is a hybrid; `--source hybrid` takes the ResNet alone",
     ),
     Source(
         "deit3_elsewhere",

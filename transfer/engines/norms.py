@@ -80,7 +80,7 @@ class ChannelLayerNorm(nn.Module):
     """Detectron2's LN: every pixel of (N, C, H, W) normalised over its channels, with a scale and a shift.
 
     It is no nn.LayerNorm, as Detectron2's is none: solvers that spare norms from weight decay do not spare
-    this one (see `transfer.engines.layer_decay`).
+    this one (see `transfer.engines.solver`).
     """
 
     def __init__(self, channels: int, eps: float = 1e-6):

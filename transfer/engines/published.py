@@ -31,6 +31,7 @@ def _vit(vit: CfgNode) -> dict[str, Any]:
         "global_blocks": tuple(vit.GLOBAL_BLOCKS),
         "rel_pos_tokens": vit.REL_POS_TOKENS,
         "drop_path": vit.DROP_PATH,
+        "checkpointing": vit.CHECKPOINTING,
     }
 
 

@@ -94,7 +94,14 @@ def _heads(*possible: str) -> Demands:
     return {key: (False, True) if head in possible else (False,) for head, key in HEADS.items()}
 
 
+_OF_BOXES: Demands = {  # no detector obeys what is for class maps
+    "INPUT.SCALE_OF": ("image",),
+    "INPUT.COLOR_AUG_SSD": (False,),
+    "INPUT.CROP.SINGLE_CATEGORY_MAX_AREA": (1.0,),
+    "TEST.SLIDING_WINDOW.ENABLED": (False,),
+}
 _WHOLE: Demands = {  # a detector sees whole images
+    **_OF_BOXES,
     "INPUT.CROP.ENABLED": (False,),
     "INPUT.SCALE_RANGE": ([],),
 }
@@ -120,6 +127,7 @@ def _linear(family: Family, normed: Demands) -> Architecture:
         heads="class map",
         demands={
             **normed,
+            "MODEL.SEM_SEG_HEAD.IN_FEATURES": ([],),  # it stands on all maps
             "MODEL.SEM_SEG_HEAD.NORM": ("", "BN", "SyncBN"),
             "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),
             "INPUT.CROP.ENABLED": (True,),
@@ -142,7 +150,7 @@ def _on_pyramid(backbone: str, demands: Demands, fresh: Mapping[str, str], **row
     return Architecture(
         named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",)},
         heads="standard",
-        demands={**demands, **_heads("segm")},
+        demands={**demands, **_heads("segm"), **_OF_BOXES},
         fresh={**fresh, **_RPN, **_BOX, **_MASK},
         **row,
     )
@@ -167,6 +175,8 @@ ARCHITECTURES: dict[str, Architecture] = {
                 RESNET.dilation: (1,),
                 "MODEL.RPN.IN_FEATURES": ([_LAST_BUT_ONE],),
                 "MODEL.ROI_HEADS.IN_FEATURES": ([_LAST_BUT_ONE],),
+                "MODEL.BACKBONE.FROZEN": (False,),  # its last stage is the head
+                "MODEL.ROI_BOX_HEAD.NUM_CONV": (0,),
                 "MODEL.ROI_MASK_HEAD.NUM_CONV": (0,),
                 **_heads("segm"),
                 **_WHOLE,
@@ -248,6 +258,8 @@ ARCHITECTURES: dict[str, Architecture] = {
                 RESNET.dilation: (2,),
                 "MODEL.SEM_SEG_HEAD.IN_FEATURES": ([_LAST],),
                 "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),  # what our readers write
+                "MODEL.SEM_SEG_HEAD.DROPOUT": (0.0,),
+                "TEST.SLIDING_WINDOW.ENABLED": (False,),
                 "INPUT.CROP.ENABLED": (True,),
                 "INPUT.CROP.TYPE": ("absolute",),
                 **_heads(),

@@ -1,8 +1,8 @@
 """Describes a family of backbones in one row, from which recipes, engines and manifests read.
 
 A family is a kind of network that gives feature maps, as ResNets of any depth and width are. A further one is
-a file with its row beside `resnet.py`, its keys in `defaults.yaml`, its builder in an engine's
-`backbones/`, and rows of `architectures.py` that name it.
+a file with its row beside `resnet.py`, its keys in `defaults.yaml`, its function in `converters/models`, and
+rows of `architectures.py` that name it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Family:
     outputs: str  # key of the stages that are handed on
     dilation: str = ""  # key of the last stage's dilation; nothing: it has none
     patch: str = ""  # key of the side of its patches, where all maps have that stride
-    norm: str = ""  # key of its BatchNorm, which SOLVER.WEIGHT_DECAY_NORM is for; nothing: it has none
+    norm: str = ""  # key of the kind of its BatchNorm; nothing: it has none
     # Key that is true where the model holds its final norm -> pattern of that norm's tensors in a file.
     final_norm: tuple[str, str] = ("", "")
 

@@ -14,7 +14,12 @@ from transfer.recipes.resolve import flatten, known
 
 # What moves no number and so belongs to no identity: how often to save, how many processes read images, and
 # the world that a schedule is for (what it moves stands in the batch, the learning rate and the schedule).
-NEUTRAL_KEYS = ("SOLVER.CHECKPOINT_PERIOD", "DATALOADER.NUM_WORKERS", "SOLVER.REFERENCE_WORLD_SIZE")
+NEUTRAL_KEYS = (
+    "SOLVER.CHECKPOINT_PERIOD",
+    "DATALOADER.NUM_WORKERS",
+    "SOLVER.REFERENCE_WORLD_SIZE",
+    "MODEL.VIT.CHECKPOINTING",
+)
 # Keys that came when there were records already. At their defaults they change nothing and are left out, so
 # that the cells of those records are known again. A key that is added to defaults.yaml is added here.
 LATER_KEYS = (

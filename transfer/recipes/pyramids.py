@@ -14,6 +14,7 @@ from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
 
 LEVELS = ["p2", "p3", "p4", "p5", "p6"]  # strides 4 to 64
+SCALES = (4.0, 2.0, 1.0, 0.5)  # of a map of stride 16, which make p2 to p5
 _HEADS = {
     "MODEL.RPN.IN_FEATURES": (LEVELS,),
     "MODEL.ROI_HEADS.IN_FEATURES": (LEVELS[:-1],),
@@ -51,7 +52,7 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
         "family": VIT,
         "backbone": "build_vit_simple_pyramid_backbone",
         "neck": "simple_pyramid",
-        "demands": {"MODEL.VIT.PATCH_SIZE": (16,), **_HEADS},
+        "demands": {"MODEL.VIT.PATCH_SIZE": (16,), VIT.outputs: ([-1],), **_HEADS},
         "holder": "backbone.net",
         "fresh": {
             "simple pyramid": r"backbone\.simfp_[2-5]\..*",

@@ -65,11 +65,22 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             f"{where(key)}: {key} is {flat[key]}; a {row.family.name} has no rule for it: leave it at 1.0, "
             f"or take a {' or a '.join(family.name for family in LAYERED)}"
         )
+    _check_no_more(flat, where, "SOLVER.BASE_LR_END", "SOLVER.BASE_LR")
     if row.semantic:
+        _check_no_more(flat, where, "TEST.SLIDING_WINDOW.STRIDE", "TEST.SLIDING_WINDOW.SIZE")
         _check_crops(flat, source)
         check_sizes(flat, source)
     else:
         _check_windows(flat, where)
+
+
+def _check_no_more(flat: Mapping[str, Any], where: Callable[[str], str], key: str, limit: str) -> None:
+    """Refuses a number above that of `limit`, or a list with one that is above its counterpart."""
+    pair = [value if isinstance(value, list) else [value] for value in (flat[key], flat[limit])]
+    if any(value > most for value, most in zip(*pair, strict=True)):
+        raise TransferError(
+            f"{where(key)}: {key} is {flat[key]}; expected no more than {limit}, {flat[limit]}"
+        )
 
 
 def _dense_head(flat: Mapping[str, Any]) -> Demands:
@@ -89,7 +100,7 @@ def _dense_head(flat: Mapping[str, Any]) -> Demands:
 def _check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
     """Refuses a detector's jitter that is half said, and images larger than the square for them."""
     jittered = flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"])
-    needed = {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute", "INPUT.SCALE_OF": "image"}
+    needed = {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute"}
     for key, value in needed.items() if jittered else ():
         if flat[key] != value:
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; INPUT.SCALE_RANGE needs {value!r}")

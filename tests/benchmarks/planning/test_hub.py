@@ -133,6 +133,13 @@ def test_a_token_that_is_none(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> 
         open_inits([NET])
 
 
+def test_a_malformed_token_is_not_printed(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret\nx")
+    with pytest.raises(UsageError, match="HF_TOKEN holds what no token does") as refused:
+        open_inits([NET])
+    assert "secret" not in str(refused.value)
+
+
 def test_what_is_not_there_is_named_with_what_is(hub: FakeHub) -> None:
     hub.files |= {"a.pth": b"", "weights/b.bin": b"", "README.md": b""}
     with pytest.raises(UsageError, match="has no file c.pth at main; it has model.safetensors, a.pth, weigh"):

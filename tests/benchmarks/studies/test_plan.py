@@ -10,12 +10,12 @@ import pytest
 from benchmarks.arguments import parser, split_overrides
 from benchmarks.errors import UsageError
 from benchmarks.planning.foresight import foresee
-from benchmarks.planning.init_names import LIKE
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
 from benchmarks.studies.data.prepare import sources_of
 from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS
 from benchmarks.studies.plan import SUITES, VARIABLE, Step, Study, load_study, read_study, study_names
+from converters.networks.sizes import LIKE
 from pretrain.cli import build_parser
 from transfer.recipes.resolve import flatten
 

@@ -12,7 +12,7 @@ from torch import nn
 from converters.backbone import Backbone
 from converters.certify.features import Reference
 from converters.certify.function import NORM, taps
-from converters.certify.images import image
+from converters.certify.images import Size, image
 from tests.converters.models.vit_cases import facts, renamed, timm_model, trained
 
 SIZES = ((56, 56), (48, 72), (80, 64))
@@ -39,10 +39,12 @@ def backbone(model: nn.Module, known: dict[str, Any]) -> Backbone:
     return Backbone(weights, {**ORIGIN, **known, "num_tensors": len(weights)})
 
 
-def reference(model: nn.Module, known: dict[str, Any], **stated: Any) -> Reference:
-    """The maps of timm's model on the images of SIZES."""
+def reference(
+    model: nn.Module, known: dict[str, Any], sizes: tuple[Size, ...] = SIZES, **stated: Any
+) -> Reference:
+    """The maps of timm's model on images of these sizes."""
     maps = []
-    for size in SIZES:
+    for size in sizes:
         fitted = deepcopy(model)
         if known["rel_pos"]:
             fitted.set_input_size(size)

@@ -14,7 +14,7 @@ from converters.backbone import Backbone, load_backbone, save_backbone
 from converters.certify.certificate import CERTIFICATE, certify, report, standing
 from converters.certify.features import MAP, Reference
 from converters.certify.function import NORM, Function
-from converters.certify.images import image
+from converters.certify.images import Size, image
 from converters.errors import CheckpointError
 from tests.converters.certify.cases import SIZES, both, reference
 from tests.converters.models.vit_cases import KINDS, facts, timm_model, trained
@@ -23,9 +23,9 @@ pytest.importorskip("timm", reason="timm is not installed")
 FILE = Path("file.pth")
 
 
-def _refused(own: Backbone, against: Reference) -> str:
+def _refused(own: Backbone, against: Reference, sizes: tuple[Size, ...] = SIZES) -> str:
     with pytest.raises(CheckpointError) as error:
-        certify(own, FILE, against, SIZES)
+        certify(own, FILE, against, sizes)
     told = str(error.value)
     assert told.startswith("file.pth: not certified: ")
     assert "\n" not in told
@@ -141,6 +141,23 @@ def test_a_fact_that_was_stated_wrongly(kind: str, stated: dict[str, Any], cause
     assert (f"state --fact {key}={facts(kind).get(key)}" in told) is (key != "input_format")
     if key == "pos_interpolation":
         assert "(and not on every size)" in told
+
+
+def test_what_changes_nothing_explains_nothing() -> None:
+    """Of a small difference the first reading was told that does nothing, at the native size any formula."""
+    model, own = both("plain")
+    told = _refused(
+        _restated(own, norm_eps=1e-5), reference(model, facts("plain"), sizes=SIZES[:1]), SIZES[:1]
+    )
+    assert "with epsilon 1e-06 in the norms" in told
+    assert "positions" not in told
+
+
+@pytest.mark.parametrize("kind", ["beit", "beit fine-tuned"])
+def test_a_reading_that_the_tables_do_not_fit_is_passed_over(kind: str) -> None:
+    """Other heads need tables of another shape."""
+    own, other = both(kind)[1], both(kind, seed=1)[0]
+    assert "no single change fits" in _refused(own, reference(other, facts(kind)))
 
 
 def test_other_weights_have_no_single_cause() -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -152,6 +153,19 @@ def test_what_cannot_be_compared(
     assert main(["certify", str(file), "--source", "timm_vit", *options]) == 2
     error = capsys.readouterr().err.strip()
     assert told in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("kept", [0, 40, 400])
+def test_a_damaged_file_of_features_is_one_line(
+    file: Path, kept: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = tmp_path / "features.npz"
+    np.savez(features, facts=np.array("{}"), other=np.ones(100))
+    features.write_bytes(features.read_bytes()[:kept])
+    assert main(["certify", str(file), "--source", "timm_vit", "--against", str(features)]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "no file of features of `certify --write`" in error
     assert "\n" not in error
 
 

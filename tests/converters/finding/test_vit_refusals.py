@@ -10,8 +10,9 @@ import pytest
 
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
+from converters.networks.vit import VIT
 from tests.converters.checkpoint_nets import Weights
-from tests.converters.publishers.vit_case import ViTCase
+from tests.converters.publishers.vit_case import ViTCase, flat
 from tests.converters.publishers.vit_cases import VIT_CASES
 
 BY_NAME = {case.name: case for case in VIT_CASES}
@@ -131,3 +132,38 @@ def test_mae_and_moco_v3_differ_in_the_order_of_their_sines_alone(tmp_path: Path
     moved = mae.state | {"pos_embed": mae.state["pos_embed"] + np.float32(0.02)}
     path = ViTCase("", "", moved, {}, learned.wrap).save(tmp_path / "b.pth")
     assert "--source names another" in " ".join(open_checkpoint(path).manifest["notes"])
+
+
+def test_the_resnet_inside_a_hybrid_is_no_backbone(tiny: Weights, tmp_path: Path) -> None:
+    state = {f"patch_embed.backbone.{name}": array for name, array in tiny.items()}
+    path = ViTCase("", "", state, {}, flat).save(tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="a hybrid of a ResNet and a ViT"):
+        open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"activation": "foo"}, "activation 'foo'; expected 'gelu', 'gelu_tanh'"),
+        ({"norm_eps": "-3"}, "norm_eps -3.0; expected a finite number above 0"),
+        ({"pos_interpolation": ""}, "pos_interpolation ''; expected 'detectron2'"),
+    ],
+)
+def test_a_stated_fact_that_no_network_has(stated: dict[str, str], message: str, tmp_path: Path) -> None:
+    path = BY_NAME["mae-encoder"].save(tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=message):
+        open_checkpoint(path, facts=stated)
+
+
+def test_choices_are_those_of_the_function() -> None:
+    pytest.importorskip("torch")
+    from converters.models.mlp import ACTIVATIONS
+    from converters.models.positions import FORMULAS
+    from converters.models.rope import KINDS
+
+    choices = {fact.key: fact.choices for fact in VIT.stated if fact.choices}
+    assert choices == {
+        "activation": tuple(ACTIVATIONS),
+        "rope": ("", *KINDS),
+        "pos_interpolation": FORMULAS,
+    }

@@ -9,10 +9,12 @@ import pytest
 import torch
 from scipy.interpolate import RectBivariateSpline
 
-from converters.models.positions import absolute, decomposed_bias, table_bias
+from converters.models.positions import absolute, decomposed_bias, pairs, table_bias
 
 GRIDS = ((5, 9), (12, 12), (3, 4))
 FORMULAS = ("detectron2", "offset", "antialias", "bilinear")
+
+CPU = torch.device("cpu")
 
 
 def _kernel(formula: str, x: float) -> float:
@@ -66,7 +68,7 @@ def test_beits_table_between_its_places(grid: tuple[int, int]) -> None:
     if grid == (side, side):
         places = wanted
     read = [RectBivariateSpline(*places, table[:-3, h].reshape(13, 13), s=0)(*wanted) for h in range(heads)]
-    found = table_bias(torch.from_numpy(table), side, grid, True, "detectron2").numpy()
+    found = table_bias(torch.from_numpy(table), side, grid, pairs(grid, True, CPU), "detectron2").numpy()
     cells = list(product(range(grid[0]), range(grid[1])))
     for h, (i, query), (j, key) in product(range(heads), enumerate(cells[::5]), enumerate(cells)):
         dy, dx = query[0] - key[0], query[1] - key[1]
@@ -76,7 +78,7 @@ def test_beits_table_between_its_places(grid: tuple[int, int]) -> None:
     assert np.allclose(found[:, 0, 1:], to_patch[:, None])
     assert np.allclose(found[:, 1:, 0], to_class[:, None])
     assert np.allclose(found[:, 0, 0], itself)
-    without = table_bias(torch.from_numpy(table), side, grid, False, "detectron2").numpy()
+    without = table_bias(torch.from_numpy(table), side, grid, pairs(grid, False, CPU), "detectron2").numpy()
     assert np.array_equal(without, found[:, 1:, 1:])
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from converters.backbone import CheckpointError, load_backbone, save_backbone
 from converters.convert import open_checkpoint
+from converters.output.export import export
+from tests.converters import vit_foreign_names as names
 from tests.converters.publishers.vit_foreign_cases import VIT_FOREIGN
-from tests.converters.publishers.vit_foreign_files import SMALL, ViTCase, Weights
+from tests.converters.publishers.vit_foreign_files import SMALL, ViTCase, Weights, torch_file
 
 
 def refused(path: Path, **options: Any) -> str:
@@ -86,3 +88,27 @@ def test_bfloat16_of_jax_is_read(tmp_path: Path) -> None:
     for name, array in weights.items():
         kept = (np.ascontiguousarray(array).view("u4") & 0xFFFF0000).view("f4")
         np.testing.assert_array_equal(backbone.weights[name], kept, err_msg=name)
+
+
+def test_where_nobody_keeps_a_network_its_publisher_must_be_named(tmp_path: Path) -> None:
+    """CLIP's pixels, epsilon and activation were ImageNet's, 1e-6 and GELU there, with a note on ResNets."""
+    case = _case("openai_clip")
+    path = torch_file(lambda w: names.clip(w, "model.tower."))(case.weights(), tmp_path)
+    assert "no known publisher keeps it" in (told := refused(path))
+    assert "--source openai_clip or open_clip" in told
+    found = open_checkpoint(path, source="openai_clip").manifest
+    assert (found["activation"], found["source"]) == ("quick_gelu", "openai_clip")
+    assert found["pixel_mean"][0] == pytest.approx(122.77, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["eva02", "plain"])
+def test_other_programs_get_no_rotary_network(name: str, tmp_path: Path) -> None:
+    """Saved anew from such a file it was read as a ViT without rotation."""
+    case = _case("eva02")
+    backbone = open_checkpoint(case.build(case.weights(), tmp_path), **case.options)
+    if name == "plain":
+        backbone.manifest["rope"] = ""
+        export(backbone, tmp_path / "out.safetensors", "safetensors")
+    else:
+        with pytest.raises(CheckpointError, match="no rotary and no relative positions: write a .pkl"):
+            export(backbone, tmp_path / "out.safetensors", "safetensors")

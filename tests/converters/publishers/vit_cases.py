@@ -8,4 +8,4 @@ from tests.converters.publishers.vit_cases_relative import RELATIVE_CASES
 
 VIT_CASES = (*PLAIN_CASES, *RELATIVE_CASES, *DINO_CASES)
 # Rows whose files are refused until the user names another row: no case, but tests of their own.
-REFUSED_UNTIL_NAMED = {"vit_classifier", "deit3_elsewhere"}
+REFUSED_UNTIL_NAMED = {"vit_classifier", "deit3_elsewhere", "hybrid"}

@@ -83,3 +83,31 @@ def test_the_line_names_who_set_the_value_last() -> None:
     with pytest.raises(TransferError, match=r"^suite mine.yaml: recipe: SOLVER.STEPS is \[9, 3\]"):
         load_recipe("voc_c4", changes=changes)
     assert load_recipe("voc_c4", [("SOLVER.STEPS", "[3, 9]")], changes).SOLVER.STEPS == [3, 9]
+
+
+# (recipe, key, value, message): values that one recipe obeys and another would ignore, or that give NaN.
+OF_A_RECIPE = [
+    (
+        "ade20k_linear",
+        "TEST.SLIDING_WINDOW.STRIDE",
+        "[600, 341]",
+        "expected no more than TEST.SLIDING_WINDOW",
+    ),
+    ("ade20k_linear", "SOLVER.BASE_LR_END", "1", "expected no more than SOLVER.BASE_LR, 0.001"),
+    ("ade20k_linear", "MODEL.SEM_SEG_HEAD.IN_FEATURES", "['tap1']", "the engines honour"),
+    ("voc_semantic", "TEST.SLIDING_WINDOW.ENABLED", "True", "the engines honour False in a FCN recipe"),
+    ("voc_semantic", "MODEL.SEM_SEG_HEAD.DROPOUT", "0.5", "the engines honour 0.0 in a FCN recipe"),
+    ("voc_c4", "MODEL.BACKBONE.FROZEN", "True", "the engines honour False in a C4 recipe"),
+    ("voc_c4", "MODEL.ROI_BOX_HEAD.NUM_CONV", "4", "the engines honour 0 in a C4 recipe"),
+    ("voc_c4", "INPUT.COLOR_AUG_SSD", "True", "the engines honour False in a C4 recipe"),
+    ("coco_vitdet_b", "INPUT.COLOR_AUG_SSD", "True", "the engines honour False in a ViTDet recipe"),
+    ("coco_vitdet_b", "INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", "0.75", "the engines honour 1.0 in a ViTDet"),
+    ("coco_vitdet_b", "MODEL.VIT.TAPS", "[3, 5, 7, 11]", r"the engines honour \[-1\] in a ViTDet recipe"),
+]
+
+
+@pytest.mark.parametrize(("recipe", "key", "value", "message"), OF_A_RECIPE)
+def test_what_a_recipe_would_ignore_is_refused(recipe: str, key: str, value: str, message: str) -> None:
+    with pytest.raises(TransferError, match=message) as refused:
+        load_recipe(recipe, [(key, value)])
+    assert "\n" not in str(refused.value)

@@ -147,7 +147,7 @@ def test_recipe_identity_moves_exactly_with_what_moves_numbers() -> None:
         if key.startswith(row.foreign) or key == "SOLVER.LAYER_DECAY":  # an override of it is refused
             continue
         others = [value + 1, value - 1, value + 2]
-        others = [value / 2.0 or 0.5] if isinstance(value, float) else others
+        others = [value / 2.0 or 0.01] if isinstance(value, float) else others
         other = next(number for number in others if key not in RULES or RULES[key].holds(number))
         changed = recipe_sha256(load_recipe("voc_c4", [(key, other)]))
         neutral = key in NEUTRAL_KEYS

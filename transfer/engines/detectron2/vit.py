@@ -19,10 +19,10 @@ from detectron2.modeling.backbone.vit import SimpleFeaturePyramid, ViT
 from torch import nn
 
 from transfer.engines import published
+from transfer.recipes.pyramids import SCALES
 
 log = logging.getLogger(__name__)
 
-SCALES = (4.0, 2.0, 1.0, 0.5)
 # What Detectron2's ViT computes: key of MODEL.VIT -> the one value.
 PLAIN: dict[str, Any] = {
     "REGISTERS": 0,
@@ -72,7 +72,7 @@ def wrapped(function: nn.Module) -> Backbone:
 def _vit(cfg: Any) -> Backbone:
     why = beyond(cfg.MODEL.VIT)
     if why:
-        log.info("backbone: our ViT instead of Detectron2's, which has no %s", why)
+        log.warning("backbone: our ViT instead of Detectron2's, which has no %s", why)
         return wrapped(published.build(cfg))
     v = cfg.MODEL.VIT
     everywhere = {number % v.DEPTH for number in v.GLOBAL_BLOCKS}

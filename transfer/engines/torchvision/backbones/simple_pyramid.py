@@ -13,8 +13,7 @@ from transfer.engines.norms import norm_layer
 from transfer.engines.torchvision.backbones.layers import NormConv2d
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.errors import TransferError
-
-SCALES = (4.0, 2.0, 1.0, 0.5)  # of the backbone's map, the finest first
+from transfer.recipes.pyramids import SCALES
 
 
 class SimpleFeaturePyramid(nn.Module):
