@@ -63,8 +63,8 @@ def table_bias(table: Tensor, side: int, grid: Grid, rows: Tensor, formula: str)
 def pairs(grid: Grid, class_token: bool, device: torch.device) -> Tensor:
     """The row of a table for each query and key, (L, L) of int64; L as in `table_bias`.
 
-    Row (dy + H - 1) * (2 W - 1) + dx + W - 1 is for a query (dy, dx) behind its key; those of the class token
-    come last.
+    Row (dy + H - 1) * (2 W - 1) + dx + W - 1 is for a query (dy, dx) behind its key; the class token's come
+    behind all these.
     """
     height, width = grid
     axes = (torch.arange(cells, device=device) for cells in grid)
