@@ -52,6 +52,14 @@ SOURCES = {
             "BCCD/Annotations",
         ),
         Source(
+            "raccoon_dataset",
+            "200 photographs of raccoons, VOC XML, 217 boxes",
+            13,
+            "MIT",
+            "datitran/raccoon_dataset @93938849, the whole checkout",
+            "annotations/raccoon-1.xml",
+        ),
+        Source(
             "COCO128",
             "the first 128 images of COCO train2017, COCO JSON",
             42,

@@ -10,6 +10,7 @@ from benchmarks.studies.data import bccd, coco412, tiny_imagenet
 from benchmarks.studies.data.coco_file import Form
 from benchmarks.studies.data.penn_fudan import read_penn_fudan
 from benchmarks.studies.data.picture import Picture
+from benchmarks.studies.data.raccoon import read_raccoon
 from benchmarks.studies.data.voc100 import read_voc100
 
 
@@ -44,6 +45,13 @@ SETS = {
         ),
         StudySet(
             "bccd", ("BCCD_Dataset",), bccd.CLASSES, "blood smears, three kinds of cells", bccd.read_bccd
+        ),
+        StudySet(
+            "raccoon",
+            ("raccoon_dataset",),
+            ("raccoon",),
+            "photographs of raccoons from the web, one to three in each",
+            read_raccoon,
         ),
         StudySet(
             "coco412",

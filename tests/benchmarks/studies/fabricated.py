@@ -59,6 +59,16 @@ def voc100(root: Path, count: int = 6) -> None:
         (base / "gts" / "pascalvoc_format" / f"i{n}.xml").write_text(voc_xml(f"i{n}", 60, 40, objects))
 
 
+def raccoon(root: Path, count: int = 6) -> None:
+    """Images with one animal each; the last is a copy of the first."""
+    base = root / "raccoon_dataset"
+    (base / "annotations").mkdir(parents=True)
+    for n in range(count):
+        save(picture(n % (count - 1)), base / "images" / f"raccoon-{n}.jpg")
+        words = voc_xml(f"raccoon-{n}", 60, 40, [("raccoon", 11, 6, 50, 35, 0)])
+        (base / "annotations" / f"raccoon-{n}.xml").write_text(words)
+
+
 def coco412(root: Path) -> None:
     """One image in two samples, one of its own in each, and two with YOLO's boxes."""
     groups = {1: ("person", "person"), 3: ("car", "vehicle"), 44: ("bottle", "kitchen")}

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as rle
 
-from benchmarks.studies.data import bccd, coco412, penn_fudan, prepare, voc100
+from benchmarks.studies.data import bccd, coco412, penn_fudan, prepare, raccoon, voc100
 from benchmarks.studies.data.__main__ import main
 from benchmarks.studies.data.sets import LISTS, SETS
 from tests.benchmarks.studies import fabricated
@@ -22,7 +22,7 @@ from transfer.datasets.registry import load_dataset
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for checkouts; the tests take few of their images."""
-    for module, count in ((penn_fudan, 2), (voc100, 2), (coco412, 2)):
+    for module, count in ((penn_fudan, 2), (voc100, 2), (raccoon, 2), (coco412, 2)):
         monkeypatch.setattr(module, "TEST", count)
     (tmp_path / "source").mkdir()
     return tmp_path / "source"
@@ -57,6 +57,7 @@ def test_every_set_is_one_that_a_suite_takes(source: Path, tmp_path: Path) -> No
     fabricated.penn_fudan(source)
     fabricated.bccd(source)
     fabricated.voc100(source)
+    fabricated.raccoon(source)
     fabricated.coco412(source)
     fabricated.tiny_imagenet(source)
     assert main([*SETS, "--source", str(source), "--output", str(tmp_path)]) == 0
@@ -97,6 +98,15 @@ def test_coco_has_each_image_once_and_merged_classes(source: Path) -> None:
         (2, (0, 0, 30, 40)),
     ]
     assert pictures[f"{6:012}"].things == []
+
+
+def test_raccoons_are_split_by_us_and_copies_stay_together(source: Path) -> None:
+    fabricated.raccoon(source)
+    split = raccoon.read_raccoon(source)
+    assert len(split["test"]) in (2, 3) and len(split["train"]) + len(split["test"]) == 6
+    sides = {part: {picture.name for picture in split[part]} for part in split}
+    assert any({"raccoon-0", "raccoon-5"} <= side for side in sides.values()), "the same picture twice"
+    assert [(t.category, t.box) for t in split["test"][0].things] == [(1, (10, 5, 40, 30))]
 
 
 def test_voc_is_one_class_in_both_layouts(source: Path) -> None:
