@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from transfer.errors import TransferError
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
+from transfer.recipes.frozen import POOLS
 from transfer.recipes.pyramids import PYRAMIDS
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
@@ -53,6 +54,7 @@ class Architecture:
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
     kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
     engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
+    of_weights: Demands = field(default_factory=dict)  # demands that wait until the family of the weights is known
 
     @property
     def semantic(self) -> bool:
@@ -142,6 +144,28 @@ def _linear(family: Family, normed: Demands) -> Architecture:
         classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
         kind="linear",
         engines=("torchvision",),
+    )
+
+
+def _frozen(family: Family) -> Architecture:
+    return Architecture(
+        name=f"Frozen{family.name}",
+        title=f"a probe of a frozen {family.name}",
+        family=family,
+        named={
+            "MODEL.META_ARCHITECTURE": ("FrozenFeatures",),
+            NAMED_BY: (f"build_{family.in_manifest}_backbone",),
+        },
+        neck="none",
+        heads="probe",
+        demands=_heads(),
+        of_weights={} if family is VIT else {"FEATURES.POOL": POOLS[:2]},
+        holder="backbone",
+        fresh={},
+        norms=(),
+        miniature="frozen",
+        predicts="class",
+        kind="frozen",
     )
 
 
@@ -277,6 +301,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
         _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
         *(_on_pyramid(**row) for row in PYRAMIDS),
+        *map(_frozen, FAMILIES),  # its features are made once and probed
     )
 }
 _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")

@@ -19,6 +19,7 @@ NEUTRAL_KEYS = (
     "DATALOADER.NUM_WORKERS",
     "SOLVER.REFERENCE_WORLD_SIZE",
     "MODEL.VIT.CHECKPOINTING",
+    "FEATURES.BATCH_SIZE",
 )
 # Keys that came when there were records already. At their defaults they change nothing and are left out, so
 # that the cells of those records are known again. A key that is added to defaults.yaml is added here.
@@ -42,6 +43,7 @@ LATER_KEYS = (
     "SOLVER.POLY_LR_POWER",
     "SOLVER.CLIP_GRADIENTS.",
     "TEST.SLIDING_WINDOW.",
+    "FEATURES.",
 )
 
 

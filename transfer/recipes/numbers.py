@@ -98,6 +98,7 @@ _TREE: dict[str, dict[str, Rule]] = {
         "SIZE": each(ABOVE, "[height, width] above 0", (2,)),
         "SINGLE_CATEGORY_MAX_AREA": PART,
     },
+    "FEATURES": {"RESIZE": NATURAL, "CROP": COUNT, "BATCH_SIZE": COUNT},
     "DATALOADER": {"NUM_WORKERS": whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
     "SOLVER": {
         **dict.fromkeys(("IMS_PER_BATCH", "MAX_ITER", "CHECKPOINT_PERIOD"), COUNT),

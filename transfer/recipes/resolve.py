@@ -95,6 +95,12 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
     row = _fitting(flat, manifest, overridden)
     flat[NAMED_BY] = row.named[NAMED_BY][0]
     _refuse_foreign(overridden, row, row.foreign)
+    for key, values in row.of_weights.items():
+        if flat[key] not in values:
+            raise TransferError(
+                f"{key} is {flat[key]!r}; of the weights of a {row.family.name} there is "
+                f"{' or '.join(map(repr, values))}"
+            )
     known_facts = row.family.facts
     if later := [f"{key} {value}" for key, value in later_facts(manifest).items() if key not in known_facts]:
         raise TransferError(

@@ -11,6 +11,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.frozen import INTERPOLATIONS, POOLS
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
 from transfer.recipes.patches import check_sizes
@@ -27,6 +28,9 @@ CHOICES: Demands = {
     "INPUT.RANDOM_FLIP": ("horizontal", "none"),
     "INPUT.CROP.TYPE": ("absolute", "relative_range"),  # the second is the default of a crop that is off
     "INPUT.SCALE_OF": ("image", "shortest"),
+    "FEATURES.POOL": POOLS,
+    "FEATURES.INTERPOLATION": INTERPOLATIONS,
+    "FEATURES.PRECISION": ("fp32", "bf16"),
     "SOLVER.OPTIMIZER": ("sgd", "adamw"),
     "SOLVER.LR_SCHEDULER_NAME": ("WarmupMultiStepLR", "WarmupCosineLR", "WarmupPolyLR"),
     "SOLVER.CLIP_GRADIENTS.CLIP_TYPE": ("value", "norm", "full_model"),
@@ -66,7 +70,10 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             f"or take a {' or a '.join(family.name for family in LAYERED)}"
         )
     _check_no_more(flat, where, "SOLVER.BASE_LR_END", "SOLVER.BASE_LR")
-    if row.semantic:
+    if row.heads == "probe":
+        if flat["FEATURES.RESIZE"]:
+            _check_no_more(flat, where, "FEATURES.CROP", "FEATURES.RESIZE")
+    elif row.semantic:
         _check_no_more(flat, where, "TEST.SLIDING_WINDOW.STRIDE", "TEST.SLIDING_WINDOW.SIZE")
         _check_crops(flat, source)
         check_sizes(flat, source)

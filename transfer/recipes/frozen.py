@@ -1,0 +1,33 @@
+"""Describes recipes of frozen features: one architecture on every family, and what each family hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.resnet import RESNET
+from transfer.recipes.swin import SWIN
+from transfer.recipes.vit import VIT
+
+# Of every family the first two, of a ViT all (see `transfer.frozen.network`).
+INTERPOLATIONS = ("bicubic", "bilinear")
+POOLS = ("published", "mean", "class", "class+mean")
+
+
+def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
+    """The keys of a frozen network that follow from its family and its facts, and are nobody's choice.
+
+    It gives its last map alone, and has the final norm where the weights have one.
+    """
+    if family == RESNET.name:
+        return {
+            RESNET.outputs: [RESNET.stages[-1]],
+            RESNET.norm: "FrozenBN",
+            RESNET.dilation: 1,
+            "MODEL.BACKBONE.FREEZE_AT": 5,
+        }
+    if family == VIT.name:
+        return {VIT.outputs: [-1], VIT.final_norm[0]: flat[VIT.facts["final_norm"]]}
+    (row,) = (row for row in (CONVNEXT, SWIN) if row.name == family)
+    return {row.outputs: [len(row.stages)], row.final_norm[0]: flat[row.facts["final_norm"]]}
