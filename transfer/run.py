@@ -77,7 +77,7 @@ def run(
     account = _load_init(engine, model, backbone, cfg, request.label)
     durations: dict[str, float] = {}
     durations["train"] = _train(cfg, engine, model, batches, request, world)
-    clock = _Clock(durations)
+    clock = Clock(durations)
     if cfg.TEST.PRECISE_BN.ENABLED:
         number = cfg.TEST.PRECISE_BN.NUM_ITER * request.micro_steps
         # On the batches that would have come next in training.
@@ -96,7 +96,7 @@ def run(
         "account": asdict(account),
         "durations_s": durations,
         "images_per_s": cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / max(durations["train"], 1e-9),
-        "peak_memory_bytes": _peak_memory(world.device),
+        "peak_memory_bytes": peak_memory(world.device),
     }
 
 
@@ -143,7 +143,7 @@ def _predict(
     return found
 
 
-def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: _Clock) -> Metrics:
+def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: Clock) -> Metrics:
     """The metrics, null where undefined; leaves predictions/, per_class.json and samples.png."""
     scores = evaluate(test, predictions)
     clock.lap("evaluate")
@@ -175,13 +175,13 @@ def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:
         torch.save({"model": state}, file)
 
 
-def _peak_memory(device: torch.device) -> int:
+def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-class _Clock:
+class Clock:
     """Measures the stages of a run one after the other."""
 
     def __init__(self, durations: dict[str, float]):

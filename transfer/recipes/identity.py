@@ -44,6 +44,7 @@ LATER_KEYS = (
     "SOLVER.CLIP_GRADIENTS.",
     "TEST.SLIDING_WINDOW.",
     "FEATURES.",
+    "PROBE.",
 )
 
 

@@ -99,6 +99,14 @@ _TREE: dict[str, dict[str, Rule]] = {
         "SINGLE_CATEGORY_MAX_AREA": PART,
     },
     "FEATURES": {"RESIZE": NATURAL, "CROP": COUNT, "BATCH_SIZE": COUNT},
+    "PROBE": {
+        "NEIGHBOURS": each(COUNT, "a list of whole numbers above 0, the first of which counts"),
+        "TEMPERATURE": ABOVE,
+        "GRID": each(ANY, "two rising powers of ten", (2,), rising=True),
+        **dict.fromkeys(("GRID_SIZE", "EPISODES"), COUNT),
+        "SHOTS": SIZES,
+        "SEED": NATURAL,
+    },
     "DATALOADER": {"NUM_WORKERS": whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
     "SOLVER": {
         **dict.fromkeys(("IMS_PER_BATCH", "MAX_ITER", "CHECKPOINT_PERIOD"), COUNT),

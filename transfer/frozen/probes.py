@@ -1,0 +1,216 @@
+"""Lists the probes that recipes name: what each learns from features, and what it is scored by.
+
+A probe gets the features of the images that may be learned from, with their labels, and those of the test
+without. What it gives back gets the labels of the test, once, when everything is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from transfer.errors import TransferError
+from transfer.evaluation.per_image import Outcomes
+from transfer.probes import episodes, knn, logistic, retrieval, ridge, svm
+from transfer.probes.accuracy import accuracy
+from transfer.probes.average_precision import area_ap, eleven_point_ap
+from transfer.probes.calibration import best_temperature, calibration
+
+Numbers = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The images that may be learned from: features (N, D), labels, and which rows a choice is scored by.
+
+    labels: (N,) class numbers, or (N, classes) of 1, 0 (difficult) and -1. held_out: (N,) bool.
+    """
+
+    features: Tensor
+    labels: np.ndarray
+    held_out: np.ndarray
+    classes: int
+    metric: str  # `top1`, `mean_per_class` or `map11`
+
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of the rows that are fitted while choosing, and of those that are held out."""
+        return np.flatnonzero(~self.held_out), np.flatnonzero(self.held_out)
+
+
+@dataclass(frozen=True)
+class Result:
+    """metrics: {group: {name: value}}, in percent where it is a share. told: what was chosen, for the record.
+
+    outcomes: of the ids of the test images makes what the probe did on each; None: it has no such.
+    """
+
+    metrics: dict[str, Numbers]
+    told: dict[str, Any] = field(default_factory=dict)
+    outcomes: Callable[[Sequence[str]], Outcomes] | None = None
+
+
+Judge = Callable[[np.ndarray], Result]
+Probe = Callable[[Learned | None, Tensor, CfgNode], Judge]
+
+
+def _classified(
+    of: str, metric: str, truth: np.ndarray, predicted: Tensor
+) -> Callable[[Sequence[str]], Outcomes]:
+    kind = "right" if metric == "top1" else "right_per_class"
+    arrays = {f"{of}.label": truth, f"{of}.predicted": predicted.numpy()}
+    return lambda ids: Outcomes(ids, {f"{of}/{metric}": {"kind": kind, "of": of}}, arrays)
+
+
+def _learned(learned: Learned | None, multi_label: bool = False) -> Learned:
+    if learned is None:
+        raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
+    if (learned.labels.ndim == 2) != multi_label:
+        many = "several classes an image" if learned.labels.ndim == 2 else "one class an image"
+        raise TransferError(f"the set has {many}; its probe is {'knn, logreg or ridge' if multi_label else 'svm'}")
+    return learned
+
+
+def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    known = _learned(learned)
+    counts = list(cfg.PROBE.NEIGHBOURS)
+    labels = torch.from_numpy(known.labels)
+    found = knn.classify(known.features, labels, test, counts, cfg.PROBE.TEMPERATURE, known.classes)
+
+    def judge(truth: np.ndarray) -> Result:
+        scores = accuracy(found, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]
+        numbers = {f"k{k}": float(score) for k, score in zip(counts, scores, strict=True)}
+        first = float(scores[0])
+        kept = _classified("knn", known.metric, truth, found[0])
+        return Result({"knn": {known.metric: first, **numbers}}, {}, kept)
+
+    return judge
+
+
+def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    known = _learned(learned)
+    fitted, held = known.rows
+    chosen = logistic.choose(
+        known.features,
+        torch.from_numpy(known.labels),
+        fitted,
+        held,
+        grid=_grid(cfg),
+        classes=known.classes,
+        metric=known.metric,  # type: ignore[arg-type]
+    )
+    logits = chosen.model.scores(test)[0]
+    # Of models that never saw the held-out images, for the temperature must not be fitted on what was learned.
+    blind = logistic.fit(
+        known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
+    ).scores(known.features[held])[0]
+    temperature = best_temperature(blind, torch.from_numpy(known.labels[held]))
+    told = {
+        "C": chosen.C,
+        "at_edge_of_grid": chosen.at_edge,
+        "held_out": [round(float(value), 3) for value in chosen.held_out],
+        "unconverged": [c for c, ok in zip(_grid(cfg), chosen.converged, strict=True) if not ok],
+        "temperature": temperature,
+    }
+
+    def judge(truth: np.ndarray) -> Result:
+        labels = torch.from_numpy(truth)
+        predicted = logits.argmax(1)
+        score = float(accuracy(predicted, labels, known.classes, known.metric))  # type: ignore[arg-type]
+        raw, scaled = calibration(logits, labels), calibration(logits, labels, temperature)
+        calib = {"ECE": raw.ece, "ECE_scaled": scaled.ece}
+        kept = _classified("logreg", known.metric, truth, predicted)
+        return Result({"logreg": {known.metric: score}, "calib": calib}, told, kept)
+
+    return judge
+
+
+def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    known = _learned(learned)
+    penalties = tuple(1 / c for c in reversed(_grid(cfg)))
+    labels = torch.from_numpy(known.labels)
+    chosen = ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
+    predicted = chosen.model.scores(test)[0].argmax(1)
+    told = {"penalty": chosen.model.penalties[0], "at_edge_of_grid": chosen.at_edge}
+
+    def judge(truth: np.ndarray) -> Result:
+        score = accuracy(predicted, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]
+        kept = _classified("ridge", known.metric, truth, predicted)
+        return Result({"ridge": {known.metric: float(score)}}, told, kept)
+
+    return judge
+
+
+def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    known = _learned(learned, multi_label=True)
+    signs = {1: 1, 0: -1, -1: 0}  # of a list: 1, difficult 0, absent -1; of a probe: 1, difficult -1, absent 0
+    translate = np.vectorize(signs.__getitem__, otypes=[np.int64])
+    chosen = svm.choose(known.features, torch.from_numpy(translate(known.labels)))
+    scores = chosen.model.scores(test)
+    told = {"costs": list(chosen.model.cost), "at_edge_of_grid": list(chosen.at_edge)}
+
+    def judge(truth: np.ndarray) -> Result:
+        targets = torch.from_numpy(translate(truth))
+        area, eleven = (svm.average_precisions(scores, targets, rule) for rule in (area_ap, eleven_point_ap))
+        numbers = {"mAP": float(area.mean()), "mAP11": float(eleven.mean())}
+        return Result({"svm": numbers}, told)
+
+    return judge
+
+
+def _fewshot(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    """Episodes are drawn from the test images alone; nothing is learned or chosen before."""
+
+    def judge(truth: np.ndarray) -> Result:
+        numbers, told, columns, metrics = {}, {}, {}, {}
+        for shots in cfg.PROBE.SHOTS:
+            found = episodes.few_shot(
+                test, torch.from_numpy(truth), shots, cfg.PROBE.SEED, episodes=cfg.PROBE.EPISODES
+            )
+            name = f"acc{shots}"
+            numbers[name], told[f"interval{shots}"] = found.mean, found.interval
+            columns[f"{name}.value"] = found.episodes.numpy() / 100
+            metrics[f"fewshot/{name}"] = {"kind": "mean", "of": name}
+        drawn = [f"episode {number}" for number in range(cfg.PROBE.EPISODES)]
+        return Result({"fewshot": numbers}, told, lambda ids: Outcomes(drawn, metrics, columns, "episode"))
+
+    return judge
+
+
+def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    """Each test image looks for the others of its class among all test images."""
+
+    def judge(truth: np.ndarray) -> Result:
+        found = retrieval.same_class(test, torch.from_numpy(truth))
+        numbers = {"mAP": found.mean, **{f"R{k}": found.mean_at(k) for k in found.at}}
+        precision = {"retrieval.value": found.average_precision / 100}
+        metrics = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
+        whole = np.isfinite(found.average_precision).all()  # a class of one image has nothing to find
+        return Result(
+            {"retrieval": numbers}, {}, (lambda ids: Outcomes(ids, metrics, precision, "query")) if whole else None
+        )
+
+    return judge
+
+
+def _grid(cfg: CfgNode) -> tuple[float, ...]:
+    """C from the first to the last power of ten, evenly in the exponent."""
+    low, high = cfg.PROBE.GRID
+    return tuple(float(c) for c in np.logspace(low, high, cfg.PROBE.GRID_SIZE))
+
+
+LEARNS = ("knn", "logreg", "ridge", "svm")  # the others look at the test images alone
+PROBES: Mapping[str, Probe] = {
+    "knn": _knn,
+    "logreg": _logreg,
+    "ridge": _ridge,
+    "svm": _svm,
+    "fewshot": _fewshot,
+    "retrieval": _retrieval,
+}

@@ -1,0 +1,155 @@
+"""Runs one cell of a frozen network: features of what is learned from and of the test, a probe, its score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from converters.backbone import Backbone
+from transfer.datasets.image_list.content import digests
+from transfer.datasets.image_list.images import Images
+from transfer.datasets.image_list.own import OwnLabelled
+from transfer.datasets.image_list.parts import Learnable, Task
+from transfer.errors import TransferError
+from transfer.evaluation.per_image import FILE as PER_IMAGE
+from transfer.evaluation.per_image import save_outcomes
+from transfer.evaluation.scores import json_ready
+from transfer.frozen.cache import Entry
+from transfer.frozen.extract import How, features_of, list_sha256
+from transfer.frozen.network import build
+from transfer.frozen.probes import LEARNS, PROBES, Learned, Result
+from transfer.frozen.sets import load_task
+from transfer.frozen.view import View
+from transfer.probes.checks import ProbeError
+from transfer.probes.spread import norms, rank_me
+from transfer.process.disk import writing
+from transfer.process.distributed import World
+from transfer.process.gather import cpu_group, share
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.facts_of_weights import manifest_keys
+from transfer.recipes.resolve import flatten
+from transfer.run import Clock, RunRequest, peak_memory
+from transfer.training.outcome import keep_metrics
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a cell's images are, for each of its processes to read; and where features are kept."""
+
+    data_root: Path
+    own: Mapping[str, OwnLabelled]
+    features: Path
+
+
+def run(world: World, request: RunRequest, backbone: Backbone | None, sources: Sources) -> dict[str, Any]:
+    """Runs the request in this process of `world`; every process returns a JSON-ready outcome.
+
+    Its keys are those of `transfer.run.run`, and `probe`: what was chosen. In the request's directory it
+    leaves per_image.npz. The labels of the test are read once, by the main process, behind every choice.
+    """
+    cfg, group = request.recipe, cpu_group(world)
+    train, test = (load_task(names[0], sources.data_root, sources.own) for names in _names(cfg))
+    net, account = build(cfg, backbone, request.seed, request.label)
+    net = net.to(world.device)
+    durations: dict[str, float] = {}
+    clock = Clock(durations)
+    maker = _Maker(net, cfg, _weights(cfg, backbone, request.seed), sources.features, world, group)
+    learns = cfg.PROBE.NAME in LEARNS
+    learned = maker.learned(train) if learns else None
+    exam = torch.from_numpy(np.array(maker.features(test.exam.images)))
+    clock.lap("features")
+    metrics = _probed(cfg, learned, exam, test, Path(request.directory)) if world.main else None
+    metrics, told = share(metrics, world, group)
+    clock.lap("probe")
+    return {
+        "metrics": metrics,
+        "probe": told,
+        "account": asdict(account),
+        "durations_s": durations,
+        "images_per_s": maker.count / max(durations["features"], 1e-9),
+        "peak_memory_bytes": peak_memory(world.device),
+    }
+
+
+def _names(cfg: CfgNode) -> tuple[list[str], list[str]]:
+    return cfg.DATASETS.TRAIN, cfg.DATASETS.TEST
+
+
+def _weights(cfg: CfgNode, backbone: Backbone | None, seed: int) -> dict[str, Any]:
+    """What the features are of: the content of a file; for a random network its shape, pixels and seed."""
+    if backbone is not None:
+        return {"weights": backbone.content_sha256()}
+    flat = flatten(cfg)
+    keys = manifest_keys(architecture_of(flat).family).values()
+    return {"random": {key: flat[key] for key in keys}, "seed": seed}
+
+
+class _Maker:
+    """Gives the features of lists of images by one network."""
+
+    def __init__(
+        self, net: Any, cfg: CfgNode, weights: dict[str, Any], root: Path, world: World, group: Any
+    ):
+        features = cfg.FEATURES
+        self.net, self.root, self.world, self.group, self.count = net, root, world, group, 0
+        self.view = View(features.RESIZE, features.CROP, features.INTERPOLATION)
+        self.how = How(features.BATCH_SIZE, max(cfg.DATALOADER.NUM_WORKERS, 1), features.PRECISION)
+        self.facts = {
+            **weights,
+            "pool": features.POOL,
+            "view": self.view.facts(),
+            "precision": features.PRECISION,
+            "device": world.device.type,
+        }
+
+    def features(self, images: Images) -> np.ndarray:
+        """(N, D) float32, from the cache where they are."""
+        facts = {**self.facts, "images": list_sha256(images, digests(images))}
+        entry = Entry(self.root, facts, len(images))
+        self.count += len(images)
+        return features_of(self.net, images, self.view, entry, self.world, self.group, self.how)
+
+    def learned(self, task: Task[Any]) -> Learned:
+        """The features of what may be learned from, with its labels and what is held out."""
+        learn: Learnable | None = task.learn
+        if learn is None:
+            raise TransferError(f"{task.name} is only tested on; name a set that is trained on, too")
+        whole = learn.whole()
+        held = set(learn.held_out.ids)
+        return Learned(
+            features=torch.from_numpy(np.array(self.features(whole.without_labels()))),
+            labels=whole.labels,
+            held_out=np.array([one in held for one in whole.ids]),
+            classes=len(task.classes),
+            metric=task.metric,
+        )
+
+
+def _probed(
+    cfg: CfgNode, learned: Learned | None, exam: torch.Tensor, test: Task[Any], directory: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(metrics, what was chosen); leaves metrics.json and per_image.npz."""
+    judge = PROBES[cfg.PROBE.NAME](learned, exam, cfg)
+    result: Result = test.exam.mark(judge)
+    metrics = json_ready({**result.metrics, "features": _spread(exam)})
+    keep_metrics(directory, metrics)  # whatever fails from here on
+    if result.outcomes is not None:
+        with writing(directory):
+            save_outcomes(result.outcomes(test.exam.images.ids), directory / PER_IMAGE)
+    return metrics, result.told
+
+
+def _spread(features: torch.Tensor) -> dict[str, float | None]:
+    """How long the features are, and how many directions they fill; shown, and nothing is ranked by it."""
+    try:
+        rank: float | None = rank_me(features)
+    except ProbeError:  # fewer images than dimensions: its value would be of the number of images
+        rank = None
+    return {"norm": norms(features).mean, "RankMe": rank}
