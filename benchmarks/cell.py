@@ -16,20 +16,18 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.launch.inputs import inputs_of
 from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON, title_of
 from benchmarks.planning.environment import environment
-from converters.backbone import CheckpointError, load_backbone
+from converters.backbone import CheckpointError
 from results.errors import RecordError
 from results.record import flat_metrics
 from results.store import find_record, save_record
-from transfer.datasets.coco.own import OwnDataset
-from transfer.datasets.images import decode_each
-from transfer.datasets.records import column, joined
-from transfer.datasets.registry import load_dataset
 from transfer.errors import Interrupted, TransferError
 from transfer.process.causes import tell
 from transfer.process.deterministic import ask_for_deterministic, refusal_named
@@ -37,8 +35,7 @@ from transfer.process.disk import is_full, writing
 from transfer.process.distributed import World, launch, leave, member, pick_device
 from transfer.process.memory import keep_freed_memory
 from transfer.recipes.resolve import unflatten
-from transfer.run import RunRequest, run
-from transfer.samples.loader import look_through
+from transfer.run import RunRequest
 from transfer.training.checkpoint import remove_checkpoints
 from transfer.training.outcome import FILE as METRICS
 from transfer.training.outcome import forget_metrics, kept_metrics
@@ -164,24 +161,7 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     place = member()
     device = pick_device(content["device"], place.local_size if place else content["num_processes"])
     cfg = unflatten(record["recipe"])
-    root = Path(content["data_root"])
-    own = {name: OwnDataset.from_json(name, one) for name, one in content["datasets"].items()}
-    training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
-    test = load_dataset(cfg.DATASETS.TEST[0], root, own)
-    found = "+".join(dataset.summary["sha256"] for dataset in [*training, test])
-    if found != record["identity"]["data_sha256"]:
-        raise TransferError(f"the data under {root} changed since the plan was made; start again")
-    backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
-    request = RunRequest(
-        *(cfg, content["engine"], record["seed"], record["init"], content["directory"]),
-        micro_steps=record["scaling"]["micro_steps"],
-        deterministic=record["identity"].get("deterministic", False),
-    )
-    if place is None or place.rank == 0:  # one that cannot be read would be found behind all training
-        decode_each(column(test.records, "file_name").tolist(), "open test images")
-    if content["num_processes"] > 1 and place is None:
-        look_through(joined([dataset.records for dataset in training]), cfg)
-    arguments = (request, backbone, training, test)
+    arguments = inputs_of(content, cfg, place)
     errors = Path(content["directory"]) / ERRORS
     outcome = launch(_run_request, content["num_processes"], device, *arguments, errors=errors)
     account = outcome.pop("account")
@@ -197,7 +177,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _run_request(world: World, request: RunRequest, *arguments: Any) -> dict[str, Any]:
+def _run_request(
+    world: World, run: Callable[..., Any], request: RunRequest, *arguments: Any
+) -> dict[str, Any]:
     """Runs the request in one of its processes, which does nothing else."""
     if world.device.type == "cpu":
         keep_freed_memory()

@@ -180,11 +180,15 @@ def _hardware_here(args: argparse.Namespace) -> str | None:
 
 def _make_data(drafts: Sequence[Draft], root: Path) -> None:
     """Generates the data sets of all suites, each once."""
+    from benchmarks.planning.labelled import draw_labelled
     from transfer.datasets.synthetic.make import make_synthetic
 
     for draft in drafts:
         datasets = draft.recipe.cfg.DATASETS
-        make_synthetic([*datasets.TRAIN, *datasets.TEST], root)
+        if draft.labelled:
+            draw_labelled(draft.labelled)
+        else:
+            make_synthetic([*datasets.TRAIN, *datasets.TEST], root)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ class AnyTime(TypedDict, total=False):
     variant: Variant | None
     candidate: Candidate | None
     tuned: Tuned | None
+    probe: dict[str, Any] | None  # what a probe of frozen features chose: its C, the temperature, intervals
 
 
 class Record(Always, WhenFinished, AnyTime, total=False):

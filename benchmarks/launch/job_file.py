@@ -11,6 +11,7 @@ from boltons.fileutils import atomic_save
 from benchmarks.launch.job import ERRORS, Job, read_job
 from benchmarks.planning.cells import Cell
 from benchmarks.planning.inits import slug, store_backbone
+from benchmarks.planning.labelled import own_to_json
 from benchmarks.planning.request import Request
 from results.record import AnyTime, Record
 from results.schema import SCHEMA
@@ -33,9 +34,10 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
         "backbone": None if backbone is None else str(backbone.absolute()),
         "data_root": str(request.data_root.absolute()),
         "datasets": {name: own.to_json() for name, own in cell.own.items()},
+        "labelled": own_to_json(cell.labelled),
         "directory": str(directory.absolute()),
         "output": str(request.output.absolute()),
-        "engine": request.engine,
+        "engine": cell.identity["engine"],
         "num_processes": request.num_processes,
         "device": device,
     }
@@ -84,7 +86,7 @@ def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
             "train": [{"name": d.name, **d.summary} for d in cell.training],
             "test": {"name": cell.test.name, **cell.test.summary},
         },
-        "engine": {"name": request.engine, "version": cell.identity["engine_version"]},
+        "engine": {"name": cell.identity["engine"], "version": cell.identity["engine_version"]},
         "started_at": before["started_at"] if goes_on and before and before.get("started_at") else now,
         "error": None,
     }

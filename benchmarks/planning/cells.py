@@ -15,6 +15,7 @@ from benchmarks.errors import UsageError
 from benchmarks.planning.environment import engine_version
 from benchmarks.planning.foresight import Draft, foresee
 from benchmarks.planning.inits import Init
+from benchmarks.planning.labelled import ENGINE, Labelled, is_probe, read_labelled
 from benchmarks.planning.own_data import check_trainable
 from benchmarks.planning.recipe import said_by_user
 from benchmarks.planning.request import SEEDS, TUNING_SEED, Request
@@ -44,6 +45,7 @@ class Cell:
     training: list[Dataset]
     test: Dataset
     own: Mapping[str, OwnDataset]  # those of them that the user defined
+    labelled: Labelled  # those of them that are labelled images, and the user's
     identity: dict[str, Any]
     not_comparable_because: list[str]
     scaling: Scaling
@@ -117,16 +119,20 @@ def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
     suite, request = draft.suite, draft.request
     for init in inits:  # weights that do not fit are refused before data are read
         with_facts_of(init, draft.recipe_of(init.label).cfg, request)
-    training, test = read_data(draft.recipe.cfg, request.data_root, draft.own)
-    adapt = adapts(suite, request, draft.own)
-    fitted = {
-        name: fit_classes(draft.recipes[name].cfg, [*training, test], adapt)
-        for name in dict.fromkeys([suite.recipe, *(suite.recipe_of(init.label) for init in inits)])
-    }
+    names = dict.fromkeys([suite.recipe, *(suite.recipe_of(init.label) for init in inits)])
+    if is_probe(flatten(draft.recipe.cfg)):
+        engine = ENGINE
+        training, test = read_labelled(draft.recipe.cfg, request.data_root, draft.labelled)
+        fitted = {name: draft.recipes[name].cfg for name in names}
+    else:
+        engine = request.engine
+        training, test = read_data(draft.recipe.cfg, request.data_root, draft.own)
+        adapt = adapts(suite, request, draft.own)
+        fitted = {name: fit_classes(draft.recipes[name].cfg, [*training, test], adapt) for name in names}
     shared = {
         "data_sha256": "+".join(dataset.summary["sha256"] for dataset in [*training, test]),
-        "engine": request.engine,
-        "engine_version": engine_version(request.engine),
+        "engine": engine,
+        "engine_version": engine_version(engine),
         "processes": request.num_processes,
     }
     rows = [_row(draft, init, fitted, shared, training, test) for init in inits]
@@ -162,7 +168,7 @@ def _row(
     variant = _variant(draft, init, fitted[suite.recipe])
     return [
         Cell(
-            *(suite, init, trial, seed, recipe, training, test, draft.own),
+            *(suite, init, trial, seed, recipe, training, test, draft.own, draft.labelled),
             *(identity | {"seed": seed}, reasons, scaling, variant),
         )
         for trial, seed in enumerate(seeds(suite, request))

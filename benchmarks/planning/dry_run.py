@@ -16,6 +16,7 @@ from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
 from benchmarks.planning.init_names import FORMS
 from benchmarks.planning.inits import Init
+from benchmarks.planning.labelled import is_probe, told_amount
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
@@ -167,7 +168,7 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
         if same:
             same.labels.append(init.label)
             continue
-        lines = [_amount(flat, training), _parameters(flat)]
+        lines = [told_amount(flat)] if is_probe(flat) else [_amount(flat, training), _parameters(flat)]
         alike.append(_Rows([init.label], flat, notes, [*lines, *notes]))
     return alike
 

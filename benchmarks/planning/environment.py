@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 # Raise an engine's revision whenever our side of it could move a number.
-REVISION = {"torchvision": 4, "detectron2": 3}
+REVISION = {"torchvision": 4, "detectron2": 3, "frozen": 1}
 PACKAGES = ("torch", "torchvision", "numpy", "pillow", "pycocotools", "shapely")
 
 
 def engine_version(engine: str) -> str:
     """The library's version and our revision, for a cell's identity."""
-    library = _detectron2_version() if engine == "detectron2" else _version(engine)
+    packages = {"frozen": "torchvision"}  # whose blocks a frozen ResNet is made of
+    library = _detectron2_version() if engine == "detectron2" else _version(packages.get(engine, engine))
     return f"{library}+r{REVISION[engine]}"
 
 

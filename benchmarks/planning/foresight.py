@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.errors import UsageError
+from benchmarks.planning.labelled import Labelled, check_probe, is_probe, labelled_sets
 from benchmarks.planning.own_data import check_tasks, own_datasets
 from benchmarks.planning.recipe import Resolved, resolve
 from benchmarks.planning.request import Request
@@ -33,6 +34,7 @@ class Draft:
     request: Request
     recipes: Mapping[str, Resolved]  # the suite's own and those of its variants, by name
     own: Mapping[str, OwnDataset]  # the user's data sets
+    labelled: Labelled  # the user's sets of labelled images, or drawn stand-ins
     notes: list[str]  # what is odd about it, a line each
 
     @property
@@ -54,20 +56,27 @@ def foresee(suite: Suite, request: Request) -> Draft:
         raise UsageError(f"{suite.where}: --data synthetic makes public data sets, not its own; leave it out")
     recipes: dict[str, Resolved] = {}
     own: Own = {}
+    labelled: Labelled = {}
     notes: list[str] = []
     for name in dict.fromkeys([suite.recipe, *suite.variants.values()]):
         recipes[name] = resolve(suite, request, name)
         own = own_datasets(suite, recipes[name].cfg)
+        labelled = labelled_sets(suite, recipes[name].cfg, request)
+        if is_probe(flatten(recipes[name].cfg)):
+            _check_datasets(flatten(recipes[name].cfg))
+            check_probe(suite, flatten(recipes[name].cfg), labelled, request)
+            continue
         notes += _check(suite, recipes[name], own, request.engine)
         if request.tune:
             _check_tuning(suite, flatten(recipes[name].cfg), own)
-    return Draft(suite, request, recipes, own, list(dict.fromkeys(notes)))
+    return Draft(suite, request, recipes, own, labelled, list(dict.fromkeys(notes)))
 
 
 def _check(suite: Suite, recipe: Resolved, own: Own, engine: str) -> list[str]:
     """Refuses a recipe that cannot run or be scored; returns what is odd about one that can, a line each."""
     flat, scaling = flatten(recipe.cfg), recipe.scaling
-    _check_datasets(flat, own)
+    _check_datasets(flat)
+    _check_annotations(flat, own)
     row = architecture_of(flat)
     if engine not in row.engines:
         raise TransferError(
@@ -102,17 +111,22 @@ def _check_tuning(suite: Suite, flat: Mapping[str, Any], own: Own) -> None:
         )
 
 
-def _check_datasets(flat: Mapping[str, Any], own: Own) -> None:
-    """Data sets of known names, one to test on, with the annotations that the recipe's heads need."""
+def _check_datasets(flat: Mapping[str, Any]) -> None:
+    """Data sets to train on, by name, and one to test on."""
     training, test = flat["DATASETS.TRAIN"], flat["DATASETS.TEST"]
     if not training:
         raise TransferError("DATASETS.TRAIN is []; expected the names of one data set or more")
     if len(test) != 1:
         raise TransferError(f"DATASETS.TEST is {test}; expected exactly one data set")
-    semantic = architecture_of(flat).semantic
     for name in [*training, *test]:
         if not isinstance(name, str):
             raise TransferError(f"DATASETS: {name!r} is no name of a data set; write it as text")
+
+
+def _check_annotations(flat: Mapping[str, Any], own: Own) -> None:
+    """Data sets of known names, with the annotations that the recipe's heads need."""
+    semantic = architecture_of(flat).semantic
+    for name in [*flat["DATASETS.TRAIN"], *flat["DATASETS.TEST"]]:
         _, tasks = evaluator_of(name, own)
         if semantic != ("sem_seg" in tasks):
             kind = "a segmentor" if semantic else "a detector"

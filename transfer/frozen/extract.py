@@ -57,8 +57,10 @@ def features_of(
     """(N, D) float32 features of the images in their order; every process gets them all, mapped into memory.
 
     They are made where the cache has them not: each process makes parts of them, and what is there already
-    is not made again. net: (N, S, S, 3) uint8 -> (N, D). group: see `cpu_group`. DataError names an image that
-    cannot be read; TransferError a cache that is damaged, or features that are not finite.
+    is not made again. net: (N, S, S, 3) uint8 -> (N, D). group: see `cpu_group`.
+
+    DataError names an image that cannot be read; TransferError a cache that is damaged, or features that are
+    not finite.
     """
     with entry.alone() if world.main else nullcontext():
         found = entry.load() if world.main else None
@@ -85,7 +87,9 @@ def _make(net: nn.Module, images: Images, view: View, entry: Entry, world: World
         for first in mine:
             rows = range(first, min(first + PART, entry.count))
             made = []
-            for pixels, _ in batches(images.take(rows, images.name), _seen(view), how.batch_size, how.workers):
+            for pixels, _ in batches(
+                images.take(rows, images.name), _seen(view), how.batch_size, how.workers
+            ):
                 made.append(_computed(net, np.stack(pixels), device, how.precision))
                 for _ in pixels:
                     advance("")
@@ -109,6 +113,6 @@ def _check(features: np.ndarray, ids: Sequence[str]) -> None:
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):
         raise TransferError(
-            f"features: {len(bad)} of {len(ids)} images have no finite feature, the first is {ids[bad[0]]}; the "
-            "weights or their pixel statistics are wrong: see `python -m converters certify`"
+            f"features: {len(bad)} of {len(ids)} images have no finite feature, the first is {ids[bad[0]]}; "
+            "the weights or their pixel statistics are wrong: see `python -m converters certify`"
         )

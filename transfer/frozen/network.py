@@ -31,7 +31,9 @@ def build(cfg: CfgNode, backbone: Backbone | None, seed: int, label: str) -> tup
     """
     flat = flatten(cfg)
     cfg = cfg.clone()
-    cfg.merge_from_list([x for pair in settled(flat, architecture_of(flat).family.name).items() for x in pair])
+    cfg.merge_from_list(
+        [x for pair in settled(flat, architecture_of(flat).family.name).items() for x in pair]
+    )
     seed_torch(seed, INIT)
     net = Frozen(cfg)
     state = model_state(net)

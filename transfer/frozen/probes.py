@@ -73,7 +73,9 @@ def _learned(learned: Learned | None, multi_label: bool = False) -> Learned:
         raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
     if (learned.labels.ndim == 2) != multi_label:
         many = "several classes an image" if learned.labels.ndim == 2 else "one class an image"
-        raise TransferError(f"the set has {many}; its probe is {'knn, logreg or ridge' if multi_label else 'svm'}")
+        raise TransferError(
+            f"the set has {many}; its probe is {'knn, logreg or ridge' if multi_label else 'svm'}"
+        )
     return learned
 
 
@@ -106,7 +108,7 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         metric=known.metric,  # type: ignore[arg-type]
     )
     logits = chosen.model.scores(test)[0]
-    # Of models that never saw the held-out images, for the temperature must not be fitted on what was learned.
+    # Of a model that never saw the held-out images: what was learned by heart would be too cold.
     blind = logistic.fit(
         known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
     ).scores(known.features[held])[0]
@@ -149,7 +151,11 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = _learned(learned, multi_label=True)
-    signs = {1: 1, 0: -1, -1: 0}  # of a list: 1, difficult 0, absent -1; of a probe: 1, difficult -1, absent 0
+    signs = {
+        1: 1,
+        0: -1,
+        -1: 0,
+    }  # of a list: 1, difficult 0, absent -1; of a probe: 1, difficult -1, absent 0
     translate = np.vectorize(signs.__getitem__, otypes=[np.int64])
     chosen = svm.choose(known.features, torch.from_numpy(translate(known.labels)))
     scores = chosen.model.scores(test)
@@ -193,7 +199,9 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         metrics = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
         whole = np.isfinite(found.average_precision).all()  # a class of one image has nothing to find
         return Result(
-            {"retrieval": numbers}, {}, (lambda ids: Outcomes(ids, metrics, precision, "query")) if whole else None
+            {"retrieval": numbers},
+            {},
+            (lambda ids: Outcomes(ids, metrics, precision, "query")) if whole else None,
         )
 
     return judge
@@ -205,7 +213,6 @@ def _grid(cfg: CfgNode) -> tuple[float, ...]:
     return tuple(float(c) for c in np.logspace(low, high, cfg.PROBE.GRID_SIZE))
 
 
-LEARNS = ("knn", "logreg", "ridge", "svm")  # the others look at the test images alone
 PROBES: Mapping[str, Probe] = {
     "knn": _knn,
     "logreg": _logreg,

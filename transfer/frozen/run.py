@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from transfer.evaluation.scores import json_ready
 from transfer.frozen.cache import Entry
 from transfer.frozen.extract import How, features_of, list_sha256
 from transfer.frozen.network import build
-from transfer.frozen.probes import LEARNS, PROBES, Learned, Result
+from transfer.frozen.probes import PROBES, Learned, Result
 from transfer.frozen.sets import load_task
 from transfer.frozen.view import View
 from transfer.probes.checks import ProbeError
@@ -34,6 +33,7 @@ from transfer.process.distributed import World
 from transfer.process.gather import cpu_group, share
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import manifest_keys
+from transfer.recipes.frozen import LEARNS
 from transfer.recipes.resolve import flatten
 from transfer.run import Clock, RunRequest, peak_memory
 from transfer.training.outcome import keep_metrics
@@ -94,9 +94,7 @@ def _weights(cfg: CfgNode, backbone: Backbone | None, seed: int) -> dict[str, An
 class _Maker:
     """Gives the features of lists of images by one network."""
 
-    def __init__(
-        self, net: Any, cfg: CfgNode, weights: dict[str, Any], root: Path, world: World, group: Any
-    ):
+    def __init__(self, net: Any, cfg: CfgNode, weights: dict[str, Any], root: Path, world: World, group: Any):
         features = cfg.FEATURES
         self.net, self.root, self.world, self.group, self.count = net, root, world, group, 0
         self.view = View(features.RESIZE, features.CROP, features.INTERPOLATION)

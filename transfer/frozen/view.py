@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-
 @dataclass(frozen=True)
 class View:
     """The transform of every image, in pixels.

@@ -54,7 +54,7 @@ class Architecture:
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
     kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
     engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
-    of_weights: Demands = field(default_factory=dict)  # demands that wait until the family of the weights is known
+    of_weights: Demands = field(default_factory=dict)  # as `demands`, but of the weights' family
 
     @property
     def semantic(self) -> bool:

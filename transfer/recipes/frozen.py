@@ -12,6 +12,8 @@ from transfer.recipes.vit import VIT
 
 # Of every family the first two, of a ViT all (see `transfer.frozen.network`).
 INTERPOLATIONS = ("bicubic", "bilinear")
+LEARNS = ("knn", "logreg", "ridge", "svm")  # probes that learn; the others look at the test images alone
+PROBES = (*LEARNS, "fewshot", "retrieval")
 POOLS = ("published", "mean", "class", "class+mean")
 
 
@@ -31,3 +33,19 @@ def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
         return {VIT.outputs: [-1], VIT.final_norm[0]: flat[VIT.facts["final_norm"]]}
     (row,) = (row for row in (CONVNEXT, SWIN) if row.name == family)
     return {row.outputs: [len(row.stages)], row.final_norm[0]: flat[row.facts["final_norm"]]}
+
+
+def metrics_of_probe(flat: Mapping[str, Any], metric: str) -> list[str]:
+    """The metrics that a recipe's probe yields on a set that is reported by `metric`, as "knn/top1"."""
+    probe = flat["PROBE.NAME"]
+    of = {
+        "knn": [metric, *(f"k{k}" for k in flat["PROBE.NEIGHBOURS"])],
+        "logreg": [metric],
+        "ridge": [metric],
+        "svm": ["mAP", "mAP11"],
+        "fewshot": [f"acc{shots}" for shots in flat["PROBE.SHOTS"]],
+        "retrieval": ["mAP", "R1", "R5", "R10"],
+    }
+    own = [f"{probe}/{name}" for name in of.get(probe, [])]
+    calibrated = ["calib/ECE", "calib/ECE_scaled"] if probe == "logreg" else []
+    return [*own, *calibrated, "features/norm", "features/RankMe"] if own else []

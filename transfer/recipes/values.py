@@ -11,7 +11,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
 from transfer.recipes.convnext import CONVNEXT
-from transfer.recipes.frozen import INTERPOLATIONS, POOLS
+from transfer.recipes.frozen import INTERPOLATIONS, POOLS, PROBES
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
 from transfer.recipes.patches import check_sizes
@@ -28,6 +28,7 @@ CHOICES: Demands = {
     "INPUT.RANDOM_FLIP": ("horizontal", "none"),
     "INPUT.CROP.TYPE": ("absolute", "relative_range"),  # the second is the default of a crop that is off
     "INPUT.SCALE_OF": ("image", "shortest"),
+    "PROBE.NAME": ("", *PROBES),
     "FEATURES.POOL": POOLS,
     "FEATURES.INTERPOLATION": INTERPOLATIONS,
     "FEATURES.PRECISION": ("fp32", "bf16"),

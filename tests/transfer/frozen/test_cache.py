@@ -62,8 +62,8 @@ def _entry(tmp_path: Path, **facts: Any) -> Entry:
     return Entry(tmp_path / "features", {"weights": "a", "view": VIEW.facts(), **facts}, 10)
 
 
-def _made(images: Images, entry: Entry, net: nn.Module | None = None, how: How = How()) -> np.ndarray:
-    return features_of(net or Colours(), images, VIEW, entry, ALONE, None, how)
+def _made(images: Images, entry: Entry, net: nn.Module | None = None, how: How | None = None) -> np.ndarray:
+    return features_of(net or Colours(), images, VIEW, entry, ALONE, None, how or How())
 
 
 def _slowly(images: Images) -> np.ndarray:
@@ -133,7 +133,9 @@ def test_a_damaged_cache_is_refused(damage: str, images: Images, tmp_path: Path)
         header.write_text("{")
     else:
         header.write_text(json.dumps({**json.loads(header.read_text()), "facts": {"weights": "of another"}}))
-    with pytest.raises(TransferError, match=f"features in {entry.folder} cannot be used: .*; delete this folder"):
+    with pytest.raises(
+        TransferError, match=f"features in {entry.folder} cannot be used: .*; delete this folder"
+    ):
         _made(images, entry)
 
 

@@ -11,7 +11,9 @@ from transfer.frozen.view import View
 
 
 def _image(width: int, height: int) -> Image.Image:
-    coarse = np.random.default_rng(width).integers(0, 256, (max(2, height // 7), max(2, width // 7), 3), np.uint8)
+    coarse = np.random.default_rng(width).integers(
+        0, 256, (max(2, height // 7), max(2, width // 7), 3), np.uint8
+    )
     return Image.fromarray(coarse).resize((width, height))
 
 
