@@ -30,7 +30,7 @@ def open_rgb(path: str, raw: bytes | None = None) -> Picture:
 
     raw: its bytes, where they do not lie in a file of their own. As in Detectron2, grey is repeated, palettes
     give their colours, transparency is ignored, CMYK is converted without a profile. Channels of more than 8
-    bits are refused (there they are clipped to white): the file does not say which values are black and white.
+    bits are refused (there they are clipped to white): the file does not say which values are black or white.
     """
     from PIL import Image, ImageOps
 

@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 
 class Refused(ValueError):
-    """What came is not the file; nothing of it is kept."""
+    """Says that what came is not the file; nothing of it is kept."""
 
 
 def fetch(remote: Remote, folder: Path) -> Path:
