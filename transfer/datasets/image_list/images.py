@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import zipfile
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Place(NamedTuple):
         return f"{self.file}:{self.member}" if self.member else self.file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Images:
     """Images in the order of their ids, which are unique and independent of where and how they are packed."""
 
@@ -54,7 +55,7 @@ class Images:
         return replace(self, name=name, ids=ids, places=places)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledImages(Images):
     """Images with what they show.
 
@@ -146,6 +147,12 @@ def members(archive: Path) -> list[str]:
     return sorted(one.filename for one in found if not one.is_dir())
 
 
-@cache
 def _opened(archive: str) -> tuple[zipfile.ZipFile, threading.Lock]:
+    """The archive as it is now, opened once: its table of contents may have 100,000 lines."""
+    found = os.stat(archive)
+    return _open(archive, found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+@cache
+def _open(archive: str, size: int, time: int, inode: int) -> tuple[zipfile.ZipFile, threading.Lock]:
     return zipfile.ZipFile(archive), threading.Lock()

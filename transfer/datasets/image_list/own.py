@@ -71,7 +71,7 @@ def _in_folder(folder: Path, where: str) -> dict[str, Path]:
     """The parts that a folder has, as folders or zip archives."""
     if not folder.is_dir():
         raise DataError(f"{where}: folder: {folder} is not a folder; correct `folder`{near(folder)}")
-    found = {}
+    found: dict[str, Path] = {}
     for part in PARTS:
         places = [p for p in (folder / part, folder / f"{part}.zip") if p.exists()]
         if len(places) > 1:
@@ -87,7 +87,7 @@ def _in_folder(folder: Path, where: str) -> dict[str, Path]:
     return found
 
 
-def load_own(own: OwnLabelled) -> Task[Any]:
+def load_own(own: OwnLabelled) -> Task:
     """Reads, checks and hashes the set; DataError begins with the place in the suite file."""
     return make_task(own.where, read_own(own), Hold(), own.metric)
 

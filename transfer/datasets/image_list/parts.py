@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Hold:
         return f"{how} of each class of train, those with the lowest SHA-256 of their id"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Learnable:
     """The images that something may be learned from and chosen by.
 
@@ -96,8 +96,8 @@ def _sealed(labels: np.ndarray, name: str) -> Callable[[], np.ndarray]:
     return opened
 
 
-@dataclass(frozen=True)
-class Task(Generic[Chosen]):
+@dataclass(frozen=True, eq=False)
+class Task:
     """A labelled set as a suite takes it.
 
     learn: None for a set that is only tested on. metric: `top1`, `mean_per_class` or `map11`. summary:
@@ -107,7 +107,7 @@ class Task(Generic[Chosen]):
     name: str
     classes: tuple[str, ...]
     learn: Learnable | None
-    exam: Exam = field(repr=False, compare=False)
+    exam: Exam
     metric: str
     summary: dict[str, Any]
 

@@ -33,7 +33,7 @@ def check_set(name: str, root: Path, findings: Findings) -> dict[str, Any]:
     return _told(load_set(name, root), findings)
 
 
-def _told(task: Task[Any], findings: Findings) -> dict[str, Any]:
+def _told(task: Task, findings: Findings) -> dict[str, Any]:
     for warning in task.summary["warnings"]:
         findings.oddity("warning", task.name, "", "images", None, warning)
     return {key: value for key, value in task.summary.items() if key != "warnings"}

@@ -21,7 +21,7 @@ def make_task(
     hold: Hold,
     metric: str,
     split: str = "",
-) -> Task[Any]:
+) -> Task:
     """A task of the parts `train` (or none), `val` (or none) and `test`; DataError begins with `where`.
 
     With a `val` that is held out, else `hold` of each class of `train`. All images are read once.
@@ -38,7 +38,7 @@ def make_task(
             val = parts["val"]
             learn = Learnable(fit, val.take(np.arange(len(val)), f"{title}/held_out"), "the set's own val")
         else:
-            learn = carve(train, hold)
+            learn = _carved(where, train, hold)
     counts = {name: len(part) for name, part in parts.items()}
     if learn:
         counts |= {"fit": len(learn.fit), "held_out": len(learn.held_out)}
@@ -52,6 +52,13 @@ def make_task(
         "warnings": _warnings(parts, known),
     }
     return Task(test.name.partition("/")[0], test.classes, learn, Exam(test), metric, summary)
+
+
+def _carved(where: str, train: LabelledImages, hold: Hold) -> Learnable:
+    try:
+        return carve(train, hold)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def check_parts(where: str, parts: dict[str, LabelledImages]) -> None:

@@ -24,8 +24,8 @@ DOWNLOADS = "downloads"  # below the data root: files on their way
 class Wanted:
     """Says what is prepared: its folder below the data root, its files, and the check of a root that has it.
 
-    disk: bytes of the unpacked set. check: returns what it found in one line; DataError for what is not the
-    set. by_hand: what to do where nothing can be downloaded.
+    about: what it is, whose, and on which terms. disk: bytes of the unpacked set. check: returns what it
+    found in one line; DataError for what is not the set. by_hand: what to do where nothing can be downloaded.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Wanted:
     remotes: tuple[Remote, ...]
     disk: int
     check: Callable[[Path], str]
+    about: str = ""
     by_hand: str = ""
 
 
@@ -44,13 +45,18 @@ def names() -> list[str]:
 def wanted(name: str) -> Wanted:
     """Says what a name stands for; DataError with the nearest names for an unknown one."""
     if name in revisited.SETS:
-        return Wanted(name, name, revisited.REMOTES[name], 2_500_000_000, lambda root: _retrieval(name, root))
+        remotes, about = (
+            revisited.REMOTES[name],
+            "buildings; filipradenovic/revisitop; licence: images Flickr's",
+        )
+        return Wanted(name, name, remotes, 2_500_000_000, lambda root: _retrieval(name, root), about)
     row = row_of(name)
 
     def check(root: Path) -> str:
         return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
 
-    return Wanted(name, row.folder, row.remotes, row.disk, check, row.by_hand)
+    about = f"{row.says}; {row.source}; licence: {row.licence}"
+    return Wanted(name, row.folder, row.remotes, row.disk, check, about, row.by_hand)
 
 
 def prepare(what: Wanted, root: Path, say: Callable[[str], None]) -> str:
@@ -69,6 +75,7 @@ def prepare(what: Wanted, root: Path, say: Callable[[str], None]) -> str:
     if not what.remotes:
         raise DataError(f"{what.name}: cannot be downloaded; {what.by_hand} ({place})")
     downloads = root / DOWNLOADS / what.name
+    say(f"{what.name}: {what.about}")
     say(_needs(what, root, downloads))
     archives = [fetch(remote, downloads) for remote in what.remotes]
     with staged(root / DOWNLOADS / f".{what.name}.{os.getpid()}") as aside:
@@ -98,8 +105,8 @@ def _needs(what: Wanted, root: Path, downloads: Path) -> str:
     parent = next(path for path in (root, *root.parents) if path.exists())
     free = shutil.disk_usage(parent).free
     says = (
-        f"{what.name}: {_gb(fetched)} to fetch ({_gb(there)} are there), about {_gb(need)} of disk until "
-        f"it is unpacked, {_gb(what.disk)} afterwards; {_gb(free)} are free under {root}"
+        f"{what.name}: {_gb(fetched)} to fetch ({_gb(there)} are there), about {_gb(need)} of disk until it "
+        f"is unpacked, {_gb(what.disk)} afterwards; {_gb(free)} are free under {root}"
     )
     if need > free:
         raise DataError(f"{says}; make room, or give another --data-root")

@@ -17,7 +17,7 @@ _PERIODS = {"stripes": 0.16, "dots": 0.2, "rings": 0.22, "checks": 0.2, "bricks"
             "clouds": 0.3, "plain": 1.0}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Features and labels of one part: (N, D) float32 and (N,) int64."""
 

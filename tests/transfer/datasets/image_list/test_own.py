@@ -38,7 +38,7 @@ def birds(tmp_path: Path) -> Path:
     return tmp_path / "birds"
 
 
-def load(birds: Path, definition: dict[str, Any] | None = None) -> Task[Any]:
+def load(birds: Path, definition: dict[str, Any] | None = None) -> Task:
     definition = definition or parse_yaml(SUITE)["datasets"]["birds"]
     return load_own(define_labelled("birds", definition, birds.parent / "suite.yaml"))
 
@@ -133,9 +133,7 @@ def test_a_mistake_is_a_line_with_its_place(birds: Path, spoil: Callable[[Path],
     spoil(birds)
     with pytest.raises(DataError, match=said) as caught:
         load(birds)
-    assert str(caught.value).startswith(
-        (f"suite {birds.parent}/suite.yaml: datasets: birds", f"{birds}", "birds/")
-    )
+    assert str(caught.value).startswith((f"suite {birds.parent}/suite.yaml: datasets: birds: ", f"{birds}"))
     assert "\n" not in str(caught.value)
 
 

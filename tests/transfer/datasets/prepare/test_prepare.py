@@ -61,7 +61,7 @@ def dtd(tmp_path: Path, *remotes: Remote) -> Wanted:
     def check(root: Path) -> str:
         return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
 
-    return Wanted("dtd", row.folder, remotes, 10_000, check)
+    return Wanted("dtd", row.folder, remotes, 10_000, check, "textures")
 
 
 @pytest.mark.parametrize(("how", "asked"), [
@@ -164,8 +164,9 @@ def test_a_set_is_there_whole_and_a_second_call_finds_it(server: BadServer, tmp_
     what = dtd(tmp_path, remote(server, "good"))
     line = prepare(what, tmp_path / "root", said.append)
     assert line.endswith("dtd/dtd: train 6, val 6, test 6")
-    assert "to fetch" in said[0]
-    assert "are free under" in said[0]
+    assert said[0] == "dtd: textures"
+    assert "to fetch" in said[1]
+    assert "are free under" in said[1]
     assert [p.name for p in (tmp_path / "root").iterdir()] == ["dtd"], "no archive is left"
     asked = len(server.asked)
     assert prepare(what, tmp_path / "root", said.append).startswith("dtd: is there already")
@@ -269,6 +270,7 @@ def test_every_set_can_be_had_or_says_how() -> None:
     assert names() == [*set_names(), "roxford5k", "rparis6k"]
     for name in names():
         what = wanted(name)
+        assert "licence: " in what.about
         assert bool(what.remotes) != bool(what.by_hand)
         assert what.disk > 0
         for one in what.remotes:

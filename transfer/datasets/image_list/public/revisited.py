@@ -24,7 +24,7 @@ _GROUND = "http://cmp.felk.cvut.cz/revisitop/data/datasets"
 _OXFORD, _THOR = "https://www.robots.ox.ac.uk/~vgg/data", "https://thor.robots.ox.ac.uk"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RetrievalSet:
     """Images that are searched for those that show what a query shows.
 

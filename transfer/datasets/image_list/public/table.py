@@ -33,7 +33,7 @@ def row_of(name: str) -> Row:
     return ROWS[name]
 
 
-def load_set(name: str, root: Path, split_seed: int = 0) -> Task[Any]:
+def load_set(name: str, root: Path, split_seed: int = 0) -> Task:
     """Reads, checks and hashes a public set. DataError says in one line what is missing or wrong.
 
     split_seed: of the sets whose split is drawn (Caltech-101, EuroSAT); another seed is another content.
