@@ -6,42 +6,23 @@ import hashlib
 import os
 import secrets
 import sys
-import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from boltons.fileutils import atomic_save
 
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
+from transfer.process import web
+from transfer.process.web import TIMEOUT_S
 
-TIMEOUT_S = 30
-FAILURES = (OSError, HTTPException, ValueError, RecursionError)  # all that a download may raise
 _CHUNK = 1 << 20
-
-
-class _SameServerOnly(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect with the token only where it stays on the server that the token is for."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:
-        new = super().redirect_request(req, fp, code, msg, headers, newurl)
-        token = req.unredirected_hdrs.get("Authorization")
-        if new is not None and token and urlsplit(new.full_url)[:2] == urlsplit(req.full_url)[:2]:
-            new.add_unredirected_header("Authorization", token)
-        return new
 
 
 def ask(address: str, token: str = "") -> Any:
     """Opens an address, its redirects followed; the token is shown to no other server. FAILURES pass."""
-    request = urllib.request.Request(address)
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-    return urllib.request.build_opener(_SameServerOnly).open(request, timeout=TIMEOUT_S)
+    return web.ask(address, token, TIMEOUT_S)
 
 
 def fetch(address: str, path: Path, prove: Callable[[Path, str], None], token: str = "") -> str:
@@ -64,11 +45,6 @@ def fetch(address: str, path: Path, prove: Callable[[Path, str], None], token: s
         file.write(found + "\n")
     print(f"fetched {path}, SHA-256 {found}", file=sys.stderr)
     return found
-
-
-def why(error: BaseException) -> str:
-    """Says in a few words why a download failed."""
-    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
 
 
 def proof(expected: str) -> Callable[[Path, str], None]:

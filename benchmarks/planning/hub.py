@@ -16,7 +16,7 @@ from typing import Any
 from boltons.fileutils import atomic_save
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.download import FAILURES, fetch, file_sha256, proof
+from benchmarks.planning.download import fetch, file_sha256, proof
 from benchmarks.planning.hub_names import Place, check, pixels, place_of
 from benchmarks.planning.hub_server import Remote, look_up, pick, refused, token
 from benchmarks.planning.timm_facts import restated, stated_by_timm
@@ -25,6 +25,7 @@ from converters.containers.reading import PREPROCESSING, WEIGHTS
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.process.cache import cache_folder
+from transfer.process.web import FAILURES
 
 _OF_TIMM, _UNTOLD = "timm_vit", "vit_plain"  # rows of the publishers' table
 # Files beside the weights that may say of which pixels they are.

@@ -12,11 +12,12 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.download import FAILURES, ask, why
+from benchmarks.planning.download import ask
 from benchmarks.planning.hub_names import Place
 from converters.containers.remote import FILES
+from transfer.process.web import ENDPOINT, FAILURES, hub_endpoint, why
 
-ENDPOINT, TOKEN, OFFLINE = "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"  # as the hub's own library has them
+TOKEN, OFFLINE = "HF_TOKEN", "HF_HUB_OFFLINE"  # as the hub's own library has them
 _MOST = 32 << 20  # bytes of an answer about a repository
 
 
@@ -36,18 +37,14 @@ class Remote:
 
 def endpoint() -> str:
     """The hub's server: $HF_ENDPOINT, else what its installed library knows. UsageError without both."""
-    said = os.environ.get(ENDPOINT, "").rstrip("/")
-    if said:
-        if not re.match(r"https?://[^/\s]", said):
-            raise UsageError(f"{ENDPOINT} is {said!r}; expected an address that begins with https://")
-        return said
-    try:
-        from huggingface_hub.constants import ENDPOINT as known
-    except ImportError:
+    found = hub_endpoint()
+    if not found:
         raise UsageError(
             f"the hub's address is not known here; pip install huggingface_hub, or set {ENDPOINT}"
-        ) from None
-    return str(known).rstrip("/")
+        )
+    if not re.match(r"https?://[^/\s]", found):
+        raise UsageError(f"{ENDPOINT} is {found!r}; expected an address that begins with https://")
+    return found
 
 
 def token() -> str:

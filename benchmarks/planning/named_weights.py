@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.download import (
-    FAILURES,
-    fetch,
-    file_sha256,
-    noted,
-    proof,
-    why,
-)
+from benchmarks.planning.download import fetch, file_sha256, noted, proof
 from transfer.process.cache import cache_folder
+from transfer.process.web import FAILURES, why
 
 
 def _of_torchvision() -> str | None:

@@ -12,27 +12,41 @@ from converters.options import Parser
 from transfer.datasets import own_formats
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.findings import LISTED_PER_RULE, Findings
-from transfer.datasets.own_file import read_own_datasets
+from transfer.datasets.image_list.own import OwnLabelled
+from transfer.datasets.image_list.public.table import row_of, set_names
+from transfer.datasets.image_list.report import check_own, check_set
+from transfer.datasets.own_file import read_own_datasets, read_own_labelled
+from transfer.datasets.prepare.prepare import prepare_all
 from transfer.datasets.registry import dataset_names, describe_layout, read_dataset
 from transfer.datasets.waiting import waiting
 from transfer.errors import TransferError
 
 
 def check_dataset(
-    name: str, root: Path, findings: Findings | None = None, own: Mapping[str, OwnDataset] | None = None
+    name: str,
+    root: Path,
+    findings: Findings | None = None,
+    own: Mapping[str, OwnDataset | OwnLabelled] | None = None,
 ) -> tuple[str, Findings]:
     """Returns the report as text, and the findings; DataError only where nothing could be read at all.
 
     findings: the caller's own, if it wants to watch how far the images are. own: the user's data sets.
     """
     findings = findings or Findings(deep=True, keep=LISTED_PER_RULE)
-    if own and name in own:
-        dataset = own_formats.read(own[name], findings)
-        lines = [f"data set {name}: {own[name].json}, images in {own[name].images}"]
+    mine = own.get(name) if own else None
+    if isinstance(mine, OwnLabelled):
+        summary = check_own(mine, findings)
+        lines = [f"labelled images {name}: {', '.join(map(str, mine.parts.values()))}"]
+    elif mine is not None:
+        summary = own_formats.read(mine, findings).summary
+        lines = [f"data set {name}: {mine.json}, images in {mine.images}"]
+    elif name in set_names():
+        summary = check_set(name, root, findings)
+        lines = [f"labelled images {name} under {root}"]
     else:
-        dataset = read_dataset(name, root, findings, own or ())
+        summary = read_dataset(name, root, findings, [*(own or ()), *set_names()]).summary
         lines = [f"data set {name} under {root}"]
-    lines += [f"  {key}: {value}" for key, value in dataset.summary.items() if key != "odd"]
+    lines += [f"  {key}: {value}" for key, value in summary.items() if key != "odd"]
     for title, counts in (("errors", findings.errors), ("oddities (kept, counted)", findings.odd)):
         lines.append(f"{title}: {sum(counts.values())}")
         for rule, count in counts.most_common():
@@ -45,7 +59,7 @@ def check_dataset(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs `python -m transfer.datasets {check,list,synthetic}`.
+    """Runs `python -m transfer.datasets {check,list,prepare,synthetic}`.
 
     Exit codes: 0 fine, 1 errors in the data, 2 wrong use or a data set that cannot be read.
     """
@@ -55,7 +69,13 @@ def main(argv: list[str] | None = None) -> int:
         if args.command == "list":
             for name in dataset_names():
                 print(name, *(f"    {line}" for line in describe_layout(name).splitlines()), sep="\n")
+            for name in set_names():
+                print(name, *(f"    {line}" for line in row_of(name).layout), sep="\n")
             return 0
+        if args.command == "prepare":
+            failed = prepare_all(args.name, root, lambda line: print(line, flush=True))
+            print(*(f"error: {line}" for line in failed), sep="\n", end="\n" * bool(failed), file=sys.stderr)
+            return 2 if failed else 0
         if args.command == "synthetic":
             from transfer.datasets.synthetic.make import make_synthetic
 
@@ -64,7 +84,9 @@ def main(argv: list[str] | None = None) -> int:
                 make_synthetic(args.name, root, **size)
             print(f"generated under {root}")
             return 0
-        own = read_own_datasets(args.suite) if args.suite else {}
+        own: dict[str, OwnDataset | OwnLabelled] = {}
+        if args.suite:
+            own = {**read_own_datasets(args.suite), **read_own_labelled(args.suite)}
         if not args.name and not own:
             raise TransferError("nothing to check: give names (`list` prints them) or --suite FILE")
         return _check_all(args.name or own, root, own, args.json)
@@ -74,7 +96,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m transfer.datasets", description="Data sets: check, list, generate.")
+    parser = Parser(
+        prog="python -m transfer.datasets", description="Data sets: check, list, fetch, generate."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
         "check", help="read a whole data set, open its images, report every broken rule"
@@ -87,16 +111,24 @@ def _parser() -> Parser:
     )
     check.add_argument("--json", action="store_true", help="print the counts as JSON")
     listing = commands.add_parser("list", help="names of all data sets and the files that they are read from")
+    fetch = commands.add_parser(
+        "prepare", help="fetch public sets of labelled images, and unpack and check them"
+    )
+    fetch.add_argument("name", nargs="+", help="sets, as `list` prints them, and roxford5k, rparis6k")
     make = commands.add_parser("synthetic", help="generate data sets in the layout of the real ones")
     make.add_argument("name", nargs="+")
     for option, default in (("train-images", 200), ("test-images", 80), ("image-size", 128), ("seed", 0)):
         make.add_argument(f"--{option}", type=int, default=default, help=f"default {default}")
-    for command in (check, listing, make):
-        command.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
+    for command in (check, listing, fetch, make):
+        command.add_argument(
+            "--data-root", "--root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets"
+        )
     return parser
 
 
-def _check_all(names: Iterable[str], root: Path, own: Mapping[str, OwnDataset], as_json: bool) -> int:
+def _check_all(
+    names: Iterable[str], root: Path, own: Mapping[str, OwnDataset | OwnLabelled], as_json: bool
+) -> int:
     """Prints the report on each, also after one that cannot be read; returns the exit code."""
     wrong = unread = 0
     for name in names:

@@ -47,6 +47,17 @@ def with_image_content(dataset: Dataset[Truth]) -> Dataset[Truth]:
 def images_sha256(paths: Sequence[str], check: Check | None = None) -> str:
     """SHA-256 over the SHA-256 of each file's bytes, in the given order; the paths are absolute.
 
+    DataError as by `image_digests`.
+    """
+    whole = hashlib.sha256()
+    for digest in image_digests(paths, check):
+        whole.update(bytes.fromhex(digest))
+    return whole.hexdigest()
+
+
+def image_digests(paths: Sequence[str], check: Check | None = None) -> list[str]:
+    """SHA-256 of each file's bytes, in the given order; the paths are absolute.
+
     DataError, naming the file, where one cannot be read or `check` refuses it when it is read. A cache that
     cannot be written costs a line on standard error.
     """
@@ -68,10 +79,30 @@ def images_sha256(paths: Sequence[str], check: Check | None = None) -> str:
     digests.update(zip(new, hashed, strict=True))
     if size >= KEEP_FROM:
         _keep({p: (stamps[p], digests[p]) for p in new if _settled(stamps[p], now)}, by_folder)
-    whole = hashlib.sha256()
-    for path in paths:
-        whole.update(bytes.fromhex(digests[path]))
-    return whole.hexdigest()
+    return [digests[path] for path in paths]
+
+
+def member_digests(
+    archive: str, members: Sequence[str], read: Callable[[str], bytes], check: Check
+) -> list[str]:
+    """SHA-256 of the bytes of members of an archive, in the given order; kept as those of a folder's files.
+
+    The archive's own size, times and inode vouch for all of them. DataError as by `image_digests`.
+    """
+    now, stamp, known = time.time(), _stamp(archive), _load(archive)
+    digests = {name: sha for name, (before, sha) in known.items() if before == stamp}
+
+    def hashed(name: str) -> str:
+        raw = read(name)
+        check(raw, f"{archive}:{name}")
+        return hashlib.sha256(raw).hexdigest()
+
+    new = [name for name in members if name not in digests]
+    says = f"hash images of {os.path.basename(archive)}"
+    digests.update(zip(new, of_each(hashed, new, says, quiet=stamp[0] < SHOW_FROM), strict=True))
+    if new and stamp[0] >= KEEP_FROM and _settled(stamp, now):
+        _write(archive, {name: (stamp, digests[name]) for name in digests})
+    return [digests[name] for name in members]
 
 
 def _stamps(paths: Sequence[str]) -> list[Stamp]:
@@ -130,11 +161,18 @@ def _keep(new: dict[str, tuple[Stamp, str]], known: dict[str, Known]) -> None:
         folder, name = os.path.split(path)
         more[folder][name] = found
     for folder, files in more.items():
-        try:
-            kept = _file(folder)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_save(str(kept), text_mode=True, overwrite_part=True) as file:
-                file.write(json.dumps({"folder": folder, "files": known[folder] | files}))
-        except (OSError, RuntimeError) as e:
-            print(f"hashes of images are not kept ({e}): all are read again next time", file=sys.stderr)
+        if not _write(folder, known[folder] | files):
             return
+
+
+def _write(folder: str, files: Known) -> bool:
+    """Whether it could be kept; where not, a line says so."""
+    try:
+        kept = _file(folder)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_save(str(kept), text_mode=True, overwrite_part=True) as file:
+            file.write(json.dumps({"folder": folder, "files": files}))
+    except (OSError, RuntimeError) as e:
+        print(f"hashes of images are not kept ({e}): all are read again next time", file=sys.stderr)
+        return False
+    return True

@@ -25,17 +25,17 @@ _T = TypeVar("_T")
 _Result = TypeVar("_Result")
 
 
-def open_rgb(path: str) -> Picture:
+def open_rgb(path: str, raw: bytes | None = None) -> Picture:
     """The image as RGB, upright as its EXIF says; DataError, naming the file, where it cannot be had.
 
-    As in Detectron2, grey is repeated, palettes give their colours, transparency is ignored, CMYK is
-    converted without a profile. Channels of more than 8 bits are refused (there they are clipped to white):
-    which of their values are black and white is not in the file.
+    raw: its bytes, where they do not lie in a file of their own. As in Detectron2, grey is repeated, palettes
+    give their colours, transparency is ignored, CMYK is converted without a profile. Channels of more than 8
+    bits are refused (there they are clipped to white): the file does not say which values are black or white.
     """
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as opened:
+        with Image.open(path if raw is None else io.BytesIO(raw)) as opened:
             deep = deep_channels(opened)
             if deep:
                 raise DataError(f"{path}: {deep}")

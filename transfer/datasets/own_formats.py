@@ -9,6 +9,7 @@ from typing import Any
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset, block, make_own, read_own, stop_on_error
 from transfer.datasets.findings import Findings
+from transfer.datasets.image_list.own import FORMAT
 from transfer.datasets.own_voc import make_own_voc, read_own_voc
 from transfer.errors import DataError
 
@@ -27,7 +28,7 @@ def define(name: str, definition: Any, suite: Path) -> OwnDataset:
     if not isinstance(definition, Mapping):
         raise DataError(f"{where}: {name} is {definition!r}; expected {_EXPECTED}")
     if "format" in definition and definition["format"] not in (*_MAKERS,):
-        known = " or ".join(_MAKERS)
+        known = " or ".join((*_MAKERS, FORMAT))
         raise DataError(f"{where}: {name}: format is {definition['format']!r}; expected {known}")
     return _MAKERS[definition.get("format", "coco")](name, definition, suite)
 

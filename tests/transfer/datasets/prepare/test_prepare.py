@@ -1,0 +1,289 @@
+"""Public sets are fetched from servers that stall, break off and lie, and are there whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import resource
+import signal
+import socket
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.transfer.datasets.image_list.public.layouts import WRITERS
+from tests.transfer.datasets.prepare.bad_server import BadServer, served
+from transfer.datasets.check import main
+from transfer.datasets.image_list.public.row import Remote
+from transfer.datasets.image_list.public.table import ROWS, read_parts, set_names
+from transfer.datasets.prepare import fetch as fetching
+from transfer.datasets.prepare.fetch import fetch
+from transfer.datasets.prepare.prepare import Wanted, names, prepare, wanted
+from transfer.datasets.prepare.unpack import unpack
+from transfer.errors import DataError, TransferError
+
+FILE = "dtd.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A tiny DTD, packed as the real one."""
+    root = tmp_path_factory.mktemp("archive")
+    WRITERS["dtd"](root)
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
+        tar.add(root / "dtd" / "dtd", "dtd")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def server(archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadServer]:
+    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.3)
+    monkeypatch.setenv("no_proxy", "*")
+    with served() as one:
+        one.files[FILE] = archive
+        yield one
+
+
+def remote(server: BadServer, *how: str, proof: bool = True) -> Remote:
+    content = server.files[FILE]
+    sha256, size = (hashlib.sha256(content).hexdigest(), len(content)) if proof else ("", 0)
+    return Remote(FILE, tuple(server.at(one, FILE) for one in how), "dtd", size, sha256)
+
+
+def dtd(tmp_path: Path, *remotes: Remote) -> Wanted:
+    row = WRITERS["dtd"](tmp_path / "facts")
+
+    def check(root: Path) -> str:
+        return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
+
+    return Wanted("dtd", row.folder, remotes, 10_000, check, "textures")
+
+
+@pytest.mark.parametrize(("how", "asked"), [
+    (("good",), ["good"]),
+    (("gone", "good"), ["gone", "good"]),
+    (("lies", "good"), ["lies", "good"]),
+    (("portal", "good"), ["portal", "good"]),
+    (("too-long", "good"), ["too-long", "good"]),
+    (("stalls", "good"), ["stalls"] * 4 + ["good"]),
+    (("breaks", "good"), ["breaks"] * 4 + ["good"]),
+])  # fmt: skip
+def test_the_first_server_that_gives_it_whole(
+    how: tuple[str, ...], asked: list[str], server: BadServer, tmp_path: Path
+) -> None:
+    path = fetch(remote(server, *how), tmp_path)
+    assert path.read_bytes() == server.files[FILE]
+    assert [one for one, _ in server.asked] == asked
+    assert [p.name for p in tmp_path.iterdir()] == [FILE], "nothing is left behind"
+    begins = [begin for one, begin in server.asked if one in ("stalls", "breaks")]
+    assert begins == sorted(set(begins)), "each try goes on where the one before ended"
+    if how[0] in ("stalls", "breaks"):
+        assert server.asked[-1][1] > begins[-1] > 0, "and so does the next server"
+
+
+def test_a_fetch_that_was_stopped_goes_on(server: BadServer, tmp_path: Path) -> None:
+    content = server.files[FILE]
+    (tmp_path / f"{FILE}.part").write_bytes(content[:1000])
+    fetch(remote(server, "good"), tmp_path)
+    assert server.asked == [("good", 1000)]
+    (tmp_path / FILE).unlink()
+    (tmp_path / f"{FILE}.part").write_bytes(content[:1000])
+    fetch(remote(server, "no-ranges"), tmp_path)
+    assert (tmp_path / FILE).read_bytes() == content
+    fetch(remote(server, "gone"), tmp_path)
+    assert len(server.asked) == 2, "what is there is proven, not fetched"
+
+
+def test_a_whole_part_is_taken_though_nothing_is_known_of_it(server: BadServer, tmp_path: Path) -> None:
+    content = server.files[FILE]
+    (tmp_path / f"{FILE}.part").write_bytes(content)
+    assert fetch(remote(server, "good", proof=False), tmp_path).read_bytes() == content
+    assert server.asked == [("good", len(content))]
+
+
+def test_a_part_of_a_liar_costs_one_more_try(server: BadServer, tmp_path: Path) -> None:
+    (tmp_path / f"{FILE}.part").write_bytes(b"x" * 1000)
+    assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]
+    assert server.asked == [("good", 1000), ("good", 0)]
+    (tmp_path / FILE).unlink()
+    (tmp_path / f"{FILE}.part").write_bytes(b"x" * (len(server.files[FILE]) + 5))
+    assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]
+
+
+@pytest.mark.parametrize(("how", "said"), [
+    (("gone",), r"gone/dtd.tar.gz \(404 Not Found\); try again later, or put dtd.tar.gz into .*"),
+    (("lies", "gone"), r"lies/dtd.tar.gz \(its SHA256 is .*expected .*gone/dtd.tar.gz \(404"),
+    (("portal",), r"the server has 48 bytes, expected \d+"),
+    (("stalls",), "timed out"),
+    (("breaks",), r"\d+ of \d+ bytes came"),
+])  # fmt: skip
+def test_where_no_server_gives_it_a_line_says_why(
+    how: tuple[str, ...], said: str, server: BadServer, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=said) as caught:
+        prepare(dtd(tmp_path, remote(server, *how)), tmp_path / "root", lambda line: None)
+    assert "\n" not in str(caught.value)
+    kept = [p for p in (tmp_path / "root").rglob("*") if p.is_file()]
+    assert all(path.name == f"{FILE}.part" for path in kept)
+    assert bool(kept) == (how in (("stalls",), ("breaks",))), "only what may be right is kept"
+
+
+def test_without_a_connection_a_line_says_where_to_put_it(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/{FILE}"
+    with pytest.raises(DataError, match=r"no connection \(offline\?\); go online, or put dtd.tar.gz into"):
+        fetch(Remote(FILE, (address,), ""), tmp_path)
+
+
+def test_the_hub_needs_its_address(
+    tmp_path: Path, server: BadServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Remote(FILE, (f"hub:good/{FILE}",), "")
+    monkeypatch.setenv("HF_ENDPOINT", server.at("x", "").removesuffix("/x/"))
+    assert fetch(hub, tmp_path).read_bytes() == server.files[FILE]
+    monkeypatch.setattr("transfer.process.web.hub_endpoint", lambda: "")
+    with pytest.raises(DataError, match="the hub's address is not known here"):
+        fetch(hub, tmp_path / "other")
+
+
+def test_two_processes_do_not_fetch_one_file(server: BadServer, tmp_path: Path) -> None:
+    with (tmp_path / f"{FILE}.part").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="another process is fetching it"):
+            fetch(remote(server, "good"), tmp_path)
+
+
+def test_a_set_is_there_whole_and_a_second_call_finds_it(server: BadServer, tmp_path: Path) -> None:
+    said: list[str] = []
+    what = dtd(tmp_path, remote(server, "good"))
+    line = prepare(what, tmp_path / "root", said.append)
+    assert line.endswith("dtd/dtd: train 6, val 6, test 6")
+    assert said[0] == "dtd: textures"
+    assert "to fetch" in said[1]
+    assert "are free under" in said[1]
+    assert [p.name for p in (tmp_path / "root").iterdir()] == ["dtd"], "no archive is left"
+    asked = len(server.asked)
+    assert prepare(what, tmp_path / "root", said.append).startswith("dtd: is there already")
+    assert len(server.asked) == asked
+
+
+def test_what_is_in_the_way_is_not_touched(server: BadServer, tmp_path: Path) -> None:
+    what = dtd(tmp_path, remote(server, "good"))
+    prepare(what, tmp_path / "root", lambda line: None)
+    gone = next((tmp_path / "root/dtd/dtd/images").rglob("*.jpg"))
+    gone.unlink()
+    with pytest.raises(DataError, match=f"{gone.name} is missing.*is in the way: move it aside"):
+        prepare(what, tmp_path / "root", lambda line: None)
+
+
+def test_an_archive_of_another_set_is_not_put_into_place(server: BadServer, tmp_path: Path) -> None:
+    other = io.BytesIO()
+    with tarfile.open(fileobj=other, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("dtd/labels/train1.txt"), io.BytesIO(b""))
+    server.files[FILE] = other.getvalue()
+    with pytest.raises(DataError, match="val1.txt: No such file.*remove it to fetch it again"):
+        prepare(dtd(tmp_path, remote(server, "good", proof=False)), tmp_path / "root", lambda line: None)
+    assert not (tmp_path / "root/dtd").exists()
+    assert not [p for p in (tmp_path / "root/downloads").iterdir() if p.name.startswith(".")]
+
+
+def test_disk_is_looked_at_first(server: BadServer, tmp_path: Path) -> None:
+    what = Wanted("dtd", "dtd/dtd", (remote(server, "good"),), 1 << 60, lambda root: "")
+    with pytest.raises(DataError, match=r"to fetch .* GB are free under .*; make room"):
+        prepare(what, tmp_path, lambda line: None)
+    assert server.asked == []
+
+
+def test_a_full_disk_is_nobodys_fault(server: BadServer, tmp_path: Path) -> None:
+    def small() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    small()
+    try:
+        with pytest.raises(TransferError, match=r"dtd.tar.gz.part: File too large .*make room"):
+            fetch(remote(server, "good", "good"), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(server.asked) == 1, "another server has no more room either"
+
+
+def _tar(path: Path, *entries: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in entries:
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(content), kind, "/etc/passwd"
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
+def test_an_archive_cannot_leave_its_folder(name: str, tmp_path: Path) -> None:
+    for path in (_tar(tmp_path / "x.tar", (name, b"1")), tmp_path / "x.zip"):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path, "w") as zipped:
+                zipped.writestr(name, b"1")
+        with pytest.raises(DataError, match="leaves its folder"):
+            unpack(Remote(path.name, (), "in"), path, tmp_path / "root")
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_links_and_doubles_are_left_out(tmp_path: Path) -> None:
+    linked = _tar(tmp_path / "l.tar", ("link", b""), kind=tarfile.SYMTYPE)
+    assert unpack(Remote("l.tar", (), ""), linked, tmp_path / "root") == 0
+    doubled = _tar(tmp_path / "d.tar", ("a/._x.txt", b"1"), ("a/x.txt", b"2"))
+    assert unpack(Remote("d.tar", (), ""), doubled, tmp_path / "root") == 1
+
+
+def test_archives_are_laid_out_as_the_row_says(tmp_path: Path) -> None:
+    inner = _tar(tmp_path / "i.tar", ("101_ObjectCategories/a/image_0001.jpg", b"1"))
+    with zipfile.ZipFile(tmp_path / "o.zip", "w") as zipped:
+        zipped.write(inner, "caltech-101/i.tar")
+        zipped.writestr("caltech-101/show.m", b"not wanted")
+    packed = Remote("o.zip", (), "caltech101", inner=("caltech-101/i.tar",))
+    assert unpack(packed, tmp_path / "o.zip", tmp_path / "root") == 1
+    unpack(Remote("i.tar", (), "r/jpg", flat=True), inner, tmp_path / "root")
+    unpack(Remote("i.tar", (), "", rename=("101_ObjectCategories/", "new/")), inner, tmp_path / "root")
+    (tmp_path / "setid.mat").write_bytes(b"MATLAB")
+    unpack(Remote("setid.mat", (), "flowers-102"), tmp_path / "setid.mat", tmp_path / "root")
+    files = {str(p.relative_to(tmp_path / "root")) for p in (tmp_path / "root").rglob("*") if p.is_file()}
+    assert files == {
+        "caltech101/101_ObjectCategories/a/image_0001.jpg", "r/jpg/image_0001.jpg",
+        "new/a/image_0001.jpg", "flowers-102/setid.mat",
+    }  # fmt: skip
+
+
+def test_a_broken_archive_is_named(tmp_path: Path, archive: bytes) -> None:
+    (tmp_path / FILE).write_bytes(archive[: len(archive) // 2])
+    with pytest.raises(DataError, match="dtd.tar.gz: cannot be unpacked .*; remove it and fetch it again"):
+        unpack(Remote(FILE, (), ""), tmp_path / FILE, tmp_path / "root")
+
+
+def test_every_set_can_be_had_or_says_how() -> None:
+    assert names() == [*set_names(), "roxford5k", "rparis6k"]
+    for name in names():
+        what = wanted(name)
+        assert "licence: " in what.about
+        assert bool(what.remotes) != bool(what.by_hand)
+        assert what.disk > 0
+        for one in what.remotes:
+            assert one.addresses
+            assert one.sha256 or one.md5 or name in ("roxford5k", "rparis6k")
+    assert sum(len(one.addresses) > 1 for row in ROWS.values() for one in row.remotes) >= 14
+
+
+def test_by_hand_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", "cars", "imagenet", "--root", str(tmp_path / "no")]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: cars: cannot be downloaded; its address is dead: bring cars_train.tgz")
+    assert second.startswith("error: imagenet: cannot be downloaded; image-net.org wants a login")
+    assert not (tmp_path / "no").exists()
+    assert main(["prepare", "foo101", "--root", str(tmp_path)]) == 2
+    assert "did you mean food101" in capsys.readouterr().err

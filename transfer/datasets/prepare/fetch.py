@@ -1,0 +1,201 @@
+"""Fetches a file from the first of its addresses that gives it whole; a download that broke off goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError, URLError
+
+from transfer.datasets.image_list.public.row import Remote
+from transfer.errors import DataError, TransferError
+from transfer.process import web
+from transfer.process.disk import writing
+from transfer.process.progress import progress
+
+TRIES = 4  # of one address, as long as each brings something
+TIMEOUT_S = 30.0  # of silence
+_CHUNK = 1 << 20
+
+
+class Refused(ValueError):
+    """Says that what came is not the file; nothing of it is kept."""
+
+
+def fetch(remote: Remote, folder: Path) -> Path:
+    """The proven file in `folder`; what is there already is proven, and taken.
+
+    A part that broke off stays there, and the next call goes on with it, from any address. DataError says
+    for each address why nothing came of it, and where to put the file by hand.
+    """
+    path, part = folder / remote.file, folder / f"{remote.file}.part"
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        wrong = disproved(remote, path)
+        if not wrong:
+            return path
+        raise DataError(f"{path}: {wrong}; remove it, and the same command fetches it")
+    failures: dict[str, BaseException] = {}
+    with _alone(part) as file:
+        for address in remote.addresses:
+            try:
+                _from(_resolved(address), remote, file, part)
+            except TransferError:  # the disk, which is nobody's fault
+                raise
+            except web.FAILURES as error:
+                failures[address] = error
+                continue
+            part.rename(path)
+            return path
+    raise DataError(_told(remote, folder, failures))
+
+
+def disproved(remote: Remote, path: Path) -> str:
+    """Says why a file is not the one that is meant; empty where it is, or nothing is known of it."""
+    size = path.stat().st_size
+    if remote.size and size != remote.size:
+        return f"has {size} bytes, expected {remote.size}"
+    kind = "sha256" if remote.sha256 else "md5"
+    expected = remote.sha256 or remote.md5
+    if not expected:
+        return ""
+    digest = hashlib.new(kind, usedforsecurity=False)
+    with (
+        path.open("rb") as file,
+        progress(f"prove {path.name} (MB)", max(1, size >> 20), quiet=size < 1 << 30) as step,
+    ):
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            step("")
+    found = digest.hexdigest()
+    return "" if found == expected else f"its {kind.upper()} is {found[:16]}..., expected {expected[:16]}..."
+
+
+@contextmanager
+def _alone(part: Path) -> Iterator[IO[bytes]]:
+    """The part, opened for this process alone; an empty one is removed at the end."""
+    with part.open("ab", buffering=0) as file:  # what was written is there, and is not written again
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataError(f"{part}: another process is fetching it; wait until it is done") from None
+        try:
+            yield file
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+
+
+def _resolved(address: str) -> str:
+    if not address.startswith("hub:"):
+        return address
+    hub = web.hub_endpoint()
+    if not hub:
+        raise ValueError(
+            f"the hub's address is not known here: pip install huggingface_hub, or set {web.ENDPOINT}"
+        )
+    return f"{hub}/{address.removeprefix('hub:')}"
+
+
+def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
+    """Fetches what is missing from one address and proves the whole; one of FAILURES says what failed."""
+    resumed = file.tell() > 0
+    for attempt in range(TRIES):
+        before = file.tell()
+        try:
+            _receive(address, remote, file)
+        except Refused:
+            _empty(file)
+            raise
+        except (HTTPError, TransferError):
+            raise
+        except web.FAILURES:
+            if file.tell() == before or attempt == TRIES - 1:
+                raise
+            continue
+        wrong = disproved(remote, part)
+        if not wrong:
+            return
+        _empty(file)
+        if not resumed:
+            raise Refused(wrong)
+        resumed = False  # the beginning may be another server's: once more from the first byte
+    raise Refused("the file did not come whole")
+
+
+def _receive(address: str, remote: Remote, file: IO[bytes]) -> None:
+    """Appends what is missing. ValueError if less came than was promised, Refused if more or other."""
+    begin = file.tell()
+    if remote.size and begin > remote.size:
+        _empty(file)
+        begin = 0
+    if remote.size and begin == remote.size:
+        return
+    try:
+        answer = web.ask(address, timeout=TIMEOUT_S, begin=begin)
+    except HTTPError as error:
+        if error.code == 416 and begin:  # there is nothing behind what is here
+            if str(error.headers.get("Content-Range")) == f"bytes */{begin}":
+                return  # it is whole: a process ended before it was proven
+            raise Refused("the server has no more bytes than are here") from None
+        raise
+    with answer:
+        if begin and not _goes_on(answer, begin):
+            _empty(file)
+            begin = 0
+        length = int(answer.headers.get("Content-Length") or 0)
+        total = begin + length if length else remote.size
+        if remote.size and length and total != remote.size:
+            raise Refused(f"the server has {total} bytes, expected {remote.size}")
+        _copy(answer, file, remote, total)
+    if total and file.tell() < total:
+        raise ValueError(f"{file.tell()} of {total} bytes came")
+
+
+def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int) -> None:
+    """Appends what comes, as it comes: what a server sent before it fell silent is kept."""
+    done = file.tell() // _CHUNK
+    with progress(f"fetch {remote.file} (MB)", max(1, -(-total // _CHUNK)), done) as advance:
+        while chunk := memoryview(answer.read1(_CHUNK)):
+            with writing(Path(file.name), total):
+                while chunk:
+                    chunk = chunk[file.write(chunk) :]
+            while done < file.tell() // _CHUNK:
+                done += 1
+                advance("")
+
+
+def _goes_on(answer: Any, begin: int) -> bool:
+    """Whether the server sends from the byte that was asked for; some send the whole."""
+    said = re.match(r"bytes (\d+)-", str(answer.headers.get("Content-Range") or ""))
+    return answer.status == 206 and said is not None and int(said[1]) == begin
+
+
+def _empty(file: IO[bytes]) -> None:
+    file.truncate(0)
+    file.seek(0)
+
+
+def _told(remote: Remote, folder: Path, failures: dict[str, BaseException]) -> str:
+    by_hand = f"or put {remote.file} into {folder} and run the same command"
+    if failures and all(_no_connection(error) for error in failures.values()):
+        address = next(iter(failures))
+        return f"{remote.file}: no connection (offline?); go online, {by_hand} (it is at {address})"
+    said = "; ".join(f"{address} ({_of_http(error)})" for address, error in failures.items())
+    return f"{remote.file}: was not fetched from {said}; try again later, {by_hand}"
+
+
+def _of_http(error: BaseException) -> str:
+    return f"{error.code} {error.reason}" if isinstance(error, HTTPError) else web.why(error)
+
+
+def _no_connection(error: BaseException) -> bool:
+    reason = error.reason if isinstance(error, URLError) and not isinstance(error, HTTPError) else None
+    return isinstance(reason, socket.gaierror | ConnectionRefusedError) or (
+        isinstance(reason, OSError) and reason.errno in (101, 113)  # no route
+    )

@@ -1,0 +1,129 @@
+"""Unpacks tar and zip archives into a folder: regular files alone, none outside of it."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from transfer.datasets.image_list.public.row import Remote
+from transfer.errors import DataError
+from transfer.process.disk import writing
+from transfer.process.progress import progress
+
+_STEP = 16 << 20  # bytes of the archive between two steps of the progress
+
+
+def unpack(remote: Remote, archive: Path, root: Path) -> int:
+    """Unpacks a fetched file below `root` as its row says; returns the number of files.
+
+    What is no archive is copied. DataError for a broken archive and for a path that leaves its folder;
+    links and devices are left out.
+    """
+    target = root / remote.into
+    target.mkdir(parents=True, exist_ok=True)
+    if not (tarfile.is_tarfile(archive) or zipfile.is_zipfile(archive)):
+        with writing(target):
+            shutil.copyfile(archive, target / remote.file)
+        return 1
+    if remote.inner:
+        return _inner(remote, archive, target)
+    return _all(archive, lambda name: _place(name, remote), target)
+
+
+def _inner(remote: Remote, archive: Path, target: Path) -> int:
+    """Unpacks the archives within the archive, one after the other."""
+    count = 0
+    for name in remote.inner:
+        inner = target / f".{PurePosixPath(name).name}"
+        try:
+            if not _all(archive, {name: inner.name}.get, target):
+                raise DataError(f"{archive}: has no {name}; remove it and fetch it again")
+            count += _all(inner, lambda n: _place(n, remote), target)
+        finally:
+            inner.unlink(missing_ok=True)
+    return count
+
+
+def _place(name: str, remote: Remote) -> str:
+    """Where a file of the archive goes below the folder; empty for what is left out."""
+    path = PurePosixPath(name)
+    if any(part.startswith("._") for part in path.parts):  # macOS' doubles
+        return ""
+    old, new = remote.rename
+    text = new + str(path)[len(old) :] if old and str(path).startswith(old) else str(path)
+    return PurePosixPath(text).name if remote.flat else text
+
+
+def _all(archive: Path, place: Callable[[str], str | None], target: Path) -> int:
+    count = 0
+    size = archive.stat().st_size
+    try:
+        with (
+            progress(
+                f"unpack {archive.name.lstrip('.')} (x16 MB)", max(1, size // _STEP), quiet=size < _STEP
+            ) as step,
+            archive.open("rb") as raw,
+        ):
+            seen = 0
+            for name, content in _files(raw):
+                to = place(name)
+                if to:
+                    _write(archive, target, to, content())
+                    count += 1
+                while seen < raw.tell() // _STEP:
+                    seen += 1
+                    step("")
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"{archive}: cannot be unpacked ({error}); remove it and fetch it again") from None
+    return count
+
+
+def _write(archive: Path, target: Path, to: str, content: IO[bytes]) -> None:
+    path = PurePosixPath(to)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{archive}: holds the path {to!r}, which leaves its folder; fetch it elsewhere")
+    goal = target / path
+    with content, writing(goal):
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        with goal.open("wb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
+
+
+def _files(raw: IO[bytes]) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    """Name and content of each regular file, in the archive's order."""
+    if zipfile.is_zipfile(raw):
+        raw.seek(0)
+        with zipfile.ZipFile(raw) as zipped:
+            for info in zipped.infolist():
+                if not info.is_dir():
+                    yield info.filename, lambda info=info: zipped.open(info)  # type: ignore[misc]
+        return
+    raw.seek(0)
+    with tarfile.open(fileobj=raw, mode="r:*") as tar:
+        for member in tar:
+            if member.isfile():
+                yield member.name, lambda member=member: _content(tar, member)  # type: ignore[misc]
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    found = tar.extractfile(member)
+    if found is None:
+        raise tarfile.ReadError(f"{member.name} has no content")
+    return found
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A new folder that is gone at the end, whatever happens; what is to stay is moved out of it before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
