@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pretrain.errors import PretrainError
 from pretrain.images.labelled import labelled_pair
-from pretrain.monitors.protocols import KNN_NEIGHBOURS, KNN_TEMPERATURE
 from pretrain.options import Parser, add_encoder_options, default_workers, frozen, positive, real
 from pretrain.process.exit_code import exit_code
 from pretrain.process.memory import keep_freed_memory
 from pretrain.process.progress import shown, write_result
+from transfer.probes.protocols import KNN_NEIGHBOURS, KNN_TEMPERATURE
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from tests.source import OURS, files, module_of, modules, read
 LEAVES = ("converters.command", "converters.options")
 # The function of a backbone: one for all, with torch, and without anything else of the packages.
 FUNCTIONS = "converters.models"
+# The probes of frozen features: functions of tensors, so that pre-training measures by the same ones.
+PROBES = "transfer.probes"
 # package -> the prefixes of our modules that it may import
 MAY_IMPORT = {
-    "pretrain": ("pretrain", FUNCTIONS, *LEAVES),
+    "pretrain": ("pretrain", FUNCTIONS, PROBES, "transfer.errors", *LEAVES),
     "converters": ("converters",),
     "transfer": ("transfer", "converters.backbone", FUNCTIONS, *LEAVES),
     "results": ("results", *LEAVES),
@@ -56,18 +58,27 @@ def test_no_torch_at_import(folder: str) -> None:
         assert not heavy, f"{path.relative_to(ROOT)}:{heavy[0].line} imports {heavy[0].module}"
 
 
-def _is_function(path: Path) -> bool:
-    return f"{module_of(path)}.".startswith(f"{FUNCTIONS}.")
+def _is_function(path: Path, leaf: str = FUNCTIONS) -> bool:
+    return f"{module_of(path)}.".startswith(f"{leaf}.")
 
 
-def test_the_functions_of_backbones_know_nothing_of_files() -> None:
+@pytest.mark.parametrize(("leaf", "error"), [(FUNCTIONS, "converters.errors"), (PROBES, "transfer.errors")])
+def test_functions_that_every_package_may_import_know_nothing_of_files(leaf: str, error: str) -> None:
     """Whoever imports them inherits torch, and of our own code only the one error."""
-    found = [(path, i) for path in SOURCE if _is_function(path) for i in read(path).imports]
+    found = [(path, i) for path in SOURCE if _is_function(path, leaf) for i in read(path).imports]
     ours = [(path, i) for path, i in found if i.module.split(".")[0] in OURS]
-    assert ours, f"{FUNCTIONS} is not there"
+    assert ours, f"{leaf} is not there"
     for path, i in ours:
-        known = f"{i.module}.".startswith((f"{FUNCTIONS}.", "converters.errors."))
+        known = f"{i.module}.".startswith((f"{leaf}.", f"{error}."))
         assert known, f"{path.relative_to(ROOT)}:{i.line} imports {i.module}"
+
+
+def test_the_probes_need_no_further_library() -> None:
+    """scikit-learn is the oracle of their tests, and no dependency."""
+    for path in (path for path in SOURCE if _is_function(path, PROBES)):
+        for i in read(path).imports:
+            known = i.module.split(".")[0] in (*OURS, "torch", "numpy", "scipy", *sys.stdlib_module_names)
+            assert known, f"{path.relative_to(ROOT)}:{i.line} imports {i.module}"
 
 
 def test_only_the_detectron2_engine_imports_detectron2() -> None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from pretrain.errors import PretrainError
 from pretrain.images.decode import Pixels
 from pretrain.images.sources import ImageSet
 from pretrain.monitors.features import extract
-from pretrain.monitors.protocols import KNN_TEMPERATURE, neighbours
 from pretrain.process.progress import Reporter
 from pretrain.process.signals import Signals, Stopped
+from transfer.errors import TransferError
+from transfer.probes.knn import classify
+from transfer.probes.protocols import KNN_TEMPERATURE, neighbours
 
 
 def knn_accuracy(
@@ -26,15 +28,12 @@ def knn_accuracy(
     T: float = KNN_TEMPERATURE,
 ) -> float:
     """Top-1 accuracy in percent of test features MxF; a neighbour votes with exp(cosine similarity / T)."""
-    train, test = F.normalize(train, dim=1), F.normalize(test, dim=1)
     classes = int(max(train_labels.max(), test_labels.max())) + 1
-    correct = 0
-    for features, labels in zip(test.split(512), test_labels.split(512), strict=True):
-        similarity, neighbours = (features @ train.T).topk(min(k, len(train)), dim=1)  # nxk
-        votes = features.new_zeros(len(features), classes)
-        votes.scatter_add_(1, train_labels[neighbours], (similarity / T).exp())
-        correct += int((votes.argmax(1) == labels).sum())
-    return 100 * correct / len(test)
+    try:
+        (predicted,) = classify(train, train_labels, test, [k], T, classes)
+    except TransferError as error:
+        raise PretrainError(str(error)) from None
+    return 100 * int((predicted == test_labels).sum()) / len(test)
 
 
 class KnnEvaluation:

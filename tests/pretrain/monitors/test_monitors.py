@@ -13,17 +13,18 @@ import pytest
 import torch
 
 from pretrain import cli, features, knn
+from pretrain.errors import PretrainError
 from pretrain.images.augment_device import normalise
 from pretrain.images.decode import decode
 from pretrain.images.labelled import labelled_pair
 from pretrain.monitors import knn as knn_monitor
 from pretrain.monitors.features import centre_crop, extract
 from pretrain.monitors.knn import KnnEvaluation, knn_accuracy
-from pretrain.monitors.protocols import neighbours
 from pretrain.networks.encoders import pooled_features
 from pretrain.training.load_encoder import load_encoder
 from tests.pretrain.helpers import write_images
 from tests.pretrain.tiny import register_miniature
+from transfer.probes.protocols import neighbours
 
 OPTIONS = "--arch resnet_miniature --batch-size 8 --moco-k 32 --image-size 32 --device cpu"
 
@@ -49,6 +50,8 @@ def test_knn_against_loops() -> None:
     for k in (1, 7, 100):
         expected = knn_by_loops(train.tolist(), labels.tolist(), test.tolist(), truth.tolist(), k, 0.07)
         assert knn_accuracy(train, labels, test, truth, k) == pytest.approx(expected)
+    with pytest.raises(PretrainError, match="test features: 1 of 30 rows are not finite, the first is row 4"):
+        knn_accuracy(train, labels, test.index_fill(0, torch.tensor([4]), torch.nan), truth, 7)
 
 
 @pytest.mark.parametrize(

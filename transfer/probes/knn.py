@@ -1,0 +1,113 @@
+"""Classifies by weighted nearest neighbours (Wu et al. 2018, InstDisc), in blocks of bounded memory.
+
+A neighbour votes with exp(cosine similarity / T), as DINO's eval_knn.py has it. Of equally similar rows the
+first is the nearer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from transfer.probes.checks import ProbeError, checked_features, checked_labels
+from transfer.probes.protocols import KNN_TEMPERATURE
+
+QUERIES, ROWS = 512, 65536  # of a block: at most 134 MB of similarities
+
+
+def classify(
+    train: Any,
+    labels: Any,
+    test: Any,
+    counts: Sequence[int],
+    temperature: float = KNN_TEMPERATURE,
+    classes: int | None = None,
+) -> Tensor:
+    """Gives the classes (counts, M) of test features (M, D) by train features (N, D) with labels (N,).
+
+    `counts` are the numbers of neighbours that vote; where there are fewer rows, all do. Of equal votes the
+    smallest class wins.
+    """
+    votes = (part.argmax(2) for part in _votes(train, labels, test, counts, temperature, classes))
+    return torch.cat(list(votes), dim=1)
+
+
+def classify_others(
+    features: Any,
+    labels: Any,
+    counts: Sequence[int],
+    temperature: float = KNN_TEMPERATURE,
+    classes: int | None = None,
+) -> Tensor:
+    """Gives the classes (counts, N) of rows (N, D) by all other rows of the same set: leave-one-out."""
+    parts = _votes(features, labels, None, counts, temperature, classes)
+    return torch.cat([part.argmax(2) for part in parts], dim=1)
+
+
+def nearest(train: Tensor, test: Tensor, count: int, first: int | None = None) -> tuple[Tensor, Tensor]:
+    """Gives similarities and numbers (M, count) of the nearest rows of `train` (N, D), the nearest first.
+
+    The features are of length 1. `first` says that the test rows (M, D) are rows `first`, `first` + 1, ... of
+    `train`, and that no row is its own neighbour.
+    """
+    best, index = (
+        test.new_empty(len(test), 0),
+        torch.empty(len(test), 0, dtype=torch.long, device=test.device),
+    )
+    for begin in range(0, len(train), ROWS):
+        block = train[begin : begin + ROWS]
+        similarity = test @ block.T
+        if first is not None:
+            own = torch.arange(len(test), device=test.device)
+            column = own + first - begin
+            inside = (column >= 0) & (column < len(block))
+            similarity[own[inside], column[inside]] = -torch.inf
+        values, places = _greatest(similarity, count)
+        best, index = torch.cat([best, values], 1), torch.cat([index, places + begin], 1)
+        order = best.argsort(dim=1, descending=True, stable=True)[:, :count]
+        best, index = best.gather(1, order), index.gather(1, order)
+    return best, index
+
+
+def _greatest(similarity: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The greatest values of each row (M, N), by falling value and rising column."""
+    count = min(count, similarity.shape[1])
+    values, places = similarity.topk(count, dim=1)
+    open_ = (similarity >= values[:, -1:]).sum(1) > count  # topk took any of those that equal the last
+    if open_.any():
+        rest = similarity[open_]
+        places[open_] = rest.argsort(dim=1, descending=True, stable=True)[:, :count]
+        values[open_] = rest.gather(1, places[open_])
+    places = places.sort(1).values
+    values = similarity.gather(1, places)
+    order = values.argsort(dim=1, descending=True, stable=True)
+    return values.gather(1, order), places.gather(1, order)
+
+
+def _votes(
+    train: Any, labels: Any, test: Any, counts: Sequence[int], temperature: float, classes: int | None
+) -> Iterator[Tensor]:
+    """Yields the votes (counts, m, classes) of each block of test features; None: of the train set itself."""
+    train = checked_features(train, "train features")
+    labels, classes = checked_labels(labels, len(train), classes, "train labels")
+    labels = labels.to(train.device)
+    most = len(train) - (test is None)
+    if not counts or min(counts) < 1:
+        raise ProbeError(f"neighbours: {list(counts)}, expected numbers above 0, at most {most}")
+    if not temperature >= 0.0125:  # below, exp(1 / T) leaves the range of float32
+        raise ProbeError(f"temperature: {temperature:g}, expected 0.0125 or more; 0.07 is published")
+    queries = train if test is None else checked_features(test, "test features", train.shape[1]).to(train)
+    whole = F.normalize(train, dim=1)
+    queries = whole if test is None else F.normalize(queries, dim=1)
+    for first in range(0, len(queries), QUERIES):
+        block = queries[first : first + QUERIES]
+        similarity, index = nearest(whole, block, min(max(counts), most), first if test is None else None)
+        weight, voted = (similarity / temperature).exp(), labels[index]
+        votes = block.new_zeros(len(counts), len(block), classes)
+        for number, count in enumerate(counts):
+            votes[number].scatter_add_(1, voted[:, :count], weight[:, :count])
+        yield votes
