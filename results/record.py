@@ -65,6 +65,13 @@ class Tuned(TypedDict):
     stands_for_sha256: str
 
 
+class PerImage(TypedDict):
+    """The file of what the trial did on every test image, beside its record; see results/images/file.py."""
+
+    sha256: str
+    images: int
+
+
 class Always(TypedDict):
     """The fields of every record."""
 
@@ -107,6 +114,7 @@ class AnyTime(TypedDict, total=False):
     variant: Variant | None
     candidate: Candidate | None
     tuned: Tuned | None
+    per_image: PerImage | None
 
 
 class Record(Always, WhenFinished, AnyTime, total=False):
