@@ -27,6 +27,7 @@ from benchmarks.planning.environment import environment
 from converters.backbone import CheckpointError
 from results.errors import RecordError
 from results.record import flat_metrics
+from results.run_files import vouched_per_image
 from results.store import find_record, save_record
 from transfer.errors import Interrupted, TransferError
 from transfer.process.causes import tell
@@ -166,6 +167,7 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     outcome = launch(_run_request, content["num_processes"], device, *arguments, errors=errors)
     account = outcome.pop("account")
     return outcome | {
+        **vouched_per_image(Path(content["directory"])),
         "status": "finished",
         "init_account": account,
         "environment": environment(

@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--no-published", action="store_true", help="our rows only, not held against any paper"
     )
     _doubt(table)
+    _images(table)
 
     paper = commands.add_parser("paper", help="the tables of MoCo v1 and v2, with our rows where they exist")
     _directory(paper)
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="(report.html)")
     report.add_argument("--reference", help="init that gaps are taken to (default: supervised, else msra)")
     _doubt(report)
+    _images(report)
 
     verify = commands.add_parser("verify", help="check every record and the journal; exit code 1 on problems")
     _directory(verify)
@@ -72,17 +74,23 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _evidence(commands: argparse._SubParsersAction[Parser]) -> None:
     compare = commands.add_parser(
-        "compare", help="one row against another: gap, 95 %% interval, tests by seed"
+        "compare", help="one row against another, or all rows over all suites: means, ranks and their tests"
     )
     _directory(compare)
     compare.add_argument(
-        "--rows", nargs=2, required=True, metavar=("A", "B"), help="A minus B, by label or init"
+        "--rows",
+        nargs="+",
+        help="A B: A minus B in every suite, by label or init; more, or none for all: ranked over the suites",
     )
+    compare.add_argument("--reference", help="ranked: the row that wins and losses are counted against")
+    compare.add_argument("--published", metavar="TABLE", help="rank the rows of a published table instead")
     compare.add_argument("--suite", nargs="+", help="only these suites")
     compare.add_argument("--metrics", nargs="+", help="these instead of the primary one")
     compare.add_argument("--parts", action="store_true", help="which classes and sizes gained, too")
     compare.add_argument("--format", choices=("term", "md"), default="term", help="(term)")
-    compare.add_argument("-o", "--output", type=Path, help="write to this file instead of the terminal")
+    compare.add_argument(
+        "-o", "--output", type=Path, help="write to this file; FILE.svg of ranked rows is a picture"
+    )
     _doubt(compare)
 
     keep = commands.add_parser("keep", help="add records and frozen results of runs to a study's folder")
@@ -106,6 +114,14 @@ def _doubt(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _images(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--images",
+        action="store_true",
+        help="resample large detection sets, too: intervals and tests over test images; minutes",
+    )
+
+
 def _output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="term", help="(term)")
     parser.add_argument("-o", "--output", type=Path, help="write to this file instead of the terminal")
@@ -122,7 +138,9 @@ def table_command(args: argparse.Namespace) -> None:
     if args.metrics:
         check_metrics(args.metrics, shown, papers)
     tables = [
-        build_suite_table(rows, suite, args.metrics, not args.no_published, args.reference, papers)
+        build_suite_table(
+            rows, suite, args.metrics, not args.no_published, args.reference, papers, args.images
+        )
         for suite, rows in shown.items()
     ]
     write_tables(tables, args.format, args.output)
@@ -148,7 +166,7 @@ def report_command(args: argparse.Namespace) -> None:
 
     problems: list[str] = []
     groups = read_groups(args.directory, args.include_changed, problems)
-    page = render_report(groups, args.directory, problems, args.reference)
+    page = render_report(groups, args.directory, problems, args.reference, args.images)
     write_file(args.output, page, "report.html")
     print_line(f"wrote {args.output}")
 
@@ -182,7 +200,12 @@ def merge_command(args: argparse.Namespace) -> None:
 
 
 def compare_command(args: argparse.Namespace) -> None:
-    """`compare`: prints a line, or a row of a table, for each suite that has both rows."""
+    """`compare`: a line, or a row of a table, for each suite that has both rows; or a ranking of all rows."""
+    if args.published or len(args.rows or ()) != 2:
+        from results.ranking.command import rank_command
+
+        rank_command(args)
+        return
     from results.evidence.compare import compare_suites
     from results.evidence.printed import comparison, parts
     from results.reading import only_suites, read_groups

@@ -1,4 +1,4 @@
-"""Vouches for the files of a kept study that the journal does not know: frozen results, values per class.
+"""Vouches for files of a kept study that the journal does not know: frozen results, values per class, image.
 
     folder/hashes.json    {"knn/moco.json": SHA-256 of the bytes, ...}
 
@@ -17,8 +17,8 @@ from boltons.fileutils import atomic_save
 from results.errors import RecordError
 
 HASHES = "hashes.json"
-# What belongs to a study beside its records: frozen results by init, and values per class by cell.
-KEPT = ("knn/*.json", "linear/*.json", "cells/*/*/per_class.json")
+# What belongs to a study beside its records: frozen results by init, and values per class and image by cell.
+KEPT = ("knn/*.json", "linear/*.json", "cells/*/*/per_class.json", "cells/*/*/per_image.npz")
 
 
 def kept_files(root: Path) -> list[str]:

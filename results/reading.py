@@ -8,6 +8,7 @@ from pathlib import Path
 from results.errors import RecordError
 from results.journal import LEFT_OUT, RENAMED
 from results.output import print_line
+from results.run_files import cell_directories
 from results.store import load_records
 from results.tables.trials import Trials, group_trials
 
@@ -37,7 +38,7 @@ def read_groups(
             f"python -m results verify {directory} names them",
             sys.stderr,
         )
-    groups = group_trials(records, left_out)
+    groups = group_trials(records, left_out, cell_directories(directory))
     if not groups:
         raise RecordError(
             f"no trial in {directory} yet, only the candidates of a tuning; its command goes on"

@@ -65,6 +65,13 @@ class Tuned(TypedDict):
     stands_for_sha256: str
 
 
+class PerImage(TypedDict):
+    """The file of what the trial did on every test image, beside its record; see results/images/file.py."""
+
+    sha256: str
+    images: int
+
+
 class Always(TypedDict):
     """The fields of every record."""
 
@@ -108,6 +115,7 @@ class AnyTime(TypedDict, total=False):
     candidate: Candidate | None
     tuned: Tuned | None
     probe: dict[str, Any] | None  # what a probe of frozen features chose: its C, the temperature, intervals
+    per_image: PerImage | None
 
 
 class Record(Always, WhenFinished, AnyTime, total=False):

@@ -3,6 +3,7 @@
     root/cells/<suite>/<init>-<id>/
         log.jsonl        {"iteration": .., "total_loss": .., "lr": .., "time_s": ..} a line
         per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
+        per_image.npz    what the trial did on every test image; see results/images/file.py
         samples.png
 
 All of them are optional: a record moved alone still makes every table.
@@ -10,6 +11,8 @@ All of them are optional: a record moved alone still makes every table.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
 from pathlib import Path
@@ -17,7 +20,10 @@ from typing import Any
 
 import orjson
 
-CELL_FILES = ("log.jsonl", "per_class.json", "samples.png")
+from results.record import PerImage
+
+PER_IMAGE = "per_image.npz"
+CELL_FILES = ("log.jsonl", "per_class.json", PER_IMAGE, "samples.png")
 
 
 def cell_directories(root: Path) -> dict[tuple[str, str], Path]:
@@ -57,6 +63,19 @@ def read_per_class(directory: Path) -> dict[str, dict[str, float | None]]:
         }
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def vouched_per_image(directory: Path) -> dict[str, PerImage]:
+    """The field of a record that names what is kept by image; empty where nothing is."""
+    import numpy as np  # not above: tables without such files do without
+
+    try:
+        content = (directory / PER_IMAGE).read_bytes()
+    except FileNotFoundError:
+        return {}
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        images = len(file["ids"])
+    return {"per_image": {"sha256": hashlib.sha256(content).hexdigest(), "images": images}}
 
 
 def read_samples(directory: Path) -> bytes | None:

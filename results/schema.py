@@ -20,6 +20,7 @@ from results.record import (
     Always,
     AnyTime,
     Candidate,
+    PerImage,
     Record,
     Tuned,
     Variant,
@@ -148,7 +149,12 @@ def validate(record: dict[str, Any], label: str) -> None:
         raise RecordError(f"{label}: a failed record must say why in 'error'")
 
 
-_FORMS: dict[str, type] = {"variant": Variant, "candidate": Candidate, "tuned": Tuned}
+_FORMS: dict[str, type] = {
+    "variant": Variant,
+    "candidate": Candidate,
+    "tuned": Tuned,
+    "per_image": PerImage,
+}
 
 
 def _check_form(value: dict[str, Any] | None, form: type, what: str) -> None:

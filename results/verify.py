@@ -13,7 +13,8 @@ from pathlib import Path
 from results.errors import RecordError
 from results.hashes import check_hashes
 from results.journal import JOURNAL, read_journal
-from results.record import record_id
+from results.record import Record, record_id
+from results.run_files import PER_IMAGE, cell_directories
 from results.schema import read_record
 from results.store import is_record_name, record_path
 
@@ -45,7 +46,7 @@ def verify(root: Path | str) -> Verdict:
 
 def _check_files(root: Path, verdict: Verdict) -> dict[tuple[str, str], str]:
     """Checks every record file by itself; returns the SHA-256 of its bytes by (suite, id)."""
-    hashes = {}
+    hashes, cells = {}, cell_directories(root)
     for path in sorted((root / "records").glob("*/*")):
         name = path.relative_to(root)
         if not is_record_name(path.name):
@@ -72,7 +73,21 @@ def _check_files(root: Path, verdict: Verdict) -> dict[tuple[str, str], str]:
             )
         elif record_id(record["identity"]) != id:
             verdict.problems.append(f"{name}: the id is not the hash of its identity; the record was altered")
+        else:
+            _check_per_image(record, cells.get((suite, id)), str(name), verdict)
     return hashes
+
+
+def _check_per_image(record: Record, cell: Path | None, name: str, verdict: Verdict) -> None:
+    """Holds what is kept by image against the hash in its record; a record moved alone is only noted."""
+    told = record.get("per_image")
+    if not told:
+        return
+    if cell is None or not (cell / PER_IMAGE).is_file():
+        verdict.notes.append(f"{name}: its {PER_IMAGE} is not here, so it has no interval over images")
+    elif hashlib.sha256((cell / PER_IMAGE).read_bytes()).hexdigest() != told["sha256"]:
+        what = "its bytes are not those that the record names (SHA-256); restore the file"
+        verdict.problems.append(f"{cell.name}/{PER_IMAGE}: {what}")
 
 
 def _check_journal(root: Path, hashes: dict[tuple[str, str], str], verdict: Verdict) -> None:

@@ -22,7 +22,9 @@ from transfer.datasets.records import joined
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
 from transfer.errors import DiskError
-from transfer.evaluation.evaluate import evaluate, write_predictions
+from transfer.evaluation.evaluate import evaluate, outcomes, write_predictions
+from transfer.evaluation.per_image import FILE as PER_IMAGE
+from transfer.evaluation.per_image import save_outcomes
 from transfer.evaluation.picture import save_samples
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import json_ready
@@ -65,7 +67,7 @@ def run(
 
     Keys: metrics and account, the same everywhere; durations_s, images_per_s and peak_memory_bytes of its
     own. In the request's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
-    per_class.json and samples.png.
+    per_class.json, per_image.npz and samples.png.
     """
     cfg, engine = in_pixels(request.recipe), load_engine(request.engine)
     directory = Path(request.directory)
@@ -144,7 +146,7 @@ def _predict(
 
 
 def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: Clock) -> Metrics:
-    """The metrics, null where undefined; leaves predictions/, per_class.json and samples.png."""
+    """The metrics, null where undefined; leaves predictions/, per_class.json, per_image.npz, samples.png."""
     scores = evaluate(test, predictions)
     clock.lap("evaluate")
     metrics: Metrics = json_ready(scores.summary)
@@ -153,6 +155,9 @@ def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, cl
         write_predictions(test, predictions, directory / "predictions")
         with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
             file.write(json.dumps(json_ready(scores.per_class), indent=1, allow_nan=False))
+        (directory / PER_IMAGE).unlink(missing_ok=True)  # one of a run before is not of these predictions
+        if (kept := outcomes(test, predictions)) is not None:
+            save_outcomes(kept, directory / PER_IMAGE)
     _picture(test, predictions, directory / "samples.png")
     return metrics
 

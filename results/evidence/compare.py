@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from results.errors import RecordError
 from results.tables.cell import signed
-from results.tables.paired import Difference, difference, holm, pair_differences, sign_flip_p
+from results.tables.compared import INTERVAL as OF_IMAGES
+from results.tables.compared import image_notes, row_difference, row_interval
+from results.tables.paired import Difference, holm, pair_differences, sign_flip_p
 from results.tables.significance import Summary, summarize
 from results.tables.suite import NETWORK
 from results.tables.trials import Trials
@@ -33,6 +35,8 @@ class Compared:
     flip: float | None
     remarks: tuple[str, ...] = ()
     p_holm: float | None = None
+    # 95 % intervals of the two rows over test images, where each is one trial
+    ends: tuple[tuple[float, float] | None, tuple[float, float] | None] = (None, None)
 
     @property
     def text(self) -> str:
@@ -43,20 +47,27 @@ class Compared:
         said += f" {interval_text(self.found)}, {self.found.test} {p_text(self.found.p)}"
         if self.p_holm is not None and self.p_holm != self.found.p:
             said += f" (Holm {p_number(self.p_holm)})"
+        if self.found.over is not None:
+            mid = self.found.over.mid_p
+            said += "" if mid is None else f", mid-p {p_number(mid)}"
+            said += f", sees gaps from {self.found.over.seen:.1f}"
         return said if self.flip is None else f"{said}, sign-flip {p_text(self.flip)}"
 
     @property
     def fields(self) -> list[str]:
         """The texts of the columns of HEADS; the row's label is without the marks of the remarks."""
-        rows = [summary_text(self.ours), summary_text(self.theirs)]
+        rows = [summary_text(*one) for one in zip((self.ours, self.theirs), self.ends, strict=True)]
         gap = [signed(self.found.gap), interval_text(self.found)]
-        p_values = [p_number(p) for p in (self.found.p, self.p_holm, self.flip)]
+        over = self.found.over
+        mid = over.mid_p if over else None
+        p_values = [p_number(p) for p in (self.found.p, self.p_holm, self.flip, mid)]
+        p_values.append(f"{over.seen:.1f}" if over else "-")
         return [self.suite, self.metric, self.labels[0], *rows, *gap, self.found.test or "-", *p_values]
 
 
 HEADS = [
     *("suite", "metric", "row", "its mean", "mean of {against}", "gap", "95 % interval"),
-    *("test", "p", "p (Holm)", "p (sign-flip)"),
+    *("test", "p", "p (Holm)", "p (sign-flip)", "p (mid-p)", "sees"),
 ]
 
 
@@ -78,6 +89,8 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
     for row in (ours, theirs):
         rest = [f"{n} {state}" for state, n in row.states.items() if state != "finished"]
         remarks += [f"{row.label}: {', '.join(rest)}"] if rest else []
+    remarks += [note for note in image_notes([ours, theirs], [metric], patient=True) if note != OF_IMAGES]
+    found = row_difference(ours, theirs, metric)
     means = [summarize([value for _, value in row]) for row in (a, b)]
     return Compared(
         ours.suite,
@@ -85,9 +98,10 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
         (ours.label, theirs.label),
         means[0],
         means[1],
-        difference(a, b),
+        found,
         sign_flip_p(pairs) if pairs else None,
         tuple(remarks),
+        ends=(row_interval(ours, metric), row_interval(theirs, metric)),
     )
 
 
@@ -132,9 +146,10 @@ def find_row(rows: Sequence[Trials], name: str, suite: str) -> Trials | None:
     return found[0] if found else None
 
 
-def summary_text(summary: Summary) -> str:
-    """As the tables print it: "55.9 ± 0.2 (5)"."""
+def summary_text(summary: Summary, ends: tuple[float, float] | None = None) -> str:
+    """As the tables print it: "55.9 ± 0.2 (5)", "55.9 [54.8, 57.1] (1)"."""
     spread = "" if summary.std is None else f" ± {summary.std:.1f}"
+    spread += f" [{ends[0]:.1f}, {ends[1]:.1f}]" if ends else ""
     return f"{summary.mean:.1f}{spread} ({summary.n})"
 
 

@@ -1,6 +1,7 @@
 """Keeps what a study's runs have shown in a small folder that is passed on: records, frozen results, classes.
 
-No picture, log or network is taken along. The study's own folder is only ever added to.
+What each test image gave comes along, too. No picture, log or network is taken along. The study's own folder
+is only ever added to.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from results.errors import RecordError
 from results.evidence.frozen import FROZEN, read_frozen
 from results.hashes import HASHES, check_hashes, write_hashes
 from results.merge import merge
+from results.run_files import PER_IMAGE
 
-CLASSES = ("per_class.json",)
+BESIDE = ("per_class.json", PER_IMAGE)
 
 
 def keep(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
@@ -39,7 +41,7 @@ def keep(destination: Path, sources: Sequence[Path]) -> Iterator[str]:
                         f"{path} differs from the one that is kept, {target}; keep it under another name"
                     )
                 copies[target] = content
-    yield from merge(destination, sources, CLASSES)
+    yield from merge(destination, sources, BESIDE)
     for target, content in copies.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_save(str(target), overwrite_part=True) as file:

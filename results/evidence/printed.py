@@ -20,6 +20,8 @@ from results.evidence.compare import (
 )
 from results.run_files import cell_directories
 from results.tables.cell import STARS, signed
+from results.tables.compared import INTERVAL as OF_IMAGES
+from results.tables.compared import SEES
 from results.tables.grid import Table
 from results.tables.markdown import md_block
 from results.tables.trials import Trials
@@ -48,6 +50,8 @@ def comparison(lines: Sequence[Compared], format: str, title: str = "") -> str:
     notes = [f"({mark}) {text}" for mark, text in marks.notes.items()]
     if tested:
         notes += [INTERVAL, *([HOLM.format(n=tested)] if tested > 1 else [])]
+    notes += [OF_IMAGES] if any(ends for line in lines for ends in line.ends) else []
+    notes += [SEES] if any(line.found.over for line in lines) else []
     if any(line.flip is not None for line in lines):
         notes.append(FLIP)
     if format == "term":

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from results.report.charts import nice_range
 from results.report.html import DOUBTED
 from results.tables.cell import signed
+from results.tables.compared import row_difference
 from results.tables.escape import html_text
-from results.tables.paired import LEVEL, difference, holm
+from results.tables.paired import LEVEL, holm
 from results.tables.suite import find_baselines, find_reference
 from results.tables.trials import Trials
 
@@ -21,16 +22,21 @@ FAR = 5
 class Gap:
     """A row's gap to the supervised one in one metric.
 
-    `half` of its 95 % interval and the p-value `p` need two trials a side; None without them. `p` is
-    corrected for the number of rows (Holm), the interval is not.
+    The ends of its 95 % interval and the p-value `p` need two trials a side, or their outcomes by image; None
+    without them. `p` is corrected for the number of rows (Holm), the interval is not.
     """
 
     label: str
     value: float
-    half: float | None
+    ends: tuple[float, float] | None
     p: float | None
     against: str
     test: str = ""
+
+    @property
+    def half(self) -> float | None:
+        """Half of the interval, the longer part of one that is not even."""
+        return None if self.ends is None else max(self.ends[1] - self.value, self.value - self.ends[0])
 
     @property
     def text(self) -> str:
@@ -38,7 +44,9 @@ class Gap:
         return signed(self.value) + ("" if self.half is None else f" ± {self.half:.1f}")
 
 
-def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> list[Gap]:
+def gaps(
+    rows: Sequence[Trials], metric: str, reference: str | None = None, patient: bool = False
+) -> list[Gap]:
     """The gaps of all rows that may be compared, the best first; `metric` is a flat name."""
     baselines = find_baselines(rows, reference)
     found = []
@@ -49,14 +57,16 @@ def gaps(rows: Sequence[Trials], metric: str, reference: str | None = None) -> l
         ours, theirs = row.values(metric), against.values(metric)
         if ours and theirs:
             label = row.label + (DOUBTED if row.doubted or against.doubted else "")
-            made = difference(ours, theirs)
-            found.append(Gap(label, made.gap, made.half, made.p, against.label, made.test))
+            made = row_difference(row, against, metric, patient)
+            found.append(Gap(label, made.gap, made.interval, made.p, against.label, made.test))
     corrected = holm([gap.p for gap in found])
     found = [replace(gap, p=p) for gap, p in zip(found, corrected, strict=True)]
     return sorted(found, key=lambda gap: -gap.value)
 
 
-def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None) -> str:
+def answers(
+    suites: Mapping[str, Sequence[Trials]], reference: str | None = None, patient: bool = False
+) -> str:
     """Better, worse or not shown: the answers of every suite in its primary metric, as HTML.
 
     It is empty where nothing can be compared.
@@ -66,7 +76,8 @@ def answers(suites: Mapping[str, Sequence[Trials]], reference: str | None = None
     tests: dict[str, None] = {}
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
-        found = gaps(rows, primary, reference if any(row.init == reference for row in rows) else None)
+        known = reference if any(row.init == reference for row in rows) else None
+        found = gaps(rows, primary, known, patient)
         if not found:
             continue
         tested = [gap for gap in found if gap.p is not None]
@@ -100,7 +111,7 @@ def gap_chart(found: Sequence[Gap]) -> str:
         return ""
     sizes = sorted(abs(gap.value) for gap in found)
     near = [gap for gap in found if abs(gap.value) <= FAR * max(sizes[len(sizes) // 2], 0.1)]
-    ends = [gap.value + sign * (gap.half or 0) for gap in near for sign in (-1, 1)]
+    ends = [end for gap in near for end in gap.ends or (gap.value, gap.value)]
     low, high, step = nice_range([0.0, *ends])
 
     def place(value: float) -> float:
@@ -109,8 +120,8 @@ def gap_chart(found: Sequence[Gap]) -> str:
     lines = []
     for gap in found:
         whisker = ""
-        if gap.half is not None:
-            left, right = place(gap.value - gap.half), place(gap.value + gap.half)
+        if gap.ends is not None:
+            left, right = map(place, gap.ends)
             whisker = f'<span class="whisker" style="left:{left:.3f}%;width:{right - left:.3f}%"></span>'
         tone = "" if gap.p is None or gap.p >= LEVEL else " good" if gap.value > 0 else " bad"
         edge = " far" if gap not in near else ""

@@ -12,6 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from results.errors import RecordError
+from results.ranking.picture import critical_svg
+from results.ranking.printed import ranking_table
+from results.ranking.ranking import rank
+from results.ranking.scores import our_scores
 from results.record import Record, flat_metrics
 from results.report.cautions import cautions, last_line
 from results.report.differences import environments
@@ -20,11 +24,13 @@ from results.report.html import DOUBTED, details, text_table
 from results.report.suite_section import suite_section
 from results.run_files import cell_directories
 from results.tables.escape import html_text
+from results.tables.formats import html_table
 from results.tables.published import load_published
 from results.tables.suite import our_cell
 from results.tables.trials import Trials
 
 CELLS = 2000  # lines in the list of cells
+LEAST_RANKED = 3  # rows, and suites that all of them have
 NOT_SURE = "a record may not be what was written; the warnings and the footnotes of its suite say which"
 
 
@@ -33,11 +39,13 @@ def render_report(
     root: Path,
     problems: Sequence[str] = (),
     reference: str | None = None,
+    patient: bool = False,
 ) -> str:
     """The page as text.
 
     `suites`: of `results.tables.trials.group_trials`. `root`: where the cells' files are. `problems`: lines
     about files that could not be read, which open the page. `reference`: the init that gaps are taken to.
+    `patient`: whether minutes may be spent on resampling test images.
     RecordError: no suite has that init.
     """
     records = [record for rows in suites.values() for row in rows for record in row.records]
@@ -45,7 +53,9 @@ def render_report(
     if reference and all(row.init != reference for rows in suites.values() for row in rows):
         known = ", ".join(dict.fromkeys(row.init for rows in suites.values() for row in rows))
         raise RecordError(f"no init {reference!r} to take gaps to; there are {known}")
-    sections = [suite_section(suite, rows, cells, papers, reference) for suite, rows in suites.items()]
+    sections = [
+        suite_section(suite, rows, cells, papers, reference, patient) for suite, rows in suites.items()
+    ]
     counted = sum((row.states for rows in suites.values() for row in rows), Counter())
     states = " · ".join(f"{n} {state}" for state, n in counted.items() if state != "missing")
     made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -59,8 +69,9 @@ def render_report(
             f'<h1>Transfer results</h1><p class="soft">{len(records)} cells: {states} · made {made}</p>',
             f'<nav>{links}<a href="#environment">environment</a><a href="#cells">all cells</a></nav>',
             _warnings(cautions(suites, problems)),
-            answers(suites, reference),
+            answers(suites, reference, patient),
             _overview(suites),
+            _ranking(suites),
             *sections,
             '<h2 id="environment">Environment</h2>',
             text_table(["what", "value"], environments(records)),
@@ -94,6 +105,21 @@ def _overview(suites: Mapping[str, Sequence[Trials]]) -> str:
     doubted = any(row.doubted for rows in suites.values() for row in rows)
     note = f'<p class="notes">{DOUBTED.strip()} {NOT_SURE}</p>' if doubted else ""
     return f"<h3>Overview: the primary metric</h3>{body}{note}"
+
+
+def _ranking(suites: Mapping[str, Sequence[Trials]]) -> str:
+    """All rows over all suites that they share, with the critical-difference picture; empty below three."""
+    try:
+        scores = our_scores(suites)
+    except RecordError:
+        return ""  # too few rows or suites in common
+    if len(scores.rows) < LEAST_RANKED or len(scores.sets) < LEAST_RANKED:
+        return ""
+    ranking = rank(scores)
+    table = html_table(ranking_table(ranking, ""), heading=False)
+    return (
+        f"<h3>Over all data sets</h3>{critical_svg(ranking)}{details('Means, ranks and their tests', table)}"
+    )
 
 
 def _cell_list(records: Sequence[Record]) -> str:

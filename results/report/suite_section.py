@@ -25,14 +25,15 @@ def suite_section(
     cells: Cells,
     papers: Sequence[PublishedRow],
     reference: str | None,
+    patient: bool = False,
 ) -> str:
     """The part as HTML; `reference`: the init that gaps are taken to, if the suite has it."""
     known = reference if any(row.init == reference for row in rows) else None
-    table = build_suite_table(rows, suite, reference=known, papers=papers)
+    table = build_suite_table(rows, suite, reference=known, papers=papers, patient=patient)
     parts = [
         f'<h2 id="{html_text(suite)}">{html_text(suite)}</h2>',
         html_table(table, heading=False),
-        _gaps(rows, known),
+        _gaps(rows, known, patient),
         _bars(table, rows, known),
         curves(rows, cells),
         per_class(rows, cells),
@@ -45,9 +46,9 @@ def suite_section(
     return "\n".join(part for part in parts if part)
 
 
-def _gaps(rows: Sequence[Trials], reference: str | None) -> str:
+def _gaps(rows: Sequence[Trials], reference: str | None, patient: bool) -> str:
     primary = rows[0].records[0]["primary"]
-    chart = gap_chart(gaps(rows, primary, reference))
+    chart = gap_chart(gaps(rows, primary, reference, patient))
     return f"<h3>Gaps in {html_text(primary)}</h3>{chart}" if chart else ""
 
 

@@ -16,7 +16,9 @@ class TableCell:
     `value` and `std` are mean and deviation over `n` of `total` trials, in per cent. `printed` is a published
     number as its paper prints it; `state` says why there is no number. `gap` is the difference to the
     supervised row, `p` its p-value where a test was possible, and `test` says which. The stars are those of
-    `p_holm`, corrected for the number of rows that are held against the supervised one.
+    `p_holm`, corrected for the number of rows that are held against the supervised one. `ends`: of the 95 %
+    interval of one trial over test images. `seen`: the smallest gap that its test over images could have
+    seen.
     """
 
     value: float | None = None
@@ -29,6 +31,8 @@ class TableCell:
     p: float | None = None
     p_holm: float | None = None
     test: str = ""
+    ends: tuple[float, float] | None = None
+    seen: float | None = None
 
     @property
     def text(self) -> str:
@@ -37,10 +41,11 @@ class TableCell:
 
     @property
     def number(self) -> str:
-        """The text without the gap: "55.9 ± 0.2 (5)"."""
+        """The text without the gap: "55.9 ± 0.2 (5)", "55.9 [54.8, 57.1] (1)"."""
         if self.printed or self.value is None:
             return self.printed or self.state
         spread = "" if self.std is None else f" ± {self.std:.1f}"
+        spread += f" [{self.ends[0]:.1f}, {self.ends[1]:.1f}]" if self.ends else ""
         count = f"{self.n}" if self.n == self.total else f"{self.n}/{self.total}"
         return f"{self.value:.1f}{spread} ({count})"
 

@@ -35,7 +35,9 @@ _MARKDOWN = re.compile(
 )
 # a cell that we have computed or checked: "57.1 ± 0.2 (4/5) [+3.4**]"
 _NUMBER = re.compile(
-    r"-?\d+(\.\d+)?( ± \d+\.\d+)?( \(\d+(/\d+)?\))?( \[[+-]\d+\.\d+(\*\*|\*| ns)?\])?", re.ASCII
+    r"-?\d+(\.\d+)?( ± \d+\.\d+)?( \[\d+\.\d+, \d+\.\d+\])?( \(\d+(/\d+)?\))?"
+    r"( \[[+-]\d+\.\d+(\*\*|\*| ns)?\])?",
+    re.ASCII,
 )
 
 

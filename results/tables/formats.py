@@ -15,7 +15,7 @@ from results.tables.terminal import term
 LATEX_COLORS = {"good": "green!50!black", "bad": "red!70!black"}  # plain green is too light on paper
 CSV_COLUMNS = [
     *("table", "origin", "row", "column", "value", "std", "n", "total", "gap", "p"),
-    *("p_holm", "test", "state", "status", "notes", "source"),
+    *("p_holm", "test", "state", "status", "notes", "source", "low", "high", "seen"),
 ]
 LATEX_HEAD = "% needs \\usepackage{booktabs,graphicx,xcolor} and a Unicode input encoding"
 # a table wider than the text is scaled down to it, all others keep their size
@@ -55,6 +55,7 @@ def csv_lines(tables: Sequence[Table]) -> str:
                     [csv_text(text) for text in (table.title, row.origin, row.label, column)]
                     + ["" if number is None else number for number in numbers]
                     + [csv_text(text) for text in (cell.test, cell.state, row.status, notes, row.source)]
+                    + ["" if number is None else number for number in (*(cell.ends or ("", "")), cell.seen)]
                 )
     return stream.getvalue()
 

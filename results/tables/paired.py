@@ -14,6 +14,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from results.tables.significance import (
     Summary,
@@ -24,6 +25,9 @@ from results.tables.significance import (
     welch_p,
 )
 
+if TYPE_CHECKING:
+    from results.images.measure import OverImages
+
 LEVEL = 0.05  # of the tests and, as 1 - LEVEL, of the intervals
 ROUNDING = 1e-9  # points; differences that spread by less are equal but for rounding
 MOST_PAIRS = 16  # of the sign-flip test: 2^15 sums
@@ -33,31 +37,47 @@ MOST_PAIRS = 16  # of the sign-flip test: 2^15 sums
 class Difference:
     """A difference of means in points, with its test.
 
-    The p-value needs two values a side and a spread; None without them. `error`, `df`: standard error and
-    degrees of freedom of the test. `pairs`: how many pairs were tested; 0 is Welch's test.
+    `over_trials`: the p-value needs two values a side and a spread; None without them. `error`, `df`:
+    standard error and degrees of freedom of the test. `pairs`: how many pairs were tested; 0 is Welch's test.
+    `over`: the test over images of two single trials, which have none over trials.
     """
 
     gap: float
-    p: float | None = None
+    over_trials: float | None = None
     error: float = 0.0
     df: float = 0.0
     pairs: int = 0
+    over: OverImages | None = None
+
+    @property
+    def p(self) -> float | None:
+        """The p-value of the test, over trials or over images; None where there was none."""
+        return self.over.p if self.over else self.over_trials
+
+    @property
+    def seen(self) -> float | None:
+        """The smallest gap that a test over images could have seen; None for tests over trials."""
+        return self.over.seen if self.over else None
 
     @functools.cached_property
     def half(self) -> float | None:
-        """Half of the 95 % interval; None without a test. It costs sixty tests, and no table asks for it."""
-        return None if self.p is None else t_quantile(LEVEL, self.df) * self.error
+        """Half of the 95 % interval over trials; None without a test. It costs sixty tests."""
+        return None if self.over_trials is None else t_quantile(LEVEL, self.df) * self.error
 
     @property
     def test(self) -> str:
         """The test in words: "paired t over 5 seeds"; empty where there is none."""
-        if self.p is None:
+        if self.over:
+            return self.over.test
+        if self.over_trials is None:
             return ""
         return f"paired t over {self.pairs} seeds" if self.pairs else "Welch's t over trials"
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """Both ends of the 95 % interval of the difference."""
+        if self.over:
+            return self.over.interval
         return None if self.half is None else (self.gap - self.half, self.gap + self.half)
 
 

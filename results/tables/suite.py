@@ -2,7 +2,7 @@
 
 A cell is mean ± sample standard deviation (n). Where trials failed, run or are missing, n becomes "2/3" and
 the status column says why: nothing is averaged over in silence. The gap to the supervised row, with the test
-of `results.tables.paired`, is given only between rows of equal recipe, data and engine. Its stars are
+of `results.tables.compared`, is given only between rows of equal recipe, data and engine. Its stars are
 corrected for the number of rows (Holm): a reader looks down a column for them, and of twenty one would be
 there by accident. Rows that must not be compared with published numbers carry a mark and a footnote.
 """
@@ -17,8 +17,9 @@ from decimal import Decimal
 from results.errors import RecordError
 from results.record import flat_metrics
 from results.tables.cell import TableCell
+from results.tables.compared import image_notes, row_difference, row_interval, test_notes
 from results.tables.grid import Row, Table
-from results.tables.paired import difference, holm
+from results.tables.paired import holm
 from results.tables.published import WORDS, PublishedRow, load_published, published_for_suite
 from results.tables.trials import Trials
 from results.tables.tuned import budget_note, tuned_note
@@ -44,7 +45,6 @@ LEGEND_GAP = (
     "significant, corrected for the number of rows (Holm); nothing: fewer than 2 trials or no spread"
 )
 NETWORK = "another network than that of {reference}: {shape}"
-LEGEND_TEST = "tests, two-sided: {tests}; a pair is two trials with one seed"
 CERTIFIED = "backbone certified: it computes what {against} does"
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
@@ -57,11 +57,13 @@ def build_suite_table(
     published: bool = True,
     reference: str | None = None,
     papers: Sequence[PublishedRow] | None = None,
+    patient: bool = False,
 ) -> Table:
     """The table of one suite from its rows.
 
     `metrics`: flat names ("bbox/AP"), by default those that the papers print. `reference`: the init that gaps
     are taken to, by default the supervised one. `papers`: all published rows, where they are already loaded.
+    `patient`: whether minutes may be spent on resampling test images.
     RecordError: the suite has no such reference.
     """
     if reference and ours and all(trials.init != reference for trials in ours):
@@ -70,8 +72,8 @@ def build_suite_table(
     papers = load_published() if papers is None else papers
     rows = published_for_suite(papers, suite)
     columns = list(metrics or default_metrics(ours, [name for row in rows for name in row.values]))
-    table = Table(suite, columns, our_rows(ours, columns, rows if published else [], reference))
-    add_notes(table, ours, reference)
+    table = Table(suite, columns, our_rows(ours, columns, rows if published else [], reference, patient))
+    add_notes(table, ours, reference, patient)
     if published:
         schedules = {row.schedule for row in rows}
         for row in rows:
@@ -97,6 +99,7 @@ def our_rows(
     columns: Sequence[str],
     papers: Sequence[PublishedRow],
     reference: str | None = None,
+    patient: bool = False,
 ) -> list[Row]:
     """Our trials as rows, with their gaps to our supervised row and to their published counterparts."""
     several = of_several_networks(papers)  # which of them ours stands beside, a label does not tell
@@ -105,7 +108,7 @@ def our_rows(
     rows = []
     for trials in ours:
         against = find_reference(trials, baselines)
-        cells = {column: our_cell(trials, column, against) for column in columns}
+        cells = {column: our_cell(trials, column, against, patient) for column in columns}
         states = trials.states
         unfinished = set(states) - {"finished"}
         status = ", ".join(f"{n} {state}" for state, n in states.items()) if unfinished else ""
@@ -127,7 +130,9 @@ def our_rows(
     return rows
 
 
-def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None) -> None:
+def add_notes(
+    table: Table, ours: Sequence[Trials], reference: str | None = None, patient: bool = False
+) -> None:
     """Adds the legend, and footnotes to our rows (they come first) that are doubted or not compared."""
     baselines = find_baselines(ours, reference)
     gaps_to: dict[str, None] = {}
@@ -154,14 +159,7 @@ def add_notes(table: Table, ours: Sequence[Trials], reference: str | None = None
         table.legend.append(LEGEND_COUNT)
     if gaps_to:
         table.legend.append(LEGEND_GAP.format(reference=" or ".join(gaps_to)))
-    tests: dict[str, dict[str, None]] = {}
-    for row in table.rows:
-        for cell in row.cells.values():
-            if cell.test:
-                tests.setdefault(cell.test, {})[row.label] = None
-    if tests:
-        said = "; ".join(f"{test} ({', '.join(rows)})" for test, rows in tests.items())
-        table.legend.append(LEGEND_TEST.format(tests=said))
+    table.legend += [*test_notes(table), *image_notes(ours, table.columns, patient)]
 
 
 def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list[Trials]:
@@ -183,17 +181,17 @@ def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None
     return None
 
 
-def our_cell(trials: Trials, metric: str, against: Trials | None = None) -> TableCell:
+def our_cell(trials: Trials, metric: str, against: Trials | None = None, patient: bool = False) -> TableCell:
     """Mean, deviation and count over the finished trials, or the reason why there is no number."""
     ours = trials.summary(metric)
     total = sum(trials.states.values())
     if ours is None:
         return TableCell(total=total, state=why_no_value(trials, metric))
-    theirs = against.values(metric) if against else ()
-    if not theirs:
-        return TableCell(*ours, total)
-    found = difference(trials.values(metric), theirs)
-    return TableCell(*ours, total, gap=found.gap, p=found.p, test=found.test)
+    made = TableCell(*ours, total, ends=row_interval(trials, metric, patient))
+    if against is None or not against.values(metric):
+        return made
+    found = row_difference(trials, against, metric, patient)
+    return replace(made, gap=found.gap, p=found.p, test=found.test, seen=found.seen)
 
 
 def why_no_value(trials: Trials, metric: str) -> str:

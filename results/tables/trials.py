@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
@@ -45,6 +46,7 @@ class Trials:
     records: list[Record] = field(default_factory=list)
     label: str = ""
     left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
+    cells: Mapping[tuple[str, str], Path] = field(default_factory=dict, repr=False)  # of run_files
     _values: dict[str, Values] = field(default_factory=dict, repr=False)
     _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
 
@@ -167,11 +169,15 @@ class Trials:
         )
 
 
-def group_trials(records: Iterable[Record], left_out: Collection[str] = LEFT_OUT) -> dict[str, list[Trials]]:
+def group_trials(
+    records: Iterable[Record],
+    left_out: Collection[str] = LEFT_OUT,
+    cells: Mapping[tuple[str, str], Path] | None = None,
+) -> dict[str, list[Trials]]:
     """Suite -> its rows, labelled and in table order; suites in alphabetical order.
 
-    `left_out`: the doubts (see results.journal) whose records do not count. Candidates of a tuning are no
-    trials: no row has them.
+    `left_out`: the doubts (see results.journal) whose records do not count. `cells`: where the files beside
+    the records are. Candidates of a tuning are no trials: no row has them.
     """
     groups: dict[tuple[str, str, str], Trials] = {}
     for record in records:
@@ -181,7 +187,9 @@ def group_trials(records: Iterable[Record], left_out: Collection[str] = LEFT_OUT
         # names are unique, so values of different types are never compared by the sort
         key = (record["suite"], record["init"], repr(sorted(identity.items())))
         if key not in groups:
-            groups[key] = Trials(record["suite"], record["init"], identity, left_out=left_out)
+            groups[key] = Trials(
+                record["suite"], record["init"], identity, left_out=left_out, cells=cells or {}
+            )
         groups[key].records.append(record)
     suites: dict[str, list[Trials]] = {}
     for trials in groups.values():

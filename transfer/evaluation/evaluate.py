@@ -16,13 +16,17 @@ from transfer.evaluation.cityscapes.instances import evaluate_cityscapes_instanc
 from transfer.evaluation.cityscapes.semantic import evaluate_cityscapes_sem_seg
 from transfer.evaluation.coco.files import read_coco_results, write_coco
 from transfer.evaluation.coco.lvis import evaluate_lvis
+from transfer.evaluation.coco.matches import coco_outcomes
 from transfer.evaluation.coco.metric import evaluate_coco
 from transfer.evaluation.densepose.files import read_densepose, write_densepose
+from transfer.evaluation.per_image import Outcomes
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import Scores
 from transfer.evaluation.sem_seg.files import read_sem_seg_files, write_sem_seg
 from transfer.evaluation.sem_seg.metric import evaluate_sem_seg
+from transfer.evaluation.sem_seg.overlaps import sem_seg_outcomes
 from transfer.evaluation.voc.files import read_voc_files, write_voc
+from transfer.evaluation.voc.matches import voc_outcomes
 from transfer.evaluation.voc.metric import evaluate_voc
 
 
@@ -31,6 +35,8 @@ class _Metric:
     evaluate: Callable[[Dataset[Any], Sequence[Prediction]], Scores]
     write: Callable[[Dataset[Any], Sequence[Prediction], Path], None]
     read: Callable[[Dataset[Any], Path], list[Prediction]]
+    # what it is over images; None: nothing of the kind is kept
+    outcomes: Callable[[Dataset[Any], Sequence[Prediction]], Outcomes] | None = None
 
 
 def _densepose(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scores:
@@ -41,14 +47,14 @@ def _densepose(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scor
 
 
 METRICS: dict[str, _Metric] = {
-    "voc": _Metric(evaluate_voc, write_voc, read_voc_files),
-    "coco": _Metric(evaluate_coco, write_coco, read_coco_results),
+    "voc": _Metric(evaluate_voc, write_voc, read_voc_files, voc_outcomes),
+    "coco": _Metric(evaluate_coco, write_coco, read_coco_results, coco_outcomes),
     "densepose": _Metric(_densepose, write_densepose, read_densepose),
     "lvis": _Metric(evaluate_lvis, write_coco, read_coco_results),
     "cityscapes_instance": _Metric(evaluate_cityscapes_instances, write_instances, read_instances),
     "cityscapes_sem_seg": _Metric(evaluate_cityscapes_sem_seg, write_sem_seg, read_sem_seg_files),
-    "voc_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files),
-    "ade20k_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files),
+    "voc_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files, sem_seg_outcomes),
+    "ade20k_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files, sem_seg_outcomes),
 }
 
 
@@ -68,3 +74,9 @@ def write_predictions(dataset: Dataset[Any], predictions: Sequence[Prediction], 
 def read_predictions(dataset: Dataset[Any], directory: Path) -> list[Prediction]:
     """Reads what `write_predictions` wrote, or files of another tool in the same official format."""
     return METRICS[dataset.metadata["evaluator"]].read(dataset, Path(directory))
+
+
+def outcomes(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Outcomes | None:
+    """What the predictions did on every image, for intervals over images; None for LVIS and Cityscapes."""
+    make = METRICS[dataset.metadata["evaluator"]].outcomes
+    return make(dataset, predictions) if make else None

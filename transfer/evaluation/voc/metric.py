@@ -29,9 +29,11 @@ ELEVEN_POINTS = np.arange(0.0, 1.1, 0.1)
 
 
 @dataclass
-class _Matches:
+class Matches:
     """Detections of one class by falling score, (N,) each."""
 
+    image: np.ndarray  # the index of its record
+    score: np.ndarray
     iou: np.ndarray  # the best overlap
     gt: np.ndarray  # the index of the box that it is with, -1 for none
     difficult: np.ndarray  # whether that box is
@@ -61,11 +63,12 @@ def average_precisions(dataset: Dataset[None], predictions: Sequence[Prediction]
     names = dataset.metadata["thing_classes"]
     check_predictions(predictions, (r["image_id"] for r in dataset.records), len(names))
     eleven = dataset.metadata["year"] == 2007
-    matches = _match(dataset, predictions, len(names))
+    matches = match(dataset, predictions, len(names))
     return np.array([[100.0 * _average_precision(m, t, eleven) for t in THRESHOLDS] for m in matches])
 
 
-def _match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes: int) -> list[_Matches]:
+def match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes: int) -> list[Matches]:
+    """The best overlap of every detection, class by class."""
     image_index = {r["image_id"]: i for i, r in enumerate(dataset.records)}
     truth = [(i, a) for i, r in enumerate(dataset.records) for a in r["annotations"]]
     gt_box = np.array([a["bbox"] for _, a in truth], float).reshape(-1, 4)
@@ -81,7 +84,7 @@ def _match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classe
         int
     )
     order = np.lexsort((-scores, classes))
-    boxes, classes, images = boxes[order], classes[order], images[order]
+    boxes, classes, images, scores = boxes[order], classes[order], images[order], scores[order]
 
     iou, gt = best_overlap(boxes, images * num_classes + classes, gt_box, gt_key)
     difficult = np.zeros(len(gt), bool)
@@ -89,7 +92,7 @@ def _match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classe
     edges = np.searchsorted(classes, np.arange(num_classes + 1))
     positives = np.bincount(gt_class[~gt_difficult], minlength=num_classes)
     return [
-        _Matches(iou[a:b], gt[a:b], difficult[a:b], int(n))
+        Matches(images[a:b], scores[a:b], iou[a:b], gt[a:b], difficult[a:b], int(n))
         for a, b, n in zip(edges[:-1], edges[1:], positives, strict=True)
     ]
 
@@ -127,15 +130,11 @@ def best_overlap(
     return best, index
 
 
-def _average_precision(m: _Matches, threshold: float, eleven: bool) -> float:
+def _average_precision(m: Matches, threshold: float, eleven: bool) -> float:
     if m.positives == 0:
         return math.nan
-    near = m.iou > threshold
-    counted = ~(near & m.difficult)
-    claims = np.flatnonzero(near & ~m.difficult)
-    hit = np.zeros(len(near), bool)
-    best_claims = claims[np.unique(m.gt[claims], return_index=True)[1]]  # of each box the first
-    hit[best_claims] = True
+    hit, ignored = judge(m, threshold)
+    counted = ~ignored
     true = np.cumsum(hit)
     precision = true / np.maximum(np.cumsum(counted), 1)
     recall = true / m.positives
@@ -145,3 +144,12 @@ def _average_precision(m: _Matches, threshold: float, eleven: bool) -> float:
         return math.fsum(envelope[hit]) / m.positives
     at = np.searchsorted(recall, ELEVEN_POINTS, "left")
     return math.fsum(envelope[at[at < len(recall)]]) / len(ELEVEN_POINTS)
+
+
+def judge(m: Matches, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """(hit, ignored), (N,) bool each: whether a detection finds a box, or lies on a difficult one."""
+    near = m.iou > threshold
+    claims = np.flatnonzero(near & ~m.difficult)
+    hit = np.zeros(len(near), bool)
+    hit[claims[np.unique(m.gt[claims], return_index=True)[1]]] = True  # of each box the first
+    return hit, near & m.difficult

@@ -1,0 +1,165 @@
+"""Average precision over resampled images against the official code on resampled image lists.
+
+The oracles evaluate a document, or a data set, in which each image stands as often as it was drawn, under ids
+of its own. Scores of one image are made different: of two equal ones, no order is the right one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from results.images.compared import image_difference
+from results.images.precision import AveragePrecision
+from tests.transfer.evaluation.coco import scenes
+from tests.transfer.evaluation.voc.scenes import make_scene
+from transfer.evaluation.coco.backends import pycocotools
+from transfer.evaluation.coco.detections import detections
+from transfer.evaluation.coco.matches import coco_outcomes
+from transfer.evaluation.coco.metric import evaluate_coco
+from transfer.evaluation.voc.matches import voc_outcomes
+from transfer.evaluation.voc.metric import evaluate_voc
+
+TASKS = {"bbox": ("bbox",), "segm": ("bbox", "segm"), "keypoints": ("bbox", "keypoints")}
+
+
+def scene(seed: int, task: str, images: int = 5) -> tuple[Any, Any, Any]:
+    """(document, data set, predictions)."""
+    rng = np.random.RandomState(seed)
+    doc = scenes.document(rng, task, images=images)
+    return doc, scenes.dataset(doc, TASKS[task]), scenes.predictions(rng, doc, TASKS[task])
+
+
+def untied(found: list[Any]) -> list[Any]:
+    """The predictions with scores that differ within each image."""
+    return [
+        dataclasses.replace(one, scores=(one.scores + 1e-3 * np.arange(len(one))).astype(np.float32))
+        for one in found
+    ]
+
+
+def redrawn(doc: Any, predictions: list[Any], counts: list[int]) -> tuple[Any, list[Any]]:
+    """The document and predictions with image i `counts[i]` times, its copies side by side."""
+    new: dict[str, list[Any]] = {"images": [], "annotations": []}
+    found = []
+    for entry, times in zip(doc["images"], counts, strict=True):
+        for _ in range(times):
+            id = len(new["images"]) + 1
+            new["images"].append({**entry, "id": id})
+            for a in doc["annotations"]:
+                if a["image_id"] == entry["id"]:
+                    new["annotations"].append({**a, "image_id": id, "id": len(new["annotations"]) + 1})
+            found += [dataclasses.replace(p, image_id=id) for p in predictions if p.image_id == entry["id"]]
+    return {**doc, **new}, found
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_all_images_give_pycocotools_numbers_to_the_last_bit(task: str, reread: Any) -> None:
+    defined = 0
+    for seed in range(7):
+        _, data, predictions = scene(seed, task)
+        kept = reread(coco_outcomes(data, predictions))
+        _, precision = pycocotools(data.ground_truth, detections(data, predictions), task)
+        measure = kept.measure(f"{task}/AP")
+        assert np.array_equal(measure.table(np.ones((1, 5), int))[0], precision[:, :, :, 0, -1])
+        scores = evaluate_coco(data, predictions, "pycocotools").summary[task]
+        for name in ("AP", "AP50", "AP75"):
+            assert kept.measure(f"{task}/{name}").value() == pytest.approx(scores[name], nan_ok=True, abs=0)
+        defined += 0 < scores["AP"] < 100
+    assert defined > 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_resampled_images_give_pycocotools_numbers(task: str, reread: Any) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(8):
+        doc, data, predictions = scene(seed, task)
+        predictions = untied(predictions)
+        counts = np.bincount(rng.integers(0, 5, 5), minlength=5)
+        measure = reread(coco_outcomes(data, predictions)).measure(f"{task}/AP")
+        again, found = redrawn(doc, predictions, counts.tolist())
+        expected = evaluate_coco(scenes.dataset(again, TASKS[task]), found, "pycocotools").summary[task]["AP"]
+        assert measure.at(counts[None])[0] == pytest.approx(expected, rel=1e-12, nan_ok=True), seed
+
+
+@pytest.mark.parametrize("year", [2007, 2012])
+def test_voc_images(tmp_path: Path, year: int, reread: Any) -> None:
+    """Eleven points and the area, on all images and on resampled ones."""
+    data, predictions = make_scene(tmp_path, 3, year, images=12, classes=4)
+    kept = reread(voc_outcomes(data, predictions))
+    expected = evaluate_voc(data, predictions).summary["bbox"]
+    for name, value in expected.items():
+        assert kept.measure(f"bbox/{name}").value() == pytest.approx(value, rel=1e-12)
+    rng = np.random.default_rng(1)
+    by_id = {p.image_id: p for p in predictions}
+    for _ in range(6):
+        counts = np.bincount(rng.integers(0, 12, 12), minlength=12)
+        drawn = list(np.repeat(np.arange(12), counts))
+        records = [{**data.records[i], "image_id": f"{n}"} for n, i in enumerate(drawn)]
+        ids = [data.records[i]["image_id"] for i in drawn]
+        found = [dataclasses.replace(by_id[id], image_id=f"{n}") for n, id in enumerate(ids) if id in by_id]
+        value = evaluate_voc(dataclasses.replace(data, records=records), found).summary["bbox"]["AP"]
+        assert kept.measure("bbox/AP").at(counts[None])[0] == pytest.approx(value, rel=1e-12)
+
+
+def test_many_samples_at_once_are_each_by_itself(reread: Any) -> None:
+    _, data, predictions = scene(4, "bbox", images=8)
+    measure = reread(coco_outcomes(data, predictions)).measure("bbox/AP")
+    counts = np.random.default_rng(2).multinomial(8, np.full(8, 1 / 8), size=50)
+    assert measure.at(counts).tolist() == [float(measure.at(one[None])[0]) for one in counts]
+    values = measure.resampled(200)
+    assert np.isfinite(values).all()
+    assert values.tolist() == measure.resampled(200).tolist(), "seeded"
+    assert values.std() > 1
+
+
+def test_exchanged_networks_against_pycocotools(tmp_path: Path) -> None:
+    """Of four images all eight exchanges, each evaluated by pycocotools with mixed predictions."""
+    doc, data, one = scene(11, "bbox", images=4)
+    ours = untied(one)
+    theirs = untied(scenes.predictions(np.random.RandomState(5), doc, ("bbox",)))
+    theirs = [dataclasses.replace(p, scores=p.scores + np.float32(3e-4)) for p in theirs]
+
+    def ap(found: list[Any]) -> float:
+        return evaluate_coco(data, found, "pycocotools").summary["bbox"]["AP"]
+
+    observed, far = abs(ap(ours) - ap(theirs)), 0
+    for flips in itertools.product((0, 1), repeat=4):
+        pair = [[], []]
+        for flip, a, b in zip(flips, ours, theirs, strict=True):
+            pair[flip].append(a)
+            pair[1 - flip].append(b)
+        far += abs(ap(pair[0]) - ap(pair[1])) >= observed - 1e-9
+    measures = [AveragePrecision(_matches(data, found), "coco", tuple(range(10))) for found in (ours, theirs)]
+    found = measures[0].compared(measures[1], 300)
+    assert found is not None
+    assert found.p == far / 16
+    assert 2 / 16 < found.p <= 1
+    assert found.test == "networks exchanged over 4 images"
+    gap = measures[0].value() - measures[1].value()
+    assert found.interval[0] <= gap <= found.interval[1]
+
+
+def _matches(data: Any, found: list[Any]) -> Any:
+    from results.images.precision import Matches
+
+    arrays = coco_outcomes(data, found).arrays
+    parts = ("image", "score", "edges", "hit", "ignored", "truth_image", "truth_class")
+    return Matches(len(data.ground_truth.images.ids), *(arrays[f"bbox.{part}"] for part in parts))
+
+
+def test_nothing_found_and_nothing_to_find(reread: Any) -> None:
+    _, data, predictions = scene(0, "bbox")
+    kept = reread(coco_outcomes(data, []))
+    assert kept.measure("bbox/AP").value() == 0.0
+    assert kept.measure("bbox/AP").resampled(20).tolist() == [0.0] * 20
+    without = reread(coco_outcomes(data, predictions)).measure("bbox/AP")
+    objects = without.matches.truth_image
+    counts = np.array([int(i not in objects) for i in range(5)])
+    assert np.isnan(without.at(counts[None])[0])
+    assert image_difference.cache_info().maxsize, "rows are held against each other once"
