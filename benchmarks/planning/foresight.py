@@ -64,7 +64,7 @@ def foresee(suite: Suite, request: Request) -> Draft:
         labelled = labelled_sets(suite, recipes[name].cfg, request)
         if is_probe(flatten(recipes[name].cfg)):
             _check_datasets(flatten(recipes[name].cfg))
-            check_probe(suite, flatten(recipes[name].cfg), labelled, request)
+            check_probe(suite, recipes[name], labelled, request)
             continue
         notes += _check(suite, recipes[name], own, request.engine)
         if request.tune:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
 from benchmarks.errors import UsageError
+from benchmarks.planning.recipe import Resolved
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite_file import Suite
 from transfer.datasets.base import Dataset
@@ -51,22 +52,27 @@ def drawn(name: str, root: Path) -> OwnLabelled:
 
 
 def draw_labelled(own: Labelled) -> None:
-    """Draws the stand-ins that are not there yet: eight classes of textures that colour does not tell."""
+    """Draws the stand-ins that are not there yet: six textures, which colour does not tell apart."""
     from transfer.datasets.synthetic.dial import draw_image_set
 
     for one in own.values():
         folder = one.parts["train"].parent
         if not (folder / "done").exists():
-            draw_image_set(folder, clarity=0.8, classes=8, train=24, test=40, side=64)
+            draw_image_set(folder, clarity=0.8, classes=6, train=12, test=20, side=64)
             (folder / "done").touch()
 
 
-def check_probe(suite: Suite, flat: Mapping[str, Any], own: Labelled, request: Request) -> None:
+def check_probe(suite: Suite, recipe: Resolved, own: Labelled, request: Request) -> None:
     """Raises UsageError or DataError for a suite of frozen features that cannot run or be scored."""
     if request.tune:
         raise UsageError(f"{suite.where}: --tune scales learning rates, and a probe has none; leave it out")
+    _check_metrics(suite, flatten(recipe.written), own, [suite.primary, *suite.metrics])
+    _check_metrics(suite, flatten(recipe.cfg), own, [suite.primary])
+
+
+def _check_metrics(suite: Suite, flat: Mapping[str, Any], own: Labelled, wanted: Sequence[str]) -> None:
     yielded = yielded_by(flat, own)
-    for metric in dict.fromkeys([suite.primary, *suite.metrics]):
+    for metric in dict.fromkeys(wanted):
         if metric not in yielded:
             field = "primary" if metric == suite.primary else "metrics"
             raise UsageError(

@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.errors import UsageError
 from benchmarks.planning.request import TRIALS
 from converters.networks.sizes import LIKE, RANDOM
+from transfer.datasets.image_list.own import is_labelled
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 SUITES = Path(__file__).parents[1] / "suites"
@@ -85,6 +86,7 @@ def read_suite(path: Path) -> Suite:
             raise UsageError(f"suite {path}: {name} is {value!r}; expected a {expected}")
     _check_values(content, path)
     recipe, changes = _recipe(content["recipe"], path)
+    changes = _on_its_only_set(content.get("datasets", {})) | changes
     return Suite(
         name=content["name"],
         version=content.get("version", 1),
@@ -145,6 +147,13 @@ def _recipe(recipe: str | dict[str, Any], path: Path) -> tuple[str, dict[str, An
             f"suite {path}: recipe has no _BASE_; expected one of ours, as in _BASE_: coco_fpn_1x"
         )
     return _beside(base, path), changes
+
+
+def _on_its_only_set(datasets: dict[str, Any]) -> dict[str, Any]:
+    """The keys of a suite with one set of labelled images: it is learned from and tested on, unless said."""
+    if len(datasets) != 1 or not all(map(is_labelled, datasets.values())):
+        return {}
+    return {key: list(datasets) for key in ("DATASETS.TRAIN", "DATASETS.TEST")}
 
 
 def _variants(variants: dict[str, Any], path: Path) -> dict[str, str]:

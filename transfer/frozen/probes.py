@@ -68,14 +68,11 @@ def _classified(
     return lambda ids: Outcomes(ids, {f"{of}/{metric}": {"kind": kind, "of": of}}, arrays)
 
 
-def _learned(learned: Learned | None, multi_label: bool = False) -> Learned:
+def _learned(learned: Learned | None, many: bool = False) -> Learned:
     if learned is None:
         raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
-    if (learned.labels.ndim == 2) != multi_label:
-        many = "several classes an image" if learned.labels.ndim == 2 else "one class an image"
-        raise TransferError(
-            f"the set has {many}; its probe is {'knn, logreg or ridge' if multi_label else 'svm'}"
-        )
+    if learned.labels.ndim == 2 and not many:
+        raise TransferError("the set has several classes an image, which PROBE.NAME svm alone takes; choose it")
     return learned
 
 
@@ -150,24 +147,24 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 
 def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
-    known = _learned(learned, multi_label=True)
-    signs = {
-        1: 1,
-        0: -1,
-        -1: 0,
-    }  # of a list: 1, difficult 0, absent -1; of a probe: 1, difficult -1, absent 0
-    translate = np.vectorize(signs.__getitem__, otypes=[np.int64])
-    chosen = svm.choose(known.features, torch.from_numpy(translate(known.labels)))
+    known = _learned(learned, many=True)
+    chosen = svm.choose(known.features, _targets(known.labels, known.classes))
     scores = chosen.model.scores(test)
     told = {"costs": list(chosen.model.cost), "at_edge_of_grid": list(chosen.at_edge)}
 
     def judge(truth: np.ndarray) -> Result:
-        targets = torch.from_numpy(translate(truth))
+        targets = _targets(truth, known.classes)
         area, eleven = (svm.average_precisions(scores, targets, rule) for rule in (area_ap, eleven_point_ap))
-        numbers = {"mAP": float(area.mean()), "mAP11": float(eleven.mean())}
-        return Result({"svm": numbers}, told)
+        return Result({"svm": {"mAP": float(area.mean()), "mAP11": float(eleven.mean())}}, told)
 
     return judge
+
+
+def _targets(labels: np.ndarray, classes: int) -> Tensor:
+    """(N, classes) of 1, 0 (absent) and -1 (difficult), where lists have absent -1 and difficult 0."""
+    if labels.ndim == 1:
+        return torch.nn.functional.one_hot(torch.from_numpy(labels), classes)
+    return torch.from_numpy(np.where(labels == 1, 1, -1 - labels.astype(np.int64)))
 
 
 def _fewshot(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
