@@ -205,9 +205,8 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 
 def _grid(cfg: CfgNode) -> tuple[float, ...]:
-    """C from the first to the last power of ten, evenly in the exponent."""
-    low, high = cfg.PROBE.GRID
-    return tuple(float(c) for c in np.logspace(low, high, cfg.PROBE.GRID_SIZE))
+    """Values of C, evenly in the exponent."""
+    return tuple(float(c) for c in np.geomspace(*cfg.PROBE.GRID, cfg.PROBE.GRID_SIZE))
 
 
 PROBES: Mapping[str, Probe] = {

@@ -150,7 +150,7 @@ def _linear(family: Family, normed: Demands) -> Architecture:
 def _frozen(family: Family) -> Architecture:
     return Architecture(
         name=f"Frozen{family.name}",
-        title=f"a probe of a frozen {family.name}",
+        title="a probe of frozen features",
         family=family,
         named={
             "MODEL.META_ARCHITECTURE": ("FrozenFeatures",),
@@ -312,7 +312,7 @@ def architecture_of(flat: Mapping[str, Any]) -> Architecture:
     for row in ARCHITECTURES.values():
         if all(flat[key] in values for key, values in row.named.items()):
             return row
-    *titles, last = (row.title for row in ARCHITECTURES.values())
+    *titles, last = dict.fromkeys(row.title for row in ARCHITECTURES.values())
     raise TransferError(
         f"{' + '.join(str(flat[key]) for key in _NAMING)} is no architecture of ours; a recipe is "
         f"{', '.join(titles)} or {last}: take over what ours say"

@@ -102,7 +102,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     "PROBE": {
         "NEIGHBOURS": each(COUNT, "a list of whole numbers above 0, the first of which counts"),
         "TEMPERATURE": ABOVE,
-        "GRID": each(ANY, "two rising powers of ten", (2,), rising=True),
+        "GRID": each(ABOVE, "two rising numbers above 0", (2,), rising=True),
         **dict.fromkeys(("GRID_SIZE", "EPISODES"), COUNT),
         "SHOTS": SIZES,
         "SEED": NATURAL,

@@ -216,7 +216,8 @@ def _read_layer(path: Path) -> tuple[Any, Pairs]:
         kind, base, pairs = _parsed(read_text(path))
     except FileNotFoundError:
         known = sorted(p.stem for p in RECIPES.glob("*.yaml") if p.stem != "defaults")
-        raise TransferError(f"recipe {path} does not exist; ours are {', '.join(known)}") from None
+        near = difflib.get_close_matches(path.stem, known, n=5, cutoff=0.4) or known
+        raise TransferError(f"recipe {path} does not exist; nearest: {', '.join(near)}") from None
     except OSError as error:
         raise TransferError(f"recipe {path} cannot be read: {error.strerror}") from None
     except YamlError as error:

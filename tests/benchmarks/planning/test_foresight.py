@@ -86,7 +86,7 @@ MISTAKES = {
     "a row's own recipe": (
         "primary: bbox/AP50",
         "primary: bbox/AP50\nvariants: {moco: coco_c9}",
-        "coco_c9.yaml does not exist; ours are",
+        "coco_c9.yaml does not exist; nearest: coco_c4",
     ),
     "a row's own heads": (
         "primary: bbox/AP50",

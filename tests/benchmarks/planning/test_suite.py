@@ -64,7 +64,7 @@ MISTAKES = {
     "not among": ("primary: bbox/AP50", "primary: bbox/AP50\nmetrics: [bbox/AP]", "is not among the metrics"),
     "no yaml": ("recipe:", "recipe: {", "line 4: expected ',' or '}', but got ':'"),
     "no base": ("  _BASE_: coco_c4_1x\n", "", "recipe has no _BASE_"),
-    "unknown base": ("coco_c4_1x", "coco_c9", "coco_c9.yaml does not exist; ours are"),
+    "unknown base": ("coco_c4_1x", "coco_c9", "coco_c9.yaml does not exist; nearest: coco_c4"),
     "unknown key": ("MAX_ITER", "MAX_ITERS", "recipe: unknown key SOLVER.MAX_ITERS; did you mean"),
     "wrong value": ("9000", "many", "recipe: SOLVER.MAX_ITER expects int"),
     "smoke": (

@@ -1,0 +1,137 @@
+"""Suites of frozen features from the command line: one command, one table, features made once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.run import main
+from tests.conftest import Run
+from transfer.datasets.synthetic.dial import draw_image_set
+
+SUITE = """\
+name: mine
+recipe: {_BASE_: logreg, FEATURES.RESIZE: 48, FEATURES.CROP: 48, PROBE.GRID_SIZE: 3}
+datasets:
+  textures: {format: labelled, folder: textures}
+primary: logreg/top1
+"""
+NARROW = "random:resnet18,stem_out_channels=8,res2_out_channels=8"
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A user's suite and folder of images."""
+    draw_image_set(tmp_path / "textures", 0.8, classes=3, train=6, test=4)
+    path = tmp_path / "mine.yaml"
+    path.write_text(SUITE)
+    return path
+
+
+def _records(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(output.glob("records/*/*.json"))]
+
+
+def test_a_users_folder_gets_its_rows(
+    suite: Path, tmp_path: Path, narrow_backbone: Path, benchmark: Run
+) -> None:
+    neighbours = tmp_path / "near.yaml"
+    neighbours.write_text(
+        SUITE.replace("mine", "near")
+        .replace("logreg", "knn")
+        .replace("PROBE.GRID_SIZE: 3", "PROBE.NEIGHBOURS: [3]")
+    )
+    words = (
+        "--suite",
+        suite,
+        neighbours,
+        "--init",
+        f"ours={narrow_backbone}",
+        NARROW,
+        "--output",
+        tmp_path / "out",
+    )
+    done = benchmark(*words, "--device", "cpu", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    records = _records(tmp_path / "out")
+    assert [(r["suite"], r["status"], r["engine"]["name"]) for r in records] == [
+        ("mine", "finished", "frozen"),
+        ("mine", "finished", "frozen"),
+        ("near", "finished", "frozen"),
+        ("near", "finished", "frozen"),
+    ]
+    of_ours = [r for r in records if r["init"] == "ours"]
+    assert all(r["init_account"]["set"] == r["init_account"]["total"] > 0 for r in of_ours)
+    (logreg,) = (r for r in of_ours if r["suite"] == "mine")
+    assert 0 <= logreg["metrics"]["logreg"]["top1"] <= 100
+    assert logreg["probe"]["C"] > 0
+    assert logreg["data"]["test"]["images"] == 12
+    assert len(list((tmp_path / "out").glob("features/*/*/features.npy"))) == 4, (
+        "two networks, train and test"
+    )
+    assert "logreg/top1" in done.stdout
+    assert "knn/top1" in done.stdout
+    again = benchmark(*words, "--device", "cpu")
+    assert again.returncode == 0
+    assert "4 finished, 0 to do" in again.stderr
+
+
+def _line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if not line.startswith("engine: ")]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (
+            "primary: logreg/top1",
+            "primary: knn/top1",
+            "primary: knn/top1 will not be measured.*yields logreg/top1",
+        ),
+        ("primary: logreg/top1", "primary: bbox/AP", "bbox/AP will not be measured"),
+        ("PROBE.GRID_SIZE: 3", "PROBE.NAME: lasso", "PROBE.NAME is 'lasso'; the engines honour"),
+        (
+            "PROBE.GRID_SIZE: 3",
+            "DATASETS.TEST: [dtdd]",
+            "unknown set of labelled images 'dtdd'; did you mean dtd",
+        ),
+        (
+            "FEATURES.CROP: 48",
+            "FEATURES.CROP: 64",
+            "FEATURES.CROP is 64; expected no more than FEATURES.RESIZE",
+        ),
+        ("folder: textures", "folder: texture", "texture is not a folder; correct `folder`"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_is_made(
+    before: str, after: str, says: str, suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import re
+
+    assert before in SUITE
+    suite.write_text(SUITE.replace(before, after))
+    line = _line(["--suite", str(suite), "--init", "random", "--output", str(tmp_path / "out")], capsys)
+    assert re.search(says, line), line
+    assert not (tmp_path / "out").exists()
+
+
+def test_rates_are_not_tuned_where_there_are_none(
+    suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--suite", str(suite), "--init", "random", "--output", str(tmp_path / "out"), "--tune", "3"]
+    assert "--tune scales learning rates, and a probe has none" in _line(words, capsys)
+
+
+def test_a_dry_run_needs_no_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--suite", "logreg_dtd", "--init", "random", "--output", str(tmp_path / "out"), "--dry-run"]
+    assert main([*words, "--data-root", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "python -m transfer.datasets prepare dtd" in printed
+    assert "features of the train and test images at 224 pixels, once a network; then logreg" in printed
