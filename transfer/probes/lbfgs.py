@@ -35,7 +35,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Minimum:
-    """What was reached for each of B problems."""
+    """Holds what was reached for each of B problems."""
 
     weights: Tensor  # (p, B, K)
     objective: Tensor  # (B,) mean loss + penalty

@@ -164,11 +164,13 @@ def _path(
 
 
 def _start(found: list[Tensor], grid: tuple[float, ...], zero: Tensor) -> Tensor:
-    """Goes on along log C in the direction of the last two optima."""
-    if len(found) < 2:
-        return found[0] if found else zero
-    before, last, now = (math.log(C) for C in grid[len(found) - 2 : len(found) + 1])
-    return found[-1] + (now - last) / (last - before) * (found[-1] - found[-2])
+    """Goes on along log C by the polynomial through the last three optima, or as many as there are."""
+    last = range(max(0, len(found) - 3), len(found))
+    at, now = {i: math.log(grid[i]) for i in last}, math.log(grid[len(found)])
+    start = zero
+    for i in last:
+        start = start + found[i] * math.prod((now - at[m]) / (at[i] - at[m]) for m in last if m != i)
+    return start
 
 
 def cross_entropy(labels: Tensor) -> Loss:

@@ -109,7 +109,7 @@ def test_three_average_precisions() -> None:
         assert step_ap(scores, positive) == pytest.approx(step)
         assert area_ap(scores, positive) == pytest.approx(area)
         assert eleven_point_ap(scores, positive) == pytest.approx(eleven)
-        assert len({step, area, eleven}) == 3
+    assert len({step, area, eleven}) == 3
     tied = np.array([1.0, 1.0, 0.5, 0.5, 0.0])
     assert step_ap(tied, np.array([False, True, True, False, True])) == pytest.approx(0.5 * 2 / 3 + 0.6 / 3)
 
