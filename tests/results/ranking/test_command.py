@@ -45,7 +45,7 @@ def test_rows_by_mean_rank(root: Path, capsys: Any) -> None:
         "mean": "53.00",
         "mean rank": "1.83",
         "wins-ties-losses": "1-0-5",
-        "p (Holm)": "0.5",
+        "p (Holm)": "0.53",
     }
     assert table.row("random")["wins-ties-losses"] == "0-0-6"
     said = "\n".join(table.notes)
@@ -78,10 +78,10 @@ def test_less_may_be_better(root: Path, make_record: Any, capsys: Any) -> None:
     [
         (
             ["--reference", "best"],
-            "no row 'best' to hold the others against; there are moco, random, supervised",
+            "no row 'best' to hold the others against; there are random, supervised, moco",
         ),
         (["--rows", "moco"], "1 rows have 6 data sets in common; expected at least 2 and 2"),
-        (["--rows", "moco", "random", "mocco"], "no row 'mocco' with a number; there are moco, random"),
+        (["--rows", "moco", "random", "mocco"], "no row 'mocco' with a number; there are random, moco"),
         (["--suite", "dtd"], "3 rows have 1 data sets in common"),
         (["--metrics", "knn/top1"], "are for two rows"),
         (["--published", "Nobody_T1"], "no published table 'Nobody_T1'; there are "),
