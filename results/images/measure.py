@@ -95,7 +95,7 @@ def exchange_p(n: int, both: Callable[[np.ndarray], np.ndarray], gap: float, dra
     """Two-sided p-value of the gap over exchanges of two networks on images.
 
     `both`: values at (b, 2n) counts over the images as the one network sees them and then as the other does.
-    Up to EXCHANGED images all exchanges count, beyond `draws` random ones and the observed one, `step` at once.
+    Up to EXCHANGED images all exchanges count; beyond, `draws` random ones and the observed, `step` at once.
     """
     if n <= EXCHANGED:
         # the first image stays: the other half are mirror images
