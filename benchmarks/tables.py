@@ -10,6 +10,7 @@ from benchmarks.launch.job_file import open_record
 from benchmarks.planning.cells import Cell
 from benchmarks.planning.request import Request
 from results.record import Record
+from results.run_files import cell_directories
 from results.store import load_records
 from results.tables.markdown import md
 from results.tables.suite import build_suite_table
@@ -28,7 +29,7 @@ def write_tables(cells: Sequence[Cell], request: Request) -> None:
     begun = {record["id"] for record in records}
     planned = [open_record(cell, request, None) for cell in cells if cell.id not in begun]
     missing: list[Record] = [{**record, "status": "missing"} for record in planned]
-    groups = group_trials([*records, *missing])
+    groups = group_trials([*records, *missing], cells=cell_directories(output))
     suites = {cell.suite.name: cell.suite for cell in cells}
     tables = [build_suite_table(groups.get(name, []), name, suite.metrics) for name, suite in suites.items()]
     print(term(tables, terminal_width()))

@@ -3,8 +3,8 @@
     root/cells/<suite>/<init>-<id>/
         log.jsonl        {"iteration": .., "total_loss": .., "lr": .., "time_s": ..} a line
         per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
-        per_image.npz    what the trial did on every test image; see results/images/file.py
         samples.png
+        per_image.npz    what the trial did on every test image; see results/images/file.py
 
 All of them are optional: a record moved alone still makes every table.
 """

@@ -1,1 +1,1 @@
-"""What one trial did on every test image comes in; intervals and paired tests over the images go out."""
+"""The outcomes of one trial by test image come in; intervals and paired tests over the images go out."""

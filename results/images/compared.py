@@ -54,7 +54,7 @@ def image_difference(
     made = [measure(found, metric, one[2]) for found, one in zip(files, (ours, theirs), strict=True)]
     if made[0] is None or made[1] is None:
         return None
-    if files[0].ids != files[1].ids or not _same_truth(*files, metric):
+    if files[0].ids != files[1].ids or not _same_truth(files[0], files[1], metric):
         raise RecordError(
             f"{files[0].path} and {files[1].path} are not of the same images and labels; no paired test"
         )

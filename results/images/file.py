@@ -131,10 +131,13 @@ def _precision(n: int, unit: str, told: Any, *parts: np.ndarray) -> AveragePreci
     return AveragePrecision(made, told["kind"], thresholds, unit)
 
 
-def _overlap(n: int, unit: str, told: Any, *parts: np.ndarray) -> MeanOverlap:
-    if any(part.ndim != 2 or part.shape != (n, parts[0].shape[1]) for part in parts):
-        raise ValueError(f"shapes {[part.shape for part in parts]}, expected ({n}, classes)")
-    return MeanOverlap(*parts, unit=unit)
+def _overlap(
+    n: int, unit: str, told: Any, hits: np.ndarray, truth: np.ndarray, guess: np.ndarray
+) -> MeanOverlap:
+    shapes = [part.shape for part in (hits, truth, guess)]
+    if any(len(shape) != 2 or shape != (n, shapes[0][1]) for shape in shapes):
+        raise ValueError(f"shapes {shapes}, expected ({n}, classes)")
+    return MeanOverlap(hits, truth, guess, unit)
 
 
 MEASURES: dict[str, Callable[..., AnyMeasure]] = {

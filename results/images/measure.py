@@ -8,8 +8,7 @@ serves all metrics.
 
 The test exchanges the two networks on random images and leaves the images as they are: where it makes no
 difference which of the two predicted, the observed gap is one of these gaps. Neither test nor interval knows
-of seeds: they tell how these weights would do on other images, not how another fine-tuning would have come
-out.
+of seeds: they tell how these weights would do on other images, and nothing of another fine-tuning.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ LEVEL = 0.05
 DRAWS = 1000  # bootstrap samples, and exchanges of networks, where each costs an evaluation
 EXCHANGED = 10  # images, up to which all exchanges are gone through: 2^9 pairs of evaluations
 ROUNDING = 1e-9  # points
-# Of a normal distribution: a two-sided test at LEVEL sees a gap of so many standard errors in 80 % of all
-# cases.
+# Of a normal distribution: a test at LEVEL sees a gap of so many standard errors in 80 % of all cases.
 SEEN = 1.959964 + 0.841621
 
 
@@ -97,8 +95,7 @@ def exchange_p(n: int, both: Callable[[np.ndarray], np.ndarray], gap: float, dra
     """Two-sided p-value of the gap over exchanges of two networks on images.
 
     `both`: values at (b, 2n) counts over the images as the one network sees them and then as the other does.
-    Up to EXCHANGED images all exchanges count, beyond `draws` random ones and the observed one; `step`: at a
-    time.
+    Up to EXCHANGED images all exchanges count; beyond, `draws` random ones and the observed, `step` at once.
     """
     if n <= EXCHANGED:
         # the first image stays: the other half are mirror images

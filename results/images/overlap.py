@@ -55,9 +55,10 @@ class MeanOverlap:
     def compared(self, other: MeanOverlap, draws: int | None = None) -> OverImages | None:
         """This one minus the other on the same images; None where no sample tells them apart."""
         gaps = self.resampled(draws) - other.resampled(draws)
-        parts = [
-            np.vstack([getattr(one, name) for one in (self, other)]) for name in ("hits", "truth", "guess")
-        ]
-        both = MeanOverlap(*parts)
+        both = MeanOverlap(
+            np.vstack([self.hits, other.hits]),
+            np.vstack([self.truth, other.truth]),
+            np.vstack([self.guess, other.guess]),
+        )
         p = exchange_p(self.n, both.at, self.value() - other.value(), draws or self.draws, STEP)
         return over_images(gaps, p, f"networks exchanged over {self.n} {self.unit}s")

@@ -135,8 +135,7 @@ class AveragePrecision:
         """For each threshold (weight, found, envelope), each (b, P) over the P hits of class k.
 
         Precision is highest right at a hit, so the curve is computed at hits alone. A hit whose image was not
-        drawn has weight 0: there precision is no higher than at the hit before, and no recall is reached
-        first.
+        drawn has weight 0: there precision is no higher than at the hit before, and no recall begins.
         """
         m = self.matches
         rows = slice(m.edges[k], m.edges[k + 1])

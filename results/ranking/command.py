@@ -28,7 +28,7 @@ def rank_command(args: argparse.Namespace) -> None:
     scores = _scores(args)
     ranking = rank(scores, args.reference)
     if args.output and args.output.suffix == PICTURE:
-        write_file(args.output, critical_svg(ranking), "ranks.svg")
+        write_file(args.output, critical_svg(ranking, file=True), "ranks.svg")
         print_line(f"wrote {args.output}")
         return
     source = args.published or args.directory

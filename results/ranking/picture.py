@@ -10,6 +10,7 @@ from results.ranking.ranking import Ranking
 from results.tables.escape import html_text
 
 WIDTH, SIDE, LINE = 760, 190, 20  # pixels: of all, of the labels on each side, of a line of text
+NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 TOP, BARS = 64, 9  # where the axis is; from one bar to the next
 STYLE = (
     ".cd{font:13px system-ui,sans-serif;color-scheme:light dark}.cd text{fill:#1c2026}.cd line,.cd path"
@@ -21,8 +22,8 @@ STYLE = (
 )
 
 
-def critical_svg(ranking: Ranking) -> str:
-    """The picture as text; the best rows are at the left."""
+def critical_svg(ranking: Ranking, file: bool = False) -> str:
+    """The picture as text, the best rows at the left; a `file` of its own must name its language."""
     k = len(ranking.places)
     half = (k + 1) // 2
     below = TOP + 16 + BARS * len(ranking.runs)
@@ -54,7 +55,7 @@ def critical_svg(ranking: Ranking) -> str:
         parts.append(f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}">{label}</text>')
     said = f"mean ranks of {k} rows over {len(ranking.sets)} data sets, CD {ranking.critical:.2f}"
     return (
-        f'<svg class="cd" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'<svg class="cd"{NAMESPACE if file else ""} viewBox="0 0 {WIDTH} {height}" '
         f'style="max-width:{WIDTH}px;width:100%" role="img" aria-label="{html_text(said)}">'
         f"<style>{STYLE}</style>{''.join(parts)}</svg>\n"
     )

@@ -17,8 +17,7 @@ class TableCell:
     number as its paper prints it; `state` says why there is no number. `gap` is the difference to the
     supervised row, `p` its p-value where a test was possible, and `test` says which. The stars are those of
     `p_holm`, corrected for the number of rows that are held against the supervised one. `ends`: of the 95 %
-    interval of one trial over test images. `seen`: the smallest gap that its test over images could have
-    seen.
+    interval of one trial over test images. `seen`: the smallest gap that a test over images could see.
     """
 
     value: float | None = None

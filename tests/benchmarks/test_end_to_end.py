@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from benchmarks import per_image
 from converters.backbone import load_backbone
+from results.images.file import read_outcomes
+from results.store import save_record
+from results.verify import verify
 from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.conftest import TINY_KEYS, Run
 from transfer.engines.choose import detectron2_found
@@ -57,9 +62,37 @@ def test_raw_checkpoint_to_table(raw_checkpoint: Path, devkit: Path, tmp_path: P
     assert "moco_IN1M" in table, "the published rows stand beside ours"
     assert "not comparable" in table
     (cell,) = tmp_path.glob("cells/voc_c4/*")
-    for name in ("log.jsonl", "model_final.pth", "per_class.json", "samples.png", "predictions"):
+    for name in (
+        "log.jsonl",
+        "model_final.pth",
+        "per_class.json",
+        "per_image.npz",
+        "samples.png",
+        "predictions",
+    ):
         assert (cell / name).exists(), name
+    found = read_outcomes(cell / "per_image.npz", record["per_image"]["sha256"])
+    assert len(found.ids) == record["per_image"]["images"] == record["data"]["test"]["images"]
+    measure = found.measure("bbox/AP")
+    assert measure is not None
+    assert measure.value() == pytest.approx(record["metrics"]["bbox"]["AP"], abs=1e-9)
+    _added_later(tmp_path, cell, record)
     assert not list(cell.glob("iter_*.pth")), "a finished cell keeps no training state"
+
+
+def _added_later(root: Path, cell: Path, record: dict[str, Any]) -> None:
+    """A cell of before gets the same file from its predictions; without them it stays as it is."""
+    content = (cell / "per_image.npz").read_bytes()
+    (cell / "per_image.npz").unlink()
+    save_record(record | {"per_image": None}, root)
+    assert per_image.main([str(root)]) == 0
+    assert (cell / "per_image.npz").read_bytes() == content
+    assert verify(root).problems == []
+    (stored,) = [json.loads(p.read_text()) for p in root.glob("records/voc_c4/*.json")]
+    assert stored == record
+    save_record(record | {"per_image": None}, root)
+    (cell / "predictions").rename(cell / "elsewhere")
+    assert per_image.main([str(root)]) == 1
 
 
 @pytest.mark.slow

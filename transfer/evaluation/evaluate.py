@@ -77,6 +77,6 @@ def read_predictions(dataset: Dataset[Any], directory: Path) -> list[Prediction]
 
 
 def outcomes(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Outcomes | None:
-    """What the predictions did on every image, for intervals over images; None for LVIS and Cityscapes."""
+    """The outcomes of the predictions by image, for intervals; None for LVIS, Cityscapes and DensePose."""
     make = METRICS[dataset.metadata["evaluator"]].outcomes
     return make(dataset, predictions) if make else None

@@ -22,7 +22,7 @@ FORM = 1
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What is kept of a trial: `ids` of n images (queries, episodes: the `unit`), and per metric its arrays.
+    """The outcomes of a trial: `ids` of n images (queries, episodes: the `unit`), and per metric its arrays.
 
     metrics: {"bbox/AP50": {"kind": "coco", "of": "bbox", "thresholds": [0]}}. arrays: {"bbox.score": ...}.
     """
