@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON, title_of
 from benchmarks.planning.environment import environment
+from benchmarks.planning.own_weights import own_weights
 from converters.backbone import CheckpointError, load_backbone
 from results.errors import RecordError
 from results.record import flat_metrics
@@ -36,6 +37,7 @@ from transfer.process.deterministic import ask_for_deterministic, refusal_named
 from transfer.process.disk import is_full, writing
 from transfer.process.distributed import World, launch, leave, member, pick_device
 from transfer.process.memory import keep_freed_memory
+from transfer.recipes.own import with_code
 from transfer.recipes.resolve import unflatten
 from transfer.run import RunRequest, run
 from transfer.samples.loader import look_through
@@ -172,6 +174,9 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     if found != record["identity"]["data_sha256"]:
         raise TransferError(f"the data under {root} changed since the plan was made; start again")
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
+    if code := content.get("code"):
+        cfg = with_code(cfg, code["file"])
+        backbone = own_weights(code["weights"], record["init_manifest"])
     request = RunRequest(
         *(cfg, content["engine"], record["seed"], record["init"], content["directory"]),
         micro_steps=record["scaling"]["micro_steps"],

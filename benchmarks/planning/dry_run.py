@@ -167,7 +167,8 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
         if same:
             same.labels.append(init.label)
             continue
-        lines = [_amount(flat, training), _parameters(flat)]
+        # A plan runs no code of a user's; its trial has counted what the module has.
+        lines = [_amount(flat, training), *([] if init.code else [_parameters(flat)])]
         alike.append(_Rows([init.label], flat, notes, [*lines, *notes]))
     return alike
 

@@ -13,6 +13,7 @@ from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
+from transfer.recipes.own import OWN, misfit
 from transfer.recipes.patches import check_sizes
 from transfer.recipes.vit import VIT
 
@@ -34,7 +35,7 @@ CHOICES: Demands = {
     "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
 }
 
-LAYERED = (VIT, CONVNEXT)  # families with a rule of layer decay, in `transfer.engines.layer_decay`
+LAYERED = (VIT, CONVNEXT, OWN)  # families with a rule of layer decay, in `transfer.engines.layer_decay`
 
 
 def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] | None = None) -> None:
@@ -59,6 +60,8 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; the engines honour {expected}")
     if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
         raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
+    if row.family is OWN and (why := misfit(flat, row.neck)):
+        raise TransferError(f"{source}: {why}")
     key = "SOLVER.LAYER_DECAY"
     if flat[key] != 1.0 and row.family not in LAYERED:
         raise TransferError(
