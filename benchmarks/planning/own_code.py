@@ -64,7 +64,7 @@ class OwnCode:
 
     @property
     def place(self) -> dict[str, str]:
-        """What a cell's process must know to run it, on this machine."""
+        """All that a cell's process must know to run it, on this machine."""
         weights = str(self.weights.absolute()) if self.weights else ""
         return {"file": str(self.file.absolute()), "weights": weights}
 
@@ -130,7 +130,7 @@ def _tried(file: Path, named: Named, path: str) -> dict[str, Any]:
 
 
 def _notes(answer: dict[str, Any], weights: Path | None) -> Iterator[str]:
-    """What a user should know of a module that is right in itself."""
+    """Tells what a user should know of a module that is right in itself."""
     total, drawn = answer["num_tensors"], answer["drawn_tensors"]
     if weights is None and answer["weights_sha256"]:
         yield f"its callable loads weights by itself: {total - drawn} of {total} tensors have no seed"

@@ -200,7 +200,7 @@ def _blocks(body: nn.Module) -> int:
 
 
 def _pixels(body: nn.Module, file: Path) -> dict[str, Any]:
-    """What the module's attributes state of its pixels; nothing where they state nothing."""
+    """Reads what the module's attributes state of its pixels; nothing where they state nothing."""
     stated = {key: getattr(body, key) for key in PIXELS if hasattr(body, key)}
     if stated.get("input_format", "RGB") not in ("RGB", "BGR"):
         raise TransferError(

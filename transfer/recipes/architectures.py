@@ -54,9 +54,7 @@ class Architecture:
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
     kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
     engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
-    guest_of: tuple[
-        str, ...
-    ] = ()  # rows whose recipes take its weights as well, without a part in their hash
+    guest_of: tuple[str, ...] = ()  # rows whose recipes take its weights, too; their hash knows no guests
 
     @property
     def semantic(self) -> bool:

@@ -39,7 +39,11 @@ FAULTS = {
         "self.fc = nn.Linear(2, 3)\n        self.norm =",
         "no gradient reaches fc",
     ),
-    "another mode": ("return self.norm(x)", "return [self.norm(x)] * (1 + self.training)", "in training mode the maps"),
+    "another mode": (
+        "return self.norm(x)",
+        "return [self.norm(x)] * (1 + self.training)",
+        "in training mode the maps",
+    ),
     "pixels of 0 to 1": (
         "[127.5] * 3, [127.5]",
         "[0.5] * 3, [127.5]",

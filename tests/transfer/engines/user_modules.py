@@ -50,7 +50,7 @@ def write(folder: Path, text: str = MINE, name: str = "mine.py") -> Path:
 
 
 def facts(file: Path, name: str, weights: Any = None) -> dict[str, Any]:
-    """What a trial finds, in this process."""
+    """Returns what a trial finds, in this process."""
     return try_module(lambda: call(load(file, name), file), file, weights)
 
 
