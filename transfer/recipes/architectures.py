@@ -293,7 +293,7 @@ def architecture_of(flat: Mapping[str, Any]) -> Architecture:
     for row in ARCHITECTURES.values():
         if all(flat[key] in values for key, values in row.named.items()):
             return row
-    *titles, last = (row.title for row in ARCHITECTURES.values())
+    *titles, last = (row.title for row in ARCHITECTURES.values() if row.family is not OWN)
     raise TransferError(
         f"{' + '.join(str(flat[key]) for key in _NAMING)} is no architecture of ours; a recipe is "
         f"{', '.join(titles)} or {last}: take over what ours say"

@@ -131,7 +131,7 @@ def _fitting(flat: Mapping[str, Any], manifest: Mapping[str, Any], overridden: s
         takers = _takers(name)
         raise TransferError(
             f"the weights are those of a {name}, the recipe is for a "
-            f"{' or a '.join(one.family.name for one in row.kin)}; "
+            f"{' or a '.join(one.family.name for one in row.kin if one.family is not OWN)}; "
             + (f"a {name} goes into {', '.join(takers)}" if takers else f"no recipe of ours takes a {name}")
         )
     if found is not row and NAMED_BY in overridden:

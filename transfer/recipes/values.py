@@ -35,7 +35,7 @@ CHOICES: Demands = {
     "DATALOADER.SAMPLER_TRAIN": ("TrainingSampler", "RepeatFactorTrainingSampler"),
 }
 
-LAYERED = (VIT, CONVNEXT, OWN)  # families with a rule of layer decay, in `transfer.engines.layer_decay`
+LAYERED = (VIT, CONVNEXT)  # families with a rule of layer decay, in `transfer.engines.layer_decay`
 
 
 def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] | None = None) -> None:
@@ -63,7 +63,7 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
     if row.family is OWN and (why := misfit(flat, row.neck)):
         raise TransferError(f"{source}: {why}")
     key = "SOLVER.LAYER_DECAY"
-    if flat[key] != 1.0 and row.family not in LAYERED:
+    if flat[key] != 1.0 and row.family not in (*LAYERED, OWN):
         raise TransferError(
             f"{where(key)}: {key} is {flat[key]}; a {row.family.name} has no rule for it: leave it at 1.0, "
             f"or take a {' or a '.join(family.name for family in LAYERED)}"
