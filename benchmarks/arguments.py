@@ -74,7 +74,8 @@ def _rows(p: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PATH|NAME",
         help="rows: converted backbone, raw checkpoint, or a name (random, supervised, msra, timm/NAME, "
-        "hf/OWNER/NAME and others, see --list); label=path names the row; @list.txt holds one a line",
+        "hf/OWNER/NAME and others, see --list), or your module, own:FILE.py:CALLABLE[:WEIGHTS]; label=path "
+        "names the row; @list.txt holds one a line",
     )
     p.add_argument(
         "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"

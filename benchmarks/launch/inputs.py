@@ -9,6 +9,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 from benchmarks.planning.labelled import is_probe, own_from_json, read_labelled
+from benchmarks.planning.own_weights import own_weights
 from converters.backbone import Backbone, load_backbone
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
@@ -17,6 +18,7 @@ from transfer.datasets.records import column, joined
 from transfer.datasets.registry import load_dataset
 from transfer.errors import TransferError
 from transfer.process.distributed import Member
+from transfer.recipes.own import with_code
 from transfer.run import RunRequest, run
 from transfer.samples.loader import look_through
 
@@ -34,6 +36,9 @@ def inputs_of(content: dict[str, Any], cfg: CfgNode, place: Member | None) -> tu
 def _request(content: dict[str, Any], cfg: CfgNode) -> tuple[RunRequest, Backbone | None]:
     record = content["record"]
     backbone = None if content["backbone"] is None else load_backbone(content["backbone"])
+    if code := content.get("code"):
+        cfg = with_code(cfg, code["file"])
+        backbone = own_weights(code["weights"], record["init_manifest"])
     request = RunRequest(
         *(cfg, content["engine"], record["seed"], record["init"], content["directory"]),
         micro_steps=record["scaling"]["micro_steps"],

@@ -32,6 +32,7 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
         "replaces": before.get("finished_at") if rerun and before else None,
         "from_start": rerun and before is not None and before["status"] in ("finished", "failed"),
         "backbone": None if backbone is None else str(backbone.absolute()),
+        **({"code": cell.init.code.place} if cell.init.code else {}),
         "data_root": str(request.data_root.absolute()),
         "datasets": {name: own.to_json() for name, own in cell.own.items()},
         "labelled": own_to_json(cell.labelled),
@@ -54,7 +55,7 @@ def cell_directory(cell: Cell, output: Path) -> Path:
 
 def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
     """The record of a cell that is about to run; one that goes on keeps the start of `before`."""
-    usual = cell.init.backbone is None and not cell.init.shaped
+    usual = cell.init.plain
     family = architecture_of(cell.recipe).family
     manifest = {"source": "random"} if usual else cell.init.manifest(family)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -29,6 +29,7 @@ from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
 from transfer.recipes.identity import NEUTRAL_KEYS, recipe_sha256
+from transfer.recipes.own import OWN
 from transfer.recipes.resolve import apply_manifest, flatten
 from transfer.recipes.scaling import Scaling
 
@@ -154,11 +155,12 @@ def _row(
     `fitted` are the suite's recipes by name, `shared` the part of the identity that all rows have.
     """
     suite, request, scaling = draft.suite, draft.request, draft.recipe_of(init.label).scaling
-    recipe = with_facts_of(init, fitted[suite.recipe_of(init.label)], request)
+    cfg = fitted[suite.recipe_of(init.label)]
+    recipe = with_facts_of(init, cfg, request)
     identity = {
         "suite": suite.name,
         "suite_version": suite.version,
-        "recipe_sha256": recipe_sha256(recipe),
+        "recipe_sha256": _hash_of(cfg, recipe),
         "backbone_sha256": init.identity(recipe),
         **shared,
         **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
@@ -173,6 +175,14 @@ def _row(
         )
         for trial, seed in enumerate(seeds(suite, request))
     ]
+
+
+def _hash_of(cfg: CfgNode, recipe: dict[str, Any]) -> str:
+    """The hash of a row's recipe; on own code that of `cfg`, the recipe as other rows of the suite have it.
+
+    It stands in one table with them, and has none of the keys by which recipes of its usual backbone differ.
+    """
+    return recipe_sha256(cfg if architecture_of(recipe).family is OWN else recipe)
 
 
 def with_facts_of(init: Init, cfg: CfgNode, request: Request) -> dict[str, Any]:
@@ -195,7 +205,7 @@ def _variant(draft: Draft, init: Init, suites_own: CfgNode) -> Variant | None:
     own = suite.variant_of(init.label)
     if not own:
         return None
-    beside = recipe_sha256(with_facts_of(init, suites_own, draft.request))
+    beside = _hash_of(suites_own, with_facts_of(init, suites_own, draft.request))
     return {"recipe": own, "instead_of": suite.recipe, "stands_for_sha256": beside}
 
 

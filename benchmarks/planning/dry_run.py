@@ -168,7 +168,10 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
         if same:
             same.labels.append(init.label)
             continue
-        lines = [told_amount(flat)] if is_probe(flat) else [_amount(flat, training), _parameters(flat)]
+        if is_probe(flat):
+            lines = [told_amount(flat)]
+        else:  # a plan runs no code of a user's; its trial has counted what the module has
+            lines = [_amount(flat, training), *([] if init.code else [_parameters(flat)])]
         alike.append(_Rows([init.label], flat, notes, [*lines, *notes]))
     return alike
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UsageError
-from benchmarks.planning import hub_names
+from benchmarks.planning import hub_names, own_code
 from benchmarks.planning.named_weights import KNOWN
 from converters.containers.remote import BY_NAME
 from converters.networks.sizes import LIKE, RANDOM
 
 NAMES = ("random", *KNOWN)
-FORMS = (*NAMES, "random@LABEL", f"{RANDOM}SIZE", *BY_NAME)
+FORMS = (*NAMES, "random@LABEL", f"{RANDOM}SIZE", *BY_NAME, own_code.FORM)
 LABEL = 100  # characters of the longest one
 
 
@@ -40,8 +40,13 @@ class Wanted:
         return hub_names.is_hub_name(self.path) and not _exists(self.path)
 
     @property
+    def is_code(self) -> bool:
+        """Whether it is the user's own code, which is looked for when it is opened."""
+        return self.path.startswith(own_code.PREFIX)
+
+    @property
     def absent(self) -> bool:
-        named = self.path in NAMES or self.path.startswith((LIKE, RANDOM)) or self.on_hub
+        named = self.path in NAMES or self.path.startswith((LIKE, RANDOM)) or self.on_hub or self.is_code
         return not named and not _exists(self.path)
 
 
@@ -60,6 +65,8 @@ def _wanted(text: str, where: str) -> Wanted:
     label, path = _split(text)
     if path in NAMES or path.startswith((LIKE, RANDOM)):
         name = path
+    elif path.startswith(own_code.PREFIX):
+        name = Path(own_code.parse(path).file).stem
     elif hub_names.is_hub_name(path) and not _exists(path):
         name = hub_names.label_of(path)
     else:
@@ -68,8 +75,8 @@ def _wanted(text: str, where: str) -> Wanted:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Splits `label=path`; the facts of a `random:` have such signs of their own."""
-    sized = re.fullmatch(rf"(?:(.*?)=)?({RANDOM}.*)", text, re.DOTALL)
+    """Splits `label=path`; the facts of a `random:` and files of own code may have such signs themselves."""
+    sized = re.fullmatch(rf"(?:(.*?)=)?((?:{RANDOM}|{own_code.PREFIX}).*)", text, re.DOTALL)
     if sized is not None:
         return sized[1] or "", sized[2]
     label, _, path = text.rpartition("=")
@@ -154,6 +161,9 @@ def _read_lists(texts: Sequence[str]) -> list[tuple[str, str]]:
 def _from_list(entry: str, folder: Path) -> str:
     """An init of a list, its path made relative to the list's folder where it is one."""
     label, path = (part.strip() for part in _split(entry))
+    if path.startswith(own_code.PREFIX):
+        path = own_code.parse(path).within(folder).text
+        return f"{label}={path}" if label else path
     named = path in NAMES or path.startswith((LIKE, RANDOM)) or Path(path).is_absolute()
     if not named and not (hub_names.is_hub_name(path) and not _exists(str(folder / path))):
         path = str(folder / path)

@@ -16,6 +16,7 @@ from benchmarks.errors import UsageError
 from benchmarks.planning import hub
 from benchmarks.planning.init_names import Wanted, read_inits
 from benchmarks.planning.named_weights import KNOWN, at_hand, cached
+from benchmarks.planning.own_code import OwnCode, introduce, open_code
 from converters.backbone import Backbone, write_proven
 from converters.certify.certificate import CERTIFICATE, standing
 from converters.convert import open_checkpoint
@@ -35,11 +36,17 @@ class Init:
     absent: str = ""  # the name of known weights that a dry run does not fetch
     like: Init | None = None  # whose shape and pixels a random row has
     facts: Mapping[str, Any] | None = None  # its shape as the user said it; without both: the recipe's usual
+    code: OwnCode | None = None  # the user's own module; of a random row: that of the row that it is like
 
     @property
     def shaped(self) -> bool:
         """Whether a random row was given its shape, by another row or in words."""
         return self.like is not None or self.facts is not None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is `random` itself: no weights, no code, and the recipe's usual shape."""
+        return self.backbone is None and self.code is None and not self.shaped
 
     @functools.cached_property
     def weights_sha256(self) -> str:
@@ -51,6 +58,9 @@ class Init:
         """The facts that are known of the weights, above all shape and pixels of their network."""
         if self.backbone is not None:
             return self.backbone.manifest
+        if self.code is not None:
+            like = {"like": self.like.label} if self.like else {}
+            return {**self.code.manifest, **like}
         usual = random_manifest(family)
         if self.facts is not None:
             return {"source": "random", **self.facts, **{field: usual[field] for field in PIXELS}}
@@ -60,12 +70,16 @@ class Init:
         return {"source": "random", "like": self.like.label, **shape}
 
     def identity(self, flat_recipe: dict[str, Any]) -> str:
-        """Hash of all that moves the numbers: the weights; for `random` the shape and pixels of the net."""
+        """Hash of all that moves the numbers: the weights; for `random` the shape and pixels of the net.
+
+        Own code has the hashes of its files and of its weights among its facts.
+        """
         if self.backbone is not None:
             return self.weights_sha256
         keys = manifest_keys(architecture_of(flat_recipe).family).values()
         facts = {key: flat_recipe[key] for key in keys}
-        return hashlib.sha256(json.dumps(["random", facts], sort_keys=True).encode()).hexdigest()
+        kind = "own code" if self.code and not self.like else "random"
+        return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()
 
 
 def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
@@ -81,7 +95,8 @@ def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
         try:
             if one.like:
                 other = next(opened[n] for n, row in enumerate(wanted) if row.label == one.like)
-                opened[number] = Init(one.label, None, absent=other.absent, like=other)
+                bare = other.code.bare(one.text) if other.code else None
+                opened[number] = Init(one.label, None, absent=other.absent, like=other, code=bare)
             else:
                 opened[number] = _opened(one, fetch)
         except (UsageError, CheckpointError) as error:
@@ -90,9 +105,9 @@ def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
 
 
 def _turn(numbered: tuple[int, Wanted]) -> int:
-    """Files come first, then what may have to be fetched, then rows that need another row's shape."""
+    """Files come first, then what is fetched or tried, then rows that need another row's shape."""
     one = numbered[1]
-    return 2 if one.like else int(one.path in KNOWN or one.on_hub)
+    return 2 if one.like else int(one.path in KNOWN or one.on_hub or one.is_code)
 
 
 def _opened(one: Wanted, fetch: bool) -> Init:
@@ -101,6 +116,8 @@ def _opened(one: Wanted, fetch: bool) -> Init:
         return Init(one.label, None)
     if one.path.startswith(RANDOM):
         return Init(one.label, None, facts=facts_of_size(one.path.removeprefix(RANDOM)))
+    if one.is_code:
+        return Init(one.label, None, code=open_code(one.path))
     if one.on_hub:
         there = fetch or hub.at_hand(one.path)
         return Init(one.label, hub.open_hub(one.path)) if there else Init(one.label, None, absent=one.path)
@@ -117,6 +134,8 @@ def introduction(init: Init) -> Iterator[str]:
         yield f"init {init.label}: drawn anew for each seed, in shape and pixels like {init.like.label}"
     if init.facts is not None:
         yield f"init {init.label}: drawn anew for each seed, {described(init.facts)}"
+    if init.code is not None and init.like is None:
+        yield from introduce(init.label, init.code)
     if init.backbone is None:
         return
     m = init.backbone.manifest

@@ -21,24 +21,28 @@ def one_a_shape(inits: Sequence[Init], families: Iterable[Family]) -> tuple[list
     `families` are those of the suites. Nothing is added without `random`, beside inits of one shape, or
     where the user asked for random rows of shapes himself.
     """
-    plain = next((init for init in inits if _is_plain(init)), None)
+    plain = next((init for init in inits if init.plain and not init.absent), None)
     asked = any(init.backbone is None and init.shaped for init in inits)
     firsts: dict[str, Init] = {}  # shape -> the first row that has it
     for init in inits:
         if init.backbone is not None:
             firsts.setdefault(_shape(init.backbone.manifest), init)
-    if plain is None or asked or len(firsts) < 2:
+    own = [init for init in inits if init.code is not None and not init.like]
+    for init in own:
+        firsts.setdefault(str(init.code), init)
+    if plain is None or asked or len(firsts) < 2 - bool(own):
         return list(inits), []
     usual = {_shape(plain.manifest(family)) for family in families}
     others = [init for shape, init in firsts.items() if {shape} != usual]
-    added = [Init(f"{LIKE}{init.label}", None, like=init) for init in others]
+    added = [_drawn_like(init) for init in others]
     lines = [f"init {LIKE}{init.label} is added: {plain.label} is of another shape" for init in others]
     place = next(number for number, init in enumerate(inits) if init is plain) + 1
     return [*inits[:place], *added, *inits[place:]], lines
 
 
-def _is_plain(init: Init) -> bool:
-    return init.backbone is None and not init.shaped and not init.absent
+def _drawn_like(init: Init) -> Init:
+    label = f"{LIKE}{init.label}"
+    return Init(label, None, like=init, code=init.code.bare(label) if init.code else None)
 
 
 def _shape(manifest: dict[str, object]) -> str:

@@ -90,7 +90,8 @@ def measure(cell: Cell, device: str | None) -> Speed | None:
             seen = list(islice(cell.training[0].records, LOOKED_AT))
             tested = list(islice(cell.test.records, 2))
             of_cell = (cell.recipe, cell.identity, cell.training[0].metadata)
-            return pool.submit(_measured, of_cell, seen, tested, device).result()
+            code = cell.init.code.place["file"] if cell.init.code else ""
+            return pool.submit(_measured, of_cell, seen, tested, device, code).result()
         except Exception:  # whatever it was: the run goes on, and its cell meets and tells it
             return None
 
@@ -100,17 +101,23 @@ def _measured(
     training: list[dict[str, Any]],
     tested: list[dict[str, Any]],
     device: str | None,
+    code: str = "",
 ) -> Speed:
-    """The measurement; `of_cell` is recipe, identity and the metadata of the training set."""
+    """The measurement; `of_cell` is recipe, identity and the metadata of the training set.
+
+    `code` is the place of the user's own module, where the recipe stands on one.
+    """
     from transfer.engines.choose import load_engine
     from transfer.process.distributed import World, pick_device
+    from transfer.recipes.own import with_code
     from transfer.recipes.patches import in_pixels
     from transfer.recipes.resolve import unflatten
     from transfer.samples.loader import evaluation_batches, training_batches, training_records
     from transfer.training.learner import Learner
 
     flat, identity, metadata = of_cell
-    cfg, engine, place = in_pixels(unflatten(flat)), load_engine(identity["engine"]), pick_device(device, 1)
+    resolved = with_code(unflatten(flat), code) if code else unflatten(flat)
+    cfg, engine, place = in_pixels(resolved), load_engine(identity["engine"]), pick_device(device, 1)
     cfg.DATALOADER.NUM_WORKERS = 0
     cfg.SOLVER.IMS_PER_BATCH = 1 if place.type == "cpu" else min(8, cfg.SOLVER.IMS_PER_BATCH)
     trained, tested_at = _smaller(cfg) if place.type == "cpu" else (1.0, 1.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from converters.certify.features import MAP, Reference, write_features
 from converters.certify.images import Maps, Size, image
 
 
-def main(argv: list[str]) -> int:
-    """Takes one JSON argument, writes a file of features; whatever goes wrong is raised."""
+def main(job: Mapping[str, Any]) -> int:
+    """Takes what `reference.py` asks for, writes a file of features; whatever goes wrong is raised."""
+    sys.path.insert(0, job["checkout"])
+    make = getattr(import_module(job["module"]), job["name"])
     import torch
 
-    job = json.loads(argv[0])
-    sys.path.insert(0, job["checkout"])
-    model = getattr(import_module(job["module"]), job["name"])(job["file"])
+    model = make(job["file"])
     if isinstance(model, torch.nn.Module):
         model.eval()
     sizes = [tuple(size) for size in job["sizes"]]

@@ -6,7 +6,6 @@ A reference is `timm:NAME`, `torch:CHECKOUT:MODULE:CALLABLE`, or the path of a f
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,12 @@ from converters.certify.images import Size
 from converters.certify.resnet import STAGES
 from converters.errors import CheckpointError
 
-ROOT = Path(__file__).resolve().parents[2]
-CHILD = "import sys; from converters.certify.child import main; sys.exit(main(sys.argv[1:]))"
+# The child imports what we import, in our order. PYTHONPATH would put the folder of an installed copy, with
+# the backports in it, in front of the standard library.
+CHILD = (
+    "import json, sys; job = json.loads(sys.argv[1]); sys.path[:] = job['path']; "
+    "from converters.certify.child import main; sys.exit(main(job))"
+)
 LONGEST = 3600  # seconds that a publisher's code may take
 
 
@@ -61,17 +64,10 @@ def _checkout(rest: str, file: Path, wanted: Sequence[Size]) -> Reference:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "features.npz"
         job = {"checkout": checkout, "module": module, "name": name, "file": str(file), "out": str(out)}
-        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        own = {**os.environ, "PYTHONPATH": paths}
-        command = [sys.executable, "-c", CHILD, json.dumps({**job, "sizes": wanted})]
+        # A first entry of "" is where we were started, and the child is started there, too.
+        command = [sys.executable, "-c", CHILD, json.dumps({**job, "sizes": wanted, "path": sys.path})]
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                timeout=LONGEST,
-                env=own,
-            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
         except subprocess.TimeoutExpired:
             raise CheckpointError(f"{module}:{name} did not end within {LONGEST} s") from None
         if done.returncode:

@@ -46,6 +46,7 @@ LEGEND_GAP = (
 )
 NETWORK = "another network than that of {reference}: {shape}"
 CERTIFIED = "backbone certified: it computes what {against} does"
+UNPROVEN = "backbone unproven: own code ({code}), held against nobody's"
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
 
@@ -141,6 +142,8 @@ def add_notes(
         row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
         if trials.certificate:
             row.marks.append(table.note(CERTIFIED.format(against=trials.certificate)))
+        if trials.own_code:
+            row.marks.append(table.note(UNPROVEN.format(code=trials.own_code)))
         if trials.tuned:
             row.marks.append(table.note(tuned_note(trials.tuned)))
         if budgets := budget_note(trials, ours):

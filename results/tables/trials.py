@@ -126,6 +126,12 @@ class Trials:
         return str(found["against"]) if same and found else ""
 
     @property
+    def own_code(self) -> str:
+        """The user's code that is the row's backbone, with the start of its hash; otherwise nothing."""
+        manifest = self.records[0].get("init_manifest") or {}
+        return f"{manifest['code']}, SHA-256 {manifest['sources'][0][:12]}" if manifest.get("code") else ""
+
+    @property
     def variant(self) -> Variant | None:
         """The row's own recipe, where the suite gives it one."""
         return self.records[0].get("variant")

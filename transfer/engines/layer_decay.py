@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.own import OWN
 from transfer.recipes.resolve import flatten
 from transfer.recipes.vit import VIT
 
@@ -25,6 +26,8 @@ def rate_factor(cfg: CfgNode) -> Callable[[str], float]:
         return lambda name: 1.0
     if family is VIT:
         return lambda name: vit_factor(name, decay, cfg.MODEL.VIT.DEPTH)
+    if family is OWN:  # its blocks are named as a ViT's
+        return lambda name: vit_factor(name, decay, cfg.MODEL.OWN.BLOCKS)
     assert family is CONVNEXT, "recipes of other families are refused"
     return lambda name: convnext_factor(name, decay, cfg.MODEL.CONVNEXT.DEPTHS)
 

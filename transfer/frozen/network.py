@@ -17,6 +17,7 @@ from transfer.process.draws import INIT, seed_torch
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.frozen import settled
+from transfer.recipes.own import OWN
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.resolve import flatten
 from transfer.recipes.swin import SWIN
@@ -72,8 +73,9 @@ class Frozen(nn.Module):
         return self.pooled(pixels.permute(0, 3, 1, 2)).flatten(1).float()  # channels_last, without a copy
 
 
-def _resnet(net: Any, pool: str) -> Callable[[Tensor], Tensor]:
-    (last,) = net.channels
+def _mean(net: Any, pool: str) -> Callable[[Tensor], Tensor]:
+    """The mean of the map of the largest stride."""
+    last = max(net.strides, key=net.strides.__getitem__)
     return lambda x: net(x)[last].mean((2, 3))
 
 
@@ -95,14 +97,10 @@ def _convnext(net: Any, pool: str) -> Callable[[Tensor], Tensor]:
     return lambda x: norm(net(x)[last].mean((2, 3)))
 
 
-def _swin(net: Any, pool: str) -> Callable[[Tensor], Tensor]:
-    (last,) = net.channels
-    return lambda x: net(x)[last].mean((2, 3))
-
-
 _POOLED: dict[str, Callable[[Any, str], Callable[[Tensor], Tensor]]] = {
-    RESNET.name: _resnet,
+    RESNET.name: _mean,
+    OWN.name: _mean,
     VIT.name: _vit,
     CONVNEXT.name: _convnext,
-    SWIN.name: _swin,
+    SWIN.name: _mean,  # its norm stands before the mean
 }

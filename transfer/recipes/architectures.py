@@ -16,6 +16,7 @@ from transfer.errors import TransferError
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
 from transfer.recipes.frozen import POOLS
+from transfer.recipes.own import OWN
 from transfer.recipes.pyramids import PYRAMIDS
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
@@ -23,7 +24,7 @@ from transfer.recipes.vit import VIT
 
 Demands = Mapping[str, tuple[Any, ...]]  # key -> the values that the engines honour
 
-FAMILIES = (RESNET, VIT, CONVNEXT, SWIN)
+FAMILIES = (RESNET, VIT, CONVNEXT, SWIN, OWN)
 NAMED_BY = "MODEL.BACKBONE.NAME"  # the key that tells the families of one architecture apart
 # Annotation of a data set -> the key of a recipe that has a head for it, beside boxes and class maps.
 HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose": "MODEL.DENSEPOSE_ON"}
@@ -55,6 +56,7 @@ class Architecture:
     kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
     engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
     of_weights: Demands = field(default_factory=dict)  # as `demands`, but of the weights' family
+    guest_of: tuple[str, ...] = ()  # rows whose recipes take its weights, too; their hash knows no guests
 
     @property
     def semantic(self) -> bool:
@@ -169,12 +171,15 @@ def _frozen(family: Family) -> Architecture:
     )
 
 
-def _on_pyramid(backbone: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
-    """Completes a row of `pyramids`: a detector of boxes and masks that sees whole images or windows."""
+def _on_pyramid(
+    backbone: str, demands: Demands, fresh: Mapping[str, str], tasks: tuple[str, ...] = ("segm",), **row: Any
+) -> Architecture:
+    """Completes a row of `pyramids`: a detector that sees whole images or windows."""
+    heads = ("StandardROIHeads", *(["DensePoseROIHeads"] if "densepose" in tasks else []))
     return Architecture(
-        named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",)},
+        named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": heads},
         heads="standard",
-        demands={**demands, **_heads("segm"), **_OF_BOXES},
+        demands={**demands, **_heads(*tasks), **_OF_BOXES},
         fresh={**fresh, **_RPN, **_BOX, **_MASK},
         **row,
     )
@@ -300,6 +305,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
         _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
         _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
+        _linear(OWN, {}),
         *(_on_pyramid(**row) for row in PYRAMIDS),
         *map(_frozen, FAMILIES),  # its features are made once and probed
     )
@@ -312,7 +318,7 @@ def architecture_of(flat: Mapping[str, Any]) -> Architecture:
     for row in ARCHITECTURES.values():
         if all(flat[key] in values for key, values in row.named.items()):
             return row
-    *titles, last = dict.fromkeys(row.title for row in ARCHITECTURES.values())
+    *titles, last = dict.fromkeys(row.title for row in ARCHITECTURES.values() if row.family is not OWN)
     raise TransferError(
         f"{' + '.join(str(flat[key]) for key in _NAMING)} is no architecture of ours; a recipe is "
         f"{', '.join(titles)} or {last}: take over what ours say"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.own import OWN
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
@@ -31,6 +32,8 @@ def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
         }
     if family == VIT.name:
         return {VIT.outputs: [-1], VIT.final_norm[0]: flat[VIT.facts["final_norm"]]}
+    if family == OWN.name:
+        return {}
     (row,) = (row for row in (CONVNEXT, SWIN) if row.name == family)
     return {row.outputs: [len(row.stages)], row.final_norm[0]: flat[row.facts["final_norm"]]}
 

@@ -29,7 +29,7 @@ def in_pixels(cfg: CfgNode) -> CfgNode:
     """
     flat = flatten(cfg)
     written, key = flat[WRITTEN_FOR], architecture_of(flat).family.patch
-    if not written or not key or flat[key] == written:
+    if not written or not key or flat[key] in (0, written):
         return cfg
     for name in SIZES:
         flat[name] = _scaled(flat[name], flat[key], written)

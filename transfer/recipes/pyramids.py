@@ -10,6 +10,7 @@ from typing import Any
 
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
+from transfer.recipes.own import OWN
 from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
 
@@ -64,4 +65,37 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
     },
     _fpn_on(CONVNEXT),
     _fpn_on(SWIN),
+    {
+        "name": f"FPN{OWN.name}",
+        "title": f"FPN on a {OWN.name}",
+        "family": OWN,
+        "backbone": f"build_{OWN.in_manifest}_fpn_backbone",
+        "neck": "fpn",
+        "demands": _HEADS,
+        "tasks": ("segm", "keypoints", "densepose"),
+        "holder": "backbone.bottom_up.body",
+        "fresh": {
+            "FPN": r"backbone\.fpn_(lateral|output)[2-5]\..*",
+            "keypoint head": r"roi_heads\.keypoint_head\..*",
+            "DensePose head": r"roi_heads\.densepose_(head|predictor)\..*",
+        },
+        "norms": ("MODEL.FPN.NORM",),
+        "miniature": "fpn",
+        "added": (f"{OWN.section}.",),
+        "guest_of": ("FPN", *(f"FPN{family.name}" for family in (CONVNEXT, SWIN))),
+    },
+    {
+        "name": f"ViTDet{OWN.name}",
+        "title": f"ViTDet on a {OWN.name}",
+        "family": OWN,
+        "backbone": f"build_{OWN.in_manifest}_simple_pyramid_backbone",
+        "neck": "simple_pyramid",
+        "demands": _HEADS,
+        "holder": "backbone.net.body",
+        "fresh": {"simple pyramid": r"backbone\.simfp_[2-5]\..*"},
+        "norms": ("MODEL.SIMPLE_PYRAMID.NORM",),
+        "miniature": "vitdet",
+        "added": ("MODEL.SIMPLE_PYRAMID.", f"{OWN.section}."),
+        "guest_of": ("ViTDet",),
+    },
 )

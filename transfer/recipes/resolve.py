@@ -20,6 +20,7 @@ from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, NAMED_BY, Architecture, architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, family_in, manifest_keys
 from transfer.recipes.flat import Pairs, flatten, listed, tree_of
+from transfer.recipes.own import OWN
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 from transfer.recipes.values import check_values
 
@@ -101,8 +102,9 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
                 f"{key} is {flat[key]!r}; of the weights of a {row.family.name} there is "
                 f"{' or '.join(map(repr, values))}"
             )
-    known_facts = row.family.facts
-    if later := [f"{key} {value}" for key, value in later_facts(manifest).items() if key not in known_facts]:
+    known_facts, converted = row.family.facts, row.family is not OWN
+    later_ones = later_facts(manifest) if converted else {}
+    if later := [f"{key} {value}" for key, value in later_ones.items() if key not in known_facts]:
         raise TransferError(
             f"the weights are of a network with {' and '.join(later)}, which no engine here builds yet: "
             "fine-tune it with a program that does"
@@ -129,13 +131,13 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
 def _fitting(flat: Mapping[str, Any], manifest: Mapping[str, Any], overridden: set[str]) -> Architecture:
     """Returns the row that takes weights with this manifest: the recipe's, or one of its kin."""
     row, family = architecture_of(flat), family_in(manifest)
-    found = next((one for one in row.kin if one.family is family), None)
+    found = next((one for one in _takers_of(row) if one.family is family), None)
     if found is None:
         name = family.name if family else str(manifest["family"])
         takers = _takers(name)
         raise TransferError(
             f"the weights are those of a {name}, the recipe is for a "
-            f"{' or a '.join(one.family.name for one in row.kin)}; "
+            f"{' or a '.join(one.family.name for one in row.kin if one.family is not OWN)}; "
             + (f"a {name} goes into {', '.join(takers)}" if takers else f"no recipe of ours takes a {name}")
         )
     if found is not row and NAMED_BY in overridden:
@@ -146,9 +148,14 @@ def _fitting(flat: Mapping[str, Any], manifest: Mapping[str, Any], overridden: s
     return found
 
 
+def _takers_of(row: Architecture) -> list[Architecture]:
+    """Lists the rows that a recipe of this row may become by its weights: its kin, then its guests."""
+    return [*row.kin, *(one for one in ARCHITECTURES.values() if row.name in one.guest_of)]
+
+
 def _takers(family: str) -> list[str]:
     """Returns the names of our recipes that can be trained from weights of a family."""
-    families = {row.name: {one.family.name for one in row.kin} for row in ARCHITECTURES.values()}
+    families = {row.name: {one.family.name for one in _takers_of(row)} for row in ARCHITECTURES.values()}
     recipes = {path.stem: load_recipe(path.stem) for path in sorted(RECIPES.glob("*.yaml"))}
     return [
         name

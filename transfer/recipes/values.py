@@ -14,6 +14,7 @@ from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.frozen import INTERPOLATIONS, POOLS, PROBES
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
+from transfer.recipes.own import OWN, misfit
 from transfer.recipes.patches import check_sizes
 from transfer.recipes.vit import VIT
 
@@ -64,8 +65,10 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; the engines honour {expected}")
     if flat["MODEL.DENSEPOSE_ON"] != (flat["MODEL.ROI_HEADS.NAME"] == "DensePoseROIHeads"):
         raise TransferError(f"{source}: MODEL.DENSEPOSE_ON and ROI_HEADS.NAME DensePoseROIHeads go together")
+    if row.family is OWN and (why := misfit(flat, row.neck)):
+        raise TransferError(f"{source}: {why}")
     key = "SOLVER.LAYER_DECAY"
-    if flat[key] != 1.0 and row.family not in LAYERED:
+    if flat[key] != 1.0 and row.family not in (*LAYERED, OWN):
         raise TransferError(
             f"{where(key)}: {key} is {flat[key]}; a {row.family.name} has no rule for it: leave it at 1.0, "
             f"or take a {' or a '.join(family.name for family in LAYERED)}"

@@ -69,9 +69,12 @@ def load_backbone_into(
 
 
 def random_report(state: Mapping[str, Tensor], cfg: CfgNode) -> LoadReport:
-    """Reports on the row that starts from nothing."""
+    """Reports on the row that starts from nothing, or from what the user's own code has made."""
     wanted = _wanted(state, architecture_of(flatten(cfg)))
-    return LoadReport(set=0, total=len(wanted), fresh=sorted(state), dropped=[])
+    made = (
+        wanted if cfg.MODEL.OWN.WEIGHTS_SHA256 else []
+    )  # it loads weights by itself: not set, and not fresh
+    return LoadReport(set=0, total=len(wanted), fresh=sorted(state.keys() - set(made)), dropped=[])
 
 
 def _wanted(state: Mapping[str, Tensor], row: Architecture) -> list[str]:

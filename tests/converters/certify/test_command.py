@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from converters.certify.features import MAP, read_features
 from converters.certify.images import digest, image, sizes
 from converters.certify.timm_model import timm_reference
 from converters.errors import CheckpointError
+from tests.conftest import ROOT
 from tests.converters.models.vit_cases import PLAIN, timm_model, trained
 
 timm = pytest.importorskip("timm", reason="timm is not installed")
@@ -39,6 +42,16 @@ class Net(torch.nn.Module):
     def forward(self, x):
         assert not self.training
         return {output}
+"""
+# Run by a copy in the folder argv[1], which stands where an installation does: behind the standard library.
+INSTALLED = """
+import sys
+from pathlib import Path
+place = next(n for n, path in enumerate(sys.path) if "site-packages" in path)
+sys.path.insert(place, sys.argv[1])
+from converters.certify import reference
+assert reference.__file__.startswith(sys.argv[1])
+reference.compute(sys.argv[2], Path("file"), {}, [(8, 8)])
 """
 BROKEN = """
 def broken(path):
@@ -117,7 +130,7 @@ def test_a_child_takes_maps_tables_and_tokens(
     (checkout / f"code_{name}_{len(output)}.py").write_text(code)
     monkeypatch.setattr(sys, "path", list(sys.path))
     job = {"checkout": str(checkout), "module": f"code_{name}_{len(output)}", "name": "Net", "file": ""}
-    assert child.main([json.dumps({**job, "out": str(tmp_path / "out.npz"), "sizes": [(56, 96)]})]) == 0
+    assert child.main({**job, "out": str(tmp_path / "out.npz"), "sizes": [(56, 96)]}) == 0
     found = read_features(tmp_path / "out.npz", [(56, 96)])
     assert found.stride == 16
     assert found.maps[0][name].shape == ((3, 14, 12) if "x[" in output else (3, 7, 12))
@@ -129,6 +142,21 @@ def test_code_that_fails_is_one_line(file: Path, tmp_path: Path, capsys: pytest.
     assert main(["certify", str(file), "--against", against, *OPTIONS]) == 2
     assert "their_code:broken of" in (told := capsys.readouterr().err)
     assert told.strip().endswith("failed: RuntimeError: no such thing")
+
+
+def test_the_child_of_an_installed_copy_has_the_standard_library_first(tmp_path: Path) -> None:
+    """Backports of others lie beside an installed copy; the code is reached, and fails by itself."""
+    packages, checkout = tmp_path / "packages", tmp_path / "theirs"
+    shutil.copytree(
+        ROOT / "converters", packages / "converters", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (packages / "typing.py").write_text("raise ImportError('a backport')")
+    checkout.mkdir()
+    (checkout / "their_code.py").write_text("raise RuntimeError('reached')")
+    words = [sys.executable, "-c", INSTALLED, str(packages), f"torch:{checkout}:their_code:Net"]
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(words, cwd=tmp_path, env=own, capture_output=True, text=True)
+    assert done.stderr.strip().endswith(f"their_code:Net of {checkout} failed: RuntimeError: reached")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from yacs.config import CfgNode
 from transfer.engines.detectron2 import (
     convert,
     densepose,
+    own,  # noqa: F401  # its import registers what recipes name; so does that of
     semantic,
     vit,  # noqa: F401  # its import registers what recipes name
 )

@@ -8,13 +8,14 @@ from typing import Any
 from torch import nn
 from yacs.config import CfgNode
 
-from transfer.engines import published
+from transfer.engines import own, published
 from transfer.engines.frozen import freeze
 from transfer.engines.torchvision.backbones import resnet
 from transfer.engines.torchvision.backbones.necks import FPN, Backbone, C5Conv
 from transfer.engines.torchvision.backbones.simple_pyramid import SimpleFeaturePyramid
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.own import OWN
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.resolve import flatten
 from transfer.recipes.swin import SWIN
@@ -25,6 +26,7 @@ from transfer.recipes.vit import VIT
 FAMILIES: dict[str, Any] = {
     RESNET.name: resnet,
     **dict.fromkeys((VIT.name, CONVNEXT.name, SWIN.name), published),
+    OWN.name: own,
 }
 # Neck -> constructor: the family's backbone, the recipe, the name of the backbone's norms.
 NECKS: dict[str, Callable[[Backbone, CfgNode, str], Backbone]] = {
