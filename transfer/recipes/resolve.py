@@ -15,7 +15,6 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from converters.backbone import later_facts
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, NAMED_BY, Architecture, architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, family_in, manifest_keys
@@ -95,12 +94,7 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
     row = _fitting(flat, manifest, overridden)
     flat[NAMED_BY] = row.named[NAMED_BY][0]
     _refuse_foreign(overridden, row, row.foreign)
-    known_facts = row.family.facts
-    if later := [f"{key} {value}" for key, value in later_facts(manifest).items() if key not in known_facts]:
-        raise TransferError(
-            f"the weights are of a network with {' and '.join(later)}, which no engine here builds yet: "
-            "fine-tune it with a program that does"
-        )
+    manifest = {**{field: row.family.random[field] for field in row.family.later}, **manifest}
     for field, key in manifest_keys(row.family).items():
         if field not in manifest:
             raise TransferError(

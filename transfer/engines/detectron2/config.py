@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 
 from transfer.engines.detectron2.resnet import name_parts  # its import registers them, too
 from transfer.errors import TransferError
-from transfer.recipes.architectures import ARCHITECTURES, architecture_of
+from transfer.recipes.architectures import ARCHITECTURES, FAMILIES, architecture_of
 from transfer.recipes.resolve import flatten
 
 # What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
@@ -22,8 +22,9 @@ NOT_THEIRS = (
     *("SOLVER.OPTIMIZER", "SOLVER.BETAS", "SOLVER.NO_WEIGHT_DECAY", "SOLVER.POLY_LR_POWER"),
     "SOLVER.LAYER_DECAY",
     *("INPUT.SCALE_RANGE", "INPUT.SCALE_OF", "INPUT.SIZES_FOR_PATCH", "INPUT.COLOR_AUG_SSD"),
-    "INPUT.CROP.SINGLE_CATEGORY_MAX_AREA",
+    *("INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", "INPUT.CROP.MIN_SIZE_BEFORE"),
     "MODEL.BACKBONE.FROZEN",
+    *(family.facts[field] for family in FAMILIES for field in family.later),
     "MODEL.SEM_SEG_HEAD.DROPOUT",
     "TEST.SLIDING_WINDOW.",
 )
