@@ -92,6 +92,15 @@ def test_features_are_timms(backbone: Backbone, engine_name: str, request: pytes
             assert (found[name] - theirs).abs().max() <= 1e-5 * theirs.abs().max(), (name, size)
 
 
+@pytest.mark.parametrize("backbone", [("d",)], indirect=True)
+def test_a_linear_head_stands_on_the_last_of_them(backbone: Backbone) -> None:
+    found = _maps(backbone, "ade20k_linear", "torchvision", SIZES[1])
+    with torch.no_grad():
+        wanted = timms("d").forward_intermediates(_image(SIZES[1]), intermediates_only=True)[-1]
+    assert list(found) == ["res5"]
+    assert (found["res5"] - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
 @pytest.mark.parametrize("engine_name", ENGINES)
 @pytest.mark.parametrize("backbone", [("d",)], indirect=True)
 def test_a_dilated_stage_pools_around_every_pixel(backbone: Backbone, engine_name: str) -> None:

@@ -24,10 +24,10 @@ NOT_THEIRS = (
     *("INPUT.SCALE_RANGE", "INPUT.SCALE_OF", "INPUT.SIZES_FOR_PATCH", "INPUT.COLOR_AUG_SSD"),
     *("INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", "INPUT.CROP.MIN_SIZE_BEFORE"),
     "MODEL.BACKBONE.FROZEN",
-    *(family.facts[field] for family in FAMILIES for field in family.later),
     "MODEL.SEM_SEG_HEAD.DROPOUT",
     "TEST.SLIDING_WINDOW.",
 )
+_LATER = {family.facts[field] for family in FAMILIES for field in family.later}  # our parts obey them
 _DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the DensePose project
 
 
@@ -44,9 +44,8 @@ def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
     row = architecture_of(flat)
     all_added = tuple(prefix for each in ARCHITECTURES.values() for prefix in each.added)
     for key, value in flat.items():
-        if key.startswith((*NOT_THEIRS, *row.foreign)) or (
-            key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON
-        ):
+        dense = key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON
+        if dense or key in _LATER or key.startswith((*NOT_THEIRS, *row.foreign)):
             continue
         if key.startswith(all_added):
             if key.startswith(row.added):
