@@ -87,6 +87,7 @@ def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def narrow_backbone_file(path: Path) -> Path:
     """Writes it."""
     from converters.backbone import Backbone, expected_shapes, save_backbone
+    from transfer.recipes.resnet import RESNET
     from transfer.recipes.resolve import RANDOM_MANIFEST
 
     rng = np.random.default_rng(0)
@@ -99,7 +100,7 @@ def narrow_backbone_file(path: Path) -> Path:
             positive = name.endswith(("norm.weight", "running_var"))
             weights[name] = np.abs(values) + 0.5 if positive else values
     manifest = {
-        **RANDOM_MANIFEST,
+        **{field: value for field, value in RANDOM_MANIFEST.items() if field not in RESNET.later},
         **NARROW,
         "source": "moco",
         "source_file": "narrow.pth.tar",

@@ -114,6 +114,31 @@ def _vitdet(suite: Suite, row: str, recipe: str) -> list[str]:
     ]
 
 
+def hierarchies() -> str:
+    """One line per suite of an FPN on the maps of a ConvNeXt or a Swin, from its recipe."""
+    heads = ["suite", "from", "drop path", "batch, LR, decay, layers", "without decay"]
+    heads += ["iterations; drops", "sizes; cropped; test"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(_hierarchy(load_suite(name)))} |" for name in groups()["hierarchies"]]
+    return "\n".join(lines)
+
+
+def _hierarchy(suite: Suite) -> list[str]:
+    cfg = load_recipe(suite.recipe)
+    flat, solver, crop = flatten(cfg), cfg.SOLVER, cfg.INPUT.CROP
+    sizes, before = cfg.INPUT.MIN_SIZE_TRAIN, ", ".join(map(str, crop.MIN_SIZE_BEFORE))
+    return [
+        f"`{suite.name}`",
+        suite.reference,
+        str(flat[f"{architecture_of(flat).family.section}.DROP_PATH"]),
+        f"{solver.IMS_PER_BATCH}, {solver.BASE_LR}, {solver.WEIGHT_DECAY}, {solver.LAYER_DECAY}",
+        ", ".join(["norms", *(f"`{name}`" for name in solver.NO_WEIGHT_DECAY)]),
+        f"{solver.MAX_ITER:,}; {', '.join(f'{step:,}' for step in solver.STEPS)}",
+        f"{sizes[0]} to {sizes[-1]} by 32; half by {before}, {crop.SIZE[0]} to {crop.SIZE[1]}; "
+        f"{cfg.INPUT.MIN_SIZE_TEST}",
+    ]
+
+
 def assumed() -> str:
     """One line per assumption of the recipes, from their own comments."""
     found = [line for path in sorted(RECIPES.glob("*.yaml")) for line in _assumed(path)]
@@ -141,7 +166,10 @@ def _assumed(path: Path) -> Iterator[str]:
             yield f"| {path.stem} | `{key}: {value.strip() or '...'}` | {told} |"
 
 
-PARTS = {"values": values, "linear": linear, "vitdet": vitdet, "assumed": assumed, "fidelity": origins.table}
+PARTS = {
+    **{"values": values, "linear": linear, "vitdet": vitdet, "hierarchies": hierarchies},
+    **{"assumed": assumed, "fidelity": origins.table},
+}
 
 
 def written(text: str) -> str:

@@ -23,7 +23,7 @@ from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from converters.networks.sizes import RANDOM, described, facts_of_size
 from transfer.recipes.architectures import architecture_of
-from transfer.recipes.facts_of_weights import PIXELS, facts_of, manifest_keys, random_manifest
+from transfer.recipes.facts_of_weights import PIXELS, facts_of, moving, random_manifest
 from transfer.recipes.family import Family
 
 
@@ -76,8 +76,7 @@ class Init:
         """
         if self.backbone is not None:
             return self.weights_sha256
-        keys = manifest_keys(architecture_of(flat_recipe).family).values()
-        facts = {key: flat_recipe[key] for key in keys}
+        facts = moving(architecture_of(flat_recipe).family, flat_recipe)
         kind = "own code" if self.code and not self.like else "random"
         return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()
 

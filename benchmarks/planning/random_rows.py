@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.planning.init_names import LIKE
 from benchmarks.planning.inits import Init
+from converters.backbone import later_facts
 from converters.networks.table import family_of, named
 from transfer.recipes.family import Family
 
@@ -46,7 +47,8 @@ def _drawn_like(init: Init) -> Init:
 
 
 def _shape(manifest: dict[str, object]) -> str:
-    """All that shapes of tensors say of a network: equal text, equal shape."""
+    """All that is said of a network but its values: equal text, equal random row."""
     family = family_of(manifest)
     facts = {fact.key: manifest.get(fact.key, fact.usual) for fact in family.facts}
+    facts |= later_facts(manifest)
     return json.dumps([named(family), facts], sort_keys=True)

@@ -150,7 +150,8 @@ def _smaller(cfg: CfgNode) -> tuple[float, float]:
     """
     sizes = sum(cfg.INPUT.MIN_SIZE_TRAIN) / len(cfg.INPUT.MIN_SIZE_TRAIN)
     trained, tested = (max(1.0, (size / SIDE) ** 2) for size in (sizes, cfg.INPUT.MIN_SIZE_TEST))
-    if cfg.INPUT.CROP.ENABLED:  # crops have one size, whatever the image's
+    crop = cfg.INPUT.CROP
+    if crop.ENABLED and crop.TYPE == "absolute":  # crops have one size, whatever the image's
         trained = 1.0
     if cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD:
         tested = 1.0

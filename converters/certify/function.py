@@ -52,7 +52,6 @@ class Function:
         if family_of(manifest) is UNNAMED:
             self.module: Any = resnet.stages_of(backbone)
             self.strides = {name: 4 << number for number, name in enumerate(resnet.STAGES)}
-            self.flip = change.flipped  # torchvision's form is for RGB
             return
         from converters.models.build import build
 

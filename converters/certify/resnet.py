@@ -1,4 +1,4 @@
-"""Computes the maps of a ResNet by torchvision's own class."""
+"""Computes the maps of a ResNet of any kind by the stem and the stages that the engines train."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from converters.backbone import Backbone
 from converters.certify.images import Maps
-from converters.errors import CheckpointError
-from converters.output.export import as_torchvision, to_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,25 +14,34 @@ STAGES = ("res2", "res3", "res4", "res5")
 
 
 def stages_of(backbone: Backbone) -> nn.ModuleList:
-    """torchvision's own class: a stem, and four stages. CheckpointError for widths that it does not have."""
+    """A stem and four stages with a backbone's weights, for images in its own channel order."""
     import torch
     from torch import nn
-    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-    from converters.networks.resnet_shapes import BASIC, BLOCKS
+    from converters.models.resnet import NAMES, Shape, Stem, make_stage
 
     facts = backbone.manifest
-    basic = facts["depth"] in BASIC
-    expected = {"stem_out_channels": 64, "res2_out_channels": 64 if basic else 256}
-    for key, value in expected.items():
-        if facts[key] != value:
-            raise CheckpointError(f"{key} {facts[key]}: the function here, torchvision's, has {value}")
-    width = {} if basic else {"groups": facts["groups"], "width_per_group": facts["width_per_group"]}
-    whole = ResNet(BasicBlock if basic else Bottleneck, list(BLOCKS[facts["depth"]]), **width)
-    arrays = to_torchvision(as_torchvision(backbone))
-    whole.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, strict=False)
-    stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)
-    return nn.ModuleList([stem, whole.layer1, whole.layer2, whole.layer3, whole.layer4]).eval()
+    shape = Shape(
+        facts["depth"],
+        facts["groups"],
+        facts["width_per_group"],
+        facts["stem_out_channels"],
+        facts["res2_out_channels"],
+        facts["stride_in_1x1"],
+        facts.get("stem") == "deep",
+        facts.get("avg_down", False),
+    )
+    with torch.device("meta"):  # nothing is drawn that the weights replace
+        stages = [make_stage(shape, number, nn.BatchNorm2d) for number in (2, 3, 4, 5)]
+        parts = [Stem(shape.stem_out_channels, nn.BatchNorm2d, shape.deep_stem), *stages]
+        whole = nn.ModuleDict(dict(zip(("stem", *STAGES), parts, strict=True)))
+    state = {}
+    for name, array in backbone.weights.items():
+        for ours, theirs in NAMES:
+            name = f".{name}".replace(f".{theirs}", f".{ours}")[1:]
+        state[name] = torch.from_numpy(array)
+    whole.load_state_dict(state, assign=True)
+    return nn.ModuleList(parts).eval()
 
 
 def maps(parts: Any, x: Any) -> Maps:

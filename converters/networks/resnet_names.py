@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+from converters.models.resnet_depths import BLOCKS
 from converters.networks.family import Dialect, Fact, Facts, Shapes
-from converters.networks.resnet_shapes import BLOCKS, NORM_PARTS
+from converters.networks.resnet_shapes import NORM_PARTS
 
 Parts = tuple[tuple[str, ...], ...]  # for each of NORM_PARTS, the names that it goes by
 AVG_DOWN = Fact("avg_down", bool, False, "pooled shortcuts", later=True)  # average, before a strided one

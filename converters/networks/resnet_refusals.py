@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from converters.models.resnet_depths import BLOCKS
 from converters.networks.family import Evidence, Refusal, Shape
-from converters.networks.resnet_shapes import BLOCKS, blocks_per_stage, closest, shapes
+from converters.networks.resnet_shapes import blocks_per_stage, closest, shapes
 
 ALMOST_ALL = 250  # of its 318 tensors
 

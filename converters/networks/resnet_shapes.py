@@ -12,12 +12,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from converters.models.resnet_depths import BASIC, BLOCKS, BOTTLENECK
 from converters.networks.family import Fact, Facts, Shape, Shapes
 
-# Depth -> blocks of res2..res5 (He et al., arXiv 1512.03385, table 1); a basic one is two 3x3 convolutions.
-BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
-BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-BLOCKS = BASIC | BOTTLENECK
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 PLAIN, DEEP = "7x7", "deep"
 # The five numbers of Detectron2's config that fix every shape, and the stem; usual is ResNet-50. Basic blocks

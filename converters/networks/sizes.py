@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters.errors import CheckpointError
+from converters.models.resnet_depths import BASIC, BLOCKS
 from converters.networks.family import Fact, Family
-from converters.networks.resnet_shapes import BASIC, BLOCKS
 from converters.networks.table import FAMILIES, family_of, named
 
 RANDOM = "random:"  # in front of such a name, as an init

@@ -160,7 +160,7 @@ LIBRARIES: tuple[Source, ...] = (
         "huggingface/pytorch-image-models timm/models/resnet.py",
         dropped="fc",
         dialects=("timm_deep", "timm_pooled"),
-        note="tiered stems (T) are refused; no engine here builds these networks yet",
+        note="tiered stems (T) are refused",
     ),
     Source(
         "torchvision",

@@ -274,6 +274,8 @@ ARCHITECTURES: dict[str, Architecture] = {
             norms=(RESNET.norm, "MODEL.FPN.NORM"),
             miniature="fpn",
         ),
+        # Linear classifiers of normed features (DINOv2, arXiv 2304.07193). A ResNet's goes before its FCN.
+        _linear(RESNET, {RESNET.outputs: ([_LAST],), RESNET.norm: ("FrozenBN",)}),
         Architecture(  # FCN-16s (MoCo paper, appendix A.5)
             name="FCN",
             title="FCN-16s",
@@ -301,7 +303,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
-        # A linear classifier of normed features (DINOv2, arXiv 2304.07193, table 10; DINOv3, 2508.10104).
         _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
         _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
         _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),

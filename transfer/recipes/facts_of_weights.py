@@ -22,6 +22,16 @@ def manifest_keys(family: Family) -> dict[str, str]:
     return {**family.facts, **PIXELS}
 
 
+def moving(family: Family, flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a recipe's keys that belong to the weights, for a hash: without later ones that say nothing."""
+    silent = {
+        key
+        for field, key in family.facts.items()
+        if field in family.later and flat[key] == family.random[field]
+    }
+    return {key: flat[key] for key in manifest_keys(family).values() if key not in silent}
+
+
 def random_manifest(family: Family) -> dict[str, Any]:
     """Returns what a manifest would say of the random-initialised row of a family.
 

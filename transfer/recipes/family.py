@@ -26,6 +26,7 @@ class Family:
     numbers: Mapping[str, Rule]  # key within the section -> rule
     choices: Mapping[str, tuple[Any, ...]]  # key -> values that the engines honour
     outputs: str  # key of the stages that are handed on
+    later: tuple[str, ...] = ()  # fields that a manifest leaves out where they are as in `random`
     dilation: str = ""  # key of the last stage's dilation; nothing: it has none
     patch: str = ""  # key of the side of its patches, where all maps have that stride
     norm: str = ""  # key of the kind of its BatchNorm; nothing: it has none

@@ -97,6 +97,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     "INPUT.CROP": {
         "SIZE": each(ABOVE, "[height, width] above 0", (2,)),
         "SINGLE_CATEGORY_MAX_AREA": PART,
+        "MIN_SIZE_BEFORE": each(COUNT, "a list of whole numbers above 0", least=0),
     },
     "FEATURES": {"RESIZE": NATURAL, "CROP": COUNT, "BATCH_SIZE": COUNT},
     "PROBE": {

@@ -1,14 +1,11 @@
-"""Describes the first family of backbones, ResNets: keys, facts and block counts."""
+"""Describes the first family of backbones, ResNets: keys, facts and their limits."""
 
 from __future__ import annotations
 
+from converters.models.resnet_depths import BLOCKS
 from transfer.recipes.family import Family
 from transfer.recipes.norms import NORMS
 from transfer.recipes.rules import COUNT, whole
-
-# Depth -> blocks of res2..res5 (He et al., arXiv 1512.03385, table 1); a basic one is two 3x3 convolutions.
-BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
-BLOCKS = BASIC | {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 RESNET = Family(
     name="ResNet",
@@ -20,7 +17,10 @@ RESNET = Family(
         "stem_out_channels": "MODEL.RESNETS.STEM_OUT_CHANNELS",
         "res2_out_channels": "MODEL.RESNETS.RES2_OUT_CHANNELS",
         "stride_in_1x1": "MODEL.RESNETS.STRIDE_IN_1X1",
+        "stem": "MODEL.RESNETS.STEM",
+        "avg_down": "MODEL.RESNETS.AVG_DOWN",
     },
+    later=("stem", "avg_down"),
     # The stride placement of the random-initialised row is not published; torchvision's is used.
     random={
         "depth": 50,
@@ -29,13 +29,19 @@ RESNET = Family(
         "stem_out_channels": 64,
         "res2_out_channels": 256,
         "stride_in_1x1": False,
+        "stem": "7x7",
+        "avg_down": False,
     },
     section="MODEL.RESNETS",
     numbers={
         **dict.fromkeys(("NUM_GROUPS", "WIDTH_PER_GROUP", "STEM_OUT_CHANNELS", "RES2_OUT_CHANNELS"), COUNT),
         "RES5_DILATION": whole(1, 2),
     },
-    choices={"MODEL.RESNETS.DEPTH": tuple(BLOCKS), "MODEL.RESNETS.NORM": NORMS},
+    choices={
+        "MODEL.RESNETS.DEPTH": tuple(BLOCKS),
+        "MODEL.RESNETS.NORM": NORMS,
+        "MODEL.RESNETS.STEM": ("7x7", "deep"),
+    },
     outputs="MODEL.RESNETS.OUT_FEATURES",
     dilation="MODEL.RESNETS.RES5_DILATION",
     norm="MODEL.RESNETS.NORM",

@@ -15,7 +15,6 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from converters.backbone import later_facts
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, NAMED_BY, Architecture, architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, family_in, manifest_keys
@@ -102,13 +101,7 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
                 f"{key} is {flat[key]!r}; of the weights of a {row.family.name} there is "
                 f"{' or '.join(map(repr, values))}"
             )
-    known_facts, converted = row.family.facts, row.family is not OWN
-    later_ones = later_facts(manifest) if converted else {}
-    if later := [f"{key} {value}" for key, value in later_ones.items() if key not in known_facts]:
-        raise TransferError(
-            f"the weights are of a network with {' and '.join(later)}, which no engine here builds yet: "
-            "fine-tune it with a program that does"
-        )
+    manifest = {**{field: row.family.random[field] for field in row.family.later}, **manifest}
     for field, key in manifest_keys(row.family).items():
         if field not in manifest:
             raise TransferError(

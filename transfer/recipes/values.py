@@ -27,7 +27,7 @@ CHOICES: Demands = {
     "MODEL.ROI_DENSEPOSE_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
     "INPUT.FORMAT": ("RGB", "BGR"),
     "INPUT.RANDOM_FLIP": ("horizontal", "none"),
-    "INPUT.CROP.TYPE": ("absolute", "relative_range"),  # the second is the default of a crop that is off
+    "INPUT.CROP.TYPE": ("absolute", "absolute_range", "relative_range"),  # the last: of a crop that is off
     "INPUT.SCALE_OF": ("image", "shortest"),
     "PROBE.NAME": ("", *PROBES),
     "FEATURES.POOL": POOLS,
@@ -74,6 +74,7 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             f"or take a {' or a '.join(family.name for family in LAYERED)}"
         )
     _check_no_more(flat, where, "SOLVER.BASE_LR_END", "SOLVER.BASE_LR")
+    _check_resized_crops(flat, where)
     if row.heads == "probe":
         if flat["FEATURES.RESIZE"]:
             _check_no_more(flat, where, "FEATURES.CROP", "FEATURES.RESIZE")
@@ -110,7 +111,8 @@ def _dense_head(flat: Mapping[str, Any]) -> Demands:
 
 def _check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
     """Refuses a detector's jitter that is half said, and images larger than the square for them."""
-    jittered = flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"])
+    cropped = flat["INPUT.CROP.ENABLED"] and flat["INPUT.CROP.TYPE"] == "absolute_range"
+    jittered = not cropped and (flat["INPUT.CROP.ENABLED"] or bool(flat["INPUT.SCALE_RANGE"]))
     needed = {"INPUT.CROP.ENABLED": True, "INPUT.CROP.TYPE": "absolute"}
     for key, value in needed.items() if jittered else ():
         if flat[key] != value:
@@ -127,6 +129,24 @@ def _check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None
                 f"{where(key)}: {key} is {flat[key]!r}; expected no side above the square of "
                 f"MODEL.SIMPLE_PYRAMID.SQUARE_PAD, {square}"
             )
+
+
+def _check_resized_crops(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
+    """Refuses what is half said of crops between two resizes, or what goes with another crop."""
+    crop = "INPUT.CROP."
+    cropped = flat[crop + "ENABLED"] and flat[crop + "TYPE"] == "absolute_range"
+    size, before = flat[crop + "SIZE"], flat[crop + "MIN_SIZE_BEFORE"]
+    wrong: dict[str, str] = {}
+    if before and not cropped:
+        wrong[crop + "MIN_SIZE_BEFORE"] = "[], or INPUT.CROP.ENABLED True and TYPE absolute_range"
+    if cropped and not before:
+        wrong[crop + "MIN_SIZE_BEFORE"] = "shorter sides before a crop of absolute_range"
+    if cropped and flat["INPUT.SCALE_RANGE"]:
+        wrong["INPUT.SCALE_RANGE"] = "[] with a crop of absolute_range"
+    if cropped and (any(side != int(side) for side in size) or size[0] > size[1]):
+        wrong[crop + "SIZE"] = "the lowest and the highest side of a window in pixels, as in [384, 600]"
+    for key, expected in wrong.items():
+        raise TransferError(f"{where(key)}: {key} is {flat[key]}; expected {expected}")
 
 
 def _check_crops(flat: Mapping[str, Any], source: str) -> None:

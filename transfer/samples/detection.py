@@ -1,4 +1,4 @@
-"""Makes a detector's sample of a standard dataset dict: read, resize and flip or jitter, move the truth.
+"""Makes a detector's sample of a standard dataset dict: read, resize, flip, jitter or crop, move the truth.
 
 The steps and their order are those of Detectron2's default mapper (Pillow's bilinear filter, size rounding,
 clipping, which objects are dropped); the random choices are a function of (seed, epoch, index).
@@ -16,7 +16,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from transfer.process.draws import augmentation_generator
-from transfer.samples import jitter
+from transfer.samples import jitter, resize_crop
 from transfer.samples.densepose import densepose_targets, load_symmetry
 from transfer.samples.masks_and_keypoints import Annotation, is_empty, moved_keypoints, moved_masks
 from transfer.samples.sample import Sample, make_sample, read_image, resized
@@ -46,6 +46,8 @@ def evaluation_sample(record: dict[str, Any], cfg: CfgNode) -> Sample:
 def _drawn_view(record: dict[str, Any], cfg: CfgNode, rng: np.random.Generator) -> View:
     if jitter.is_jittered(cfg):
         return jitter.draw_view((record["height"], record["width"]), cfg, rng)
+    if resize_crop.is_cropped(cfg):
+        return resize_crop.draw_view((record["height"], record["width"]), cfg, rng)
     sizes = cfg.INPUT.MIN_SIZE_TRAIN
     shorter = int(sizes[rng.integers(len(sizes))])
     flipped = cfg.INPUT.RANDOM_FLIP == "horizontal" and rng.random() < 0.5
@@ -77,6 +79,7 @@ def _truth(
         truth["polygons"] = moved_masks(objects, view, source)
         if view.window is not None:
             truth["polygons"] = jitter.cut(truth["polygons"], view.new)
+        if jitter.is_jittered(cfg):  # the boxes of DETR's augmentation are clipped alone
             truth["boxes"] = torch.from_numpy(jitter.outer_boxes(truth["polygons"]))
     if cfg.MODEL.KEYPOINT_ON:
         truth["keypoints"] = torch.from_numpy(moved_keypoints(objects, view, metadata, source))

@@ -21,7 +21,7 @@ from transfer.samples.view import Size, View
 
 def is_jittered(cfg: CfgNode) -> bool:
     """Tells whether a detector's recipe cuts windows out of images of any scale."""
-    return bool(cfg.INPUT.CROP.ENABLED)
+    return bool(cfg.INPUT.CROP.ENABLED) and cfg.INPUT.CROP.TYPE == "absolute"
 
 
 def draw_view(old: Size, cfg: CfgNode, rng: np.random.Generator) -> View:
@@ -46,7 +46,10 @@ def window_pixels(image: Image.Image, view: View) -> np.ndarray:
     assert view.window is not None
     if view.flipped:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return resized_window(image, view.whole, view.window, view.new)
+    pixels = resized_window(image, view.whole, view.window, view.part or view.new)
+    if view.part is None:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(view.new[::-1], Image.Resampling.BILINEAR))
 
 
 def cut(shapes: Sequence[Shape], size: Size) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""Maps places of the original image to those of the sample: a resize, a flip perhaps, a window perhaps.
+"""Maps places of the original image to those of the sample: a resize, a flip, a window, a second resize.
 
 Coordinates are continuous: the left edge of the first pixel is 0, so a flip maps x to width - x.
 """
@@ -19,7 +19,8 @@ class View:
     """Maps an image of size `old` to the sample's image of size `new`.
 
     With a `window` (top, left) the sample is what is seen there of an image resized to `whole`. The image is
-    then flipped before it is resized, as in Detectron2's recipes with a crop.
+    then flipped before it is resized, as in Detectron2's recipes with a crop. With a `part` the window has
+    that size and is resized to `new`.
     """
 
     old: Size
@@ -27,6 +28,7 @@ class View:
     flipped: bool
     whole: Size | None = None
     window: tuple[int, int] | None = None
+    part: Size | None = None
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """(..., 2) x, y of the original image -> float64 x, y of the sample; not clipped."""
@@ -34,7 +36,10 @@ class View:
         moved = np.asarray(points, np.float64) * [width / self.old[1], height / self.old[0]]
         if self.flipped:
             moved[..., 0] = width - moved[..., 0]
-        return moved if self.window is None else moved - [self.window[1], self.window[0]]
+        if self.window is None:
+            return moved
+        seen = self.part or self.new
+        return (moved - [self.window[1], self.window[0]]) * [self.new[1] / seen[1], self.new[0] / seen[0]]
 
     def boxes(self, boxes: np.ndarray) -> np.ndarray:
         """(N, 4) XYXY -> float64 XYXY, clipped to the sample's image."""
@@ -53,8 +58,11 @@ class View:
         if self.window is None:
             return rows, columns[::-1] if self.flipped else columns
         columns = self.old[1] - 1 - columns if self.flipped else columns
-        (top, left), (new_height, new_width) = self.window, self.new
-        return rows[top : top + new_height], columns[left : left + new_width]
+        (top, left), seen = self.window, self.part or self.new
+        rows, columns = rows[top : top + seen[0]], columns[left : left + seen[1]]
+        if self.part is None:
+            return rows, columns
+        return rows[_resized_row(seen[0], self.new[0])], columns[_resized_row(seen[1], self.new[1])]
 
 
 def _resized_row(old: int, new: int) -> np.ndarray:

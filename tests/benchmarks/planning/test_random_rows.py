@@ -83,6 +83,15 @@ def test_a_grid_of_several_shapes_has_a_random_row_for_each(narrow_backbone: Pat
     assert rows[3].manifest(RESNET)["depth"] == 101
 
 
+def test_a_network_of_another_function_has_a_random_row_of_its_own(narrow_backbone: Path) -> None:
+    """Shortcuts that pool have no tensors of their own."""
+    thin = replace(like(narrow_backbone), label="thin")
+    pooled = Init("pooled", Backbone({}, thin.manifest(RESNET) | {"avg_down": True}))
+    rows, _ = one_a_shape([thin, Init("random", None), pooled], [RESNET])
+    assert [row.label for row in rows] == ["thin", "random", "random@thin", "random@pooled", "pooled"]
+    assert rows[3].manifest(RESNET)["avg_down"] is True
+
+
 def test_nothing_is_added_unless_shapes_differ_and_random_stands_for_them(narrow_backbone: Path) -> None:
     usual = like(narrow_backbone, depth=50, width_per_group=64, stem_out_channels=64, res2_out_channels=256)
     thin, random = replace(like(narrow_backbone), label="thin"), Init("random", None)

@@ -118,6 +118,11 @@ def test_a_tiered_stem_is_another(tmp_path: Path) -> None:
         open_checkpoint(tmp_path / "a.pth")
 
 
-def test_no_suite_takes_a_network_that_no_engine_builds() -> None:
-    with pytest.raises(TransferError, match="with stem deep and avg_down True, which no engine here builds"):
-        apply_manifest(load_recipe("voc_c4"), RANDOM_MANIFEST | {"stem": "deep", "avg_down": True})
+def test_a_suite_takes_its_facts_and_a_file_of_before_has_the_usual_ones() -> None:
+    usual = {key: value for key, value in RANDOM_MANIFEST.items() if key not in ("stem", "avg_down")}
+    for told, wanted in (({}, ("7x7", False)), ({"stem": "deep", "avg_down": True}, ("deep", True))):
+        net = apply_manifest(load_recipe("voc_c4"), usual | told).MODEL.RESNETS
+        assert wanted == (net.STEM, net.AVG_DOWN)
+    cfg = load_recipe("voc_c4", [("MODEL.RESNETS.STEM", "deep")])
+    with pytest.raises(TransferError, match="MODEL.RESNETS.STEM = deep contradicts the manifest"):
+        apply_manifest(cfg, usual | {"source": "x"}, ["MODEL.RESNETS.STEM"])

@@ -95,3 +95,17 @@ def test_an_init_of_several_networks_says_which_and_stands_beside_none_of_ours()
     assert "mae_IN1K, not_stated" in labels
     assert len(labels) == len(set(labels)) == 16
     assert of_several_networks(published_for_suite(load_published(), "voc_linear")) == {"dinov2_LVD142M"}
+
+
+@pytest.mark.parametrize(
+    ("suite", "wanted"),
+    [
+        ("coco_convnext_t_3x", {"super_IN1K": ("46.2", "41.7")}),
+        ("coco_swin_t_3x", {"super_IN1K": ("46.0", "41.6"), "moby_IN1K": ("46.0", "41.7")}),
+    ],
+)
+def test_rows_of_3x_stand_beside_ours(suite: str, wanted: dict[str, tuple[str, str]]) -> None:
+    rows = published_for_suite(load_published(), suite)
+    assert {row.init: (row.values["bbox/AP"], row.values["segm/AP"]) for row in rows} == wanted
+    labels = [row.label for row in build_suite_table([], suite, papers=load_published()).rows]
+    assert all(any(label.startswith(init) for label in labels) for init in wanted)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 from torchvision.models import get_model
 
-from tests.transfer.engines.golden import detection, semantic
-from tests.transfer.engines.golden.values import noise
+from converters.models.resnet import Shape, make_stage
+from tests.transfer.engines.golden import detection
+from tests.transfer.engines.golden.scene import assert_same, scene
 from transfer.engines.choose import detectron2_found, load_engine
-from transfer.engines.torchvision.backbones.resnet import ResNet, Shape, make_stage
+from transfer.engines.torchvision.backbones.resnet import ResNet
 from transfer.engines.torchvision.engine import engine
 
 STAGES = ("res2", "res3", "res4", "res5")
@@ -53,7 +51,7 @@ def test_stages_are_torchvisions(depth: int) -> None:
 def test_a_dilated_stage_sees_as_far_and_keeps_its_resolution() -> None:
     """On a map that repeats every pixel twice, dilation 2 is the undilated convolution of the pixels."""
     torch.manual_seed(0)
-    dilated, plain = make_stage(shape(18), 5, "BN", dilation=2).eval(), make_stage(shape(18), 5, "BN").eval()
+    dilated, plain = (make_stage(shape(18), 5, nn.BatchNorm2d, dilation).eval() for dilation in (2, 1))
     plain.load_state_dict(dilated.state_dict())
     for module in plain.modules():
         if isinstance(module, nn.Conv2d):
@@ -79,35 +77,6 @@ def test_detectors_train_on_basic_blocks(detector: str) -> None:
     assert not [name for name in engine.state(model) if "res5.0.conv3" in name]
 
 
-@cache
-def scene(engine_name: str, detector: str) -> dict[str, Any]:
-    """Gives features, losses and ten steps of a scene with basic blocks, as an engine computes them."""
-    engine = load_engine(engine_name)
-    fixed = getattr(detection, f"fixed_{engine_name}_proposals")
-    if detector == "voc_semantic":
-        cfg, batch, fixed = semantic.config(**NARROWER), semantic.training(), lambda _: None
-    else:
-        cfg = detection.config(detector, **NARROWER)
-        batch = detection.samples(cfg)
-    model = detection.prepared(engine, cfg)
-    fixed(model)
-    with torch.no_grad():
-        maps = model.eval().backbone(noise("image", 2, 3, 96, 128))
-        model.train()
-        losses = {name: float(loss) for name, loss in engine.losses(model, batch).items()}
-    model = detection.prepared(engine, cfg).train().double()
-    fixed(model)
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    detection.learn(engine, cfg, model, batch)
-    return {
-        "maps": {name: maps[name] for name in sorted(maps)},
-        "losses": losses,
-        "state": {name: t.double() for name, t in engine.state(model).items()},
-        "trained": len(trained),
-        "found": detection.detections(engine, cfg) if detector.endswith("_c4") else [],
-    }
-
-
 @pytest.mark.slow
 @pytest.mark.detectron2
 @pytest.mark.parametrize("detector", ["voc_c4", "voc_dc5", "coco_c4", "coco_fpn", "voc_semantic"])
@@ -115,21 +84,8 @@ def test_detectron2_computes_the_same(detector: str) -> None:
     """C4 with the extra norm and without, dilated C5, FPN, FCN: features, losses, steps; C4's boxes."""
     if not detectron2_found():
         pytest.skip("detectron2 is not importable; set DETECTRON2, see CONTRIBUTING.md")
-    ours, theirs = scene("torchvision", detector), scene("detectron2", detector)
-    assert list(ours["maps"]) == list(theirs["maps"])
-    for name, features in ours["maps"].items():
-        assert features.std() > 1e-3
-        size = float(features.abs().max())
-        torch.testing.assert_close(features, theirs["maps"][name], atol=1e-5 * size, rtol=1e-5)
-    assert ours["losses"] == pytest.approx(theirs["losses"], rel=1e-4)
-    assert ours["trained"] == theirs["trained"]
-    assert set(ours["state"]) == set(theirs["state"])
-    for name, tensor in ours["state"].items():
-        assert (tensor - theirs["state"][name]).norm() <= 1e-6 * theirs["state"][name].norm(), name
-    for mine, wanted in zip(ours["found"], theirs["found"], strict=True):
-        assert len(wanted["scores"]) >= 20, "the scene must give the comparison something to compare"
-        assert mine["classes"] == wanted["classes"]
-        torch.testing.assert_close(*map(torch.tensor, (mine["boxes"], wanted["boxes"])), atol=0.01, rtol=0)
+    ours, theirs = (scene(name, detector, **NARROWER) for name in ("torchvision", "detectron2"))
+    assert_same(ours, theirs)
 
 
 @pytest.mark.detectron2

@@ -12,9 +12,10 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops import roi_align as kernel
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from converters.models.resnet import Shape
 from transfer.engines.torchvision.backbones.build import build_backbone
 from transfer.engines.torchvision.backbones.necks import FPN
-from transfer.engines.torchvision.backbones.resnet import ResNet, Shape
+from transfer.engines.torchvision.backbones.resnet import ResNet
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.engines.torchvision.regions.pooler import Pooler
 from transfer.engines.torchvision.regions.roi_align import separable_roi_align

@@ -80,9 +80,10 @@ def test_without_its_row_the_recipe_is_none_of_ours(tmp_path: Path) -> None:
         load_recipe(path)
     assert str(refused.value) == (
         "toy.yaml: GeneralizedRCNN + build_resnet_backbone + StandardROIHeads is no architecture of ours; a "
-        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), FCN-16s, a linear head on a ViT, a "
-        "linear head on a ConvNeXt, a linear head on a Swin, ViTDet (simple pyramid on a ViT), FPN on a "
-        "ConvNeXt, FPN on a Swin or a probe of frozen features: take over what ours say"
+        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), a linear head on a ResNet, "
+        "FCN-16s, a linear head on a ViT, a linear head on a ConvNeXt, a linear head on a Swin, ViTDet "
+        "(simple pyramid on a ViT), FPN on a ConvNeXt, FPN on a Swin or a probe of frozen features: take "
+        "over what ours say"
     )
 
 

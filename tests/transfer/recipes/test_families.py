@@ -8,11 +8,18 @@ from dataclasses import replace
 import pytest
 
 from converters.backbone import expected_shapes
+from converters.models.resnet_depths import BASIC, BLOCKS
 from transfer.engines.norms import norm_layer
-from transfer.recipes.facts_of_weights import MANIFEST_KEYS, RANDOM_MANIFEST, manifest_keys, random_manifest
+from transfer.recipes.facts_of_weights import (
+    MANIFEST_KEYS,
+    RANDOM_MANIFEST,
+    manifest_keys,
+    moving,
+    random_manifest,
+)
 from transfer.recipes.norms import NORMS
 from transfer.recipes.numbers import RULES
-from transfer.recipes.resnet import BASIC, BLOCKS, RESNET
+from transfer.recipes.resnet import RESNET
 from transfer.recipes.resolve import RECIPES, flatten, load_recipe
 from transfer.recipes.values import CHOICES
 
@@ -23,6 +30,7 @@ OWN = {
     "transfer/engines/torchvision/heads/res5.py",  # the last stage as a head, by its name in Detectron2
     "transfer/engines/detectron2/resnet.py",
     "transfer/engines/detectron2/basic_blocks.py",
+    "transfer/engines/detectron2/deep_stems.py",
     "transfer/recipes/origins.py",  # says of each key of the recipes why it differs, as their comments do
 }
 INSIDES = re.compile(r"MODEL\.RESNETS|\bRESNETS\b|\bres[2-5]\b|\b(318|265)\b|\b7x7\b")
@@ -50,15 +58,23 @@ def test_every_key_of_the_row_is_a_key_of_recipes_and_has_its_rule() -> None:
     assert set(RESNET.choices) <= CHOICES.keys()
 
 
+def test_facts_that_came_later_are_in_a_hash_where_they_say_something() -> None:
+    flat = flatten(load_recipe("voc_c4"))
+    before = {key: flat[key] for key in MANIFEST_KEYS.values() if not key.endswith(("STEM", "AVG_DOWN"))}
+    assert moving(RESNET, flat) == before
+    assert moving(RESNET, flat | {"MODEL.RESNETS.STEM": "deep"}) == before | {"MODEL.RESNETS.STEM": "deep"}
+
+
 @pytest.mark.parametrize("name", NORMS)
 def test_the_engines_have_every_norm_that_a_recipe_may_ask_for(name: str) -> None:
     assert norm_layer(name)(3).state_dict().keys() >= {"weight", "bias", "running_mean", "running_var"}
 
 
-def test_the_facts_and_the_block_counts_are_those_of_the_converters() -> None:
-    """Two packages have them, each once, for neither imports the other's insides."""
+def test_the_facts_are_those_of_the_converters_and_the_shapes_have_their_blocks() -> None:
     assert RANDOM_MANIFEST.keys() == {"source", *MANIFEST_KEYS}
-    shape = {field: RESNET.random[field] for field in RESNET.facts if field != "stride_in_1x1"}
+    shape = {
+        field: RESNET.random[field] for field in RESNET.facts if field not in ("stride_in_1x1", "avg_down")
+    }
     for depth, blocks in BLOCKS.items():
         width = {"width_per_group": shape["res2_out_channels"]} if depth in BASIC else {}
         names = expected_shapes(**{**shape, **width, "depth": depth})

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from pycocotools import mask
 
+from tests.transfer.samples.outlined import HEIGHT, WIDTH, assert_masks, outlined_record
 from transfer.recipes.resolve import load_recipe
 from transfer.samples import jitter
 from transfer.samples.detection import training_sample
@@ -18,7 +17,6 @@ from transfer.samples.jitter import jittered_view
 
 TARGET = (128, 128)
 KEYS: list[tuple[str, Any]] = [("MODEL.MASK_ON", True), ("INPUT.FORMAT", "RGB")]
-HEIGHT, WIDTH = 90, 140
 # Flip, ratio, place of the window: smaller than the target, larger, and wide of it in one direction.
 DRAWS = [(False, 0.3, 0.5), (True, 0.77, 0.2), (False, 1.6, 0.37), (True, 2.0, 0.93), (True, 1.01, 0.0)]
 
@@ -30,47 +28,9 @@ def _config() -> Any:
     return cfg
 
 
-def _objects() -> list[dict[str, Any]]:
-    """A square, a concave outline, one of two pieces, one that crosses itself, and one in a corner."""
-    outlines = [
-        [[20.0, 10, 60, 10, 60, 50, 20, 50]],
-        [[70.0, 5, 130, 5, 130, 80, 110, 80, 110, 25, 90, 25, 90, 80, 70, 80]],
-        [[5.0, 60, 15, 60, 15, 85, 5, 85], [30.0, 60, 55, 70, 30, 85]],
-        [[60.0, 55, 95, 85, 95, 55, 60, 85]],
-        [[132.0, 84, 139, 84, 139, 89, 132, 89]],
-    ]
-    made = []
-    for number, polygons in enumerate(outlines):
-        points = np.concatenate([np.reshape(p, (-1, 2)) for p in polygons])
-        made.append(
-            {
-                "bbox": [*points.min(axis=0), *points.max(axis=0)],
-                "bbox_mode": 0,
-                "category_id": number,
-                "iscrowd": 0,
-                "segmentation": polygons,
-            }
-        )
-    return made
-
-
 @pytest.fixture(params=["polygons", "run lengths"])
 def record(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    small = Image.fromarray(rng.integers(0, 256, (18, 28, 3), dtype=np.uint8))
-    small.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
-    annotations = _objects()
-    if request.param == "run lengths":
-        for each in annotations:
-            parts = mask.frPyObjects(each["segmentation"], HEIGHT, WIDTH)
-            each["segmentation"] = mask.merge(parts)
-    return {
-        "file_name": str(tmp_path / "a.png"),
-        "image_id": "a",
-        "height": HEIGHT,
-        "width": WIDTH,
-        "annotations": annotations,
-    }
+    return outlined_record(tmp_path / "a.png", coded=request.param == "run lengths")
 
 
 def test_an_image_is_fitted_into_the_scaled_box_and_cut() -> None:
@@ -149,18 +109,4 @@ def test_the_sample_is_detectron2s(
     wanted = theirs["instances"]
     assert ours.classes.tolist() == wanted.gt_classes.tolist()
     np.testing.assert_allclose(ours.boxes, wanted.gt_boxes.tensor, atol=1e-4)
-    assert ours.polygons is not None
-    for mine, other in zip(ours.polygons, _decoded(wanted, tuple(ours.image.shape[-2:])), strict=True):
-        drawn = mask.decode(mine if isinstance(mine, dict) else _merged(mine, other.shape))
-        assert (drawn.astype(bool) != other).mean() <= 1e-3
-
-
-def _merged(polygons: Any, size: tuple[int, ...]) -> Any:
-    return mask.merge(mask.frPyObjects([p.tolist() for p in polygons], *size))
-
-
-def _decoded(instances: Any, size: tuple[int, ...]) -> list[np.ndarray]:
-    masks = instances.gt_masks
-    if hasattr(masks, "polygons"):
-        return [mask.decode(_merged(polygons, size)).astype(bool) for polygons in masks.polygons]
-    return list(masks.tensor.numpy())
+    assert_masks(ours, wanted.gt_masks)

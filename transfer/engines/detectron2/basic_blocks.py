@@ -16,7 +16,7 @@ from detectron2.modeling.backbone.resnet import BasicBlock, BasicStem
 from detectron2.modeling.roi_heads import Res5ROIHeads
 from torch import nn
 
-from transfer.recipes.resnet import BASIC
+from converters.models.resnet_depths import BASIC
 
 
 def is_basic(cfg: Any) -> bool:

@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 
 from transfer.engines.detectron2.resnet import name_parts  # its import registers them, too
 from transfer.errors import TransferError
-from transfer.recipes.architectures import ARCHITECTURES, architecture_of
+from transfer.recipes.architectures import ARCHITECTURES, FAMILIES, architecture_of
 from transfer.recipes.resolve import flatten
 
 # What this harness does itself and Detectron2 must therefore not do once more: the shared loop runs the
@@ -22,11 +22,12 @@ NOT_THEIRS = (
     *("SOLVER.OPTIMIZER", "SOLVER.BETAS", "SOLVER.NO_WEIGHT_DECAY", "SOLVER.POLY_LR_POWER"),
     "SOLVER.LAYER_DECAY",
     *("INPUT.SCALE_RANGE", "INPUT.SCALE_OF", "INPUT.SIZES_FOR_PATCH", "INPUT.COLOR_AUG_SSD"),
-    "INPUT.CROP.SINGLE_CATEGORY_MAX_AREA",
+    *("INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", "INPUT.CROP.MIN_SIZE_BEFORE"),
     "MODEL.BACKBONE.FROZEN",
     "MODEL.SEM_SEG_HEAD.DROPOUT",
     "TEST.SLIDING_WINDOW.",
 )
+_LATER = {family.facts[field] for family in FAMILIES for field in family.later}  # our parts obey them
 _DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the DensePose project
 
 
@@ -43,9 +44,8 @@ def detectron2_config(cfg: CfgNode, device: torch.device) -> Detectron2Config:
     row = architecture_of(flat)
     all_added = tuple(prefix for each in ARCHITECTURES.values() for prefix in each.added)
     for key, value in flat.items():
-        if key.startswith((*NOT_THEIRS, *row.foreign)) or (
-            key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON
-        ):
+        dense = key.startswith(_DENSEPOSE) and not cfg.MODEL.DENSEPOSE_ON
+        if dense or key in _LATER or key.startswith((*NOT_THEIRS, *row.foreign)):
             continue
         if key.startswith(all_added):
             if key.startswith(row.added):

@@ -21,6 +21,7 @@ from transfer.engines.detectron2 import (
     vit,  # noqa: F401  # its import registers what recipes name
 )
 from transfer.engines.detectron2.config import detectron2_config
+from transfer.engines.detectron2.deep_stems import deepen
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
 from transfer.engines.frozen import freeze
@@ -37,6 +38,7 @@ class Detectron2Engine:
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
         model: nn.Module = build_model(detectron2_config(cfg, device))
+        deepen(model, cfg)
         if cfg.MODEL.BACKBONE.FROZEN:
             freeze(model.get_submodule(architecture_of(flatten(cfg)).holder))
         synchronise_on_cpu(model, device)

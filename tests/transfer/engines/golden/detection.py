@@ -13,8 +13,10 @@ from tests.transfer.engines.golden.values import probe, weights
 from transfer.engines.base import Engine
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.architectures import architecture_of
+from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.facts_of_weights import random_manifest
 from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
+from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
 from transfer.samples.sample import Sample
 
@@ -51,6 +53,18 @@ OF_VIT: list[tuple[str, Any]] = [
     ("INPUT.MAX_SIZE_TEST", 160),
     ("SOLVER.BASE_LR", 0.001),  # AdamW's
 ]
+# Family -> the facts of its narrow network, and overrides; of a ResNet there are none.
+OF_FAMILIES: dict[str, tuple[dict[str, Any], list[tuple[str, Any]]]] = {
+    VIT.name: (NARROW_VIT, OF_VIT),
+    CONVNEXT.name: (
+        {"depths": [1, 1, 4, 1], "dims": [16, 32, 64, 128]},
+        [("MODEL.CONVNEXT.DROP_PATH", 0.0), ("SOLVER.BASE_LR", 0.001)],
+    ),
+    SWIN.name: (
+        {"embed_dim": 24, "depths": [1, 2, 2, 1], "num_heads": [1, 2, 4, 8]},
+        [("MODEL.SWIN.DROP_PATH", 0.0), ("SOLVER.BASE_LR", 0.001)],
+    ),
+}
 # The detector of every suite of detection. Suites that share one differ in schedule and data alone.
 DETECTORS = {
     "voc_c4": ["voc_c4", "voc07_c4"],
@@ -65,13 +79,15 @@ DETECTORS = {
     "coco_vitdet_b": [
         *("coco_vitdet_b", "coco_vitdet_b_25ep", "coco_vitdet_b_supervised", "coco_vitdet_b_random"),
     ],
+    "coco_convnext_t_3x": ["coco_convnext_t_3x"],
+    "coco_swin_t_3x": ["coco_swin_t_3x"],
 }
 
 
 def config(detector: str = "voc_c4", **manifest: Any) -> CfgNode:
     """The detector's recipe, all random draws taken out; `manifest` changes facts of the weights.
 
-    A ViT has its own: any at all makes it narrow.
+    Another family than a ResNet has its own: any at all makes it narrow.
     """
     recipe = DETECTORS[detector][0]
     family = architecture_of(flatten(load_recipe(recipe))).family
@@ -79,8 +95,9 @@ def config(detector: str = "voc_c4", **manifest: Any) -> CfgNode:
     score = min(0.005, load_recipe(recipe).MODEL.ROI_HEADS.SCORE_THRESH_TEST)
     lr = [("SOLVER.BASE_LR", 0.002)] if detector == "coco_densepose" else []  # its losses are sums
     overrides = [*OVERRIDES, *lr, ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", score)]
-    if family is VIT:
-        overrides, manifest = [*overrides, *OF_VIT], NARROW_VIT if manifest else {}
+    if family.name in OF_FAMILIES:
+        narrow, keys = OF_FAMILIES[family.name]
+        overrides, manifest = [*overrides, *keys], narrow if manifest else {}
     return apply_manifest(load_recipe(recipe, overrides), random_manifest(family) | manifest)
 
 

@@ -1,108 +1,16 @@
-"""Builds the ResNet of Detectron2's detectors from torchvision's blocks.
-
-torchvision's `ResNet` class fixes the widths and ends in a classifier; here a stage is a list of its blocks.
-"""
+"""Builds the ResNet of Detectron2's detectors of the stem and the stages that `converters.models` has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 from yacs.config import CfgNode
 
+from converters.models.resnet import NAMES, Shape, Stem, make_stage
 from transfer.engines.norms import norm_layer
-from transfer.recipes.resnet import BASIC, BLOCKS
 
-# (torchvision's name, Detectron2's) of the children of a block.
-NAMES = (
-    *((f"bn{n}.", f"conv{n}.norm.") for n in (1, 2, 3)),
-    ("downsample.1.", "shortcut.norm."),
-    ("downsample.0.", "shortcut."),
-)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The five numbers and the stride placement that make a ResNet, in Detectron2's MODEL.RESNETS terms."""
-
-    depth: int
-    num_groups: int
-    width_per_group: int
-    stem_out_channels: int
-    res2_out_channels: int
-    stride_in_1x1: bool
-
-
-def make_stage(shape: Shape, stage: int, norm: str, dilation: int = 1) -> nn.Sequential:
-    """Makes res2..res5 (`stage` 2..5): (N, C, H, W) -> (N, res2_out * 2^(stage-2), H/s, W/s); s 1 or 2.
-
-    A dilated stage keeps the resolution.
-    """
-    out_channels = shape.res2_out_channels * 2 ** (stage - 2)
-    in_channels = shape.stem_out_channels if stage == 2 else out_channels // 2
-    make_norm = norm_layer(norm)
-    blocks = []
-    for i in range(BLOCKS[shape.depth][stage - 2]):
-        stride = 2 if i == 0 and stage > 2 and dilation == 1 else 1
-        downsample = None
-        if i == 0 and (shape.depth not in BASIC or in_channels != out_channels):
-            downsample = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), make_norm(out_channels)
-            )
-        inputs = in_channels if i == 0 else out_channels
-        blocks.append(_block(shape, inputs, out_channels, stride, downsample, dilation, make_norm))
-    stage_module = nn.Sequential(*blocks)
-    init_convs(stage_module)
-    return stage_module
-
-
-def _block(
-    shape: Shape,
-    in_channels: int,
-    out_channels: int,
-    stride: int,
-    downsample: nn.Module | None,
-    dilation: int,
-    make_norm: Callable[[int], nn.Module],
-) -> nn.Module:
-    if shape.depth in BASIC:
-        basic = BasicBlock(in_channels, out_channels, stride, downsample, norm_layer=make_norm)
-        for conv in (basic.conv1, basic.conv2):  # as a bottleneck's 3x3; torchvision refuses the argument
-            conv.dilation = conv.padding = (dilation, dilation)
-        return basic
-    planes = out_channels // Bottleneck.expansion
-    # torchvision's bottleneck channels: planes * base_width / 64 * groups; Detectron2's: width * groups.
-    base_width = shape.width_per_group * (out_channels // shape.res2_out_channels) * 64 / planes
-    block = Bottleneck(
-        in_channels,
-        planes,
-        stride,
-        downsample,
-        shape.num_groups,
-        base_width,  # type: ignore[arg-type]  # a float is right here: it is only multiplied
-        dilation,
-        norm_layer=make_norm,
-    )
-    if shape.stride_in_1x1:  # MSRA's placement; torchvision only knows the 3x3
-        block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
-    return block
-
-
-class Stem(nn.Module):
-    """7x7 convolution, norm, ReLU, max-pool: (N, 3, H, W) -> (N, stem_out, H/4, W/4)."""
-
-    def __init__(self, out_channels: int, make_norm: Callable[[int], nn.Module]):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, out_channels, 7, 2, 3, bias=False)
-        self.bn1 = make_norm(out_channels)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        init_convs(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+__all__ = ["NAMES", "ResNet", "build", "build_last_stage"]
 
 
 class ResNet(nn.Module):
@@ -119,7 +27,8 @@ class ResNet(nn.Module):
     ):
         super().__init__()
         last = max(int(name.removeprefix("res")) for name in out_features)
-        self.stem = Stem(shape.stem_out_channels, norm_layer("FrozenBN" if freeze_at >= 1 else norm))
+        stem_norm = norm_layer("FrozenBN" if freeze_at >= 1 else norm)
+        self.stem = Stem(shape.stem_out_channels, stem_norm, shape.deep_stem)
         self.stages = range(2, last + 1)
         self.out_features = tuple(out_features)
         numbers = {name: int(name.removeprefix("res")) for name in out_features}
@@ -130,7 +39,7 @@ class ResNet(nn.Module):
         for stage in self.stages:
             dilation = res5_dilation if stage == 5 else 1
             stage_norm = "FrozenBN" if freeze_at >= stage else norm
-            setattr(self, f"res{stage}", make_stage(shape, stage, stage_norm, dilation))
+            setattr(self, f"res{stage}", make_stage(shape, stage, norm_layer(stage_norm), dilation))
         for stage, name in enumerate(["stem", *(f"res{s}" for s in self.stages)], start=1):
             if freeze_at >= stage:
                 getattr(self, name).requires_grad_(False)
@@ -143,17 +52,10 @@ class ResNet(nn.Module):
         return {name: features[name] for name in self.out_features}
 
 
-def init_convs(module: nn.Module) -> None:
-    """Fills convolutions with ReLU behind them as Detectron2 does (He et al., fan out)."""
-    for child in module.modules():
-        if isinstance(child, nn.Conv2d):
-            nn.init.kaiming_normal_(child.weight, mode="fan_out", nonlinearity="relu")
-
-
 def build(cfg: CfgNode) -> ResNet:
     """Builds the recipe's ResNet up to the last of MODEL.RESNETS.OUT_FEATURES."""
     r = cfg.MODEL.RESNETS
-    return ResNet(_shape(cfg), r.OUT_FEATURES, r.NORM, cfg.MODEL.BACKBONE.FREEZE_AT, r.RES5_DILATION)
+    return ResNet(shape_of(cfg), r.OUT_FEATURES, r.NORM, cfg.MODEL.BACKBONE.FREEZE_AT, r.RES5_DILATION)
 
 
 def build_last_stage(cfg: CfgNode) -> tuple[nn.Sequential, int]:
@@ -161,15 +63,23 @@ def build_last_stage(cfg: CfgNode) -> tuple[nn.Sequential, int]:
 
     It may end in the extra norm of the MoCo paper (section 4.2), under the name "norm".
     """
-    norm = cfg.MODEL.RESNETS.NORM
-    stage, channels = make_stage(_shape(cfg), 5, norm), cfg.MODEL.RESNETS.RES2_OUT_CHANNELS * 8
+    make_norm = norm_layer(cfg.MODEL.RESNETS.NORM)
+    stage, channels = make_stage(shape_of(cfg), 5, make_norm), cfg.MODEL.RESNETS.RES2_OUT_CHANNELS * 8
     if cfg.MODEL.ROI_HEADS.NAME == "Res5ROIHeadsExtraNorm":
-        stage.add_module("norm", norm_layer(norm)(channels))
+        stage.add_module("norm", make_norm(channels))
     return stage, channels
 
 
-def _shape(cfg: CfgNode) -> Shape:
+def shape_of(cfg: CfgNode) -> Shape:
+    """Returns the shape of the recipe's ResNet."""
     r = cfg.MODEL.RESNETS
     return Shape(
-        r.DEPTH, r.NUM_GROUPS, r.WIDTH_PER_GROUP, r.STEM_OUT_CHANNELS, r.RES2_OUT_CHANNELS, r.STRIDE_IN_1X1
+        r.DEPTH,
+        r.NUM_GROUPS,
+        r.WIDTH_PER_GROUP,
+        r.STEM_OUT_CHANNELS,
+        r.RES2_OUT_CHANNELS,
+        r.STRIDE_IN_1X1,
+        r.STEM == "deep",
+        r.AVG_DOWN,
     )
