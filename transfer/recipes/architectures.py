@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfer.errors import TransferError
+from transfer.recipes.class_maps import CLASS_MAPS
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
 from transfer.recipes.pyramids import PYRAMIDS
@@ -52,12 +53,16 @@ class Architecture:
     classes: tuple[str, str] = ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES")  # metadata field, key
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
     kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
-    engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
 
     @property
     def semantic(self) -> bool:
         """Tells whether it reads and predicts class maps instead of boxes."""
         return self.predicts == "sem_seg"
+
+    @property
+    def holds_class_maps(self) -> bool:
+        """Tells whether its head stands on all maps of its backbone, whose cells crops must fill."""
+        return self.demands.get("MODEL.SEM_SEG_HEAD.IN_FEATURES") == ([],)
 
     @property
     def foreign(self) -> tuple[str, ...]:
@@ -113,35 +118,32 @@ _BOX = {"box head": r"roi_heads\.box_(head|predictor)\..*"}
 _MASK = {"mask head": r"roi_heads\.mask_head\..*"}
 
 
-def _linear(family: Family, normed: Demands) -> Architecture:
+def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
+    """Completes a row of `class_maps`: a head on all maps of a backbone, trained on crops."""
+    family, added = row["family"], row.pop("added", ())
     return Architecture(
-        name=f"Linear{family.name}",
-        title=f"a linear head on a {family.name}",
-        family=family,
         named={
             **_SEGMENTOR,
             NAMED_BY: (f"build_{family.in_manifest}_backbone",),
-            "MODEL.SEM_SEG_HEAD.NAME": ("LinearHead",),
+            "MODEL.SEM_SEG_HEAD.NAME": (head,),
         },
         neck="none",
         heads="class map",
         demands={
-            **normed,
+            **demands,
             "MODEL.SEM_SEG_HEAD.IN_FEATURES": ([],),  # it stands on all maps
-            "MODEL.SEM_SEG_HEAD.NORM": ("", "BN", "SyncBN"),
             "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),
             "INPUT.CROP.ENABLED": (True,),
             "INPUT.CROP.TYPE": ("absolute",),
             **_heads(),
         },
         holder="backbone",
-        fresh={"head": r"sem_seg_head\..*"},
+        fresh={**fresh, "head": r"sem_seg_head\..*"},
         norms=("MODEL.SEM_SEG_HEAD.NORM",),
-        miniature="linear",
         predicts="sem_seg",
         classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
-        kind="linear",
-        engines=("torchvision",),
+        added=(f"{family.section}.", "MODEL.SEM_SEG_HEAD.DROPOUT", *added),
+        **row,
     )
 
 
@@ -272,10 +274,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
-        # A linear classifier of normed features (DINOv2, arXiv 2304.07193, table 10; DINOv3, 2508.10104).
-        _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
-        _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
-        _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
+        *(_on_maps(**row) for row in CLASS_MAPS),
         *(_on_pyramid(**row) for row in PYRAMIDS),
     )
 }
