@@ -1,4 +1,4 @@
-"""What does not go into linear heads and UperNet: one line, exit code 2, nothing made; data are not read."""
+"""Linear heads and UperNet refuse what does not fit: one line, exit code 2, nothing made, no data read."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from converters.backbone import Backbone, save_backbone
+from converters.models.build import build
 from tests.benchmarks.command_line import miniature
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.facts_of_weights import random_manifest
 from transfer.recipes.family import Family
-from transfer.recipes.resnet import RESNET
 from transfer.recipes.vit import VIT
 
-# Facts alone are looked at before data are read, so no weights stand behind them.
+TINY = {"embed_dim": 8, "num_heads": 2, "mlp_dim": 16, "pos_tokens": 5}
 KINDS: dict[str, tuple[Family, dict[str, Any]]] = {
-    "resnet": (RESNET, {}),
-    "convnext": (CONVNEXT, {}),
-    "vit14": (VIT, {"patch_size": 14}),
-    "short": (VIT, {"depth": 8}),
-    "shallow": (VIT, {"depth": 2}),
-    "without": (VIT, {"final_norm": False}),
+    "convnext": (CONVNEXT, {"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]}),
+    "vit14": (VIT, {**TINY, "patch_size": 14}),
+    "short": (VIT, {**TINY, "depth": 8}),
+    "shallow": (VIT, {**TINY, "depth": 2}),
+    "without": (VIT, {**TINY, "final_norm": False}),
 }
+TEXTS = ("source", "source_file", "source_sha256", "container_path", "prefix", "encoder", "dialect")
 CASES = {
     "family": (
         "ade20k_linear",
@@ -113,12 +112,14 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Backbone files whose manifests say so, and the row of random weights."""
-    folder, made = tmp_path_factory.mktemp("backbones"), {"random": "random"}
+def files(tmp_path_factory: pytest.TempPathFactory, narrow_backbone: Path) -> dict[str, str]:
+    """Backbone files of small networks, and the row of random weights."""
+    folder, made = tmp_path_factory.mktemp("backbones"), {"random": "random", "resnet": str(narrow_backbone)}
     for name, (family, facts) in KINDS.items():
-        manifest = {**random_manifest(family), "source": "somebody", "source_sha256": "0" * 64, **facts}
-        save_backbone(Backbone({"a": np.zeros(1, np.float32)}, manifest), folder / f"{name}.pkl")
+        known = {**random_manifest(family), **facts}
+        weights = {key: tensor.numpy() + 0.01 for key, tensor in build(known).state_dict().items()}
+        told = {**dict.fromkeys(TEXTS, "x"), "num_tensors": len(weights), "tool_version": "1", "notes": []}
+        save_backbone(Backbone(weights, {**known, **told}), folder / f"{name}.pkl")
         made[name] = str(folder / f"{name}.pkl")
     return made
 

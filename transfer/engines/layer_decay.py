@@ -1,9 +1,8 @@
 """Says which share of the learning rate a parameter has, by its name: layer decay, for both engines.
 
 Early layers get a smaller rate (Clark et al., arXiv 2003.10555; BEiT): rate * decay ^ (layers behind it).
-What a ViT has beside patches, positions and blocks (registers, norms, and but in segmentors the class token)
-counts as the neck, whose share is 1, as in Detectron2. Which parameters do not decay is the business of
-`transfer.engines.solver`.
+What a ViT has beside patches, positions and blocks (registers, norms; in detectors the class token) counts as
+the neck, whose share is 1, as in Detectron2. Which do not decay is the business of `transfer.engines.solver`.
 """
 
 from __future__ import annotations

@@ -140,9 +140,8 @@ def test_each_part_of_a_model_is_the_backbone_or_one_that_its_row_names(recipe: 
     engine, row = load_engine("torchvision"), architecture_of(flatten(cfg))
     state = engine.state(engine.build(cfg, torch.device("meta")))
     parts = {row.part(name) for name in state}
-    without = (
-        set() if cfg.MODEL.VIT.REL_POS_TOKENS else {"relative positions"}
-    )  # a choice of ViTDet's recipes
+    vit = cfg.MODEL.VIT  # its relative positions are a choice of recipes
+    without = set() if vit.REL_POS_TOKENS or vit.REL_BIAS_TOKENS else {"relative positions"}
     assert parts == {"backbone", *row.fresh} - without
     within = (f"{row.holder}.", f"{row.last_stage_in}.") if row.last_stage_in else (f"{row.holder}.",)
     assert all(name.startswith(within) for name in state if row.part(name) == "backbone")

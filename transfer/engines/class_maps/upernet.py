@@ -25,7 +25,7 @@ JUDGED = 2  # the map of the second head: BEiT's in_index, as in all configurati
 
 @dataclass(frozen=True)
 class UPerSettings:
-    """What a recipe says of the head; each is a key of it."""
+    """Holds what a recipe says of the head; each is a key of it."""
 
     width: int
     pools: Sequence[int]  # cells of a side to which the coarsest map is pooled
@@ -40,8 +40,7 @@ class UPerSettings:
 class UPerHead(ClassMapHead):
     """Four maps (N, C_i, h_i, w_i), the finest first -> logits (N, K, h, w) of the finest.
 
-    flat: the maps are of one stride, as those of a ViT are, and are brought to 4, 2, 1 and 1/2 times their
-    size.
+    flat: the maps are of one stride, as a ViT's are, and are brought to 4, 2, 1 and 1/2 times their size.
     """
 
     def __init__(self, channels: Mapping[str, int], settings: UPerSettings, flat: bool):
