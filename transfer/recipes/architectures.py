@@ -121,6 +121,7 @@ _MASK = {"mask head": r"roi_heads\.mask_head\..*"}
 def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
     """Completes a row of `class_maps`: a head on all maps of a backbone, trained on crops."""
     family, added = row["family"], row.pop("added", ())
+    theirs = family is RESNET  # Detectron2 has its section
     return Architecture(
         named={
             **_SEGMENTOR,
@@ -142,7 +143,7 @@ def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) 
         norms=("MODEL.SEM_SEG_HEAD.NORM",),
         predicts="sem_seg",
         classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
-        added=(f"{family.section}.", "MODEL.SEM_SEG_HEAD.DROPOUT", *added),
+        added=(*([] if theirs else [f"{family.section}."]), "MODEL.SEM_SEG_HEAD.DROPOUT", *added),
         **row,
     )
 
@@ -247,6 +248,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             norms=(RESNET.norm, "MODEL.FPN.NORM"),
             miniature="fpn",
         ),
+        *(_on_maps(**row) for row in CLASS_MAPS),
         Architecture(  # FCN-16s (MoCo paper, appendix A.5)
             name="FCN",
             title="FCN-16s",
@@ -274,7 +276,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
-        *(_on_maps(**row) for row in CLASS_MAPS),
         *(_on_pyramid(**row) for row in PYRAMIDS),
     )
 }

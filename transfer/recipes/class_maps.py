@@ -17,14 +17,14 @@ MAPS = 4  # that a UPerHead stands on
 _HEAD = "MODEL.SEM_SEG_HEAD"
 
 
-def _linear(family: Family, normed: str) -> dict[str, Any]:
+def _linear(family: Family, demands: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": f"Linear{family.name}",
         "title": f"a linear head on a {family.name}",
         "family": family,
         "head": "LinearHead",
         "demands": {
-            f"{family.section}.{normed}": (True,),
+            **demands,
             f"{_HEAD}.NORM": ("", "BN", "SyncBN"),
             "MODEL.VIT.REL_BIAS_TOKENS": (0,),
         },
@@ -55,9 +55,9 @@ def _hierarchy(family: Family) -> dict[str, Any]:
 
 # Each as keywords of an Architecture, without what all segmentors on such maps share.
 CLASS_MAPS: tuple[dict[str, Any], ...] = (
-    _linear(VIT, "NORM_TAPS"),
-    _linear(CONVNEXT, "NORM_LAST"),
-    _linear(SWIN, "NORM_LAST"),
+    _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
+    _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
+    _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
     _upernet(
         VIT,
         {"MODEL.VIT.WINDOW": (0,), "MODEL.VIT.REL_POS_TOKENS": (0,)},

@@ -53,9 +53,9 @@ def _check_blocks(flat: Mapping[str, Any], key: str) -> None:
 
 def _check_cells(flat: Mapping[str, Any], patch: str, coarsest: int) -> None:
     """Refuses crops and windows of a part of a cell, unless `in_pixels` scales them to the patch."""
-    if patch and flat[WRITTEN_FOR]:
-        return
     unit = flat[patch] if patch else coarsest
+    if not unit or (patch and flat[WRITTEN_FOR]):
+        return
     for key in sizes_of_whole_patches(flat):
         if any(side % unit for side in flat[key]):
             whole = [max(side // unit, 1) * unit for side in map(int, flat[key])]

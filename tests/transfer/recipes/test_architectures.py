@@ -80,10 +80,10 @@ def test_without_its_row_the_recipe_is_none_of_ours(tmp_path: Path) -> None:
         load_recipe(path)
     assert str(refused.value) == (
         "toy.yaml: GeneralizedRCNN + build_resnet_backbone + StandardROIHeads is no architecture of ours; a "
-        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), FCN-16s, a linear head on a ViT, a "
-        "linear head on a ConvNeXt, a linear head on a Swin, UperNet on a ViT, UperNet on a ConvNeXt, "
-        "UperNet on a Swin, ViTDet (simple pyramid on a ViT), FPN on a ConvNeXt or FPN on a Swin: take over "
-        "what ours say"
+        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), a linear head on a ViT, a linear "
+        "head on a ConvNeXt, a linear head on a Swin, UperNet on a ViT, UperNet on a ConvNeXt, UperNet on a "
+        "Swin, FCN-16s, ViTDet (simple pyramid on a ViT), FPN on a ConvNeXt or FPN on a Swin: take over what "
+        "ours say"
     )
 
 
