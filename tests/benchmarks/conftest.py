@@ -58,7 +58,7 @@ def refuse(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., 
         output = tmp_path / "runs"
         code = main(["--output", str(output), *map(str, arguments)])
         captured = capsys.readouterr()
-        lines = [line for line in captured.err.splitlines() if not line.startswith("engine: ")]
+        lines = [line for line in captured.err.splitlines() if not line.startswith(("engine: ", "init "))]
         assert code == 2, captured
         assert len(lines) == 1, lines
         assert lines[0].startswith("error: ")

@@ -45,9 +45,10 @@ def _check_blocks(flat: Mapping[str, Any], key: str) -> None:
     depth = flat["MODEL.VIT.DEPTH"]
     missing = [number for number in flat[key] if not -depth <= number < depth]
     if missing:
+        last = list(range(-min(len(flat[key]), depth), 0))
         raise TransferError(
             f"{key} is {flat[key]}, and the weights have {depth} blocks, numbered from 0: there is no "
-            f"{', '.join(map(str, missing))}; name others, as in {key} '[-4, -3, -2, -1]'"
+            f"{', '.join(map(str, missing))}; name others, as in {key} '{last}'"
         )
 
 

@@ -26,12 +26,12 @@ ALONE = World(0, 1, torch.device("cpu"))
 LINEAR, UPERNET = "ade20k_linear", "ade20k_upernet_b"
 
 
-def _cfg(recipe: str, dropout: float) -> CfgNode:
+def _cfg(recipe: str, dropout: float, iterations: int = 6) -> CfgNode:
     keys: dict[str, Any] = {
         "INPUT.CROP.SIZE": [32, 32],
         "MODEL.SEM_SEG_HEAD.NUM_CLASSES": 4,
         "MODEL.SEM_SEG_HEAD.DROPOUT": dropout,
-        "SOLVER.MAX_ITER": 6,
+        "SOLVER.MAX_ITER": iterations,
         "SOLVER.WARMUP_ITERS": 2,
         "SOLVER.BASE_LR": 0.01,
     }
@@ -121,3 +121,21 @@ def test_it_goes_on_to_the_bit(stop: int) -> None:
     assert before + _go_on(second, stop, 6) == losses
     one, other = _tensors(whole), _tensors(second)
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
+
+
+@pytest.mark.parametrize("recipe", [LINEAR, UPERNET])
+@pytest.mark.parametrize("name", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
+def test_it_learns_what_brightness_tells(name: str, recipe: str) -> None:
+    """Of images that it has not seen, tested in windows; a quarter of the pixels would be right by chance."""
+    if name == "detectron2" and not detectron2_found():
+        pytest.skip("Detectron2 is not importable")
+    cfg, engine = _cfg(recipe, 0.0, 60), load_engine(name)
+    cfg.TEST.SLIDING_WINDOW.SIZE, cfg.TEST.SLIDING_WINDOW.STRIDE = [24, 24], [16, 16]
+    cfg.SOLVER.LAYER_DECAY = 1.0
+    seed_torch(0, INIT)
+    learner = Learner(engine, engine.build(cfg, ALONE.device), cfg, 0, ALONE)
+    _go_on(learner, 0, 60)
+    unseen = [sample for number in range(1000, 1004) for sample in _batch(number)]
+    found = engine.predict(learner.model.eval(), unseen)
+    right = [torch.from_numpy(f.sem_seg) == s.class_map for f, s in zip(found, unseen, strict=True)]
+    assert torch.stack(right).float().mean() > 0.6
