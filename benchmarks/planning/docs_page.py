@@ -59,29 +59,40 @@ def linear() -> str:
     """One line per suite of a linear head, from its recipe."""
     heads = ("suite", "from", "maps; head", "batch, LR, decay", "iterations", "scale, crop; test", "trials")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    lines += [f"| {' | '.join(_linear(load_suite(name)))} |" for name in groups()["linear"]]
+    lines += [f"| {' | '.join(_on_maps(load_suite(name)))} |" for name in groups()["linear"]]
     return "\n".join(lines)
 
 
-def _linear(suite: Suite) -> list[str]:
-    flat = flatten(load_recipe(suite.recipe))
-    head, window = (
-        {name: flat[f"{section}.{name}"] for name in names}
-        for section, names in (
-            ("MODEL.SEM_SEG_HEAD", ("NORM", "DROPOUT")),
-            ("TEST.SLIDING_WINDOW", ("SIZE", "STRIDE")),
-        )
-    )
-    schedule = flat["SOLVER.LR_SCHEDULER_NAME"].removeprefix("Warmup").removesuffix("LR").lower()
-    low, high = (int(flat["INPUT.MIN_SIZE_TRAIN"][0] * ratio) for ratio in flat["INPUT.SCALE_RANGE"])
-    test = f"{flat['INPUT.MIN_SIZE_TEST']}, windows {window['SIZE'][0]} by {window['STRIDE'][0]}"
+def upernet() -> str:
+    """One line per suite of UperNet, from its recipe."""
+    heads = ["suite", "from", "maps; head", "batch, LR, decay, layers; drop path"]
+    heads += ["iterations", "scale, crop; test", "trials"]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(_on_maps(load_suite(name)))} |" for name in groups()["upernet"]]
+    return "\n".join(lines)
+
+
+def _on_maps(suite: Suite) -> list[str]:
+    """The columns of a segmentor on maps of a backbone."""
+    cfg = load_recipe(suite.recipe)
+    flat, head, solver = flatten(cfg), cfg.MODEL.SEM_SEG_HEAD, cfg.SOLVER
+    family = architecture_of(flat).family
+    schedule = solver.LR_SCHEDULER_NAME.removeprefix("Warmup").removesuffix("LR").lower()
+    rates = f"{solver.IMS_PER_BATCH}, {solver.BASE_LR}, {solver.WEIGHT_DECAY}"
+    width = ""
+    if head.NAME == "UPerHead":
+        rates += f", {solver.LAYER_DECAY}; {flat[f'{family.section}.DROP_PATH']}"
+        width = f"{head.CONVS_DIM} wide, "
+    low, high = (int(cfg.INPUT.MIN_SIZE_TRAIN[0] * ratio) for ratio in cfg.INPUT.SCALE_RANGE)
+    window = cfg.TEST.SLIDING_WINDOW
+    test = f"windows {window.SIZE[0]} by {window.STRIDE[0]}" if window.ENABLED else "whole images"
     return [
         f"`{suite.name}`",
         suite.reference,
-        f"{flat['MODEL.VIT.TAPS']}; {head['NORM'] or 'no norm'}, dropout {head['DROPOUT']}",
-        f"{flat['SOLVER.IMS_PER_BATCH']}, {flat['SOLVER.BASE_LR']}, {flat['SOLVER.WEIGHT_DECAY']}",
-        f"{flat['SOLVER.MAX_ITER']:,}; {schedule}",
-        f"{low} to {high}, crop {flat['INPUT.CROP.SIZE'][0]}; {test}",
+        f"{flat[family.outputs]}; {width}{head.NORM or 'no norm'}, dropout {head.DROPOUT}",
+        rates,
+        f"{solver.MAX_ITER:,}; {schedule}",
+        f"{low} to {high}, crop {cfg.INPUT.CROP.SIZE[0]}; {cfg.INPUT.MIN_SIZE_TEST}, {test}",
         f"{suite.trials}, {suite.primary}",
     ]
 
@@ -167,7 +178,7 @@ def _assumed(path: Path) -> Iterator[str]:
 
 
 PARTS = {
-    **{"values": values, "linear": linear, "vitdet": vitdet, "hierarchies": hierarchies},
+    **{"values": values, "linear": linear, "upernet": upernet, "vitdet": vitdet, "hierarchies": hierarchies},
     **{"assumed": assumed, "fidelity": origins.table},
 }
 

@@ -66,23 +66,17 @@ def foresee(suite: Suite, request: Request) -> Draft:
             _check_datasets(flatten(recipes[name].cfg))
             check_probe(suite, recipes[name], labelled, request)
             continue
-        notes += _check(suite, recipes[name], own, request.engine)
+        notes += _check(suite, recipes[name], own)
         if request.tune:
             _check_tuning(suite, flatten(recipes[name].cfg), own)
     return Draft(suite, request, recipes, own, labelled, list(dict.fromkeys(notes)))
 
 
-def _check(suite: Suite, recipe: Resolved, own: Own, engine: str) -> list[str]:
+def _check(suite: Suite, recipe: Resolved, own: Own) -> list[str]:
     """Refuses a recipe that cannot run or be scored; returns what is odd about one that can, a line each."""
     flat, scaling = flatten(recipe.cfg), recipe.scaling
     _check_datasets(flat)
     _check_annotations(flat, own)
-    row = architecture_of(flat)
-    if engine not in row.engines:
-        raise TransferError(
-            f"{suite.name}: --engine {engine} has no {row.title.removeprefix('a ')}; "
-            f"take --engine {' or '.join(row.engines)}"
-        )
     parts, batch = scaling.actual * scaling.micro_steps, flat["SOLVER.IMS_PER_BATCH"]
     if batch % parts:
         raise TransferError(

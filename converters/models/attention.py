@@ -41,9 +41,10 @@ class Attention(nn.Module):
     """(N, prefix + H * W, D) -> the same; heads of equal width, by torch's own kernels.
 
     relative_side: cells of a side of the map for which Detectron2's relative positions are made; 0 for none.
+    bias_side: the same of a new table of BEiT's kind, which is added to all else.
     """
 
-    def __init__(self, facts: Mapping[str, Any], relative_side: int):
+    def __init__(self, facts: Mapping[str, Any], relative_side: int, bias_side: int = 0):
         super().__init__()
         width, heads, eps = facts["embed_dim"], facts["num_heads"], facts["norm_eps"]
         self.heads, each = heads, width // heads
@@ -58,6 +59,9 @@ class Attention(nn.Module):
         self.formula = facts["pos_interpolation"]
         if self.table_side:
             self.relative_position_bias_table = bias_table(self.table_side, heads)
+        self.bias_side = bias_side
+        if bias_side:
+            self.relative_bias = bias_table(bias_side, heads)
         self.decomposed = relative_side > 0
         if self.decomposed:
             self.rel_pos_h = nn.Parameter(torch.zeros(2 * relative_side - 1, each))
@@ -79,6 +83,9 @@ class Attention(nn.Module):
         if self.table_side and field.rows is not None:
             table = self.relative_position_bias_table
             bias = table_bias(table, self.table_side, field.grid, field.rows, self.formula)
+        if self.bias_side and field.rows is not None:
+            new = table_bias(self.relative_bias, self.bias_side, field.grid, field.rows, self.formula)
+            bias = new if bias is None else bias + new
         if self.decomposed:
             patches = query[:, :, field.prefix :]
             relative = decomposed_bias(patches, self.rel_pos_h, self.rel_pos_w, field.grid)

@@ -28,17 +28,19 @@ class Scale(nn.Module):
 class Block(nn.Module):
     """(N, prefix + H * W, D) -> the same.
 
-    window: side of the windows, 0 for the whole map; relative_side as in `Attention`; drop_path: the chance
-    that an image leaves out what is added. In windows each has its own copy of the prefix tokens, and the
-    mean of what the copies learn is added to the token.
+    window: side of the windows, 0 for the whole map; relative_side and bias_side as in `Attention`;
+    drop_path: the chance that an image leaves out what is added. In windows each has its own copy of the
+    prefix tokens, and the mean of what the copies learn is added to the token.
     """
 
-    def __init__(self, facts: Mapping[str, Any], window: int, relative_side: int, drop_path: float):
+    def __init__(
+        self, facts: Mapping[str, Any], window: int, relative_side: int, drop_path: float, bias_side: int = 0
+    ):
         super().__init__()
         width, eps = facts["embed_dim"], facts["norm_eps"]
         self.window = window
         self.norm1 = nn.LayerNorm(width, eps)
-        self.attn = Attention(facts, window if window and relative_side else relative_side)
+        self.attn = Attention(facts, window if window and relative_side else relative_side, bias_side)
         self.norm2 = nn.LayerNorm(width, eps)
         norm_eps = eps if facts["mlp_norm"] else None
         self.mlp: nn.Module = (

@@ -24,6 +24,7 @@ from converters.models.vit_facts import check, check_options
 from converters.models.windows import Grid, padded, to_windows
 
 RELATIVE = ("blocks.*.attn.rel_pos_h", "blocks.*.attn.rel_pos_w")
+BIAS = ("blocks.*.attn.relative_bias",)
 
 
 class Patches(nn.Module):
@@ -46,10 +47,11 @@ class ViT(nn.Module):
     taps: numbers of blocks, negative ones from the end; later blocks do not run. norm_taps: the final norm on
     each. window: side of the windows, in patches; 0 for none. global_blocks: those without windows.
     rel_pos_tokens: side, in patches, of the square map for which Detectron2's relative positions are made,
-    which start at zero; 0 for none. drop_path: the chance of the last block, smaller before.
-    checkpointing: blocks are computed again in the backward pass. prefix_tokens: whether class token and
-    registers take part. As it is (None), they do but for networks in windows without registers, because
-    ViTDet has none. Whatever does not reach a tap takes no gradient.
+    which start at zero; 0 for none. rel_bias_tokens: the same of tables of BEiT's kind, one a block, as MAE
+    was fine-tuned; not made where attention has places or registers of its own already. drop_path: the chance
+    of the last block, smaller before. checkpointing: blocks are computed again in the backward pass.
+    prefix_tokens: whether class token and registers take part. As it is (None), they do but for networks in
+    windows without registers, because ViTDet has none. Whatever does not reach a tap takes no gradient.
 
     ValueError for facts and options that make no network.
     """
@@ -64,6 +66,7 @@ class ViT(nn.Module):
         window: int = 0,
         global_blocks: Sequence[int] = (),
         rel_pos_tokens: int = 0,
+        rel_bias_tokens: int = 0,
         drop_path: float = 0.0,
         checkpointing: bool = False,
         prefix_tokens: bool | None = None,
@@ -78,7 +81,9 @@ class ViT(nn.Module):
         names = [f"tap{number}" for number in range(1, len(taps) + 1)]
         self.strides, self.channels = dict.fromkeys(names, patch), dict.fromkeys(names, width)
         self.size_divisibility = patch
-        self.fresh = RELATIVE if rel_pos_tokens else ()
+        placed = facts["rel_pos"] or facts["rope"] or facts["registers"]
+        self.bias_side = 0 if placed else rel_bias_tokens
+        self.fresh = (*(RELATIVE if rel_pos_tokens else ()), *(BIAS if self.bias_side else ()))
         kept = not window or facts["registers"] > 0 if prefix_tokens is None else prefix_tokens
         self.prefix = facts["class_token"] + facts["registers"] if kept else 0
         if facts["class_token"]:
@@ -97,7 +102,8 @@ class ViT(nn.Module):
         windows = [0 if number in everywhere else window for number in range(depth)]
         rates = [drop_path * number / max(depth - 1, 1) for number in range(depth)]
         self.blocks = nn.ModuleList(
-            Block(facts, side, rel_pos_tokens, rate) for side, rate in zip(windows, rates, strict=True)
+            Block(facts, side, rel_pos_tokens, rate, self.bias_side)
+            for side, rate in zip(windows, rates, strict=True)
         )
         if facts["final_norm"]:
             self.norm = norm()
@@ -159,7 +165,8 @@ class ViT(nn.Module):
     def _field(self, seen: Grid, grid: Grid, device: torch.device) -> Field:
         """The view of an attention: the whole map, where `seen` is `grid`, or a window of it."""
         facts, bias = self.facts, None
-        rows = pairs(seen, self.prefix > 0, device) if facts["rel_pos"] else None
+        tables = facts["rel_pos"] or self.bias_side
+        rows = pairs(seen, self.prefix > 0, device) if tables else None
         if facts["rel_pos"] == "shared" and rows is not None:
             table, side = self.rel_pos_bias.relative_position_bias_table, facts["rel_pos_grid"]
             bias, rows = table_bias(table, side, seen, rows, facts["pos_interpolation"]), None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.inits import Init
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
+from benchmarks.run import main
 from tests.benchmarks.own_kit import write_kit
 
 
@@ -45,3 +48,23 @@ def cells(request_of: Request) -> list[Cell]:
 def job(cells: list[Cell], request_of: Request) -> Job:
     """The first of them, ready to run."""
     return write_job(cells[0], request_of, "cpu")
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., None]:
+    """Runs the command line in this process and checks how it refuses."""
+
+    def run(*arguments: str | Path, message: str) -> None:
+        output = tmp_path / "runs"
+        code = main(["--output", str(output), *map(str, arguments)])
+        captured = capsys.readouterr()
+        lines = [line for line in captured.err.splitlines() if not line.startswith(("engine: ", "init "))]
+        assert code == 2, captured
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        assert re.search(message, lines[0]), lines[0]
+        assert "Traceback" not in captured.err + captured.out
+        assert not list(output.rglob("*.json")), "nothing must be recorded"
+        assert not list(output.rglob("*.pkl"))
+
+    return run

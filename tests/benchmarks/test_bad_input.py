@@ -20,26 +20,6 @@ from transfer.engines.choose import detectron2_found
 BASE = miniature()
 
 
-@pytest.fixture
-def refuse(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., None]:
-    """Runs the command line in this process and checks how it refuses."""
-
-    def run(*arguments: str | Path, message: str) -> None:
-        output = tmp_path / "runs"
-        code = main(["--output", str(output), *map(str, arguments)])
-        captured = capsys.readouterr()
-        lines = [line for line in captured.err.splitlines() if not line.startswith("engine: ")]
-        assert code == 2, captured
-        assert len(lines) == 1, lines
-        assert lines[0].startswith("error: ")
-        assert re.search(message, lines[0]), lines[0]
-        assert "Traceback" not in captured.err + captured.out
-        assert not list(output.rglob("*.json")), "nothing must be recorded"
-        assert not list(output.rglob("*.pkl"))
-
-    return run
-
-
 def _html(path: Path) -> None:
     path.write_text("<!DOCTYPE html><html><body>404 Not Found</body></html>")
 

@@ -30,6 +30,7 @@ def _vit(vit: CfgNode) -> dict[str, Any]:
         "window": vit.WINDOW,
         "global_blocks": tuple(vit.GLOBAL_BLOCKS),
         "rel_pos_tokens": vit.REL_POS_TOKENS,
+        "rel_bias_tokens": vit.REL_BIAS_TOKENS,
         "drop_path": vit.DROP_PATH,
         "checkpointing": vit.CHECKPOINTING,
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transfer.errors import TransferError
+from transfer.recipes.class_maps import CLASS_MAPS
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.family import Family
 from transfer.recipes.frozen import POOLS
@@ -54,7 +55,6 @@ class Architecture:
     classes: tuple[str, str] = ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES")  # metadata field, key
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know
     kind: str = ""  # rows of one kind are one architecture on several families: a recipe follows its weights
-    engines: tuple[str, ...] = ("detectron2", "torchvision")  # that have it
     of_weights: Demands = field(default_factory=dict)  # as `demands`, but of the weights' family
     guest_of: tuple[str, ...] = ()  # rows whose recipes take its weights, too; their hash knows no guests
 
@@ -62,6 +62,11 @@ class Architecture:
     def semantic(self) -> bool:
         """Tells whether it reads and predicts class maps instead of boxes."""
         return self.predicts == "sem_seg"
+
+    @property
+    def holds_class_maps(self) -> bool:
+        """Tells whether its head stands on all maps of its backbone, whose cells crops must fill."""
+        return self.demands.get("MODEL.SEM_SEG_HEAD.IN_FEATURES") == ([],)
 
     @property
     def foreign(self) -> tuple[str, ...]:
@@ -117,35 +122,33 @@ _BOX = {"box head": r"roi_heads\.box_(head|predictor)\..*"}
 _MASK = {"mask head": r"roi_heads\.mask_head\..*"}
 
 
-def _linear(family: Family, normed: Demands) -> Architecture:
+def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
+    """Completes a row of `class_maps`: a head on all maps of a backbone, trained on crops."""
+    family, added = row["family"], row.pop("added", ())
+    theirs = family is RESNET  # Detectron2 has its section
     return Architecture(
-        name=f"Linear{family.name}",
-        title=f"a linear head on a {family.name}",
-        family=family,
         named={
             **_SEGMENTOR,
             NAMED_BY: (f"build_{family.in_manifest}_backbone",),
-            "MODEL.SEM_SEG_HEAD.NAME": ("LinearHead",),
+            "MODEL.SEM_SEG_HEAD.NAME": (head,),
         },
         neck="none",
         heads="class map",
         demands={
-            **normed,
+            **demands,
             "MODEL.SEM_SEG_HEAD.IN_FEATURES": ([],),  # it stands on all maps
-            "MODEL.SEM_SEG_HEAD.NORM": ("", "BN", "SyncBN"),
             "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),
             "INPUT.CROP.ENABLED": (True,),
             "INPUT.CROP.TYPE": ("absolute",),
             **_heads(),
         },
         holder="backbone",
-        fresh={"head": r"sem_seg_head\..*"},
+        fresh={**fresh, "head": r"sem_seg_head\..*"},
         norms=("MODEL.SEM_SEG_HEAD.NORM",),
-        miniature="linear",
         predicts="sem_seg",
         classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
-        kind="linear",
-        engines=("torchvision",),
+        added=(*([] if theirs else [f"{family.section}."]), "MODEL.SEM_SEG_HEAD.DROPOUT", *added),
+        **row,
     )
 
 
@@ -274,8 +277,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             norms=(RESNET.norm, "MODEL.FPN.NORM"),
             miniature="fpn",
         ),
-        # Linear classifiers of normed features (DINOv2, arXiv 2304.07193). A ResNet's goes before its FCN.
-        _linear(RESNET, {RESNET.outputs: ([_LAST],), RESNET.norm: ("FrozenBN",)}),
+        *(_on_maps(**row) for row in CLASS_MAPS),
         Architecture(  # FCN-16s (MoCo paper, appendix A.5)
             name="FCN",
             title="FCN-16s",
@@ -303,10 +305,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             classes=("stuff_classes", "MODEL.SEM_SEG_HEAD.NUM_CLASSES"),
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
-        _linear(VIT, {"MODEL.VIT.NORM_TAPS": (True,)}),
-        _linear(CONVNEXT, {"MODEL.CONVNEXT.NORM_LAST": (True,)}),
-        _linear(SWIN, {"MODEL.SWIN.NORM_LAST": (True,)}),
-        _linear(OWN, {}),
         *(_on_pyramid(**row) for row in PYRAMIDS),
         *map(_frozen, FAMILIES),  # its features are made once and probed
     )

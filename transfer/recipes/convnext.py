@@ -32,6 +32,7 @@ CONVNEXT = Family(
         "OUT_STAGES": STAGES,
     },
     choices={},
+    coarsest=32,
     outputs="MODEL.CONVNEXT.OUT_STAGES",
     final_norm=("MODEL.CONVNEXT.NORM_LAST", r"norm\..*"),
 )

@@ -29,6 +29,7 @@ class Family:
     later: tuple[str, ...] = ()  # fields that a manifest leaves out where they are as in `random`
     dilation: str = ""  # key of the last stage's dilation; nothing: it has none
     patch: str = ""  # key of the side of its patches, where all maps have that stride
+    coarsest: int = 0  # stride of its last map, where maps have unlike strides and crops must fill its cells
     norm: str = ""  # key of the kind of its BatchNorm; nothing: it has none
     # Key that is true where the model holds its final norm -> pattern of that norm's tensors in a file.
     final_norm: tuple[str, str] = ("", "")

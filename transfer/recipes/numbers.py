@@ -86,6 +86,7 @@ _TREE: dict[str, dict[str, Rule]] = {
         "DROPOUT": MOMENTUM,
         "LOSS_WEIGHT": WEIGHT,
     },
+    "MODEL.UPERNET": {"POOL_SCALES": SIZES, "AUX_CONVS_DIM": COUNT, "AUX_LOSS_WEIGHT": ABOVE},
     "INPUT": {
         "MIN_SIZE_TRAIN": SIZES,
         "MIN_SIZE_TEST": NATURAL,  # 0: the original size

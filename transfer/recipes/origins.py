@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from transfer.recipes.class_map_origins import CLASS_MAP_ORIGINS
+
 ABSENT = "(absent)"  # Detectron2 does not know the key
 
 # What belongs to the weights and to the machine, not to a recipe.
@@ -90,7 +92,7 @@ def _segmentor(
 
 
 # Recipe -> (the file it is held against, differences). Files of Detectron2's configs/, of its projects, or of
-# MoCo's detection/configs; none: Detectron2's defaults.
+# MoCo's detection/configs; none: Detectron2's defaults. Of models that nobody there has: a recipe of ours.
 ORIGINS: dict[str, tuple[str, dict[str, Difference]]] = {
     "voc_c4": ("moco: pascal_voc_R_50_C4_24k_moco.yaml", {}),
     "coco_c4_2x": ("moco: coco_R_50_C4_2x_moco.yaml", {}),
@@ -156,6 +158,10 @@ ORIGINS: dict[str, tuple[str, dict[str, Difference]]] = {
         _segmentor(19, 769, 0.01, 90000, "cityscapes_fine_sem_seg", "_train", "_val"),
     ),
     "voc_semantic": (DEFAULTS, _segmentor(21, 513, 0.003, 30000, "voc_2012_sem_seg", "_train_aug", "_val")),
+    **{
+        recipe: (f"ours: {base}", {key: Difference(*row) for key, row in rows.items()})
+        for recipe, (base, rows) in CLASS_MAP_ORIGINS.items()
+    },
 }
 
 
@@ -177,6 +183,7 @@ _SOURCES = {
     "d2": "Detectron2's `configs/{}`",
     "densepose": "Detectron2's `projects/DensePose/configs/{}`",
     "moco": "MoCo's `detection/configs/{}`",
+    "ours": "our `transfer/recipes/{}.yaml`, with the publisher's words for each value",
     DEFAULTS: "{}, because its zoo has no FCN-16s",
 }
 

@@ -36,6 +36,11 @@ def in_pixels(cfg: CfgNode) -> CfgNode:
     return tree_of(flat | {WRITTEN_FOR: 0})
 
 
+def sizes_of_whole_patches(flat: Mapping[str, Any]) -> list[str]:
+    """Returns the keys of crops and windows that the recipe uses."""
+    return [key for key in WHOLE if flat[f"{key.rpartition('.')[0]}.ENABLED"]]
+
+
 def check_sizes(flat: Mapping[str, Any], source: str) -> None:
     """Refuses crops and windows that are no whole number of the patches that they are written for."""
     written = flat[WRITTEN_FOR]

@@ -53,7 +53,12 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
         "family": VIT,
         "backbone": "build_vit_simple_pyramid_backbone",
         "neck": "simple_pyramid",
-        "demands": {"MODEL.VIT.PATCH_SIZE": (16,), VIT.outputs: ([-1],), **_HEADS},
+        "demands": {
+            "MODEL.VIT.PATCH_SIZE": (16,),
+            VIT.outputs: ([-1],),
+            "MODEL.VIT.REL_BIAS_TOKENS": (0,),
+            **_HEADS,
+        },
         "holder": "backbone.net",
         "fresh": {
             "simple pyramid": r"backbone\.simfp_[2-5]\..*",

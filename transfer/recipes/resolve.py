@@ -18,6 +18,7 @@ from yacs.config import CfgNode
 from transfer.errors import TransferError
 from transfer.recipes.architectures import ARCHITECTURES, NAMED_BY, Architecture, architecture_of
 from transfer.recipes.facts_of_weights import RANDOM_MANIFEST, family_in, manifest_keys
+from transfer.recipes.fitting import check_weights
 from transfer.recipes.flat import Pairs, flatten, listed, tree_of
 from transfer.recipes.own import OWN
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
@@ -118,6 +119,7 @@ def apply_manifest(cfg: CfgNode, manifest: Mapping[str, Any], overridden: Iterab
         flat[key] = _value(flat, key, manifest[field], f"manifest field {field}")
     if "family" in manifest:  # its facts may be of another row's rules
         check_values(flat, "the recipe with the facts of the weights")
+        check_weights(flat)
     return tree_of(flat)
 
 

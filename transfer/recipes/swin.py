@@ -36,6 +36,7 @@ SWIN = Family(
         "OUT_STAGES": STAGES,
     },
     choices={},
+    coarsest=32,
     outputs="MODEL.SWIN.OUT_STAGES",
     final_norm=("MODEL.SWIN.NORM_LAST", r"norm\..*"),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.fitting import check_head
 from transfer.recipes.frozen import INTERPOLATIONS, POOLS, PROBES
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
@@ -82,6 +83,7 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
         _check_no_more(flat, where, "TEST.SLIDING_WINDOW.STRIDE", "TEST.SLIDING_WINDOW.SIZE")
         _check_crops(flat, source)
         check_sizes(flat, source)
+        check_head(flat, where)
     else:
         _check_windows(flat, where)
 

@@ -44,7 +44,8 @@ VIT = Family(
     section=SECTION,
     numbers={
         **dict.fromkeys(("EMBED_DIM", "DEPTH", "MLP_DIM", "PATCH_SIZE", "NUM_HEADS"), COUNT),
-        **dict.fromkeys(("POS_TOKENS", "REGISTERS", "REL_POS_GRID", "WINDOW", "REL_POS_TOKENS"), NATURAL),
+        **dict.fromkeys(("POS_TOKENS", "REGISTERS", "REL_POS_GRID", "WINDOW"), NATURAL),
+        **dict.fromkeys(("REL_POS_TOKENS", "REL_BIAS_TOKENS"), NATURAL),
         "POS_PREFIX": whole(0, 1),
         **dict.fromkeys(("NORM_EPS", "ROPE_BASE"), ABOVE),
         "DROP_PATH": SHARE,

@@ -13,7 +13,7 @@ from benchmarks.planning.cells import Cell, cells_of, make_cells
 from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import Init
 from benchmarks.planning.request import Request
-from benchmarks.planning.suite import groups, load_suite
+from benchmarks.planning.suite import load_suite
 from converters.backbone import Backbone
 from transfer.datasets.synthetic.make import make_synthetic
 from transfer.errors import TransferError
@@ -69,12 +69,3 @@ def test_weights_that_do_not_fit_are_refused_before_data(request_of: Request, tm
     assert told == "the weights are those of a ViT, the recipe is for a ResNet"
     assert {"ade20k_linear", "cityscapes_linear", "coco_vitdet_b", "voc_linear"} <= set(takers.split(", "))
     assert "voc_c4" not in takers
-
-
-@pytest.mark.parametrize("name", groups()["linear"])
-def test_the_other_engine_says_what_to_take(name: str, request_of: Request) -> None:
-    with pytest.raises(TransferError) as refused:
-        foresee(load_suite(name), replace(request_of, engine="detectron2"))
-    assert str(refused.value) == (
-        f"{name}: --engine detectron2 has no linear head on a ViT; take --engine torchvision"
-    )

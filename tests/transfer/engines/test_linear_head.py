@@ -12,9 +12,9 @@ from yacs.config import CfgNode
 
 from converters.backbone import Backbone
 from transfer.engines.choose import load_engine
+from transfer.engines.class_maps.linear import LinearHead
+from transfer.engines.class_maps.sliding import slide, starts
 from transfer.engines.frozen import freeze
-from transfer.engines.torchvision.heads.linear import LinearHead
-from transfer.engines.torchvision.heads.sliding import slide, starts
 from transfer.engines.torchvision.names import detectron2_name
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of

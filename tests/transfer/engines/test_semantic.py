@@ -1,4 +1,4 @@
-"""FCN-16s: the embedded engine against Detectron2, and the arithmetic that they share against oracles."""
+"""Segmentors: the embedded engine against Detectron2, and the arithmetic of FCN-16s against oracles."""
 
 from __future__ import annotations
 
@@ -23,53 +23,67 @@ ENGINES = ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron
 
 
 @cache
-def ours() -> dict[str, Any]:
-    return semantic.everything(load_engine("torchvision"))
+def ours(segmentor: str) -> dict[str, Any]:
+    return semantic.everything(load_engine("torchvision"), segmentor)
+
+
+@pytest.fixture(params=semantic.SEGMENTORS)
+def segmentor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def golden_scene() -> str:
-    return "voc_semantic"
+def golden_scene(segmentor: str) -> str:
+    return segmentor
 
 
-def test_the_semantic_suites_have_the_model_of_the_scene() -> None:
-    recipes = [suite.recipe for suite in map(load_suite, groups()["paper"])]
-    flat = [flatten(load_recipe(recipe)) for recipe in recipes]
-    models = [
-        {k: v for k, v in keys.items() if k.startswith("MODEL.") and k != "MODEL.SEM_SEG_HEAD.NUM_CLASSES"}
-        for keys in flat
-        if architecture_of(keys).semantic
-    ]
-    assert len(models) == 2
-    assert models[0] == models[1]
+def test_every_suite_of_class_maps_has_its_segmentor_here() -> None:
+    names = [*groups()["paper"], *groups()["linear"], *groups()["upernet"]]
+    flat = {suite.recipe: flatten(load_recipe(suite.recipe)) for suite in map(load_suite, names)}
+    covered = [recipe for recipes in semantic.SEGMENTORS.values() for recipe in recipes]
+    assert {name for name, keys in flat.items() if architecture_of(keys).semantic} == set(covered)
+    for recipes in semantic.SEGMENTORS.values():
+        models = [
+            {
+                key: value
+                for key, value in flat[name].items()
+                if key.startswith("MODEL.") and key != "MODEL.SEM_SEG_HEAD.NUM_CLASSES"
+            }
+            for name in recipes
+        ]
+        assert all(model == models[0] for model in models), recipes
 
 
-def test_same_weights_give_the_same_loss(theirs: dict[str, Any]) -> None:
-    assert set(ours()["losses"]) == {"loss_sem_seg"}
-    assert ours()["losses"]["loss_sem_seg"] == pytest.approx(theirs["losses"]["loss_sem_seg"], rel=1e-4)
+def test_same_weights_give_the_same_losses(segmentor: str, theirs: dict[str, Any]) -> None:
+    mine = ours(segmentor)["losses"]
+    assert set(mine) == set(theirs["losses"]) >= {"loss_sem_seg"}
+    for name, loss in mine.items():
+        assert loss == pytest.approx(theirs["losses"][name], rel=1e-4), name
 
 
-def test_ten_sgd_steps_lead_to_the_same_parameters(theirs: dict[str, Any]) -> None:
-    mine = ours()["parameters"]
+def test_ten_steps_lead_to_the_same_parameters(segmentor: str, theirs: dict[str, Any]) -> None:
+    mine = ours(segmentor)["parameters"]
     assert set(mine) == set(theirs["parameters"])
-    engine = load_engine("torchvision")
-    start = weights(engine.state(engine.build(semantic.config(), torch.device("cpu"))))
-    moved = []
+    cfg, engine = semantic.config(segmentor), load_engine("torchvision")
+    start = weights(engine.state(engine.build(cfg, torch.device("cpu"))))
+    row, moved = architecture_of(flatten(cfg)), []
     for name, values in mine.items():
         wanted = np.array(theirs["parameters"][name])
         scale = np.linalg.norm(wanted)
-        moved.append(np.linalg.norm(wanted - np.array(probe(start[name]))) / scale)
+        if row.part(name) != "backbone" or not cfg.MODEL.BACKBONE.FROZEN:
+            moved.append(np.linalg.norm(wanted - np.array(probe(start[name]))) / scale)
         assert np.linalg.norm(np.array(values) - wanted) / scale <= 1e-6, name
     # else the comparison would hold for an engine that does not learn
     assert np.median(moved) > 2e-3
     assert np.quantile(moved, 0.9) > 1e-2
 
 
-def test_the_same_class_maps_at_the_original_size(theirs: dict[str, Any]) -> None:
-    for mine, wanted, sample in zip(ours()["class_maps"], theirs["class_maps"], semantic.test(), strict=True):
+def test_the_same_class_maps_at_the_original_size(segmentor: str, theirs: dict[str, Any]) -> None:
+    pairs = zip(ours(segmentor)["class_maps"], theirs["class_maps"], semantic.test(), strict=True)
+    for mine, wanted, sample in pairs:
         a, b = (semantic.from_run_lengths(stored) for stored in (mine, wanted))
         assert a.shape == b.shape == (sample.height, sample.width)
-        assert len(np.unique(b)) >= 5, "the scene must give the comparison something to compare"
+        assert len(np.unique(b)) >= 3, "the scene must give the comparison something to compare"
         assert (a == b).mean() >= 0.999
 
 
@@ -101,7 +115,9 @@ def test_padding_is_the_mean_colour_and_is_not_judged(engine_name: str) -> None:
     cfg = semantic.config()
     cfg.MODEL.PIXEL_MEAN = [120.0, 110.0, 100.0]  # so that uint8 can hold it
     short = next(s for s in semantic.training() if s.image_id == "low")
-    painted = torch.tensor(cfg.MODEL.PIXEL_MEAN).byte()[:, None, None].repeat(1, *semantic.CROP)
+    painted = (
+        torch.tensor(cfg.MODEL.PIXEL_MEAN).byte()[:, None, None].repeat(1, *semantic.CROPS["voc_semantic"])
+    )
     painted[:, : short.image.shape[1]] = short.image
     model = detection.prepared(engine, cfg).train()
     with torch.no_grad():

@@ -80,10 +80,10 @@ def test_without_its_row_the_recipe_is_none_of_ours(tmp_path: Path) -> None:
         load_recipe(path)
     assert str(refused.value) == (
         "toy.yaml: GeneralizedRCNN + build_resnet_backbone + StandardROIHeads is no architecture of ours; a "
-        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), a linear head on a ResNet, "
-        "FCN-16s, a linear head on a ViT, a linear head on a ConvNeXt, a linear head on a Swin, ViTDet "
-        "(simple pyramid on a ViT), FPN on a ConvNeXt, FPN on a Swin or a probe of frozen features: take "
-        "over what ours say"
+        "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), a linear head on a ResNet, a linear "
+        "head on a ViT, a linear head on a ConvNeXt, a linear head on a Swin, UperNet on a ViT, UperNet on a "
+        "ConvNeXt, UperNet on a Swin, FCN-16s, ViTDet (simple pyramid on a ViT), FPN on a ConvNeXt, FPN on a "
+        "Swin or a probe of frozen features: take over what ours say"
     )
 
 
@@ -147,9 +147,8 @@ def test_each_part_of_a_model_is_the_backbone_or_one_that_its_row_names(recipe: 
     engine, row = load_engine("torchvision"), architecture_of(flatten(cfg))
     state = engine.state(engine.build(cfg, torch.device("meta")))
     parts = {row.part(name) for name in state}
-    without = (
-        set() if cfg.MODEL.VIT.REL_POS_TOKENS else {"relative positions"}
-    )  # a choice of ViTDet's recipes
+    vit = cfg.MODEL.VIT  # its relative positions are a choice of recipes
+    without = set() if vit.REL_POS_TOKENS or vit.REL_BIAS_TOKENS else {"relative positions"}
     assert parts == {"backbone", *row.fresh} - without
     within = (f"{row.holder}.", f"{row.last_stage_in}.") if row.last_stage_in else (f"{row.holder}.",)
     assert all(name.startswith(within) for name in state if row.part(name) == "backbone")

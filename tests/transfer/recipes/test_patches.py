@@ -37,7 +37,9 @@ def test_every_network_sees_as_many_patches() -> None:
 def test_networks_without_patches_and_recipes_for_any_patch_keep_their_sizes() -> None:
     cfg = apply_manifest(load_recipe("ade20k_linear"), random_manifest(CONVNEXT))
     assert in_pixels(cfg) is cfg
-    assert _sizes(14, "ade20k_linear_4layer")["INPUT.CROP.SIZE"] == [512, 512]
+    assert _sizes(8, "ade20k_linear_4layer")["INPUT.CROP.SIZE"] == [512, 512]
+    with pytest.raises(TransferError, match="patches of 14 pixels: expected multiples of 14"):
+        _sizes(14, "ade20k_linear_4layer")
     resnet = load_recipe("voc_c4")
     assert in_pixels(resnet) is resnet
 

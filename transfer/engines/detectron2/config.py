@@ -24,7 +24,6 @@ NOT_THEIRS = (
     *("INPUT.SCALE_RANGE", "INPUT.SCALE_OF", "INPUT.SIZES_FOR_PATCH", "INPUT.COLOR_AUG_SSD"),
     *("INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", "INPUT.CROP.MIN_SIZE_BEFORE"),
     "MODEL.BACKBONE.FROZEN",
-    "MODEL.SEM_SEG_HEAD.DROPOUT",
     "TEST.SLIDING_WINDOW.",
 )
 _LATER = {family.facts[field] for family in FAMILIES for field in family.later}  # our parts obey them

@@ -26,6 +26,7 @@ from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
 from transfer.engines.frozen import freeze
 from transfer.engines.layer_decay import rate_factor
+from transfer.engines.norms import take_fused
 from transfer.engines.solver import build_solver
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.architectures import architecture_of
@@ -41,6 +42,11 @@ class Detectron2Engine:
         deepen(model, cfg)
         if cfg.MODEL.BACKBONE.FROZEN:
             freeze(model.get_submodule(architecture_of(flatten(cfg)).holder))
+        test = cfg.TEST.SLIDING_WINDOW
+        if test.ENABLED:
+            model.window = (tuple(test.SIZE), tuple(test.STRIDE))  # type: ignore[assignment]
+        if device.type == "cuda":
+            take_fused(model)
         synchronise_on_cpu(model, device)
         keep_wide(model)
         return model

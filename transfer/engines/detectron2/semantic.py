@@ -15,6 +15,7 @@ from detectron2.modeling import SEM_SEG_HEADS_REGISTRY
 from fvcore.nn import weight_init
 from torch import Tensor, nn
 
+from transfer.engines.detectron2.class_maps import windowed
 from transfer.engines.fcn16s import mean_cross_entropy, upsampled
 from transfer.evaluation.prediction import Prediction
 from transfer.samples.sample import Sample
@@ -93,7 +94,11 @@ def _filled(image: Tensor, size: Sequence[int], mean: Tensor) -> Tensor:
 
 
 def predict(model: nn.Module, batch: Sequence[Sample]) -> list[Prediction]:
-    """Predicts class maps at the original size."""
+    """Predicts class maps at the original size, in windows where the model's builder said so."""
+    window: Any = getattr(model, "window", None)
+    if window:
+        found = [windowed(model, sample, window).cpu().numpy() for sample in batch]
+        return [Prediction(s.image_id, sem_seg=one) for s, one in zip(batch, found, strict=True)]
     inputs = [{"image": s.image, "height": s.height, "width": s.width} for s in batch]
     maps = [output["sem_seg"].argmax(0).to(torch.uint8).cpu() for output in model(inputs)]
     return [Prediction(s.image_id, sem_seg=m.numpy()) for s, m in zip(batch, maps, strict=True)]

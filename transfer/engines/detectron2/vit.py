@@ -36,6 +36,7 @@ PLAIN: dict[str, Any] = {
     "ACTIVATION": "gelu",
     "ROPE": "",
     "POS_INTERPOLATION": "detectron2",
+    "REL_BIAS_TOKENS": 0,
     "TAPS": [-1],
     "NORM_TAPS": False,
 }
@@ -56,6 +57,11 @@ class _Maps(Backbone):
 
     strides: dict[str, int]
     channels: dict[str, int]
+
+    @property
+    def size_divisibility(self) -> int:
+        """The function's own, which Detectron2's property hides."""
+        return int(self.__dict__["size_divisibility"])
 
     def output_shape(self) -> dict[str, ShapeSpec]:
         return {n: ShapeSpec(channels=self.channels[n], stride=s) for n, s in self.strides.items()}
@@ -145,3 +151,26 @@ def build_convnext_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> FPN:
 def build_swin_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> FPN:
     """Builds a pyramid on the four maps of a Swin."""
     return _fpn(cfg, input_shape)
+
+
+def _alone(cfg: Any) -> Backbone:
+    """Builds a backbone without a neck, whose maps a segmentor's head takes as they are."""
+    return wrapped(published.build(cfg))
+
+
+@BACKBONE_REGISTRY.register()
+def build_vit_backbone(cfg: Any, input_shape: ShapeSpec) -> Backbone:
+    """Builds a ViT of any publisher: Detectron2's has one map, and no class token that takes part."""
+    return _alone(cfg)
+
+
+@BACKBONE_REGISTRY.register()
+def build_convnext_backbone(cfg: Any, input_shape: ShapeSpec) -> Backbone:
+    """Builds a ConvNeXt."""
+    return _alone(cfg)
+
+
+@BACKBONE_REGISTRY.register()
+def build_swin_backbone(cfg: Any, input_shape: ShapeSpec) -> Backbone:
+    """Builds a Swin."""
+    return _alone(cfg)

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from transfer.engines.class_maps.build import build_head
+from transfer.engines.class_maps.head import ClassMapHead, Size
+from transfer.engines.class_maps.segment import class_map, filled, in_windows, size_of
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.engines.torchvision.heads.fcn16s import FCN16sHead
-from transfer.engines.torchvision.heads.linear import LinearHead
-from transfer.engines.torchvision.heads.sliding import Size, slide
 from transfer.engines.torchvision.pixels import Normalizer
 from transfer.evaluation.prediction import Prediction
 from transfer.samples.sample import Sample
@@ -29,7 +29,7 @@ class SemanticSegmentor(nn.Module):
         self,
         normalizer: Normalizer,
         backbone: Backbone,
-        sem_seg_head: FCN16sHead | LinearHead,
+        sem_seg_head: FCN16sHead | ClassMapHead,
         loss_weight: float,
         window: tuple[Size, Size] | None = None,  # its size and stride, where images are tested in windows
     ):
@@ -40,52 +40,33 @@ class SemanticSegmentor(nn.Module):
         self.loss_weight, self.window = loss_weight, window
 
     def forward(self, images: Sequence[Tensor], class_maps: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Computes the loss of (3, h_i, w_i) uint8 images; class maps are (H, W), at least as large."""
+        """Computes the losses of (3, h_i, w_i) uint8 images; class maps are (H, W), at least as large."""
         classes = torch.stack(list(class_maps))  # (N, H, W)
         batch, _ = self.normalizer(images)
-        height, width = classes.shape[1:]
-        logits = self._logits(self._filled(batch, height, width), (height, width))
-        return {"loss_sem_seg": self.loss_weight * self.sem_seg_head.loss(logits, classes)}
+        batch = filled(batch, (classes.shape[1], classes.shape[2]), self.backbone.size_divisibility)
+        losses = self.sem_seg_head.losses(self.backbone(batch), size_of(batch), classes)
+        return {name: self.loss_weight * loss for name, loss in losses.items()}
 
     def segment(self, images: Sequence[Tensor], output_sizes: Sequence[Size]) -> list[Tensor]:
         """Predicts uint8 class maps in pixels of `output_sizes`, the original images' sizes."""
         batch, sizes = self.normalizer(images)
-        logits = () if self.window else self.sem_seg_head(self.backbone(batch)).split(1)
+        logits = () if self.window else self.sem_seg_head.logits(self.backbone(batch)).split(1)
         found = []
         for number, (size, output) in enumerate(zip(sizes, output_sizes, strict=True)):
             if self.window:
-                full = slide(self._whole, batch[number, :, : size[0], : size[1]], *self.window)[None]
+                image = batch[number, :, : size[0], : size[1]]
+                full = in_windows(self.backbone, self.sem_seg_head, image, self.window)
             else:  # one by one: 160 MB for an image of Cityscapes
-                full = self.sem_seg_head.upsampled(logits[number], _size(batch), size)
-            if size != output:
-                full = F.interpolate(full, output, mode="bilinear", align_corners=False)
-            found.append(full[0].argmax(0).to(torch.uint8))
+                full = self.sem_seg_head.upsampled(logits[number], size_of(batch), size)
+            found.append(class_map(full, output))
         return found
-
-    def _whole(self, windows: Tensor) -> Tensor:
-        return self._logits(self._filled(windows, *_size(windows)), _size(windows))
-
-    def _logits(self, batch: Tensor, kept: Size) -> Tensor:
-        return self.sem_seg_head.upsampled(self.sem_seg_head(self.backbone(batch)), _size(batch), kept)
-
-    def _filled(self, batch: Tensor, height: int, width: int) -> Tensor:
-        """Pads normalised images with zeros to (height, width), rounded up to what the backbone needs."""
-        unit = self.backbone.size_divisibility
-        right, below = (
-            -(-max(side, there) // unit) * unit - there
-            for side, there in zip((width, height), (batch.shape[3], batch.shape[2]), strict=True)
-        )
-        return F.pad(batch, (0, right, 0, below))
-
-
-def _size(batch: Tensor) -> Size:
-    return batch.shape[2], batch.shape[3]
 
 
 def build_segmentor(cfg: CfgNode, backbone: Backbone, normalizer: Normalizer) -> SemanticSegmentor:
     """Builds the model of a semantic recipe on a built backbone."""
     head, test = cfg.MODEL.SEM_SEG_HEAD, cfg.TEST.SLIDING_WINDOW
-    module = _linear(cfg, backbone) if head.NAME == "LinearHead" else _fcn(cfg, backbone)
+    fcn = head.NAME == "FCN16sHead"
+    module = _fcn(cfg, backbone) if fcn else build_head(cfg, backbone.channels, backbone.strides)
     window = (tuple(test.SIZE), tuple(test.STRIDE)) if test.ENABLED else None
     return SemanticSegmentor(normalizer, backbone, module, head.LOSS_WEIGHT, window)
 
@@ -96,12 +77,6 @@ def _fcn(cfg: CfgNode, backbone: Backbone) -> FCN16sHead:
     feature = (name, backbone.channels[name], backbone.strides[name])
     choices = (head.CONVS_DIM, head.NUM_CONVS, head.DILATION, head.NORM, head.NUM_CLASSES)
     return FCN16sHead(feature, *choices, head.IGNORE_VALUE)
-
-
-def _linear(cfg: CfgNode, backbone: Backbone) -> LinearHead:
-    """Reads every map that the backbone hands on."""
-    head = cfg.MODEL.SEM_SEG_HEAD
-    return LinearHead(backbone.channels, head.NORM, head.DROPOUT, head.NUM_CLASSES, head.IGNORE_VALUE)
 
 
 def losses(model: nn.Module, batch: Sequence[Sample]) -> dict[str, Tensor]:

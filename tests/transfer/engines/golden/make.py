@@ -36,11 +36,10 @@ def _densepose_head() -> dict[str, Any]:
     return detectron2_densepose.everything()
 
 
-# scene -> what Detectron2 makes of it; every detector of `detection` is a scene too
+# scene -> what Detectron2 makes of it; every detector and segmentor is a scene, too
 OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
     "heads": _heads,
     "densepose_head": _densepose_head,
-    "voc_semantic": lambda: semantic.everything(load_engine("detectron2")),
 }
 NEED_DENSEPOSE = ("coco_densepose", "densepose_head")
 
@@ -50,6 +49,8 @@ def live(scene: str) -> dict[str, Any]:
     """Makes a scene with Detectron2, here and now."""
     if scene in OTHERS:
         return OTHERS[scene]()
+    if scene in semantic.SEGMENTORS:
+        return semantic.everything(load_engine("detectron2"), scene)
     return detection.everything(load_engine("detectron2"), scene, detection.fixed_detectron2_proposals)
 
 
@@ -63,7 +64,7 @@ def main(scenes: list[str]) -> None:
     import detectron2
 
     made_with = {"detectron2": detectron2.__version__, "torch": torch.__version__}
-    for scene in scenes or [*detection.DETECTORS, *OTHERS]:
+    for scene in scenes or [*detection.DETECTORS, *semantic.SEGMENTORS, *OTHERS]:
         content = {"made_with": made_with, **live(scene)}
         for found in content.get("detections", ()):
             found.update({field: found[field][:most] for field, most in MOST.items() if field in found})

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from transfer.engines.class_maps.head import LOSS, Size
 from transfer.engines.fcn16s import mean_cross_entropy, upsampled
 from transfer.engines.torchvision.backbones.layers import NormConv2d, msra_fill
-
-Size = tuple[int, int]  # (height, width)
 
 
 class FCN16sHead(nn.Module):
@@ -41,15 +40,16 @@ class FCN16sHead(nn.Module):
         nn.init.normal_(self.predictor.weight, std=0.01)  # assumed, as in DeepLab
         nn.init.zeros_(self.predictor.bias)  # type: ignore[arg-type]  # it has one
 
-    def forward(self, maps: Mapping[str, Tensor]) -> Tensor:
+    def logits(self, maps: Mapping[str, Tensor]) -> Tensor:
         """Maps by name -> logits (N, K, h, w)."""
-        logits: Tensor = self.predictor(self.convs(maps[self.feature]))
-        return logits
+        found: Tensor = self.predictor(self.convs(maps[self.feature]))
+        return found
 
     def upsampled(self, logits: Tensor, image: Size, kept: Size) -> Tensor:
         """Logits of images of the size `image` -> (N, K, *kept), what lies beyond cut off."""
         return upsampled(logits, self.stride, *kept)
 
-    def loss(self, logits: Tensor, classes: Tensor) -> Tensor:
-        """The mean cross-entropy of (N, K, H, W) against (N, H, W) over the judged pixels."""
-        return mean_cross_entropy(logits, classes, self.ignore)
+    def losses(self, maps: Mapping[str, Tensor], image: Size, classes: Tensor) -> dict[str, Tensor]:
+        """Computes the mean cross-entropy against (N, H, W) over the judged pixels, by name."""
+        logits = self.upsampled(self.logits(maps), image, (classes.shape[1], classes.shape[2]))
+        return {LOSS: mean_cross_entropy(logits, classes, self.ignore)}

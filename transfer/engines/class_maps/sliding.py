@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from torch import Tensor
 
-Size = tuple[int, int]  # (height, width)
+from transfer.engines.class_maps.head import Size
+
 AT_ONCE = 4  # windows that go through the network together; logits of 150 classes are 150 MB a window
 
 
