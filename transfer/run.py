@@ -13,14 +13,15 @@ from typing import Any
 
 import torch
 from boltons.fileutils import atomic_save
-from torch import nn
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
 from transfer.datasets.base import Dataset
-from transfer.datasets.records import joined
+from transfer.datasets.records import column, joined
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
+from transfer.engines.federated import class_weights, set_class_weights
 from transfer.errors import DiskError
 from transfer.evaluation.evaluate import evaluate, write_predictions
 from transfer.evaluation.picture import save_samples
@@ -74,6 +75,8 @@ def run(
 
     seed_torch(request.seed, INIT)
     model = engine.build(cfg, world.device)
+    if cfg.MODEL.ROI_BOX_HEAD.USE_FED_LOSS:
+        set_class_weights(model, _class_weights(cfg, training))
     account = _load_init(engine, model, backbone, cfg, request.label)
     durations: dict[str, float] = {}
     durations["train"] = _train(cfg, engine, model, batches, request, world)
@@ -110,6 +113,13 @@ def _training_data(cfg: CfgNode, training: Sequence[Dataset], request: RunReques
         return training_batches(records, cfg, metadata, request.seed, start=start, **place)
 
     return batches
+
+
+def _class_weights(cfg: CfgNode, training: Sequence[Dataset]) -> Tensor:
+    """The chances of the classes in a federated loss, counted over all images of the training sets."""
+    categories = column(joined([dataset.records for dataset in training]), "categories")
+    number, power = cfg.MODEL.ROI_HEADS.NUM_CLASSES, cfg.MODEL.ROI_BOX_HEAD.FED_LOSS_FREQ_WEIGHT_POWER
+    return class_weights(categories, number, power)
 
 
 def _load_init(

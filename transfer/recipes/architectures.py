@@ -148,7 +148,11 @@ def _linear(family: Family, normed: Demands) -> Architecture:
 def _on_pyramid(backbone: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
     """Completes a row of `pyramids`: a detector of boxes and masks that sees whole images or windows."""
     return Architecture(
-        named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",)},
+        named={
+            **_DETECTOR,
+            NAMED_BY: (backbone,),
+            "MODEL.ROI_HEADS.NAME": ("StandardROIHeads", "CascadeROIHeads"),
+        },
         heads="standard",
         demands={**demands, **_heads("segm"), **_OF_BOXES},
         fresh={**fresh, **_RPN, **_BOX, **_MASK},

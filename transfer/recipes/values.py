@@ -10,6 +10,7 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
+from transfer.recipes.box_heads import check_box_heads
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
@@ -66,6 +67,7 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
             f"or take a {' or a '.join(family.name for family in LAYERED)}"
         )
     _check_no_more(flat, where, "SOLVER.BASE_LR_END", "SOLVER.BASE_LR")
+    check_box_heads(flat, where)
     if row.semantic:
         _check_no_more(flat, where, "TEST.SLIDING_WINDOW.STRIDE", "TEST.SLIDING_WINDOW.SIZE")
         _check_crops(flat, source)

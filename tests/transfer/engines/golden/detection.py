@@ -65,6 +65,8 @@ DETECTORS = {
     "coco_vitdet_b": [
         *("coco_vitdet_b", "coco_vitdet_b_25ep", "coco_vitdet_b_supervised", "coco_vitdet_b_random"),
     ],
+    "coco_cascade_vitdet_b": ["coco_cascade_vitdet_b"],
+    "lvis_vitdet_b": ["lvis_vitdet_b"],
 }
 
 
@@ -207,6 +209,7 @@ def first_losses(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, 
     """The losses before any step."""
     model = prepared(engine, cfg).train()
     fix_proposals(model)
+    torch.manual_seed(0)  # of the classes in a federated loss
     with torch.no_grad():
         return {name: float(loss) for name, loss in engine.losses(model, samples(cfg)).items()}
 
@@ -219,6 +222,7 @@ def ten_steps(engine: Engine, cfg: CfgNode, fix_proposals: Any) -> dict[str, lis
     """
     model = prepared(engine, cfg).train().double()
     fix_proposals(model)
+    torch.manual_seed(0)
     learn(engine, cfg, model, samples(cfg))
     return {name: probe(t) for name, t in engine.state(model).items()}
 
