@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from boltons.fileutils import atomic_save
-from torch import Tensor, nn
+from torch import nn
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
@@ -74,9 +74,7 @@ def run(
     batches = _training_data(cfg, training, request, world)
 
     seed_torch(request.seed, INIT)
-    model = engine.build(cfg, world.device)
-    if cfg.MODEL.ROI_BOX_HEAD.USE_FED_LOSS:
-        set_class_weights(model, _class_weights(cfg, training))
+    model = build_model(engine, cfg, training, world.device)
     account = _load_init(engine, model, backbone, cfg, request.label)
     durations: dict[str, float] = {}
     durations["train"] = _train(cfg, engine, model, batches, request, world)
@@ -115,11 +113,14 @@ def _training_data(cfg: CfgNode, training: Sequence[Dataset], request: RunReques
     return batches
 
 
-def _class_weights(cfg: CfgNode, training: Sequence[Dataset]) -> Tensor:
-    """The chances of the classes in a federated loss, counted over all images of the training sets."""
-    categories = column(joined([dataset.records for dataset in training]), "categories")
-    number, power = cfg.MODEL.ROI_HEADS.NUM_CLASSES, cfg.MODEL.ROI_BOX_HEAD.FED_LOSS_FREQ_WEIGHT_POWER
-    return class_weights(categories, number, power)
+def build_model(engine: Engine, cfg: CfgNode, training: Sequence[Dataset], device: torch.device) -> nn.Module:
+    """Builds the recipe's model; a federated loss is told how often the training sets have each class."""
+    model = engine.build(cfg, device)
+    if cfg.MODEL.ROI_BOX_HEAD.USE_FED_LOSS:
+        categories = column(joined([dataset.records for dataset in training]), "categories")
+        number, power = cfg.MODEL.ROI_HEADS.NUM_CLASSES, cfg.MODEL.ROI_BOX_HEAD.FED_LOSS_FREQ_WEIGHT_POWER
+        set_class_weights(model, class_weights(categories, number, power))
+    return model
 
 
 def _load_init(

@@ -19,14 +19,14 @@ from transfer.engines.torchvision.backbones.layers import scaled_gradient
 from transfer.engines.torchvision.heads.box import BoxSettings, Sampled, box_losses
 from transfer.engines.torchvision.heads.class_scores import class_loss, class_scores, federated_classes
 from transfer.errors import TransferError
-from transfer.process.distributed import World
 from transfer.recipes.facts_of_weights import random_manifest
 from transfer.recipes.resolve import apply_manifest, load_recipe
 from transfer.recipes.vit import VIT
-from transfer.run import RunRequest, run
+from transfer.run import build_model
 
 CLASSES = 7
 BOX = "MODEL.ROI_BOX_HEAD."
+SMALL = {"embed_dim": 16, "depth": 2, "mlp_dim": 32, "num_heads": 1}
 
 
 def _logits(rows: int = 5) -> Tensor:
@@ -132,47 +132,23 @@ def test_the_federated_loss_is_detectron2s(number: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
-def test_a_run_counts_the_images_of_its_classes(name: str, tmp_path: Path) -> None:
+def test_a_model_is_told_how_many_images_have_each_class(name: str, tmp_path: Path) -> None:
     if name == "detectron2" and not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    make_synthetic(["lvis_v1_train"], tmp_path, train_images=6, test_images=2, image_size=64)
-    tiny: dict[str, Any] = {
-        "MODEL.VIT.WINDOW": 2,
-        "MODEL.VIT.GLOBAL_BLOCKS": [1],
-        "MODEL.VIT.REL_POS_TOKENS": 4,
-        "MODEL.SIMPLE_PYRAMID.SQUARE_PAD": 64,
-        "MODEL.SIMPLE_PYRAMID.OUT_CHANNELS": 8,
-        f"{BOX}CONV_DIM": 8,
-        f"{BOX}FC_DIM": 8,
-        "MODEL.ROI_MASK_HEAD.CONV_DIM": 8,
-        "MODEL.RPN.POST_NMS_TOPK_TEST": 5,
-        "INPUT.CROP.SIZE": [64, 64],
-        "INPUT.MIN_SIZE_TEST": 64,
-        "INPUT.MAX_SIZE_TEST": 64,
-        "DATALOADER.NUM_WORKERS": 0,
-        "SOLVER.AMP.ENABLED": False,
-        "SOLVER.IMS_PER_BATCH": 2,
-        "SOLVER.MAX_ITER": 1,
-        "SOLVER.STEPS": [],
-    }
-    facts = {"embed_dim": 16, "depth": 2, "mlp_dim": 32, "num_heads": 1}
-    cfg = apply_manifest(
-        load_recipe("lvis_cascade_vitdet_b", list(tiny.items())), random_manifest(VIT) | facts
-    )
-    training, test = (load_dataset(f"lvis_v1_{split}", tmp_path) for split in ("train", "val"))
-    request = RunRequest(cfg, name, 0, "random", str(tmp_path / "cell"))
-    (tmp_path / "cell").mkdir()
-    run(World(0, 1, torch.device("cpu")), request, None, [training], test)
+    make_synthetic(["lvis_v1_train"], tmp_path, train_images=6, test_images=1, image_size=64)
+    narrow = [("MODEL.VIT.GLOBAL_BLOCKS", [1]), (f"{BOX}FC_DIM", 8), (f"{BOX}CONV_DIM", 8)]
+    cfg = apply_manifest(load_recipe("lvis_cascade_vitdet_b", narrow), random_manifest(VIT) | SMALL)
+    engine, training = load_engine(name), load_dataset("lvis_v1_train", tmp_path)
+    model = build_model(engine, cfg, [training], torch.device("cpu"))
     document = json.loads((tmp_path / "lvis" / "lvis_v1_train.json").read_text())
     present = {(a["image_id"], a["category_id"]) for a in document["annotations"]}
     wanted = torch.ones(1203)
     for category in {kind for _, kind in present}:
         wanted[category - 1] = len([1 for _, kind in present if kind == category]) ** 0.5
     assert wanted.max() > 1
-    state = torch.load(tmp_path / "cell" / "model_final.pth", weights_only=True)["model"]
     for stage in range(3):
-        found = state[f"roi_heads.box_predictor.{stage}.fed_loss_cls_weights"]
-        torch.testing.assert_close(torch.as_tensor(found), wanted)
+        found = engine.state(model)[f"roi_heads.box_predictor.{stage}.fed_loss_cls_weights"]
+        torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +174,11 @@ def test_a_run_counts_the_images_of_its_classes(name: str, tmp_path: Path) -> No
             {"MODEL.ROI_HEADS.NUM_CLASSES": 49},
             "FED_LOSS_NUM_CLASSES is 50; expected no more than .*, 49",
         ),
-        ("coco_vitdet_b", {"MODEL.ROI_HEADS.NAME": "CascadeROIHeads"}, "AGNOSTIC_BBOX_REG is False; expected"),
+        (
+            "coco_vitdet_b",
+            {"MODEL.ROI_HEADS.NAME": "CascadeROIHeads"},
+            "AGNOSTIC_BBOX_REG is False; expected",
+        ),
         (
             "coco_cascade_vitdet_b",
             {"MODEL.ROI_HEADS.IOU_THRESHOLDS": "[0.6]"},
@@ -221,13 +201,3 @@ def test_box_heads_that_contradict_themselves_are_refused(
 ) -> None:
     with pytest.raises(TransferError, match=message):
         load_recipe(recipe, list(keys.items()))
-
-
-def test_both_engines_have_the_names_of_a_cascade() -> None:
-    manifest = random_manifest(VIT) | {"embed_dim": 16, "depth": 2, "mlp_dim": 32, "num_heads": 1}
-    cfg = apply_manifest(load_recipe("coco_cascade_vitdet_b"), manifest)
-    engine = load_engine("torchvision")
-    with torch.device("meta"):
-        state = engine.state(engine.build(cfg, torch.device("meta")))
-    assert state["roi_heads.box_head.2.conv4.norm.weight"].shape == (256,)
-    assert state["roi_heads.box_predictor.2.bbox_pred.weight"].shape == (4, 1024)

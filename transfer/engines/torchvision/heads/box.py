@@ -140,7 +140,6 @@ def labelled_regions(boxes: Tensor, targets: Targets, s: BoxSettings) -> Sampled
     return _sampled(boxes, targets, index, hits.nonzero()[:, 0], (~hits).nonzero()[:, 0], s)
 
 
-# parameters: the regions, their matches and the choice among them
 def _sampled(
     proposals: Tensor, targets: Targets, index: Tensor, foreground: Tensor, background: Tensor, s: BoxSettings
 ) -> Sampled:
@@ -167,10 +166,10 @@ def box_losses(
     location = F.smooth_l1_loss(
         _of_class(deltas, foreground, classes[foreground]), wanted, beta=s.smooth_l1_beta, reduction="sum"
     )
-    # Divided by all regions, so that every foreground example weighs alike whatever its batch.
     kept = None if weights is None else federated_classes(classes, weights, s.federated)
     return {
         "loss_cls": class_loss(logits, classes, s.sigmoid, kept),
+        # Divided by all regions, so that every foreground example weighs alike whatever its batch.
         "loss_box_reg": location / max(len(classes), 1),
     }
 

@@ -86,6 +86,7 @@ class CascadeROIHeads(StandardROIHeads):
 
 
 def _moved(deltas: Tensor, boxes: Sequence[Tensor], image_sizes: Sizes, s: BoxSettings) -> list[Tensor]:
-    """The boxes (R_i, 4) of each image where deltas (sum R_i, 1, 4) lead to, within the image."""
-    moved = decode(deltas, torch.cat(list(boxes)), s.box_reg_weights)[:, 0].split([len(b) for b in boxes])
-    return [clip_boxes_to_image(b, size) for b, size in zip(moved, image_sizes, strict=True)]
+    """The boxes (R_i, 4) of each image where deltas (sum R_i, 1, 4) lead to, within the image, in float32."""
+    moved = decode(deltas.float(), torch.cat(list(boxes)), s.box_reg_weights)[:, 0]
+    parts = moved.split([len(b) for b in boxes])
+    return [clip_boxes_to_image(b, size) for b, size in zip(parts, image_sizes, strict=True)]

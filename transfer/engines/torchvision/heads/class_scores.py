@@ -15,7 +15,7 @@ from torch import Tensor
 def class_loss(logits: Tensor, classes: Tensor, sigmoid: bool, kept: Tensor | None = None) -> Tensor:
     """The loss of logits (R, K + 1), background last, for classes (R,); 0 without regions.
 
-    sigmoid: binary cross-entropies of the K classes, summed, over R; of those in `kept` alone, if it is given.
+    sigmoid: the sum of the binary cross-entropies of the classes, or of those in `kept`, over R.
     """
     if len(classes) == 0:
         return logits.sum() * 0
