@@ -23,7 +23,7 @@ STEPS = 50
 
 
 def share_of_what_varies(x: Tensor) -> float:
-    """Of rows (N, C): the norm of their differences from the mean row over that of all; 0 if all are equal."""
+    """Of rows (N, C) the norm of their differences from the mean row, over that of all; 0 if all are equal."""
     return float((x - x.mean(0)).norm() / x.norm())
 
 
