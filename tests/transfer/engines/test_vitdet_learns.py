@@ -23,7 +23,7 @@ STEPS = 50
 
 
 def share_of_what_varies(x: Tensor) -> float:
-    """Of rows (N, C) the norm of their differences from the mean row, over that of all; 0 if all are equal."""
+    """The norm of the differences of rows (N, C) from their mean, over that of all; 0 if they are equal."""
     return float((x - x.mean(0)).norm() / x.norm())
 
 
