@@ -27,11 +27,11 @@ def share_of_what_varies(x: Tensor) -> float:
     return float((x - x.mean(0)).norm() / x.norm())
 
 
-def trained(root: Path, **keys: Any) -> dict[str, float]:
+def trained(root: Path) -> dict[str, float]:
     """Trains the miniature on one batch; returns the last loss of classes and what varies in its maps."""
     suite = load_suite("coco_vitdet_b")
     assert suite.smoke is not None
-    small = {**suite.smoke, "SOLVER.AMP.ENABLED": False, **keys}
+    small = {**suite.smoke, "SOLVER.AMP.ENABLED": False}
     cfg = apply_manifest(load_recipe(suite.recipe, list(small.items())), random_manifest(VIT) | FACTS)
     make_synthetic(["coco_2017_train"], root, train_images=8, test_images=1)
     data = load_dataset("coco_2017_train", root)
@@ -64,5 +64,8 @@ def trained(root: Path, **keys: Any) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_the_miniature_tells_regions_apart(tmp_path: Path) -> None:
+    """Before it was mended: a loss of 0.80, regions that varied by 0.0005, and p2 by 0.14."""
     found = trained(tmp_path)
-    print(found)
+    assert found["loss_cls"] < 0.4, "one batch is learned by heart"
+    assert found["regions"] > 0.1
+    assert found["p2"] > 0.4
