@@ -18,9 +18,10 @@ from yacs.config import CfgNode
 
 from converters.backbone import Backbone
 from transfer.datasets.base import Dataset
-from transfer.datasets.records import joined
+from transfer.datasets.records import column, joined
 from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
+from transfer.engines.federated import class_weights, set_class_weights
 from transfer.errors import DiskError
 from transfer.evaluation.evaluate import evaluate, outcomes, write_predictions
 from transfer.evaluation.per_image import FILE as PER_IMAGE
@@ -75,7 +76,7 @@ def run(
     batches = _training_data(cfg, training, request, world)
 
     seed_torch(request.seed, INIT)
-    model = engine.build(cfg, world.device)
+    model = build_model(engine, cfg, training, world.device)
     account = _load_init(engine, model, backbone, cfg, request.label)
     durations: dict[str, float] = {}
     durations["train"] = _train(cfg, engine, model, batches, request, world)
@@ -112,6 +113,16 @@ def _training_data(cfg: CfgNode, training: Sequence[Dataset], request: RunReques
         return training_batches(records, cfg, metadata, request.seed, start=start, **place)
 
     return batches
+
+
+def build_model(engine: Engine, cfg: CfgNode, training: Sequence[Dataset], device: torch.device) -> nn.Module:
+    """Builds the recipe's model; a federated loss is told how often the training sets have each class."""
+    model = engine.build(cfg, device)
+    if cfg.MODEL.ROI_BOX_HEAD.USE_FED_LOSS:
+        categories = column(joined([dataset.records for dataset in training]), "categories")
+        number, power = cfg.MODEL.ROI_HEADS.NUM_CLASSES, cfg.MODEL.ROI_BOX_HEAD.FED_LOSS_FREQ_WEIGHT_POWER
+        set_class_weights(model, class_weights(categories, number, power))
+    return model
 
 
 def _load_init(

@@ -178,7 +178,7 @@ def _on_pyramid(
     backbone: str, demands: Demands, fresh: Mapping[str, str], tasks: tuple[str, ...] = ("segm",), **row: Any
 ) -> Architecture:
     """Completes a row of `pyramids`: a detector that sees whole images or windows."""
-    heads = ("StandardROIHeads", *(["DensePoseROIHeads"] if "densepose" in tasks else []))
+    heads = ("StandardROIHeads", "CascadeROIHeads", *(["DensePoseROIHeads"] if "densepose" in tasks else []))
     return Architecture(
         named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": heads},
         heads="standard",

@@ -61,7 +61,13 @@ _TREE: dict[str, dict[str, Rule]] = {
         **dict.fromkeys(("CONV_DIM", "FC_DIM"), COUNT),
         "BBOX_REG_WEIGHTS": each(ABOVE, "four numbers above 0", (4,)),
         "SMOOTH_L1_BETA": WEIGHT,
+        "FED_LOSS_NUM_CLASSES": COUNT,
+        "FED_LOSS_FREQ_WEIGHT_POWER": WEIGHT,
         **_POOLER,
+    },
+    "MODEL.ROI_BOX_CASCADE_HEAD": {
+        "BBOX_REG_WEIGHTS": each(each(ABOVE, "", (4,)), "lists of four numbers above 0, one a stage"),
+        "IOUS": each(SHARE, "a list of numbers from 0 to 1, one a stage"),
     },
     "MODEL.ROI_MASK_HEAD": {"NUM_CONV": NATURAL, "CONV_DIM": COUNT, **_POOLER},
     "MODEL.ROI_KEYPOINT_HEAD": {

@@ -10,6 +10,7 @@ from typing import Any
 
 from transfer.errors import TransferError
 from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
+from transfer.recipes.box_heads import check_box_heads
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.fitting import check_head
 from transfer.recipes.frozen import INTERPOLATIONS, POOLS, PROBES
@@ -76,6 +77,7 @@ def check_values(flat: Mapping[str, Any], source: str, said: Mapping[str, str] |
         )
     _check_no_more(flat, where, "SOLVER.BASE_LR_END", "SOLVER.BASE_LR")
     _check_resized_crops(flat, where)
+    check_box_heads(flat, where)
     if row.heads == "probe":
         if flat["FEATURES.RESIZE"]:
             _check_no_more(flat, where, "FEATURES.CROP", "FEATURES.RESIZE")

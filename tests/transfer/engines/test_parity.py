@@ -17,7 +17,8 @@ from transfer.engines.choose import load_engine
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import flatten, load_recipe
 
-BUFFERS = ("running_mean", "running_var", "num_batches_tracked")  # they move without learning
+# They move without learning, or not at all.
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked", "fed_loss_cls_weights")
 
 
 @cache

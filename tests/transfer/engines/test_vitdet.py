@@ -30,6 +30,14 @@ FOREIGN: list[dict[str, Any]] = [
 ]
 
 
+RELEASED = {  # recipe -> the beginning of the path of its configuration
+    "coco_vitdet_b": "COCO/mask_rcnn",
+    "coco_cascade_vitdet_b": "COCO/cascade_mask_rcnn",
+    "lvis_vitdet_b": "LVIS/mask_rcnn",
+    "lvis_cascade_vitdet_b": "LVIS/cascade_mask_rcnn",
+}
+
+
 def _needs_detectron2() -> None:
     if importlib.util.find_spec("detectron2") is None:
         pytest.skip("Detectron2 is not importable; test_parity compared the stored numbers")
@@ -109,11 +117,13 @@ def test_every_parameter_has_detectron2s_rate_and_decay(depth: int) -> None:
 
 
 @pytest.mark.detectron2
-def test_the_recipe_is_the_authors_configuration() -> None:
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_recipe_is_the_authors_configuration(name: str) -> None:
     _needs_detectron2()
     from tests.transfer.engines.lazy_vitdet import load
 
-    lazy, recipe = load("projects/ViTDet/configs/COCO/mask_rcnn_vitdet_b_100ep.py"), load_recipe(SCENE)
+    lazy, recipe = load(f"projects/ViTDet/configs/{RELEASED[name]}_vitdet_b_100ep.py"), load_recipe(name)
+    _same_box_heads(lazy, recipe)
     solver, net = recipe.SOLVER, lazy.model.backbone.net
     assert lazy.train.max_iter == solver.MAX_ITER
     assert list(lazy.lr_multiplier.scheduler.milestones) == solver.STEPS
@@ -135,6 +145,33 @@ def test_the_recipe_is_the_authors_configuration() -> None:
     assert lazy.model.backbone.square_pad == recipe.MODEL.SIMPLE_PYRAMID.SQUARE_PAD
     (test,) = lazy.dataloader.test.mapper.augmentations
     assert test.short_edge_length == test.max_size == recipe.INPUT.MIN_SIZE_TEST == recipe.INPUT.MAX_SIZE_TEST
+
+
+def _same_box_heads(lazy: Any, recipe: Any) -> None:
+    """Compares data, classes, losses and stages."""
+    heads, box, train = lazy.model.roi_heads, recipe.MODEL.ROI_BOX_HEAD, lazy.dataloader.train
+    assert [train.dataset.names] == recipe.DATASETS.TRAIN
+    assert [lazy.dataloader.test.dataset.names] == recipe.DATASETS.TEST
+    assert heads.num_classes == recipe.MODEL.ROI_HEADS.NUM_CLASSES
+    repeats = train.get("sampler", {}).get("repeat_factors", {}).get("repeat_thresh", 0.0)
+    assert repeats == recipe.DATALOADER.REPEAT_THRESHOLD
+    cascade = recipe.MODEL.ROI_HEADS.NAME == "CascadeROIHeads"
+    predictors = heads.box_predictors if cascade else [heads.box_predictor]
+    matchers = heads.proposal_matchers if cascade else [heads.proposal_matcher]
+    box_heads = heads.box_heads if cascade else [heads.box_head]
+    stages = recipe.MODEL.ROI_BOX_CASCADE_HEAD
+    weights = stages.BBOX_REG_WEIGHTS if cascade else [box.BBOX_REG_WEIGHTS]
+    overlaps = stages.IOUS if cascade else recipe.MODEL.ROI_HEADS.IOU_THRESHOLDS
+    assert [list(p.box2box_transform.weights) for p in predictors] == weights
+    assert [t for m in matchers for t in m.thresholds] == overlaps
+    for predictor, head in zip(predictors, box_heads, strict=True):
+        assert predictor.get("cls_agnostic_bbox_reg", False) == box.CLS_AGNOSTIC_BBOX_REG == cascade
+        assert predictor.get("use_sigmoid_ce", False) == box.USE_SIGMOID_CE
+        assert predictor.get("use_fed_loss", False) == box.USE_FED_LOSS
+        assert predictor.test_score_thresh == recipe.MODEL.ROI_HEADS.SCORE_THRESH_TEST
+        assert predictor.get("test_topk_per_image", 100) == recipe.TEST.DETECTIONS_PER_IMAGE
+        assert (list(head.conv_dims), list(head.fc_dims)) == ([box.CONV_DIM] * box.NUM_CONV, [box.FC_DIM])
+        assert head.conv_norm == box.NORM
 
 
 @pytest.mark.detectron2

@@ -22,6 +22,7 @@ from transfer.engines.detectron2 import (
 )
 from transfer.engines.detectron2.config import detectron2_config
 from transfer.engines.detectron2.deep_stems import deepen
+from transfer.engines.detectron2.federated import even_chances
 from transfer.engines.detectron2.precision import keep_wide
 from transfer.engines.detectron2.processes import synchronise_on_cpu
 from transfer.engines.frozen import freeze
@@ -38,7 +39,8 @@ class Detectron2Engine:
     """See `transfer.engines.base.Engine`."""
 
     def build(self, cfg: CfgNode, device: torch.device) -> nn.Module:
-        model: nn.Module = build_model(detectron2_config(cfg, device))
+        with even_chances(cfg.MODEL.ROI_HEADS.NUM_CLASSES):
+            model: nn.Module = build_model(detectron2_config(cfg, device))
         deepen(model, cfg)
         if cfg.MODEL.BACKBONE.FROZEN:
             freeze(model.get_submodule(architecture_of(flatten(cfg)).holder))

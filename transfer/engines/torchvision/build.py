@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 from yacs.config import CfgNode
@@ -11,6 +13,7 @@ from transfer.engines.torchvision.backbones.build import build_backbone, build_l
 from transfer.engines.torchvision.backbones.necks import Backbone
 from transfer.engines.torchvision.detector import GeneralizedRCNN
 from transfer.engines.torchvision.heads.box import BoxHead, BoxPredictor, BoxSettings
+from transfer.engines.torchvision.heads.cascade import CascadeROIHeads
 from transfer.engines.torchvision.heads.densepose import densepose_head
 from transfer.engines.torchvision.heads.keypoint import KeypointHead
 from transfer.engines.torchvision.heads.mask import MaskHead
@@ -53,12 +56,15 @@ def _heads_on_last_stage(cfg: CfgNode, backbone: Backbone) -> Res5ROIHeads:
     stage, channels = build_last_stage(cfg)
     mask_head = _mask_head(cfg, channels) if cfg.MODEL.MASK_ON else None
     return Res5ROIHeads(
-        stage, channels, _pooler(cfg, backbone, "ROI_BOX_HEAD"), _box_settings(cfg), mask_head
+        stage,
+        _pooler(cfg, backbone, "ROI_BOX_HEAD"),
+        _box_predictor(cfg, channels),
+        _box_settings(cfg),
+        mask_head,
     )
 
 
 def _standard_heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
-    box, num_classes = cfg.MODEL.ROI_BOX_HEAD, cfg.MODEL.ROI_HEADS.NUM_CLASSES
     channels = backbone.channels[cfg.MODEL.ROI_HEADS.IN_FEATURES[0]]
     heads: dict[str, tuple[Pooler, nn.Module]] = {}
     if cfg.MODEL.MASK_ON:
@@ -67,19 +73,33 @@ def _standard_heads(cfg: CfgNode, backbone: Backbone) -> StandardROIHeads:
         heads["keypoint_head"] = _pooler(cfg, backbone, "ROI_KEYPOINT_HEAD"), _keypoint_head(cfg, channels)
     if cfg.MODEL.DENSEPOSE_ON:
         heads["densepose"] = _pooler(cfg, backbone, "ROI_DENSEPOSE_HEAD"), densepose_head(cfg, channels)
-    return StandardROIHeads(
-        _pooler(cfg, backbone, "ROI_BOX_HEAD"),
-        _box_head(cfg, channels),
-        BoxPredictor(box.FC_DIM, num_classes),
-        _box_settings(cfg),
-        heads,
-    )
+    pooler, settings = _pooler(cfg, backbone, "ROI_BOX_HEAD"), _box_settings(cfg)
+
+    def parts() -> tuple[BoxHead, BoxPredictor]:
+        return _box_head(cfg, channels), _box_predictor(cfg, cfg.MODEL.ROI_BOX_HEAD.FC_DIM)
+
+    if cfg.MODEL.ROI_HEADS.NAME != "CascadeROIHeads":
+        return StandardROIHeads(pooler, *parts(), settings, heads)
+    cascade = cfg.MODEL.ROI_BOX_CASCADE_HEAD
+    stages = [
+        replace(settings, iou_threshold=overlap, box_reg_weights=tuple(weights))
+        for overlap, weights in zip(cascade.IOUS, cascade.BBOX_REG_WEIGHTS, strict=True)
+    ]
+    box_heads, predictors = zip(*(parts() for _ in stages), strict=True)
+    return CascadeROIHeads(pooler, box_heads, predictors, stages, heads)
 
 
 def _box_head(cfg: CfgNode, channels: int) -> BoxHead:
     box = cfg.MODEL.ROI_BOX_HEAD
     return BoxHead(
         channels, box.POOLER_RESOLUTION, box.NUM_FC, box.FC_DIM, box.NUM_CONV, box.CONV_DIM, box.NORM
+    )
+
+
+def _box_predictor(cfg: CfgNode, channels: int) -> BoxPredictor:
+    box = cfg.MODEL.ROI_BOX_HEAD
+    return BoxPredictor(
+        channels, cfg.MODEL.ROI_HEADS.NUM_CLASSES, box.CLS_AGNOSTIC_BBOX_REG, box.USE_FED_LOSS
     )
 
 
@@ -139,4 +159,6 @@ def _box_settings(cfg: CfgNode) -> BoxSettings:
         detections_per_image=cfg.TEST.DETECTIONS_PER_IMAGE,
         box_reg_weights=tuple(box.BBOX_REG_WEIGHTS),
         smooth_l1_beta=box.SMOOTH_L1_BETA,
+        sigmoid=box.USE_SIGMOID_CE,
+        federated=box.FED_LOSS_NUM_CLASSES,
     )

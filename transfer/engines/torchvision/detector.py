@@ -40,7 +40,7 @@ class GeneralizedRCNN(nn.Module):
         batch, sizes = self.normalizer(images)
         features = self.backbone(batch)
         proposals, losses = self.proposal_generator(features, sizes, [t.boxes for t in targets])
-        return losses | self.roi_heads.losses(features, proposals, targets)
+        return losses | self.roi_heads.losses(features, proposals, targets, sizes)
 
     def detect(self, images: Sequence[Tensor], output_sizes: Sequence[Size]) -> list[Detections]:
         """Detects in pixels of `output_sizes`, the original images' sizes."""

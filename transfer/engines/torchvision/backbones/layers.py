@@ -67,6 +67,13 @@ def channels_last_gradient(x: Tensor) -> Tensor:
     return found
 
 
+def scaled_gradient(x: Tensor, share: float) -> Tensor:
+    """The same tensor; behind it only that share of the gradient arrives."""
+    if x.requires_grad:
+        x.register_hook(lambda gradient: gradient * share)
+    return x
+
+
 def xavier_fill(layer: nn.Conv2d | nn.Linear) -> None:
     """Caffe2's XavierFill, U(+-sqrt(3 / fan_in)), for the pyramid and fully connected layers."""
     nn.init.kaiming_uniform_(layer.weight, a=1)

@@ -20,6 +20,7 @@ from transfer.engines.torchvision.backbones.layers import (
     msra_fill,
     xavier_fill,
 )
+from transfer.engines.torchvision.heads.class_scores import class_loss, federated_classes
 from transfer.engines.torchvision.regions.deltas import Weights, decode, encode
 from transfer.engines.torchvision.regions.sampling import match, sample
 from transfer.engines.torchvision.structures import Detections, Foreground, Targets
@@ -39,6 +40,8 @@ class BoxSettings:
     detections_per_image: int
     box_reg_weights: Weights
     smooth_l1_beta: float
+    sigmoid: bool = False  # instead of a softmax with the background
+    federated: int = 0  # classes of a batch that the loss is of; 0: all
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,18 @@ class BoxHead(nn.Sequential):
 
 
 class BoxPredictor(nn.Module):
-    """(R, C) -> class logits (R, K + 1), background last, and deltas (R, K, 4)."""
+    """(R, C) -> class logits (R, K + 1), background last, and deltas (R, K, 4), or (R, 1, 4) for all classes.
 
-    def __init__(self, channels: int, num_classes: int):
+    With a federated loss it carries `fed_loss_cls_weights` (K,), which `transfer.engines.federated` sets.
+    """
+
+    fed_loss_cls_weights: Tensor | None
+
+    def __init__(self, channels: int, num_classes: int, agnostic: bool = False, federated: bool = False):
         super().__init__()
         self.cls_score = nn.Linear(channels, num_classes + 1)
-        self.bbox_pred = nn.Linear(channels, num_classes * 4)
+        self.bbox_pred = nn.Linear(channels, (1 if agnostic else num_classes) * 4)
+        self.register_buffer("fed_loss_cls_weights", torch.ones(num_classes) if federated else None)
         nn.init.normal_(self.cls_score.weight, std=0.01)
         nn.init.normal_(self.bbox_pred.weight, std=0.001)
         for layer in (self.cls_score, self.bbox_pred):
@@ -120,6 +129,20 @@ def sample_regions(proposals: Tensor, targets: Targets, s: BoxSettings) -> Sampl
         proposals = torch.cat([proposals, targets.boxes])
     index, label = match(targets.boxes, proposals, s.iou_threshold, s.iou_threshold, low_quality=False)
     foreground, background = sample(label == 1, label == 0, s.batch_size_per_image, s.positive_fraction)
+    return _sampled(proposals, targets, index, foreground, background, s)
+
+
+@torch.no_grad()
+def labelled_regions(boxes: Tensor, targets: Targets, s: BoxSettings) -> Sampled:
+    """All regions (R, 4) matched to the objects of their image: what a later stage is trained on."""
+    index, label = match(targets.boxes, boxes, s.iou_threshold, s.iou_threshold, low_quality=False)
+    hits = label == 1
+    return _sampled(boxes, targets, index, hits.nonzero()[:, 0], (~hits).nonzero()[:, 0], s)
+
+
+def _sampled(
+    proposals: Tensor, targets: Targets, index: Tensor, foreground: Tensor, background: Tensor, s: BoxSettings
+) -> Sampled:
     chosen = torch.cat([foreground, background])
     classes = torch.full((len(chosen),), s.num_classes, dtype=torch.int64, device=chosen.device)
     classes[: len(foreground)] = targets.classes[index[foreground]]
@@ -128,42 +151,56 @@ def sample_regions(proposals: Tensor, targets: Targets, s: BoxSettings) -> Sampl
 
 
 def box_losses(
-    logits: Tensor, deltas: Tensor, sampled: Sequence[Sampled], s: BoxSettings
+    logits: Tensor,
+    deltas: Tensor,
+    sampled: Sequence[Sampled],
+    s: BoxSettings,
+    weights: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """`loss_cls` and `loss_box_reg` of the regions of a batch."""
+    """`loss_cls` and `loss_box_reg` of the regions of a batch; weights (K,) are those of a federated loss."""
     boxes = torch.cat([each.boxes for each in sampled])
     matched = torch.cat([each.matched for each in sampled])
     classes = torch.cat([each.classes for each in sampled])
     foreground = (classes < s.num_classes).nonzero().squeeze(1)
     wanted = encode(matched[foreground], boxes[foreground], s.box_reg_weights)
     location = F.smooth_l1_loss(
-        deltas[foreground, classes[foreground]], wanted, beta=s.smooth_l1_beta, reduction="sum"
+        _of_class(deltas, foreground, classes[foreground]), wanted, beta=s.smooth_l1_beta, reduction="sum"
     )
-    # Divided by all regions, so that every foreground example weighs alike whatever its batch.
-    return {"loss_cls": F.cross_entropy(logits, classes), "loss_box_reg": location / max(len(classes), 1)}
+    kept = None if weights is None else federated_classes(classes, weights, s.federated)
+    return {
+        "loss_cls": class_loss(logits, classes, s.sigmoid, kept),
+        # Divided by all regions, so that every foreground example weighs alike whatever its batch.
+        "loss_box_reg": location / max(len(classes), 1),
+    }
+
+
+def _of_class(values: Tensor, rows: Tensor, kind: Tensor) -> Tensor:
+    """values[rows, kind] of (R, K, 4), or of (R, 1, 4), which are of every class."""
+    return values[rows, kind.clamp(max=values.shape[1] - 1)]
 
 
 def select_detections(
-    logits: Tensor,
+    scores: Tensor,
     deltas: Tensor,
     proposals: Sequence[Tensor],
     image_sizes: Sequence[tuple[int, int]],
     s: BoxSettings,
 ) -> list[Detections]:
-    """Per image: threshold, NMS per class, and the best `detections_per_image`, in its resized pixels."""
+    """Per image: threshold, NMS per class, and the best `detections_per_image`, in its resized pixels.
+
+    scores (sum R_i, K) are those of the classes, of all images together.
+    """
     counts = [len(p) for p in proposals]
-    scores = logits.softmax(dim=1)[:, :-1].split(counts)
     boxes = decode(deltas, torch.cat(list(proposals)), s.box_reg_weights)
-    return [
-        _select(b, p, size, s) for b, p, size in zip(boxes.split(counts), scores, image_sizes, strict=True)
-    ]
+    parts = boxes.split(counts), scores.split(counts), image_sizes
+    return [_select(b, p, size, s) for b, p, size in zip(*parts, strict=True)]
 
 
 def _select(boxes: Tensor, scores: Tensor, image_size: tuple[int, int], s: BoxSettings) -> Detections:
-    """Of one image; boxes (R, K, 4), scores (R, K)."""
+    """Of one image; boxes (R, K, 4) or (R, 1, 4), scores (R, K)."""
     finite = boxes.flatten(1).isfinite().all(dim=1) & scores.isfinite().all(dim=1)
     boxes, scores = clip_boxes_to_image(boxes[finite], image_size), scores[finite]
     region, kind = (scores > s.score_thresh).nonzero(as_tuple=True)
-    boxes, scores = boxes[region, kind], scores[region, kind]
+    boxes, scores = _of_class(boxes, region, kind), scores[region, kind]
     kept = batched_nms(boxes, scores, kind, s.nms_thresh)[: s.detections_per_image]
     return Detections(boxes[kept], scores[kept], kind[kept])

@@ -10,10 +10,12 @@ from transfer.engines.torchvision.heads.box import (
     BoxHead,
     BoxPredictor,
     BoxSettings,
+    Sampled,
     box_losses,
     sample_regions,
     select_detections,
 )
+from transfer.engines.torchvision.heads.class_scores import class_scores
 from transfer.engines.torchvision.regions.pooler import Pooler
 from transfer.engines.torchvision.structures import Detections, RegionHead, Targets
 
@@ -27,8 +29,8 @@ class StandardROIHeads(nn.Module):
     def __init__(
         self,
         box_pooler: Pooler,
-        box_head: BoxHead,
-        box_predictor: BoxPredictor,
+        box_head: BoxHead | nn.ModuleList,
+        box_predictor: BoxPredictor | nn.ModuleList,
         settings: BoxSettings,
         heads: Mapping[str, tuple[Pooler, nn.Module]],
     ):
@@ -40,13 +42,15 @@ class StandardROIHeads(nn.Module):
             self.add_module(name, head)
 
     def losses(
-        self, features: Features, proposals: Sequence[Tensor], targets: Sequence[Targets]
+        self,
+        features: Features,
+        proposals: Sequence[Tensor],
+        targets: Sequence[Targets],
+        image_sizes: Sizes,
     ) -> dict[str, Tensor]:
         """The losses of all heads on sampled regions."""
         sampled = [sample_regions(p, t, self.settings) for p, t in zip(proposals, targets, strict=True)]
-        pooled = self.box_pooler(features, [each.boxes for each in sampled])
-        logits, deltas = self.box_predictor(self.box_head(pooled))
-        losses = box_losses(logits, deltas, sampled, self.settings)
+        losses = self.box_losses(features, sampled, targets, image_sizes)
         foreground = [each.foreground() for each in sampled]
         for name, pooler in self.poolers.items():
             head: RegionHead = getattr(self, name)
@@ -57,9 +61,24 @@ class StandardROIHeads(nn.Module):
 
     def detect(self, features: Features, proposals: Sequence[Tensor], image_sizes: Sizes) -> list[Detections]:
         """Detections per image in its resized pixels."""
-        logits, deltas = self.box_predictor(self.box_head(self.box_pooler(features, proposals)))
-        found = select_detections(logits, deltas, proposals, image_sizes, self.settings)
+        found = self.detect_boxes(features, proposals, image_sizes)
         for name, pooler in self.poolers.items():
             head: RegionHead = getattr(self, name)
             found = head.detect(pooler(features, [d.boxes for d in found]), found)
         return found
+
+    def box_losses(
+        self, features: Features, sampled: Sequence[Sampled], targets: Sequence[Targets], image_sizes: Sizes
+    ) -> dict[str, Tensor]:
+        """`loss_cls` and `loss_box_reg` of the sampled regions."""
+        pooled = self.box_pooler(features, [each.boxes for each in sampled])
+        logits, deltas = self.box_predictor(self.box_head(pooled))
+        return box_losses(logits, deltas, sampled, self.settings, self.box_predictor.fed_loss_cls_weights)
+
+    def detect_boxes(
+        self, features: Features, proposals: Sequence[Tensor], image_sizes: Sizes
+    ) -> list[Detections]:
+        """Detections without what further heads add to them."""
+        logits, deltas = self.box_predictor(self.box_head(self.box_pooler(features, proposals)))
+        scores = class_scores(logits, self.settings.sigmoid)
+        return select_detections(scores, deltas, proposals, image_sizes, self.settings)
