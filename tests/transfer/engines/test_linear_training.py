@@ -81,6 +81,7 @@ def _trained(world: World) -> dict[str, Any]:
     return {name: tensor.tolist() for name, tensor in _head(learner).items()}
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_equal_one() -> None:
     alone, together = _trained(ALONE), launch(_trained, 2, torch.device("cpu"))
     assert alone.keys() == together.keys()
