@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +36,12 @@ TINY_KEYS = [
 ]
 
 
+def pytest_collection_finish() -> None:
+    """Takes what the imports left, a million objects, out of all later searches for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def blank_image(path: Path) -> None:
     """Writes one grey pixel: what is no image at all is refused when its bytes are read."""
     from PIL import Image
@@ -65,6 +70,15 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
     return torch.device("cuda")
+
+
+@pytest.fixture
+def forked_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets `launch` fork its processes, which then import nothing; on one thread and without CUDA alone."""
+    import torch
+
+    if os.environ.get("OMP_NUM_THREADS") == "1" and not torch.cuda.is_available():
+        monkeypatch.setattr("transfer.process.distributed.START_METHOD", "fork")
 
 
 @pytest.fixture(scope="session")
@@ -119,27 +133,35 @@ def narrow_backbone_file(path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def benchmark() -> Run:
+def real_benchmark() -> Run:
     """`python benchmarks/run.py ...` as a user runs it; one thread, so that bits can be compared."""
+
+    def run(*arguments: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *map(str, arguments)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, env=environment, cwd=ROOT
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def benchmark() -> Run:
+    """The same in forks of this process (tests/forks.py), in a third of the time."""
+    from tests.forks import start_benchmark
 
     def run(
         *arguments: str | Path, timeout: float = 300, limit_file_size: int | None = None
     ) -> subprocess.CompletedProcess[str]:
-        def limit() -> None:
-            if limit_file_size is not None:
-                signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_size, limit_file_size))
-
-        command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *map(str, arguments)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        return subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env=environment,
-            cwd=ROOT,
-            preexec_fn=limit,
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": ROOT}
+        words = list(map(str, arguments))
+        with start_benchmark(words, limit_file_size, **pipes) as started:
+            try:
+                printed, errors = started.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                raise
+        return subprocess.CompletedProcess(words, started.returncode, printed, errors)
 
     return run

@@ -41,8 +41,10 @@ def raw_checkpoint(narrow_backbone: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.slow
-def test_raw_checkpoint_to_table(raw_checkpoint: Path, devkit: Path, tmp_path: Path, benchmark: Run) -> None:
-    done = benchmark(
+def test_raw_checkpoint_to_table(
+    raw_checkpoint: Path, devkit: Path, tmp_path: Path, real_benchmark: Run
+) -> None:
+    done = real_benchmark(
         *miniature(f"mine={raw_checkpoint}", data_root=devkit, output=tmp_path),
         *TINY_KEYS,
     )
@@ -96,8 +98,8 @@ def _added_later(root: Path, cell: Path, record: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes(devkit: Path, narrow_backbone: Path, tmp_path: Path, benchmark: Run) -> None:
-    done = benchmark(
+def test_two_processes(devkit: Path, narrow_backbone: Path, tmp_path: Path, real_benchmark: Run) -> None:
+    done = real_benchmark(
         *miniature(narrow_backbone, data_root=devkit, output=tmp_path),
         *("--num-gpus", "2", *TINY_KEYS),
     )
@@ -125,11 +127,11 @@ def test_one_failed_cell_does_not_stop_the_others(devkit: Path, tmp_path: Path, 
 @pytest.mark.slow
 @pytest.mark.detectron2
 def test_detectron2_runs_the_same_command(
-    devkit: Path, narrow_backbone: Path, tmp_path: Path, benchmark: Run
+    devkit: Path, narrow_backbone: Path, tmp_path: Path, real_benchmark: Run
 ) -> None:
     if not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    done = benchmark(
+    done = real_benchmark(
         *miniature(narrow_backbone, data_root=devkit, output=tmp_path, engine="auto"),
         *TINY_KEYS,
     )

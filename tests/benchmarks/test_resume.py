@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks.command_line import QUICK_KEYS, miniature, start
+from tests.benchmarks.command_line import QUICK_KEYS, miniature
 from tests.conftest import Run
+from tests.forks import start_benchmark
 
 KILLS = 4
 
@@ -34,7 +35,8 @@ def _outcome(output: Path) -> tuple[dict[str, torch.Tensor], object, list[str]]:
 
 
 def _start(arguments: list[str]) -> subprocess.Popen[str]:
-    return start(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return start_benchmark(arguments, start_new_session=True, **pipes)
 
 
 def _trains(output: Path) -> bool:
@@ -43,13 +45,19 @@ def _trains(output: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def whole(devkit: Path, tmp_path_factory: pytest.TempPathFactory, benchmark: Run) -> tuple[Path, float]:
-    """The uninterrupted run and how long it took."""
-    output = tmp_path_factory.mktemp("whole")
-    began = time.monotonic()
-    done = benchmark(*_arguments(devkit, output))
+def whole(
+    devkit: Path, tmp_path_factory: pytest.TempPathFactory, real_benchmark: Run, benchmark: Run
+) -> tuple[Path, float]:
+    """The uninterrupted run of a real process, and how long a fork takes, which ends with the same bits."""
+    output, other = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("fork")
+    done = real_benchmark(*_arguments(devkit, output))
     assert done.returncode == 0, done.stderr
-    return output, time.monotonic() - began
+    began = time.monotonic()
+    done = benchmark(*_arguments(devkit, other))
+    assert done.returncode == 0, done.stderr
+    duration = time.monotonic() - began
+    _same(output, other)
+    return output, duration
 
 
 def _same(one: Path, other: Path) -> None:

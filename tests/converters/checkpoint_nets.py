@@ -57,16 +57,26 @@ def to_detectron2(name: str) -> str:
 
 
 def source_features(weights: Weights, image: torch.Tensor, stride_in_1x1: bool = False) -> torch.Tensor:
-    """res5's features of torchvision's own ResNet-50 with these weights; image (N, 3, H, W)."""
-    net = torchvision.models.resnet50(weights=None)
-    net.load_state_dict(tensors(weights), strict=False)
+    """res5's features of torchvision's own ResNet-50 with these weights, of any width; image (N, 3, H, W)."""
+    with torch.device("meta"):  # nothing is drawn: the call below brings every value
+        net = torchvision.models.resnet50(weights=None)
+    net.fc = torch.nn.Identity()
+    net.avgpool = Whole()
     if stride_in_1x1:
         for stage in (net.layer2, net.layer3, net.layer4):
             stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
     net.eval()
     with torch.no_grad():
-        stem = net.maxpool(net.relu(net.bn1(net.conv1(image))))
-        return net.layer4(net.layer3(net.layer2(net.layer1(stem))))
+        flat = torch.func.functional_call(net, tensors(weights), image, strict=True)
+    return flat.view(net.avgpool.shape)
+
+
+class Whole(torch.nn.Module):
+    """Stands for the pooling, lets all features through and keeps their shape."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.shape = x.shape
+        return x
 
 
 def features(

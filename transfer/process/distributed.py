@@ -25,6 +25,7 @@ from transfer.errors import Interrupted, TransferError
 from transfer.process.causes import cause, is_echo, tell
 from transfer.process.signals import forwarded
 
+START_METHOD = "spawn"  # a fork would share what CUDA and threads hold
 GRACE_S = 3.0  # between the end of one process by an error and the end of those that still wait for it
 PATIENCE_S = 2.0  # in which the cause may come from another machine, behind its echo
 
@@ -84,7 +85,7 @@ def launch(
             (num_processes, device, Path(directory), function, arguments),
             num_processes,
             join=False,
-            start_method="spawn",
+            start_method=START_METHOD,
         )
         assert context is not None
 

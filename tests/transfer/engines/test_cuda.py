@@ -107,9 +107,9 @@ def test_label_maps_are_those_of_the_cpu(cuda: torch.device) -> None:
 
 @pytest.mark.slow
 def test_a_cell_on_the_gpu(
-    devkit: Path, narrow_backbone: Path, tmp_path: Path, benchmark: Run, cuda: torch.device
+    devkit: Path, narrow_backbone: Path, tmp_path: Path, real_benchmark: Run, cuda: torch.device
 ) -> None:
-    done = benchmark(
+    done = real_benchmark(
         *("--suite", "voc_c4", "--init", narrow_backbone, "--smoke", "--engine", "torchvision"),
         *("--device", str(cuda), "--data-root", devkit, "--output", tmp_path, *TINY_KEYS),
     )

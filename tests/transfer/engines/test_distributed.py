@@ -35,6 +35,7 @@ def _work(world: World, weighted: bool, parts: list[int]) -> dict[str, list[floa
     }
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_normalise_as_one_batch() -> None:
     norm = nn.BatchNorm2d(3)
     x = _input().requires_grad_()
@@ -51,6 +52,7 @@ def test_two_processes_normalise_as_one_batch() -> None:
         torch.testing.assert_close(torch.tensor(made["var"]), var)
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_naive_sync_counts_every_process_alike() -> None:
     """Detectron2's naiveSyncBN: unequal parts weigh the same."""
     made = launch(_work, 2, torch.device("cpu"), False, [1, 5])
@@ -72,6 +74,7 @@ def _far() -> torch.Tensor:
     return torch.stack([torch.full_like(x[:, 0], 40.3), 20 + 0.01 * x[:, 1], 1000 + x[:, 2]], dim=1)
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_no_variance_is_below_zero_or_lost_beside_the_mean() -> None:
     """E[x^2] - E[x]^2 in float32 makes the first channel NaN and the second one half too wide."""
     oracle = nn.BatchNorm2d(3).double()

@@ -117,6 +117,7 @@ def _normalise(world: World, name: str, dtype_name: str) -> dict[str, list[float
     return {"out": out.flatten().tolist(), "x": half.flatten().tolist(), "var": norm.running_var.tolist()}
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_batch_statistics_are_float32(name: str) -> None:
     """Against float64 on both processes' values; in bfloat16's eight bits the error was 23.6."""
     for dtype in ("bfloat16", "float32"):

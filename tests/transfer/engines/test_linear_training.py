@@ -94,6 +94,7 @@ def _trained(world: World, recipe: str, name: str) -> dict[str, Any]:
     return {name: tensor.tolist() for name, tensor in _trained_part(learner).items()}
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("recipe", [LINEAR, UPERNET])
 @pytest.mark.parametrize("name", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
 def test_two_processes_equal_one(name: str, recipe: str) -> None:

@@ -98,6 +98,7 @@ def _train_all(world: World, name: str, directory: Path) -> None:
         _train(world, name, detector, directory / detector)
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
 def test_two_processes_train_as_one(name: str, tmp_path: Path) -> None:
@@ -131,6 +132,7 @@ def _statistics(world: World) -> list[list[float]]:
     return everyone
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_precise_statistics_are_equal_on_all_processes() -> None:
     """Detectron2 leaves them different (its issue 5398), and then every process predicts by its own."""
     first, second = launch(_statistics, 2, CPU)

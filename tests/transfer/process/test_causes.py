@@ -98,6 +98,7 @@ def _raised(devkit: Path, tmp_path: Path, place: str, processes: int, rank: int,
     return caught.value
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "processes"),
@@ -120,6 +121,7 @@ def _slow_to_leave(world: World) -> None:
     dist.all_reduce(torch.ones(1))
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_nobody_waits_for_a_process_that_failed_to_leave_its_group() -> None:
     began = time.monotonic()
     with pytest.raises(TransferError, match="^the cause$"):
@@ -134,6 +136,7 @@ def _killed(world: World, number: int) -> None:
     dist.all_reduce(torch.ones(1))
 
 
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize(
     ("number", "kind", "told"),
     [

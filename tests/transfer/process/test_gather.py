@@ -142,6 +142,7 @@ def _gathered(world: World, directory: Path) -> Any:
     return share([whole for whole, _ in found] if world.main else None, world, group), limit.total_seconds()
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_items_come_in_their_order_and_leave_the_others(tmp_path: Path) -> None:
     found, seconds = launch(_gathered, 3, CPU, tmp_path)
     assert found == [list(range(7)), list(range(2))]
@@ -176,6 +177,7 @@ def _fails_to_score(world: World, directory: Path) -> None:
         os._exit(1)
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_an_error_while_scoring_ends_the_waiting_processes(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         launch(_fails_to_score, 2, CPU, tmp_path)

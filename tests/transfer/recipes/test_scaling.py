@@ -137,6 +137,7 @@ def _weights_after_two_steps(world: World, root: Path, directory: Path, micro_st
     return {name: tensor.flatten().tolist() for name, tensor in engine.state(model).items()}
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_accumulated_gradients_are_those_of_the_joined_batch(square_devkit: Path, tmp_path: Path) -> None:
     """One process and four images at once; four micro-steps; two processes of two micro-steps."""
     alone = World(0, 1, CPU)

@@ -91,6 +91,7 @@ def _stopped_on_one(world: World, directory: Path) -> list[str]:
     return told
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_a_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
     mine, other = launch(_stopped_on_one, 2, CPU, tmp_path)
     assert mine == "signal to another process after iteration 3 of 6; state saved"

@@ -89,6 +89,7 @@ def _every_fault(world: World, directory: Path) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.usefixtures("forked_processes")
 def test_all_processes_stop_together_whoever_has_the_fault(tmp_path: Path) -> None:
     """None hangs, and all say the same; without a fault the log holds the mean over the processes."""
     found = launch(_every_fault, 2, CPU, tmp_path)
