@@ -72,7 +72,9 @@ def _learned(learned: Learned | None, many: bool = False) -> Learned:
     if learned is None:
         raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
     if learned.labels.ndim == 2 and not many:
-        raise TransferError("the set has several classes an image, which PROBE.NAME svm alone takes; choose it")
+        raise TransferError(
+            "the set has several classes an image, which PROBE.NAME svm alone takes; choose it"
+        )
     return learned
 
 
