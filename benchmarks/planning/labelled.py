@@ -76,8 +76,8 @@ def _check_metrics(suite: Suite, flat: Mapping[str, Any], own: Labelled, wanted:
         if metric not in yielded:
             field = "primary" if metric == suite.primary else "metrics"
             raise UsageError(
-                f"{suite.where}: {field}: {metric} will not be measured; PROBE.NAME {flat['PROBE.NAME']!r} on "
-                f"{', '.join(flat['DATASETS.TEST'])} yields {', '.join(yielded) or 'nothing'}"
+                f"{suite.where}: {field}: {metric} will not be measured; "
+                f"PROBE.NAME {flat['PROBE.NAME']!r} on {', '.join(flat['DATASETS.TEST'])} yields {', '.join(yielded) or 'nothing'}"
             )
 
 

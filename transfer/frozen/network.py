@@ -54,6 +54,8 @@ class Frozen(nn.Module):
     of a ConvNeXt, the mean of a Swin's normed patches. `mean`, `class` and `class+mean` are of ViTs.
     """
 
+    mean: Tensor
+    std: Tensor
     names: Any = ()  # see `transfer.engines.torchvision.names`
 
     def __init__(self, cfg: CfgNode):

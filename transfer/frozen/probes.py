@@ -208,7 +208,8 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 def _grid(cfg: CfgNode) -> tuple[float, ...]:
     """Values of C, evenly in the exponent."""
-    return tuple(float(c) for c in np.geomspace(*cfg.PROBE.GRID, cfg.PROBE.GRID_SIZE))
+    low, high = cfg.PROBE.GRID
+    return tuple(float(c) for c in np.geomspace(low, high, cfg.PROBE.GRID_SIZE))
 
 
 PROBES: Mapping[str, Probe] = {

@@ -65,8 +65,8 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     learned = maker.learned(train) if learns else None
     exam = torch.from_numpy(np.array(maker.features(test.exam.images)))
     clock.lap("features")
-    metrics = _probed(cfg, learned, exam, test, Path(request.directory)) if world.main else None
-    metrics, told = share(metrics, world, group)
+    found = _probed(cfg, learned, exam, test, Path(request.directory)) if world.main else None
+    metrics, told = share(found, world, group)
     clock.lap("probe")
     return {
         "metrics": metrics,
@@ -114,7 +114,7 @@ class _Maker:
         self.count += len(images)
         return features_of(self.net, images, self.view, entry, self.world, self.group, self.how)
 
-    def learned(self, task: Task[Any]) -> Learned:
+    def learned(self, task: Task) -> Learned:
         """The features of what may be learned from, with its labels and what is held out."""
         learn: Learnable | None = task.learn
         if learn is None:
@@ -131,7 +131,7 @@ class _Maker:
 
 
 def _probed(
-    cfg: CfgNode, learned: Learned | None, exam: torch.Tensor, test: Task[Any], directory: Path
+    cfg: CfgNode, learned: Learned | None, exam: torch.Tensor, test: Task, directory: Path
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(metrics, what was chosen); leaves metrics.json and per_image.npz."""
     judge = PROBES[cfg.PROBE.NAME](learned, exam, cfg)

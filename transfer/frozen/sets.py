@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from transfer.datasets.image_list.own import OwnLabelled, load_own
 from transfer.datasets.image_list.parts import Task
@@ -12,7 +11,7 @@ from transfer.datasets.image_list.public.table import load_set, row_of
 from transfer.datasets.waiting import waiting
 
 
-def load_task(name: str, root: Path, own: Mapping[str, OwnLabelled]) -> Task[Any]:
+def load_task(name: str, root: Path, own: Mapping[str, OwnLabelled]) -> Task:
     """Reads, checks and hashes the set. DataError says in one line what is missing or wrong."""
     with waiting(f"reading {name}"):
         return load_own(own[name]) if name in own else load_set(name, root)
