@@ -82,7 +82,8 @@ class CascadeROIHeads(StandardROIHeads):
                 boxes = _moved(deltas, boxes, image_sizes, self.stages[k - 1])
             logits, deltas = self.box_predictor[k](self.box_head[k](self.box_pooler(features, boxes)))
             scores.append(class_scores(logits, settings.sigmoid))
-        return select_detections(sum(scores) / len(scores), deltas, boxes, image_sizes, self.stages[-1])
+        mean = sum(scores[1:], scores[0]) / len(scores)
+        return select_detections(mean, deltas, boxes, image_sizes, self.stages[-1])
 
 
 def _moved(deltas: Tensor, boxes: Sequence[Tensor], image_sizes: Sizes, s: BoxSettings) -> list[Tensor]:

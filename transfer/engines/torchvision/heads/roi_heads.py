@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,6 +26,9 @@ Sizes = Sequence[tuple[int, int]]
 
 class StandardROIHeads(nn.Module):
     """A box head, and any further heads by name ("mask_head", ...), each with its own pooler."""
+
+    box_head: Any  # one, or those of a cascade
+    box_predictor: Any
 
     def __init__(
         self,
