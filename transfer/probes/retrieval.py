@@ -96,8 +96,8 @@ def revisited(
     for kind, (wanted, ignored) in kinds.items():
         lines = []
         for query, row in enumerate(ranks):
-            parts = (np.concatenate([groups[i][query] for i in which]) for which in (wanted, ignored))
-            lines.append(_one(row, *parts, cuts))
+            right, out = (np.concatenate([groups[i][query] for i in which]) for which in (wanted, ignored))
+            lines.append(_one(row, right, out, cuts))
         table = 100 * np.array(lines).reshape(len(ranks), -1)
         results[kind] = Retrieval(table[:, 0], {k: table[:, 1 + i] for i, k in enumerate(cuts)})
     return results

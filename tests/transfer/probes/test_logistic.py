@@ -148,7 +148,7 @@ def test_the_choice_is_made_on_held_out_images() -> None:
 
 
 def test_every_class_counts_alike() -> None:
-    """Of four images of class 0 three are right, of one of class 1 one is: 80 % of images, 87.5 % by class."""
+    """Three of four images of class 0 and the one of class 1 are right: 80 % of images, 87.5 % by class."""
     labels, predicted = torch.tensor([0, 0, 0, 0, 1]), torch.tensor([[0, 0, 0, 1, 1], [1, 1, 1, 1, 1]])
     assert accuracy(predicted, labels, 2).tolist() == pytest.approx([80, 20])
     assert accuracy(predicted, labels, 2, "mean_per_class").tolist() == pytest.approx([87.5, 50])
