@@ -51,11 +51,11 @@ def row_interval(row: Trials, metric: str, patient: bool = True) -> tuple[float,
 
 
 def kept(row: Trials, metric: str) -> tuple[Path, str, float] | None:
-    """(path, SHA-256, value) of the outcomes of a row with one value; or None where there are none."""
+    """(path, SHA-256, value) of the outcomes of a row of one trial; or None where there are none."""
     values = row.values(metric)
-    if len(values) != 1:
+    if len(row.finished) != 1 or not values:
         return None
-    record = next(record for record in row.finished if record["seed"] == values[0][0])
+    record = row.finished[0]
     told, cell = record.get("per_image"), row.cells.get((row.suite, record["id"]))
     if not told or cell is None or not (cell / PER_IMAGE).is_file():
         return None
@@ -97,7 +97,7 @@ def image_notes(rows: Sequence[Trials], metrics: Sequence[str], patient: bool) -
     for row in rows:
         for metric in metrics:
             # without a folder of cells nothing is known of files: records in memory, or moved alone
-            if len(row.values(metric)) != 1 or not row.cells:
+            if len(row.finished) != 1 or not row.values(metric) or not row.cells:
                 continue
             if why := trouble(row, metric):
                 notes.setdefault(BROKEN.format(why=why), {})

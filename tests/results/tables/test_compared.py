@@ -15,8 +15,9 @@ from results.images.signs import mcnemar
 from results.reading import read_groups
 from results.store import save_record
 from results.tables import compared
-from results.tables.compared import row_difference, row_interval
+from results.tables.compared import image_notes, row_difference, row_interval
 from results.tables.significance import summarize
+from results.tables.trials import group_trials
 from results.verify import verify
 from tests.results.printed import read_markdown
 from transfer.evaluation.per_image import Outcomes, save_outcomes
@@ -126,6 +127,14 @@ def test_several_trials_stay_paired_by_seed(root: Path, make_record: Any) -> Non
     assert rows["better"].summary("logreg/top1") == summarize([76.0] * 3)
     found = row_difference(rows["better"], rows["supervised"], "logreg/top1")
     assert (found.pairs, found.over) == (3, None)
+
+
+def test_a_value_of_one_of_two_trials_is_no_single_trial(make_record: Any) -> None:
+    """Such as the AP of large objects, which only one of them found."""
+    records = [make_record("moco", 0, 5.0), make_record("moco", 1, None)]
+    (row,) = group_trials(records, cells={("voc_c4", "0" * 16): Path("nowhere")})["voc_c4"]
+    assert len(row.values("bbox/AP")) == 1
+    assert image_notes([row], ["bbox/AP"], patient=True) == []
 
 
 def test_merging_takes_them_along(root: Path, tmp_path: Path, capsys: Any) -> None:
