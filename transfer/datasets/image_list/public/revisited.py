@@ -75,7 +75,9 @@ def load_retrieval(name: str, root: Path, images: int | None = None, queries: in
     }
     whole = hashlib.sha256("".join(f"{part}\0{i}\0" for part in found for i in found[part].ids).encode())
     whole.update("".join(digest for images in found.values() for digest in digests(images)).encode())
-    whole.update(repr([boxes.tolist(), *([row.tolist() for row in rows] for rows in right.values())]).encode())
+    whole.update(
+        repr([boxes.tolist(), *([row.tolist() for row in rows] for rows in right.values())]).encode()
+    )
     summary = {"images": len(names), "queries": len(queried), "sha256": whole.hexdigest()}
     return RetrievalSet(name, found["images"], found["queries"], boxes, **right, summary=summary)
 
