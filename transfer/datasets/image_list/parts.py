@@ -73,7 +73,7 @@ class Exam:
         self._truth = _sealed(test.labels, test.name)
 
     def mark(self, judge: Callable[[np.ndarray], Result]) -> Result:
-        """Hands the labels, as `LabelledImages.labels` has them, to `judge`, and returns what it makes of them.
+        """Hands the labels, as `LabelledImages.labels` has them, to `judge`; returns what it makes of them.
 
         TransferError where it was marked before: the second judge would be one that knows the result.
         """

@@ -16,7 +16,6 @@ from transfer.datasets.image_list.public.row import Remote
 from transfer.errors import DataError, TransferError
 from transfer.process import web
 from transfer.process.disk import writing
-from transfer.process.progress import progress
 
 TRIES = 4  # of one address, as long as each brings something
 TIMEOUT_S = 30.0  # of silence
@@ -64,6 +63,8 @@ def disproved(remote: Remote, path: Path) -> str:
     expected = remote.sha256 or remote.md5
     if not expected:
         return ""
+    from transfer.process.progress import progress
+
     digest = hashlib.new(kind, usedforsecurity=False)
     with (
         path.open("rb") as file,
@@ -159,6 +160,8 @@ def _receive(address: str, remote: Remote, file: IO[bytes]) -> None:
 
 def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int) -> None:
     """Appends what comes, as it comes: what a server sent before it fell silent is kept."""
+    from transfer.process.progress import progress
+
     done = file.tell() // _CHUNK
     with progress(f"fetch {remote.file} (MB)", max(1, -(-total // _CHUNK)), done) as advance:
         while chunk := memoryview(answer.read1(_CHUNK)):

@@ -14,7 +14,6 @@ from typing import IO
 from transfer.datasets.image_list.public.row import Remote
 from transfer.errors import DataError
 from transfer.process.disk import writing
-from transfer.process.progress import progress
 
 _STEP = 16 << 20  # bytes of the archive between two steps of the progress
 
@@ -61,6 +60,8 @@ def _place(name: str, remote: Remote) -> str:
 
 
 def _all(archive: Path, place: Callable[[str], str | None], target: Path) -> int:
+    from transfer.process.progress import progress
+
     count = 0
     size = archive.stat().st_size
     try:

@@ -181,7 +181,7 @@ def test_the_command_decodes_every_image(birds: Path, capsys: pytest.CaptureFixt
     assert main(suite) == 0
     assert capsys.readouterr().out.endswith("usable\n")
     path = birds / "test/owl/1.jpg"
-    path.write_bytes(path.read_bytes()[:-20])  # the header is whole
+    path.write_bytes(path.read_bytes()[:45])  # the header is whole
     assert main(suite) == 1
     out = capsys.readouterr().out
     assert "1.jpg: test: file: cannot be decoded" in out

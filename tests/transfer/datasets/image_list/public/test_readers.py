@@ -185,7 +185,7 @@ WRONG: list[tuple[str, Callable[[Path], None], str]] = [
     ("flowers", _flowers_swapped, "train has 9 images; expected 3"),
     ("flowers", _flowers_mixed, "images of class 1; expected 1 of each"),
     ("flowers", _bytes("flowers-102/setid.mat", lambda b: b"<html>"), "no MATLAB file with trnid"),
-    ("caltech101", lambda root: image(root / FACES + "/image_0099.jpg"), "test has 7"),
+    ("caltech101", lambda root: image(root / FACES / "image_0099.jpg"), "test has 7"),
     ("sun397", _edit(f"{SPLITS}/Testing_01.txt", "/b/bar", "/b/pub"), "lies in no class of ClassName.txt"),
     ("cars", _cars_unlabelled, "has no classes .it is the file for the challenge."),
     ("cars", _cars_zero, "has the class 0 of 3"),
