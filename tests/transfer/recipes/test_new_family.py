@@ -243,7 +243,7 @@ def test_weights_and_recipes_of_two_families_are_not_put_together(tried: Tried) 
         "the weights are those of a Toy, the recipe is for a ResNet; a Toy goes into toy_dc5"
     )
     assert ours_on_toy.startswith(
-        "the weights are those of a ResNet, the recipe is for a Toy; a ResNet goes into cityscapes_instance, "
+        "the weights are those of a ResNet, the recipe is for a Toy; a ResNet goes into ade20k_linear, "
     )
 
 
