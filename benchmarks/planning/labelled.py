@@ -77,7 +77,8 @@ def _check_metrics(suite: Suite, flat: Mapping[str, Any], own: Labelled, wanted:
             field = "primary" if metric == suite.primary else "metrics"
             raise UsageError(
                 f"{suite.where}: {field}: {metric} will not be measured; "
-                f"PROBE.NAME {flat['PROBE.NAME']!r} on {', '.join(flat['DATASETS.TEST'])} yields {', '.join(yielded) or 'nothing'}"
+                f"PROBE.NAME {flat['PROBE.NAME']!r} on {', '.join(flat['DATASETS.TEST'])} "
+                f"yields {', '.join(yielded) or 'nothing'}"
             )
 
 

@@ -83,7 +83,7 @@ def _names(cfg: CfgNode) -> tuple[list[str], list[str]]:
 
 
 def _weights(cfg: CfgNode, backbone: Backbone | None, seed: int) -> dict[str, Any]:
-    """What the features are of: the content of a file; for a random network its shape, pixels and seed."""
+    """Tells what the features are of: the content of a file, or a random network's shape, pixels and seed."""
     if backbone is not None:
         return {"weights": backbone.content_sha256()}
     flat = flatten(cfg)

@@ -26,7 +26,7 @@ def _images(side: int) -> Tensor:
 
 
 def _normalised(images: Tensor, backbone: Backbone) -> Tensor:
-    """What a published class takes: (3, 3, S, S), RGB."""
+    """Normalises as a published class takes it: (3, 3, S, S), RGB."""
     mean, std = (torch.tensor(backbone.manifest[f"pixel_{key}"]).view(3, 1, 1) for key in ("mean", "std"))
     return (images.permute(0, 3, 1, 2).float() - mean) / std
 
