@@ -20,7 +20,8 @@ from transfer.datasets.coco import reader as coco
 from transfer.datasets.coco.own import OwnDataset
 from transfer.errors import DataError, TransferError
 from transfer.evaluation.names import evaluator_of, metrics_of
-from transfer.recipes.architectures import HEADS, architecture_of
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.demands import HEADS
 from transfer.recipes.resolve import flatten
 
 Own = Mapping[str, OwnDataset]

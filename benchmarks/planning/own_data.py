@@ -13,7 +13,7 @@ from transfer.datasets import own_file
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import TASKS, OwnDataset
 from transfer.errors import DataError
-from transfer.recipes.architectures import HEADS
+from transfer.recipes.demands import HEADS
 
 
 def own_datasets(suite: Suite, cfg: CfgNode) -> dict[str, OwnDataset]:

@@ -11,7 +11,8 @@ from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.registry import describe_layout
-from transfer.recipes.architectures import HEADS, architecture_of
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.demands import HEADS
 
 _VOC = ("AP", "AP50", "AP75")
 _COCO = ("AP", "AP50", "AP75", "APs", "APm", "APl")

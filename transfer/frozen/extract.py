@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class How:
-    """What moves no feature but by rounding: the size of batches, threads that decode; and the precision.
+    """Says how features are computed; only the precision moves them, and all else no more than rounding does.
 
     precision: fp32, or bf16 by autocast.
     """
@@ -59,8 +59,8 @@ def features_of(
     They are made where the cache has them not: each process makes parts of them, and what is there already
     is not made again. net: (N, S, S, 3) uint8 -> (N, D). group: see `cpu_group`.
 
-    DataError names an image that cannot be read; TransferError a cache that is damaged, or features that are
-    not finite.
+    DataError names an image that cannot be read. TransferError says that the cache is damaged, or that
+    features are not finite.
     """
     with entry.alone() if world.main else nullcontext():
         found = entry.load() if world.main else None

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 class View:
     """The transform of every image, in pixels.
 
-    resize: of the shorter side; 0 resizes the whole image to the square, whatever its aspect. crop: side of
-    the square.
+    resize: of the shorter side; 0 resizes the whole image to the square. crop: side of that square.
     """
 
     resize: int = 256

@@ -15,20 +15,17 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.recipes.class_maps import CLASS_MAPS
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.demands import DETECTOR, OF_BOXES, SEGMENTOR, WHOLE, Demands, heads
 from transfer.recipes.family import Family
-from transfer.recipes.frozen import POOLS
+from transfer.recipes.frozen import probe_of
 from transfer.recipes.own import OWN
 from transfer.recipes.pyramids import PYRAMIDS
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
 
-Demands = Mapping[str, tuple[Any, ...]]  # key -> the values that the engines honour
-
 FAMILIES = (RESNET, VIT, CONVNEXT, SWIN, OWN)
 NAMED_BY = "MODEL.BACKBONE.NAME"  # the key that tells the families of one architecture apart
-# Annotation of a data set -> the key of a recipe that has a head for it, beside boxes and class maps.
-HEADS = {"segm": "MODEL.MASK_ON", "keypoints": "MODEL.KEYPOINT_ON", "densepose": "MODEL.DENSEPOSE_ON"}
 
 
 @dataclass(frozen=True)
@@ -99,23 +96,6 @@ class Architecture:
         return next((part for part, names in self.fresh.items() if re.fullmatch(names, name)), "backbone")
 
 
-def _heads(*possible: str) -> Demands:
-    return {key: (False, True) if head in possible else (False,) for head, key in HEADS.items()}
-
-
-_OF_BOXES: Demands = {  # no detector obeys what is for class maps
-    "INPUT.SCALE_OF": ("image",),
-    "INPUT.COLOR_AUG_SSD": (False,),
-    "INPUT.CROP.SINGLE_CATEGORY_MAX_AREA": (1.0,),
-    "TEST.SLIDING_WINDOW.ENABLED": (False,),
-}
-_WHOLE: Demands = {  # a detector sees whole images
-    **_OF_BOXES,
-    "INPUT.CROP.ENABLED": (False,),
-    "INPUT.SCALE_RANGE": ([],),
-}
-_DETECTOR: Demands = {"MODEL.META_ARCHITECTURE": ("GeneralizedRCNN",)}
-_SEGMENTOR: Demands = {"MODEL.META_ARCHITECTURE": ("SemanticSegmentor",)}
 _STAGES, (_LAST_BUT_ONE, _LAST) = list(RESNET.stages), RESNET.stages[-2:]
 _RPN = {"RPN": r"proposal_generator\..*"}
 _BOX = {"box head": r"roi_heads\.box_(head|predictor)\..*"}
@@ -128,7 +108,7 @@ def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) 
     theirs = family is RESNET  # Detectron2 has its section
     return Architecture(
         named={
-            **_SEGMENTOR,
+            **SEGMENTOR,
             NAMED_BY: (f"build_{family.in_manifest}_backbone",),
             "MODEL.SEM_SEG_HEAD.NAME": (head,),
         },
@@ -140,7 +120,7 @@ def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) 
             "MODEL.SEM_SEG_HEAD.IGNORE_VALUE": (255,),
             "INPUT.CROP.ENABLED": (True,),
             "INPUT.CROP.TYPE": ("absolute",),
-            **_heads(),
+            **heads(),
         },
         holder="backbone",
         fresh={**fresh, "head": r"sem_seg_head\..*"},
@@ -152,37 +132,15 @@ def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) 
     )
 
 
-def _frozen(family: Family) -> Architecture:
-    return Architecture(
-        name=f"Frozen{family.name}",
-        title="a probe of frozen features",
-        family=family,
-        named={
-            "MODEL.META_ARCHITECTURE": ("FrozenFeatures",),
-            NAMED_BY: (f"build_{family.in_manifest}_backbone",),
-        },
-        neck="none",
-        heads="probe",
-        demands=_heads(),
-        of_weights={} if family is VIT else {"FEATURES.POOL": POOLS[:2]},
-        holder="backbone",
-        fresh={},
-        norms=(),
-        miniature="frozen",
-        predicts="class",
-        kind="frozen",
-    )
-
-
 def _on_pyramid(
     backbone: str, demands: Demands, fresh: Mapping[str, str], tasks: tuple[str, ...] = ("segm",), **row: Any
 ) -> Architecture:
     """Completes a row of `pyramids`: a detector that sees whole images or windows."""
-    heads = ("StandardROIHeads", "CascadeROIHeads", *(["DensePoseROIHeads"] if "densepose" in tasks else []))
+    names = ("StandardROIHeads", "CascadeROIHeads", *(["DensePoseROIHeads"] if "densepose" in tasks else []))
     return Architecture(
-        named={**_DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": heads},
+        named={**DETECTOR, NAMED_BY: (backbone,), "MODEL.ROI_HEADS.NAME": names},
         heads="standard",
-        demands={**demands, **_heads(*tasks), **_OF_BOXES},
+        demands={**demands, **heads(*tasks), **OF_BOXES},
         fresh={**fresh, **_RPN, **_BOX, **_MASK},
         **row,
     )
@@ -196,7 +154,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             title="C4 (Res5ROIHeads)",
             family=RESNET,
             named={
-                **_DETECTOR,
+                **DETECTOR,
                 "MODEL.BACKBONE.NAME": ("build_resnet_backbone",),
                 "MODEL.ROI_HEADS.NAME": ("Res5ROIHeads", "Res5ROIHeadsExtraNorm"),
             },
@@ -210,8 +168,8 @@ ARCHITECTURES: dict[str, Architecture] = {
                 "MODEL.BACKBONE.FROZEN": (False,),  # its last stage is the head
                 "MODEL.ROI_BOX_HEAD.NUM_CONV": (0,),
                 "MODEL.ROI_MASK_HEAD.NUM_CONV": (0,),
-                **_heads("segm"),
-                **_WHOLE,
+                **heads("segm"),
+                **WHOLE,
             },
             holder="backbone",
             last_stage_in="roi_heads",
@@ -225,7 +183,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             title="dilated C5",
             family=RESNET,
             named={
-                **_DETECTOR,
+                **DETECTOR,
                 "MODEL.BACKBONE.NAME": ("build_resnet_c5_conv_backbone",),
                 "MODEL.ROI_HEADS.NAME": ("StandardROIHeads",),
             },
@@ -236,8 +194,8 @@ ARCHITECTURES: dict[str, Architecture] = {
                 RESNET.dilation: (2,),
                 "MODEL.RPN.IN_FEATURES": (["c5_conv"],),
                 "MODEL.ROI_HEADS.IN_FEATURES": (["c5_conv"],),
-                **_heads(),
-                **_WHOLE,
+                **heads(),
+                **WHOLE,
             },
             holder="backbone.bottom_up",
             fresh={"C5 conv": r"backbone\.c5_conv\..*", **_RPN, **_BOX},
@@ -250,7 +208,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             title="FPN (StandardROIHeads)",
             family=RESNET,
             named={
-                **_DETECTOR,
+                **DETECTOR,
                 "MODEL.BACKBONE.NAME": ("build_resnet_fpn_backbone",),
                 "MODEL.ROI_HEADS.NAME": ("StandardROIHeads", "DensePoseROIHeads"),
             },
@@ -262,8 +220,8 @@ ARCHITECTURES: dict[str, Architecture] = {
                 "MODEL.FPN.IN_FEATURES": (_STAGES,),
                 "MODEL.RPN.IN_FEATURES": (["p2", "p3", "p4", "p5", "p6"],),
                 "MODEL.ROI_HEADS.IN_FEATURES": (["p2", "p3", "p4", "p5"],),
-                **_heads("segm", "keypoints", "densepose"),
-                **_WHOLE,
+                **heads("segm", "keypoints", "densepose"),
+                **WHOLE,
             },
             holder="backbone.bottom_up",
             fresh={
@@ -282,7 +240,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="FCN",
             title="FCN-16s",
             family=RESNET,
-            named={**_SEGMENTOR, "MODEL.BACKBONE.NAME": ("build_resnet_backbone",)},
+            named={**SEGMENTOR, "MODEL.BACKBONE.NAME": ("build_resnet_backbone",)},
             neck="none",
             heads="class map",
             demands={
@@ -295,7 +253,7 @@ ARCHITECTURES: dict[str, Architecture] = {
                 "TEST.SLIDING_WINDOW.ENABLED": (False,),
                 "INPUT.CROP.ENABLED": (True,),
                 "INPUT.CROP.TYPE": ("absolute",),
-                **_heads(),
+                **heads(),
             },
             holder="backbone",
             fresh={"head": r"sem_seg_head\..*"},
@@ -306,7 +264,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             added=("MODEL.SEM_SEG_HEAD.NUM_CONVS", "MODEL.SEM_SEG_HEAD.DILATION"),
         ),
         *(_on_pyramid(**row) for row in PYRAMIDS),
-        *map(_frozen, FAMILIES),  # its features are made once and probed
+        *(Architecture(**row) for row in map(probe_of, FAMILIES)),
     )
 }
 _NAMING = ("MODEL.META_ARCHITECTURE", "MODEL.BACKBONE.NAME", "MODEL.ROI_HEADS.NAME")

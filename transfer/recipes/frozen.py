@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.demands import heads
+from transfer.recipes.family import Family
 from transfer.recipes.own import OWN
 from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
@@ -16,6 +18,29 @@ INTERPOLATIONS = ("bicubic", "bilinear")
 LEARNS = ("knn", "logreg", "ridge", "svm")  # probes that learn; the others look at the test images alone
 PROBES = (*LEARNS, "fewshot", "retrieval")
 POOLS = ("published", "mean", "class", "class+mean")
+
+
+def probe_of(family: Family) -> dict[str, Any]:
+    """The keywords of the Architecture whose features of a family are made once and probed."""
+    return {
+        "name": f"Frozen{family.name}",
+        "title": "a probe of frozen features",
+        "family": family,
+        "named": {
+            "MODEL.META_ARCHITECTURE": ("FrozenFeatures",),
+            "MODEL.BACKBONE.NAME": (f"build_{family.in_manifest}_backbone",),
+        },
+        "neck": "none",
+        "heads": "probe",
+        "demands": heads(),
+        "of_weights": {} if family is VIT else {"FEATURES.POOL": POOLS[:2]},
+        "holder": "backbone",
+        "fresh": {},
+        "norms": (),
+        "miniature": "frozen",
+        "predicts": "class",
+        "kind": "frozen",
+    }
 
 
 def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from transfer.errors import TransferError
-from transfer.recipes.architectures import FAMILIES, Demands, architecture_of
+from transfer.recipes.architectures import FAMILIES, architecture_of
 from transfer.recipes.box_heads import check_box_heads
 from transfer.recipes.convnext import CONVNEXT
+from transfer.recipes.demands import Demands
 from transfer.recipes.fitting import check_head
 from transfer.recipes.frozen import INTERPOLATIONS, POOLS, PROBES
 from transfer.recipes.norms import AFTER_CONV
