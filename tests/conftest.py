@@ -72,12 +72,17 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     return torch.device("cuda")
 
 
-@pytest.fixture
-def forked_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets `launch` fork its processes, which then import nothing; on one thread and without CUDA alone."""
+def forks_can_learn() -> bool:
+    """Whether a fork of this process can train: no threads of OpenMP's, none of autograd's for devices."""
     import torch
 
-    if os.environ.get("OMP_NUM_THREADS") == "1" and not torch.cuda.is_available():
+    return os.environ.get("OMP_NUM_THREADS") == "1" and not torch.cuda.is_available()
+
+
+@pytest.fixture
+def forked_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets `launch` fork its processes, which then import nothing, where they can learn."""
+    if forks_can_learn():
         monkeypatch.setattr("transfer.process.distributed.START_METHOD", "fork")
 
 

@@ -20,10 +20,10 @@ import types
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import Any, NoReturn
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.conftest import ROOT, forks_can_learn
+
 Function = Callable[[], int | None]
 DEFAULT = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by every Python
@@ -79,13 +79,11 @@ def start_benchmark(
 ) -> subprocess.Popen[str]:
     """Starts the command on one thread, as `python benchmarks/run.py WORDS` would.
 
-    On a machine with CUDA it is such a process: autograd's threads for devices survive no fork.
+    It is such a process where no fork can learn.
     """
-    import torch
-
     limit = functools.partial(_limit, limit_file_size)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    if torch.cuda.is_available():
+    if not forks_can_learn():
         command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), *words]
         return subprocess.Popen(command, env=env, text=True, preexec_fn=limit, **options)
     for name in MODULES:

@@ -17,7 +17,6 @@ from converters.errors import CheckpointError
 from converters.networks import table
 from converters.networks.family import Dialect, Family
 
-Reading = tuple[table.Word, str, str]
 # Names that wrappers put between the model and its parameters; removed as whole dotted segments at any depth.
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
 MAX_DEPTH = 12
@@ -188,19 +187,13 @@ def find_candidates(tensors: TensorSet) -> list[Candidate]:
     return sorted(groups.values(), key=lambda group: -len(group.tensors))
 
 
-def _readings(name: str) -> tuple[Reading, ...]:
+def _readings(name: str) -> Iterator[tuple[table.Word, str, str]]:
     """(word, prefix, rest) for the longest ending of `name` that is a word of each dialect."""
-    return _readings_in(table.FAMILIES, name)
+    for separator in ("/",) if "/" in name else (".",) if "." in name else (".", "/"):
+        yield from _readings_by(name, separator)
 
 
-@lru_cache(maxsize=1 << 14)
-def _readings_in(_: tuple[Family, ...], name: str) -> tuple[Reading, ...]:
-    """Remembered: a file has the same names in a model, its average and its optimizer."""
-    separators = ("/",) if "/" in name else (".",) if "." in name else (".", "/")
-    return tuple(reading for separator in separators for reading in _readings_by(name, separator))
-
-
-def _readings_by(name: str, separator: str) -> Iterator[Reading]:
+def _readings_by(name: str, separator: str) -> Iterator[tuple[table.Word, str, str]]:
     for old, new in table.renamed(separator):
         name = name.replace(f"{separator}{old}{separator}", f"{separator}{new}{separator}")
     known, longest = table.words(separator), table.longest_word(separator)

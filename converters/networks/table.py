@@ -49,17 +49,12 @@ def longest_word(separator: str) -> int:
 
 def renamed(separator: str) -> tuple[tuple[str, str], ...]:
     """(old, new) segments of all dialects whose names are joined by `separator`."""
-    return _renamed(FAMILIES, separator)
+    return tuple(pair for _, d in _dialects(FAMILIES, separator) for pair in d.renamed)
 
 
 @cache
 def _dialects(families: tuple[Family, ...], separator: str) -> tuple[tuple[Family, Dialect], ...]:
     return tuple((f, d) for f in families for d in f.dialects if d.separator == separator)
-
-
-@cache
-def _renamed(families: tuple[Family, ...], separator: str) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for _, d in _dialects(families, separator) for pair in d.renamed)
 
 
 @cache

@@ -33,11 +33,5 @@ def tiny() -> Weights:
 
 
 @pytest.fixture(scope="session")
-def shallow() -> Weights:
-    """A complete ResNet-18 of a 32nd of the width, for damage that no architecture changes."""
-    return trained(template("resnet18", divide=32), seed=4)
-
-
-@pytest.fixture(scope="session")
 def image() -> torch.Tensor:
     return torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))

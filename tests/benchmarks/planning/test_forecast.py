@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import types
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from benchmarks.run import main
 from results.store import save_record
 from tests.benchmarks.command_line import QUICK_KEYS
 from tests.benchmarks.fake_process import finished
+from tests.conftest import forks_can_learn
 
 
 def _finished(cell: Cell, request: Request, seconds: float, gpu: str | None = None) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def test_an_own_measurement_stands_in_for_records(cells: list[Cell], request_of:
     assert estimated_time(cells, [], "a processor", 1, lambda _: None) == UNKNOWN
 
 
-def test_a_step_is_measured(devkit: Path, tmp_path: Path) -> None:
+def test_a_step_is_measured(devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = list(zip(QUICK_KEYS[::2], QUICK_KEYS[1::2], strict=True))
     request = Request(1, 0, "torchvision", True, False, devkit, 1, keys, tmp_path)
     (cell,) = make_cells(load_suite("voc_c4"), [Init("random", None)], request)
@@ -112,6 +114,10 @@ def test_a_step_is_measured(devkit: Path, tmp_path: Path) -> None:
     assert speed is not None
     assert 0.0001 < speed.train < 30
     assert 0.0001 < speed.test < 30
+    if forks_can_learn():  # the process above imported all by itself
+        fork = multiprocessing.get_context("fork")
+        monkeypatch.setattr(multiprocessing, "get_context", lambda _: fork)
+        assert measure(cell, "cpu") is not None
     broken = dataclasses.replace(cell, recipe=cell.recipe | {"MODEL.RESNETS.NORM": "none"})
     assert measure(broken, "cpu") is None, "the cell will tell why"
 

@@ -75,10 +75,10 @@ def test_every_container_reads_back_equal(
 
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_every_truncation_is_found(
-    make: Callable[[Weights, Path], Path], shallow: Weights, narrow: Weights, tmp_path: Path
+    make: Callable[[Weights, Path], Path], tiny: Weights, narrow: Weights, tmp_path: Path
 ) -> None:
     """Every 64 KiB of a file of 1.6 MB, and the last kilobyte of a small one."""
-    for weights, cuts in ((narrow, range(0, 10**7, STEP)), (shallow, range(1, 1024, 31))):
+    for weights, cuts in ((narrow, range(0, 10**7, STEP)), (tiny, range(1, 1024, 31))):
         path = make(weights, tmp_path)
         whole = path.read_bytes()
         sizes = [cut for cut in cuts if cut < len(whole)]
@@ -100,10 +100,10 @@ def differs(one: Backbone, two: Backbone) -> bool:
 
 
 @pytest.mark.parametrize("part", range(5))
-def test_every_bit_flip_that_changes_a_value_is_found(part: int, shallow: Weights, tmp_path: Path) -> None:
+def test_every_bit_flip_that_changes_a_value_is_found(part: int, tiny: Weights, tmp_path: Path) -> None:
     """1,000 in a torch zip file and 250 in a converted one. A flip may fall into padding, where it changes
     nothing; what is accepted must hold the same weights."""
-    path = (converted if part == 4 else torch_zip)(shallow, tmp_path)
+    path = (converted if part == 4 else torch_zip)(tiny, tmp_path)
     original, whole = open_checkpoint(path), path.read_bytes()
     rng, found = random.Random(part), 0
     for _ in range(FLIPS // 4):

@@ -1,7 +1,6 @@
 """timm's own networks by name, on the meta device: each is accounted for by its shapes, or not taken.
 
-Several names may be one architecture with other weights (timm's tags); an architecture is built once: the
-first of each pattern as deep as it is, further ViTs with two blocks, which have the names of all blocks.
+Several names may be one architecture with other weights (timm's tags); an architecture is built once.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ OTHERS = (
 
 def built(pattern: str) -> Iterator[tuple[str, torch.nn.Module]]:
     """Every architecture of that name, without values and without drawing them."""
-    for number, name in enumerate(timm.list_models(pattern)):
+    for name in timm.list_models(pattern):
         with torch.device("meta"):
-            yield name, timm.create_model(name, **({"depth": 2} if number and not other(name) else {}))
+            yield name, timm.create_model(name)
 
 
 def accounts(network: torch.nn.Module) -> list[Account]:

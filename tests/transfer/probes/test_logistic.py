@@ -144,6 +144,10 @@ def test_the_choice_is_made_on_held_out_images() -> None:
     both = logistic.fit(data.train[order], data.labels[order], (found.C,))
     torch.testing.assert_close(found.model.weight, both.weight)
     assert not found.at_edge
+    easy = dial(3.0)
+    equal = logistic.choose(easy.train, easy.labels, kept, out, (0.01, 0.1, 1.0))
+    assert equal.held_out.tolist() == [100, 100, 100]
+    assert (equal.C, equal.at_edge) == (0.01, True)
     assert logistic.choose(data.train, data.labels, kept, out, (found.C, 10 * found.C)).at_edge
 
 

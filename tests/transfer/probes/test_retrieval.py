@@ -87,11 +87,12 @@ def test_the_revisited_protocol() -> None:
 
 def test_a_case_by_hand() -> None:
     """Rows 4 3 2 1 0; 2 and 0 are easy, 4 is junk: they are left at ranks 2 and 4 of 3 2 1 0."""
-    found = retrieval.revisited(np.array([[4, 3, 2, 1, 0]]), [[2, 0]], [[]], [[4]], (1,))
+    found = retrieval.revisited(np.array([[4, 3, 2, 1, 0]]), [[2, 0]], [[]], [[4]], (1, 5))
     expected = ((0 / 1 + 1 / 2) / 2 + (1 / 3 + 2 / 4) / 2) / 2
     assert found["easy"].mean == pytest.approx(100 * expected)
     assert found["medium"].mean == pytest.approx(100 * expected)
     assert found["easy"].mean_at(1) == 0
+    assert found["easy"].mean_at(5) == 50  # two of the four up to the last positive
 
 
 def test_ranking_by_cosine() -> None:

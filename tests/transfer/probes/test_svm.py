@@ -66,9 +66,9 @@ def test_equal_to_liblinear() -> None:
 
 
 def test_folds_keep_the_share_of_each_label() -> None:
-    """By hand: sorted by first appearance the labels are aaaaa bbb, dealt 0 1 2 0 1 | 2 0 1."""
-    labels = torch.tensor([7, 7, 3, 7, 3, 7, 3, 7])
-    assert stratified(labels, 3).tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
+    """By hand: in the order of appearance the labels are 7 7 7 7 3 3 3 3, dealt 0 1 2 0 | 1 2 0 1."""
+    labels = torch.tensor([7, 7, 3, 7, 3, 7, 3, 3])
+    assert stratified(labels, 3).tolist() == [0, 0, 0, 1, 1, 2, 1, 2]
 
 
 def test_folds_equal_to_scikit_learn() -> None:
