@@ -95,7 +95,7 @@ def slow_aps(scores: np.ndarray, positive: np.ndarray) -> tuple[float, float, fl
         step += (recall - last) * precision
         area += (recall - last) * max(p for r, p in points if r >= recall)
         last = recall
-    eleven = [max((p for r, p in points if r >= i * 0.1 - 1e-9), default=0.0) for i in range(11)]
+    eleven = [max((p for r, p in points if r >= t), default=0.0) for t in np.arange(0.0, 1.1, 0.1)]
     return step, area, sum(eleven) / 11
 
 
