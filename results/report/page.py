@@ -12,10 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from results.errors import RecordError
-from results.ranking.picture import critical_svg
-from results.ranking.printed import ranking_table
-from results.ranking.ranking import rank
-from results.ranking.scores import our_scores
 from results.record import Record, flat_metrics
 from results.report.cautions import cautions, last_line
 from results.report.differences import environments
@@ -109,6 +105,14 @@ def _overview(suites: Mapping[str, Sequence[Trials]]) -> str:
 
 def _ranking(suites: Mapping[str, Sequence[Trials]]) -> str:
     """All rows over all suites that they share, with the critical-difference picture; empty below three."""
+    if len(suites) < LEAST_RANKED:
+        return ""
+    # numpy and scipy, which no other part of the page needs
+    from results.ranking.picture import critical_svg
+    from results.ranking.printed import ranking_table
+    from results.ranking.ranking import rank
+    from results.ranking.scores import our_scores
+
     try:
         scores = our_scores(suites)
     except RecordError:

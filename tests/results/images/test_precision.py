@@ -128,14 +128,17 @@ def test_exchanged_networks_against_pycocotools(tmp_path: Path) -> None:
     def ap(found: list[Any]) -> float:
         return evaluate_coco(data, found, "pycocotools").summary["bbox"]["AP"]
 
+    measures = [AveragePrecision(_matches(data, found), "coco", tuple(range(10))) for found in (ours, theirs)]
+    both = AveragePrecision(measures[0].matches.beside(measures[1].matches), "coco", tuple(range(10)))
     observed, far = abs(ap(ours) - ap(theirs)), 0
     for flips in itertools.product((0, 1), repeat=4):
-        pair = [[], []]
+        pair: list[list[Any]] = [[], []]
         for flip, a, b in zip(flips, ours, theirs, strict=True):
             pair[flip].append(a)
             pair[1 - flip].append(b)
+        counts = np.array([[*(1 - flip for flip in flips), *flips]])
+        assert both.at(counts)[0] == pytest.approx(ap(pair[0]), rel=1e-12)
         far += abs(ap(pair[0]) - ap(pair[1])) >= observed - 1e-9
-    measures = [AveragePrecision(_matches(data, found), "coco", tuple(range(10))) for found in (ours, theirs)]
     found = measures[0].compared(measures[1], 300)
     assert found is not None
     assert found.p == far / 16
