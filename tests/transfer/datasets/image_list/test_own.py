@@ -92,8 +92,10 @@ def test_content_is_the_identity_and_the_place_is_not(birds: Path) -> None:
     before = load(birds).summary["sha256"]
     shutil.copytree(birds, birds.parent / "elsewhere")
     assert load(birds, {"format": "labelled", "folder": "elsewhere"}).summary["sha256"] == before
-    (birds / "train/owl/0.jpg").rename(birds / "train/wren/9.jpg")
-    assert load(birds).summary["sha256"] != before, "another label"
+    owl, wren = (load(birds, _lists(birds, train=f"train/owl/2.jpg,{n}\n")) for n in ("owl", "wren"))
+    assert owl.summary["sha256"] != wren.summary["sha256"], "another label of the same image"
+    (birds / "train/owl/0.jpg").rename(birds / "train/owl/9.jpg")
+    assert load(birds).summary["sha256"] != before, "another id"
 
 
 def _remove(*names: str) -> Callable[[Path], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import pickle
 from typing import Any
 
@@ -69,6 +70,8 @@ def test_every_class_is_in_both(hold: Hold, counts: list[int]) -> None:
     learn = carve(TRAIN, hold)
     assert np.bincount(learn.held_out.labels).tolist() == counts
     assert (np.bincount(learn.fit.labels) >= 1).all()
+    first = sorted(TRAIN.ids[:10], key=lambda i: hashlib.sha256(i.encode()).hexdigest())[: counts[0]]
+    assert set(first) <= set(learn.held_out.ids), "not those that come first in the list"
     whole = learn.whole()
     assert whole.ids == TRAIN.ids
     assert whole.labels.tolist() == TRAIN.labels.tolist()

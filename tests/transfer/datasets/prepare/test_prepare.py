@@ -110,6 +110,12 @@ def test_a_part_of_a_liar_costs_one_more_try(server: BadServer, tmp_path: Path) 
     (tmp_path / f"{FILE}.part").write_bytes(b"x" * 1000)
     assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]
     assert server.asked == [("good", 1000), ("good", 0)]
+    (tmp_path / FILE).rename(tmp_path / f"{FILE}.part")
+    (tmp_path / f"{FILE}.part").write_bytes(b"x" * 1000)
+    fetch(remote(server, "lies", "good"), tmp_path)
+    assert server.asked[2:] == [("lies", 1000), ("lies", 0), ("good", 0)], (
+        "a liar is asked once more, not ever"
+    )
     (tmp_path / FILE).unlink()
     (tmp_path / f"{FILE}.part").write_bytes(b"x" * (len(server.files[FILE]) + 5))
     assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]
