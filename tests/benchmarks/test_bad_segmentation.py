@@ -27,10 +27,10 @@ KINDS: dict[str, tuple[Family, dict[str, Any]]] = {
 TEXTS = ("source", "source_file", "source_sha256", "container_path", "prefix", "encoder", "dialect")
 CASES = {
     "family": (
-        "ade20k_linear",
+        "ade20k_upernet_b",
         "resnet",
         [],
-        "those of a ResNet, the recipe is for a ViT or a ConvNeXt or a Swin",
+        "those of a ResNet, the recipe is for a ViT; a ResNet goes into ade20k_linear, ",
     ),
     "other family": (
         "ade20k_upernet_b",

@@ -27,7 +27,7 @@ def fields(text: str) -> list[list[str]]:
 def test_a_run(tmp_path: Path) -> None:
     """From another folder, with relative paths, as a user may start it."""
     for number in range(16):
-        path = tmp_path / "data" / ("train" if number < 8 else "test") / "c" / f"{number}.png"
+        path = tmp_path / "data" / ("train" if number < 8 else "test") / f"c{number % 2}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((20, 20, 3), 12 * number, np.uint8)).save(path)
     command = [sys.executable, SCRIPT, "--data", "data", "--output", "out", *TINY.split()]

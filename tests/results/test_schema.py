@@ -28,6 +28,7 @@ def test_the_type_says_what_is_accepted() -> None:
         "variant": (dict,),
         "candidate": (dict,),
         "tuned": (dict,),
+        "probe": (dict,),
         "per_image": (dict,),
     }
 

@@ -16,14 +16,15 @@ from transfer.engines.torchvision.backbones.layers import msra_fill, xavier_fill
 # Detectron2's name -> the deviation; every other layer is filled by He et al., fan out.
 FIXED = {
     r"proposal_generator\.rpn_head\..*": 0.01,
-    r"roi_heads\.box_predictor\.cls_score": 0.01,
-    r"roi_heads\.box_predictor\.bbox_pred": 0.001,
+    r"roi_heads\.box_predictor(\.\d)?\.cls_score": 0.01,
+    r"roi_heads\.box_predictor(\.\d)?\.bbox_pred": 0.001,
     r"roi_heads\.mask_head\.predictor": 0.001,
     r"sem_seg_head\.predictor": 0.01,
     r"backbone\.net\.blocks\..*": 0.02,  # a normal distribution that is cut far outside
+    r"backbone\.bottom_up\.(stages|layers|downsample_layers|patch_embed)\..*": 0.02,  # so are these
 }
 TORCHS = r"backbone\.(net\.patch_embed\.proj|simfp_\d\.\d)"  # its own fills, biases too
-XAVIER = r"backbone\.fpn_(lateral|output)\d|roi_heads\.box_head\.fc\d"
+XAVIER = r"backbone\.fpn_(lateral|output)\d|roi_heads\.box_head(\.\d)?\.fc\d"
 
 
 def _deviation(name: str, weight: Tensor) -> float:

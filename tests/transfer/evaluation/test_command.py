@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from benchmarks.planning.suite import load_suite, suite_names
+from benchmarks.planning.suite import load_suite
 from tests.conftest import ROOT
 from tests.transfer.evaluation import scenes
+from tests.transfer.evaluation.suites import trained_suites
 from transfer.datasets.registry import dataset_names
 from transfer.evaluation.__main__ import main, scored_set
 from transfer.evaluation.evaluate import evaluate, write_predictions
@@ -59,7 +60,7 @@ def test_help_says_what_it_does_in_a_whole_sentence(capsys):
     assert description.count("`") % 2 == 0
 
 
-@pytest.mark.parametrize("suite", suite_names())
+@pytest.mark.parametrize("suite", trained_suites())
 def test_a_suite_is_scored_on_what_its_recipe_tests_on(suite):
     recipe = load_recipe(load_suite(suite).recipe)
     assert [scored_set(suite)] == list(recipe.DATASETS.TEST)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.planning.suite import suite_names
+from tests.transfer.evaluation.suites import trained_suites
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.registry import dataset_names, load_dataset
 from transfer.datasets.synthetic.make import make_synthetic
@@ -19,7 +19,7 @@ from transfer.evaluation.names import NAMES, evaluator_of, metrics_of
 from transfer.evaluation.prediction import Prediction
 from transfer.recipes.resolve import flatten, load_recipe
 
-NAMED = sorted({*map(scored_set, suite_names()), "keypoints_coco_2014_val", "voc_2012_val"})
+NAMED = sorted({*map(scored_set, trained_suites()), "keypoints_coco_2014_val", "voc_2012_val"})
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,10 @@ def test_blocks_of_128_mib_are_mapped_once() -> None:
 def test_a_cell_on_a_cpu_keeps_its_memory(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(cell, "keep_freed_memory", lambda: calls.append("kept"))
-    monkeypatch.setattr(cell, "run", lambda world, request: {"on": world.device.type})
     request = RunRequest(CfgNode(), "torchvision", 0, "random", "nowhere")
-    assert cell._run_request(World(0, 1, torch.device(device)), request) == {"on": device}
+
+    def run(world: World, request: RunRequest) -> dict[str, str]:
+        return {"on": world.device.type}
+
+    assert cell._run_request(World(0, 1, torch.device(device)), run, request) == {"on": device}
     assert calls == (["kept"] if device == "cpu" else [])
