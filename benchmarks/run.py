@@ -102,7 +102,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
         _make_data(drafts, request.data_root)
     cells = [cell for draft in drafts for cell in cells_of(draft, inits)]
     scalings = (f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line)
-    for line in dict.fromkeys(scalings):
+    warnings = (f"{c.test.name}: {line}" for c in cells for line in c.test.summary.get("warnings", ()))
+    for line in dict.fromkeys([*scalings, *warnings]):
         print(line, file=sys.stderr)
     code, cells = run_all(cells, request, launch, team)
     if cells:

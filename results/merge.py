@@ -82,12 +82,13 @@ def _copy(
         yield f"{source}: {len(records)} records, {new} new, {replaced} replaced{more}"
 
 
-def _rank(record: Record) -> tuple[int, str, str]:
+def _rank(record: Record) -> tuple[int, str, bool, str]:
     """Sorts the better of two records of one cell first, whichever was met first."""
     canonical = json.dumps(record, sort_keys=True).encode()
     return (
         BETTER.index(record["status"]),
         record.get("finished_at") or "9999",
+        not record.get("per_image"),  # which may have been added to one of two copies later
         hashlib.sha256(canonical).hexdigest(),
     )
 

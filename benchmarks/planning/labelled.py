@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from benchmarks.planning.suite_file import Suite
 from transfer.datasets.base import Dataset
 from transfer.datasets.image_list.own import OwnLabelled
 from transfer.datasets.own_file import own_labelled
+from transfer.errors import DataError
 from transfer.frozen.sets import load_task, metric_of
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.frozen import LEARNS, metrics_of_probe
@@ -66,6 +69,10 @@ def check_probe(suite: Suite, recipe: Resolved, own: Labelled, request: Request)
     """Raises UsageError or DataError for a suite of frozen features that cannot run or be scored."""
     if request.tune:
         raise UsageError(f"{suite.where}: --tune scales learning rates, and a probe has none; leave it out")
+    if len(recipe.cfg.DATASETS.TRAIN) != 1:
+        raise UsageError(
+            f"{suite.where}: DATASETS.TRAIN is {recipe.cfg.DATASETS.TRAIN}; a probe learns from one set"
+        )
     _check_metrics(suite, flatten(recipe.written), own, [suite.primary, *suite.metrics])
     _check_metrics(suite, flatten(recipe.cfg), own, [suite.primary])
 
@@ -92,13 +99,22 @@ def yielded_by(flat: Mapping[str, Any], own: Labelled) -> list[str]:
 def read_labelled(cfg: CfgNode, root: Path, own: Labelled) -> tuple[list[Dataset[Any]], Dataset[Any]]:
     """Reads, checks and hashes the sets of a suite; the records of their images stay with the cell."""
     found = [_read(name, root, own) for name in dict.fromkeys([cfg.DATASETS.TRAIN[0], cfg.DATASETS.TEST[0]])]
-    return found[:1], found[-1]
+    train, test = found[0], found[-1]
+    if train.metadata["image_classes"] != test.metadata["image_classes"]:
+        raise DataError(
+            f"{train.name} and {test.name} have different classes, or another order of them; a probe of the "
+            "first cannot be scored on the second"
+        )
+    return [train], test
 
 
 def _read(name: str, root: Path, own: Labelled) -> Dataset[Any]:
     task = load_task(name, root, own)
     counts = task.summary["images"]
-    summary = {**task.summary, "images": counts["test"], "parts": counts}
+    # The metric decides what a probe chooses, and so does what is held out: another of them is another cell.
+    told = [task.summary["sha256"], task.metric, task.summary["held_out"]]
+    sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    summary = {**task.summary, "images": counts["test"], "parts": counts, "sha256": sha256}
     return Dataset(name, [], {"evaluator": "class", "image_classes": list(task.classes)}, summary, None)
 
 

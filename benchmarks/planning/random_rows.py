@@ -14,6 +14,7 @@ from benchmarks.planning.inits import Init
 from converters.backbone import later_facts
 from converters.networks.table import family_of, named
 from transfer.recipes.family import Family
+from transfer.recipes.own import OWN
 
 
 def one_a_shape(inits: Sequence[Init], families: Iterable[Family]) -> tuple[list[Init], list[str]]:
@@ -30,7 +31,7 @@ def one_a_shape(inits: Sequence[Init], families: Iterable[Family]) -> tuple[list
             firsts.setdefault(_shape(init.backbone.manifest), init)
     own = [init for init in inits if init.code is not None and not init.like]
     for init in own:
-        firsts.setdefault(str(init.code), init)
+        firsts.setdefault(_module(init), init)  # two weights of one module have one random row
     if plain is None or asked or len(firsts) < 2 - bool(own):
         return list(inits), []
     usual = {_shape(plain.manifest(family)) for family in families}
@@ -44,6 +45,13 @@ def one_a_shape(inits: Sequence[Init], families: Iterable[Family]) -> tuple[list
 def _drawn_like(init: Init) -> Init:
     label = f"{LIKE}{init.label}"
     return Init(label, None, like=init, code=init.code.bare(label) if init.code else None)
+
+
+def _module(init: Init) -> str:
+    """All that is said of a user's module but which weights it has."""
+    assert init.code is not None
+    facts = {field: init.code.manifest[field] for field in OWN.facts if field != "weights_sha256"}
+    return json.dumps(["own", facts], sort_keys=True)
 
 
 def _shape(manifest: dict[str, object]) -> str:

@@ -82,7 +82,7 @@ def test_a_users_folder_gets_its_rows(
 def _line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert main(words) == 2
     captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if not line.startswith("engine: ")]
+    lines = [line for line in captured.err.splitlines() if not line.startswith(("engine: ", "init "))]
     assert len(lines) == 1, lines
     return lines[0]
 
@@ -102,6 +102,7 @@ def _line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
             "DATASETS.TEST: [dtdd]",
             "unknown set of labelled images 'dtdd'; did you mean dtd",
         ),
+        ("PROBE.GRID_SIZE: 3", "DATASETS.TRAIN: [textures, dtd]", "a probe learns from one set"),
         (
             "FEATURES.CROP: 48",
             "FEATURES.CROP: 64",
@@ -135,3 +136,58 @@ def test_a_dry_run_needs_no_images(tmp_path: Path, capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "python -m transfer.datasets prepare dtd" in printed
     assert "features of the train and test images at 224 pixels, once a network; then logreg" in printed
+
+
+def test_another_metric_is_another_cell_and_other_classes_are_refused(
+    suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--suite", str(suite), "--init", NARROW, "--output", str(tmp_path / "out"), "--dry-run"]
+    assert main(words) == 0
+    first = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
+    by_class = SUITE.replace("folder: textures", "folder: textures, metric: mean_per_class")
+    suite.write_text(by_class.replace("logreg/top1", "logreg/mean_per_class"))
+    assert main(words) == 0
+    second = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
+    assert len(first) == len(second) == 1
+    assert first != second
+    draw_image_set(tmp_path / "others", 0.8, classes=4, train=3, test=2)
+    both = SUITE.replace("FEATURES.RESIZE", "DATASETS.TEST: [others], FEATURES.RESIZE")
+    both = both.replace("FEATURES.RESIZE", "DATASETS.TRAIN: [textures], FEATURES.RESIZE", 1)
+    suite.write_text(both.replace("primary", "  others: {format: labelled, folder: others}\nprimary"))
+    line = _line(["--suite", str(suite), "--init", NARROW, "--output", str(tmp_path / "out")], capsys)
+    assert "textures and others have different classes" in line
+
+
+OWN = """
+import torch
+
+class Maps(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, 6, 4, 4)
+        self.last = torch.nn.Conv2d(6, 12, 2, 2)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        return {"a": x, "b": self.last(x)}
+"""
+
+
+def test_code_and_weights_of_a_users_own_are_probed(suite: Path, tmp_path: Path, benchmark: Run) -> None:
+    import torch
+
+    (tmp_path / "mine.py").write_text(OWN)
+    torch.manual_seed(0)
+    layers = {"stem": torch.nn.Conv2d(3, 6, 4, 4), "last": torch.nn.Conv2d(6, 12, 2, 2)}
+    torch.save(
+        {f"{n}.{k}": v for n, layer in layers.items() for k, v in layer.state_dict().items()},
+        tmp_path / "w.pth",
+    )
+    own = f"own:{tmp_path / 'mine.py'}:Maps"
+    inits = [f"mine={own}:{tmp_path / 'w.pth'}", "random@mine"]
+    done = benchmark("--suite", suite, "--init", *inits, "--output", tmp_path / "out", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    records = {r["init"]: r for r in _records(tmp_path / "out")}
+    assert records["mine"]["init_account"]["set"] == records["mine"]["init_account"]["total"] == 4
+    assert records["random@mine"]["init_account"]["set"] == 0
+    assert len(list((tmp_path / "out").glob("features/*/*/features.npy"))) == 4

@@ -50,6 +50,11 @@ class Entry:
         return self.root / self.key[:2] / self.key
 
     @property
+    def there(self) -> bool:
+        """Whether they were finished before; `load` looks whether they are whole."""
+        return (self.folder / _HEADER).exists()
+
+    @property
     def parts(self) -> range:
         """The first image of every part."""
         return range(0, self.count, PART)

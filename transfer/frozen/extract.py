@@ -65,7 +65,9 @@ def features_of(
     with entry.alone() if world.main else nullcontext():
         found = entry.load() if world.main else None
         if not share(found is not None, world, group):
-            _make(net, images, view, entry, world, how)
+            # One process lists what is lacking, for the others' parts come and go while they look.
+            todo = share([first for first in entry.parts if not entry.has(first)], world, group)
+            _make(net, images, view, entry, world, how, todo[world.rank :: world.size])
             if world.size > 1:
                 dist.barrier(group)
             if world.main:
@@ -77,10 +79,10 @@ def features_of(
     return found
 
 
-def _make(net: nn.Module, images: Images, view: View, entry: Entry, world: World, how: How) -> None:
-    """Makes this process's parts: every `size`-th of those that are not there."""
-    todo = [first for first in entry.parts if not entry.has(first)]
-    mine = todo[world.rank :: world.size]
+def _make(
+    net: nn.Module, images: Images, view: View, entry: Entry, world: World, how: How, mine: Sequence[int]
+) -> None:
+    """Makes this process's parts."""
     device = next(net.parameters()).device
     total = sum(min(PART, entry.count - first) for first in mine)
     with progress(f"features of {images.name}", total, quiet=not world.main) as advance:
@@ -104,7 +106,8 @@ def _seen(view: View) -> Callable[[Picture, str], np.ndarray]:
 
 def _computed(net: nn.Module, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-    with torch.inference_mode(), bf16, memory_advice("features", "FEATURES.CROP"):
+    whole = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # fp32 is no TF32
+    with torch.inference_mode(), bf16, whole, memory_advice("features", "FEATURES.CROP"):
         found: np.ndarray = net(torch.from_numpy(pixels).to(device)).float().cpu().numpy()
     return found
 

@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from converters.backbone import Backbone
 from transfer.engines.torchvision.backbones.build import build_backbone, names_in_module
 from transfer.engines.torchvision.names import model_state
+from transfer.errors import TransferError
 from transfer.frozen.fold import fold_norms
 from transfer.process.draws import INIT, seed_torch
 from transfer.recipes.architectures import architecture_of
@@ -42,7 +43,8 @@ def build(cfg: CfgNode, backbone: Backbone | None, seed: int, label: str) -> tup
         account = random_report(state, cfg)
     else:
         account = load_backbone_into(state, backbone, cfg, label)
-    fold_norms(net)
+    if architecture_of(flat).family is RESNET:  # of code of a user's nothing is known but its maps
+        fold_norms(net)
     return net.to(memory_format=torch.channels_last), account  # type: ignore[call-overload]
 
 
@@ -76,14 +78,16 @@ class Frozen(nn.Module):
 
 
 def _mean(net: Any, pool: str) -> Callable[[Tensor], Tensor]:
-    """The mean of the map of the largest stride."""
-    last = max(net.strides, key=net.strides.__getitem__)
+    """The mean of the map of the largest stride, the last of such."""
+    last = max(reversed(list(net.strides)), key=net.strides.__getitem__)
     return lambda x: net(x)[last].mean((2, 3))
 
 
 def _vit(net: Any, pool: str) -> Callable[[Tensor], Tensor]:
     has_class = net.facts["class_token"]
     pool = ("class" if has_class else "mean") if pool == "published" else pool
+    if "class" in pool and not has_class:
+        raise TransferError(f"FEATURES.POOL is {pool!r}, and the weights have no class token; choose 'mean'")
 
     def pooled(x: Tensor) -> Tensor:
         tokens = net.tokens(x)

@@ -34,6 +34,7 @@ from transfer.process.gather import cpu_group, share
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import manifest_keys
 from transfer.recipes.frozen import LEARNS
+from transfer.recipes.own import OWN
 from transfer.recipes.resolve import flatten
 from transfer.run import Clock, RunRequest, peak_memory
 from transfer.training.outcome import keep_metrics
@@ -61,11 +62,13 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     durations: dict[str, float] = {}
     clock = Clock(durations)
     maker = _Maker(net, cfg, _weights(cfg, backbone, request.seed), sources.features, world, group)
-    learns = cfg.PROBE.NAME in LEARNS
-    learned = maker.learned(train) if learns else None
-    exam = torch.from_numpy(np.array(maker.features(test.exam.images)))
+    fitted = maker.features(_whole(train)) if cfg.PROBE.NAME in LEARNS else None
+    tested = maker.features(test.exam.images)
     clock.lap("features")
-    found = _probed(cfg, learned, exam, test, Path(request.directory)) if world.main else None
+    found = None
+    if world.main:  # the others keep no copy of what may be gigabytes
+        learned = None if fitted is None else _learned(train, fitted, test.metric)
+        found = _probed(cfg, learned, _tensor(tested), test, Path(request.directory))
     metrics, told = share(found, world, group)
     clock.lap("probe")
     return {
@@ -83,12 +86,16 @@ def _names(cfg: CfgNode) -> tuple[list[str], list[str]]:
 
 
 def _weights(cfg: CfgNode, backbone: Backbone | None, seed: int) -> dict[str, Any]:
-    """Tells what the features are of: the content of a file, or a random network's shape, pixels and seed."""
-    if backbone is not None:
-        return {"weights": backbone.content_sha256()}
+    """Tells what the features are of: the content of a file, or a random network's shape, pixels and seed.
+
+    Code of a user's is known by the hashes among its facts, which are those of its files and weights.
+    """
     flat = flatten(cfg)
-    keys = manifest_keys(architecture_of(flat).family).values()
-    return {"random": {key: flat[key] for key in keys}, "seed": seed}
+    family = architecture_of(flat).family
+    if backbone is not None and family is not OWN:
+        return {"weights": backbone.content_sha256()}
+    kind = "random" if backbone is None else "own"
+    return {kind: {key: flat[key] for key in manifest_keys(family).values()}, "seed": seed}
 
 
 class _Maker:
@@ -111,23 +118,33 @@ class _Maker:
         """(N, D) float32, from the cache where they are."""
         facts = {**self.facts, "images": list_sha256(images, digests(images))}
         entry = Entry(self.root, facts, len(images))
-        self.count += len(images)
+        self.count += 0 if entry.there else len(images)
         return features_of(self.net, images, self.view, entry, self.world, self.group, self.how)
 
-    def learned(self, task: Task) -> Learned:
-        """The features of what may be learned from, with its labels and what is held out."""
-        learn: Learnable | None = task.learn
-        if learn is None:
-            raise TransferError(f"{task.name} is only tested on; name a set that is trained on, too")
-        whole = learn.whole()
-        held = set(learn.held_out.ids)
-        return Learned(
-            features=torch.from_numpy(np.array(self.features(whole.without_labels()))),
-            labels=whole.labels,
-            held_out=np.array([one in held for one in whole.ids]),
-            classes=len(task.classes),
-            metric=task.metric,
-        )
+
+def _whole(task: Task) -> Images:
+    """The images that may be learned from."""
+    if task.learn is None:
+        raise TransferError(f"{task.name} is only tested on; name a set that is trained on, too")
+    return task.learn.whole().without_labels()
+
+
+def _tensor(features: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(features))
+
+
+def _learned(task: Task, features: np.ndarray, metric: str) -> Learned:
+    """The features of what may be learned from, with its labels and what is held out."""
+    learn: Learnable | None = task.learn
+    assert learn is not None
+    whole, held = learn.whole(), set(learn.held_out.ids)
+    return Learned(
+        features=_tensor(features),
+        labels=whole.labels,
+        held_out=np.array([one in held for one in whole.ids]),
+        classes=len(task.classes),
+        metric=metric,
+    )
 
 
 def _probed(

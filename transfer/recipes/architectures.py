@@ -104,7 +104,7 @@ _MASK = {"mask head": r"roi_heads\.mask_head\..*"}
 
 def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) -> Architecture:
     """Completes a row of `class_maps`: a head on all maps of a backbone, trained on crops."""
-    family, added = row["family"], row.pop("added", ())
+    family, added, holder = row["family"], row.pop("added", ()), row.pop("holder", "backbone")
     theirs = family is RESNET  # Detectron2 has its section
     return Architecture(
         named={
@@ -122,7 +122,7 @@ def _on_maps(head: str, demands: Demands, fresh: Mapping[str, str], **row: Any) 
             "INPUT.CROP.TYPE": ("absolute",),
             **heads(),
         },
-        holder="backbone",
+        holder=holder,
         fresh={**fresh, "head": r"sem_seg_head\..*"},
         norms=("MODEL.SEM_SEG_HEAD.NORM",),
         predicts="sem_seg",

@@ -31,6 +31,7 @@ def _linear(family: Family, demands: dict[str, Any]) -> dict[str, Any]:
             "MODEL.VIT.REL_BIAS_TOKENS": (0,),
         },
         "fresh": {},
+        "holder": "backbone.body" if family is OWN else "backbone",
         "miniature": "linear",
         "kind": "linear",
     }

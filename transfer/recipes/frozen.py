@@ -34,7 +34,7 @@ def probe_of(family: Family) -> dict[str, Any]:
         "heads": "probe",
         "demands": heads(),
         "of_weights": {} if family is VIT else {"FEATURES.POOL": POOLS[:2]},
-        "holder": "backbone",
+        "holder": "backbone.body" if family is OWN else "backbone",
         "fresh": {},
         "norms": (),
         "miniature": "frozen",
@@ -56,16 +56,26 @@ def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
             "MODEL.BACKBONE.FREEZE_AT": 5,
         }
     if family == VIT.name:
-        return {VIT.outputs: [-1], VIT.final_norm[0]: flat[VIT.facts["final_norm"]]}
+        return {
+            VIT.outputs: [-1],
+            VIT.final_norm[0]: flat[VIT.facts["final_norm"]],
+            **{"MODEL.VIT.WINDOW": 0, "MODEL.VIT.GLOBAL_BLOCKS": [], "MODEL.VIT.REL_POS_TOKENS": 0},
+        }
     if family == OWN.name:
         return {}
     (row,) = (row for row in (CONVNEXT, SWIN) if row.name == family)
-    return {row.outputs: [len(row.stages)], row.final_norm[0]: flat[row.facts["final_norm"]]}
+    return {
+        row.outputs: [len(row.stages)],
+        row.final_norm[0]: flat[row.facts["final_norm"]],
+        f"{row.section}.NORM_MAPS": False,
+    }
 
 
 def metrics_of_probe(flat: Mapping[str, Any], metric: str) -> list[str]:
     """The metrics that a recipe's probe yields on a set that is reported by `metric`, as "knn/top1"."""
     probe = flat["PROBE.NAME"]
+    if (metric == "map11") and probe != "svm":  # several classes an image
+        return []
     of = {
         "knn": [metric, *(f"k{k}" for k in flat["PROBE.NEIGHBOURS"])],
         "logreg": [metric],

@@ -110,6 +110,19 @@ def test_a_random_network_is_drawn_by_the_seed() -> None:
     assert not torch.equal(one, other)
 
 
+def test_windows_and_norms_of_detectors_move_no_feature() -> None:
+    _, backbone = both("dinov2")
+    cfg = apply_manifest(load_recipe("frozen", [("MODEL.VIT.WINDOW", 3)]), backbone.manifest)
+    found, _ = build(cfg, backbone, seed=0, label="mine")
+    assert torch.equal(found(_images(56)), _frozen(backbone)(_images(56)))
+
+
+def test_a_class_token_that_is_not_there_is_refused() -> None:
+    _, backbone = both("no class token")
+    with pytest.raises(TransferError, match="the weights have no class token; choose 'mean'"):
+        _frozen(backbone, POOL="class")
+
+
 def test_what_no_such_network_gives_is_refused() -> None:
     cfg = load_recipe("frozen", [("FEATURES.POOL", "class")])
     with pytest.raises(TransferError, match="of the weights of a ResNet there is 'published' or 'mean'"):

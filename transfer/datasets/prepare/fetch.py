@@ -105,6 +105,8 @@ def _resolved(address: str) -> str:
 
 def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
     """Fetches what is missing from one address and proves the whole; one of FAILURES says what failed."""
+    if len(remote.addresses) > 1 and not remote.sha256 and not remote.md5:
+        _empty(file)  # nothing would prove a file that is joined of two servers' parts
     resumed = file.tell() > 0
     for attempt in range(TRIES):
         before = file.tell()
