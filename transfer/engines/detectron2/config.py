@@ -25,6 +25,7 @@ NOT_THEIRS = (
     *("INPUT.CROP.SINGLE_CATEGORY_MAX_AREA", "INPUT.CROP.MIN_SIZE_BEFORE"),
     "MODEL.BACKBONE.FROZEN",
     "TEST.SLIDING_WINDOW.",
+    *("FEATURES.", "PROBE."),
 )
 _LATER = {family.facts[field] for family in FAMILIES for field in family.later}  # our parts obey them
 _DENSEPOSE = ("MODEL.DENSEPOSE_ON", "MODEL.ROI_DENSEPOSE_HEAD.")  # known to the DensePose project
