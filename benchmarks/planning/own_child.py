@@ -26,13 +26,14 @@ def main(job: dict[str, str]) -> None:
 
 
 def _found(file: Path, name: str, weights: str) -> dict[str, Any]:
-    from transfer.engines.own import call, load, source_line
+    from transfer.engines.own import call, load, source_line, telling
     from transfer.engines.own_trial import try_module
 
     state = read_weights(weights) if weights else None
     before = set(sys.modules)
     make = load(file, name)
-    facts = try_module(lambda: call(make, file), file, state)
+    with telling(file, "the trial failed"):
+        facts = try_module(lambda: call(make, file), file, state)
     new = [sys.modules[name] for name in sys.modules.keys() - before]
     beside = sorted(_below(file.parent, (getattr(module, "__file__", None) or "" for module in new)))
     lines = [source_line(path, file.parent) for path in [file, *(p for p in beside if p != file)]]

@@ -68,10 +68,15 @@ class OwnCode:
         weights = str(self.weights.absolute()) if self.weights else ""
         return {"file": str(self.file.absolute()), "weights": weights}
 
+    @property
+    def loads_itself(self) -> bool:
+        """Whether its callable gives most of the weights, so that no seed draws them."""
+        return self.weights is None and bool(self.manifest["loads_itself"])
+
     def bare(self, label: str) -> OwnCode:
         """The same module without weights, as the callable draws it. UsageError where that draws nothing."""
-        drawn = {**self.manifest, "weights_sha256": "", "source": "random"}
-        if self.weights is None and self.manifest["weights_sha256"]:
+        drawn = {**self.manifest, "weights_sha256": self.manifest["kept_sha256"], "source": "random"}
+        if self.loads_itself:
             raise UsageError(
                 f"--init {label}: {self.manifest['code']} gives mostly the same numbers for every seed, so "
                 f"it loads its weights by itself: name them, {FORM}, and let it return the module alone"
@@ -90,8 +95,7 @@ def open_code(path: str) -> OwnCode:
     usual = random_manifest(OWN)
     told = {key: answer.pop(key, usual[key]) for key in PIXELS}
     sources = answer["sources"]
-    if weights is not None:
-        answer["weights_sha256"] = file_sha256(weights)
+    answer["weights_sha256"] = file_sha256(weights) if weights else answer["kept_sha256"]
     notes = (
         [] if told != {key: usual[key] for key in PIXELS} else ["pixels are not stated: ImageNet's are taken"]
     )
@@ -132,7 +136,7 @@ def _tried(file: Path, named: Named, path: str) -> dict[str, Any]:
 def _notes(answer: dict[str, Any], weights: Path | None) -> Iterator[str]:
     """Tells what a user should know of a module that is right in itself."""
     total, drawn = answer["num_tensors"], answer["drawn_tensors"]
-    if weights is None and answer["weights_sha256"]:
+    if weights is None and answer["loads_itself"]:
         yield f"its callable loads weights by itself: {total - drawn} of {total} tensors have no seed"
     elif weights is None:
         yield "it has no weights: it is drawn anew for each seed"

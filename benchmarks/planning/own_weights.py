@@ -28,7 +28,12 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     tables = [*_tables(opened.root, DEPTH)]
     if not tables:
         raise CheckpointError(f"{opened.path}: holds no table of tensors; save module.state_dict()")
-    found = max(tables, key=len)
+    found, *rivals = (table for table in tables if len(table) == max(map(len, tables)))
+    if rivals:
+        raise CheckpointError(
+            f"{opened.path}: holds {1 + len(rivals)} tables of {len(found)} tensors, as of a network and its "
+            "average; save the state_dict() of the one that is meant alone"
+        )
     cut = len(PARALLEL) if all(name.startswith(PARALLEL) for name in found) else 0
     try:
         return {name[cut:]: tensor.array() for name, tensor in found.items()}

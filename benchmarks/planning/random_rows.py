@@ -36,8 +36,14 @@ def one_a_shape(inits: Sequence[Init], families: Iterable[Family]) -> tuple[list
         return list(inits), []
     usual = {_shape(plain.manifest(family)) for family in families}
     others = [init for shape, init in firsts.items() if {shape} != usual]
+    lines = [
+        f"init {init.label}: its callable loads its weights by itself, so no random row stands beside it"
+        for init in others
+        if init.code and init.code.loads_itself
+    ]
+    others = [init for init in others if not (init.code and init.code.loads_itself)]
     added = [_drawn_like(init) for init in others]
-    lines = [f"init {LIKE}{init.label} is added: {plain.label} is of another shape" for init in others]
+    lines += [f"init {LIKE}{init.label} is added: {plain.label} is of another shape" for init in others]
     place = next(number for number, init in enumerate(inits) if init is plain) + 1
     return [*inits[:place], *added, *inits[place:]], lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | Non
     RecordError: fewer than two rows or suites are left.
     """
     found: dict[str, dict[str, float]] = {}
+    tested: dict[str, list[str]] = {}  # test set -> suites
     remarks: dict[str, None] = {}
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
@@ -43,11 +45,18 @@ def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | Non
             if (summary := row.summary(primary)) is not None:
                 found.setdefault(row.label, {})[f"{suite} {primary}"] = summary.mean
             remarks |= dict.fromkeys(f"{row.label}: {doubt}" for doubt in row.doubts)
+        name = str((taken[0].records[0]["data"].get("test") or {}).get("name", "")) if taken else ""
+        if name:
+            tested.setdefault(name, []).append(suite)
         odd = [row.label for row in taken[1:] if row.differs_from(taken[0])]
         if odd:
             remarks[f"{suite}: {', '.join(odd)}: not of the recipe, data or engine of {taken[0].label}"] = (
                 None
             )
+    for name, several in tested.items():
+        if len(several) > 1:
+            of_one = f"{', '.join(several)} are tested on {name} alike"
+            remarks[f"{of_one}: they are no independent sets, and p is too small"] = None
     missing = [name for name in only or () if not any(_named(label, name) for label in found)]
     if missing:
         raise RecordError(f"no row {missing[0]!r} with a number; there are {', '.join(found) or 'none'}")
@@ -65,12 +74,15 @@ def published_scores(papers: Sequence[PublishedRow], table: str) -> Scores:
         known = ", ".join(dict.fromkeys(row.table for row in papers))
         raise RecordError(f"no published table {table!r}; there are {known}")
     several = of_several_networks(mine)
+    schedules = Counter(init for init, _, _ in {(row.init, row.arch, row.schedule) for row in mine})
     found: dict[str, dict[str, float]] = {}
     for row in mine:
         label = f"{row.init}, {row.arch}" if row.init in several else row.init
-        for metric, value in row.values.items():
-            if not metric.endswith("/mean") and value not in WORDS:
-                found.setdefault(label, {})[f"{row.suite} {metric}"] = float(value)
+        if schedules[row.init] > 1 and row.schedule:
+            label += f", {row.schedule}"
+        numbers = {m: v for m, v in row.values.items() if not m.endswith("/mean") and v not in WORDS}
+        for metric, value in [*numbers.items()][:1]:  # others of a suite are no further data sets
+            found.setdefault(label, {}).setdefault(f"{row.suite} {metric}", float(value))
     sources = dict.fromkeys(row.source for row in mine)
     return _common(found, [f"published numbers: {', '.join(sources)}"])
 

@@ -131,6 +131,8 @@ def telling(file: Path, what: str) -> Iterator[None]:
     """Turns whatever the user's code raises into a TransferError of one line, with its line in his file."""
     try:
         yield
+    except TransferError:  # it is one line already
+        raise
     except (Exception, SystemExit) as error:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
         where = f"{file}:{lines[-1]}" if lines else f"{file}"

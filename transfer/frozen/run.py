@@ -56,7 +56,9 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     leaves per_image.npz. The labels of the test are read once, by the main process, behind every choice.
     """
     cfg, group = request.recipe, cpu_group(world)
-    train, test = (load_task(names[0], sources.data_root, sources.own) for names in _names(cfg))
+    names = dict.fromkeys([cfg.DATASETS.TRAIN[0], cfg.DATASETS.TEST[0]])  # mostly one, which is read once
+    train, *other = (load_task(name, sources.data_root, sources.own) for name in names)
+    test = other[0] if other else train
     net, account = build(cfg, backbone, request.seed, request.label)
     net = net.to(world.device)
     durations: dict[str, float] = {}
@@ -79,10 +81,6 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
         "images_per_s": maker.count / max(durations["features"], 1e-9),
         "peak_memory_bytes": peak_memory(world.device),
     }
-
-
-def _names(cfg: CfgNode) -> tuple[list[str], list[str]]:
-    return cfg.DATASETS.TRAIN, cfg.DATASETS.TEST
 
 
 def _weights(cfg: CfgNode, backbone: Backbone | None, seed: int) -> dict[str, Any]:

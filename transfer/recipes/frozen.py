@@ -59,7 +59,8 @@ def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
         return {
             VIT.outputs: [-1],
             VIT.final_norm[0]: flat[VIT.facts["final_norm"]],
-            **{"MODEL.VIT.WINDOW": 0, "MODEL.VIT.GLOBAL_BLOCKS": [], "MODEL.VIT.REL_POS_TOKENS": 0},
+            **{"MODEL.VIT.WINDOW": 0, "MODEL.VIT.GLOBAL_BLOCKS": []},  # those of detectors
+            **{"MODEL.VIT.REL_POS_TOKENS": 0, "MODEL.VIT.REL_BIAS_TOKENS": 0},
         }
     if family == OWN.name:
         return {}

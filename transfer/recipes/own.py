@@ -59,7 +59,9 @@ def chosen(flat: Mapping[str, Any], neck: str) -> dict[str, tuple[int, int]]:
     if neck == "fpn":
         last = {stride: name for name, (stride, _) in found.items()}
         return {last[stride]: found[last[stride]] for stride in PYRAMID if stride in last}
-    return dict([*found.items()][-1:]) if neck == "simple_pyramid" else found
+    if neck == "simple_pyramid":
+        return dict([*found.items()][-1:])
+    return dict(sorted(found.items(), key=lambda item: item[1][0]))  # heads on maps want the finest first
 
 
 def misfit(flat: Mapping[str, Any], neck: str) -> str:

@@ -164,6 +164,32 @@ def test_a_callable_that_loads_its_weights_is_no_random_row(here: None, tmp_path
     assert "its callable loads weights by itself: 28 of 28 tensors have no seed" in [*introduction(init)][2]
     with pytest.raises(UsageError, match="random@mine: mine.py:loaded gives mostly the same numbers"):
         open_inits([named, "random@mine"])
+    rows, lines = one_a_shape(open_inits([named, "random"]), [VIT])
+    assert [row.label for row in rows] == ["mine", "random"]
+    assert lines == ["init mine: its callable loads its weights by itself, so no random row stands beside it"]
+
+
+def test_two_weights_of_a_module_have_one_random_row(here: None, tmp_path: Path) -> None:
+    file = write(tmp_path)
+    for name, factor in (("a", 1.0), ("b", 2.0)):
+        state = call(load(file, "Mine"), file).state_dict()
+        torch.save({key: factor * tensor for key, tensor in state.items()}, tmp_path / f"{name}.pth")
+    named = [f"{name}=own:{file}:Mine:{tmp_path / name}.pth" for name in ("a", "b")]
+    rows, _ = one_a_shape(open_inits([*named, "random"]), [VIT])
+    assert [row.label for row in rows] == ["a", "b", "random", "random@a"]
+
+
+def test_whatever_the_trial_raises_is_one_line(here: None, tmp_path: Path) -> None:
+    text = MINE + "\n\nclass Lazy(Mine):\n    def train(self, mode):\n        return super().train(mode)\n"
+    with pytest.raises(UsageError, match=r"mine.py: the trial failed: TypeError|mine.py:\d+: .*TypeError"):
+        open_inits([f"own:{write(tmp_path, text)}:Lazy"])
+
+
+def test_two_networks_in_a_file_are_not_chosen_between(tmp_path: Path) -> None:
+    state = torch.nn.Linear(2, 2).state_dict()
+    torch.save({"state_dict": state, "state_dict_ema": state}, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match="holds 2 tables of 2 tensors, as of a network and its average"):
+        read_weights(tmp_path / "w.pth")
 
 
 def test_weights_are_read_without_their_code_and_only_while_they_are_the_same(

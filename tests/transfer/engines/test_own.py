@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.transfer.engines.both_engines import compare_pyramids
 from tests.transfer.engines.golden import detection
-from tests.transfer.engines.golden.values import weights
 from tests.transfer.engines.user_modules import PLAIN, recipe, write
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.engines.own import call, load
@@ -144,24 +144,7 @@ def _manifest(flat: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.detectron2
 @pytest.mark.parametrize("which", ["pyramid", "vitdet"])
-def test_maps_losses_and_rates_are_equal_on_both_engines(which: str, request: pytest.FixtureRequest) -> None:
+def test_maps_and_rates_are_equal_on_both_engines(which: str, request: pytest.FixtureRequest) -> None:
     if not detectron2_found():
         pytest.skip("Detectron2 is not importable")
-    from tests.transfer.engines.lazy_vitdet import rates
-
-    cfg = request.getfixturevalue(which)
-    found: list[Any] = []
-    state: dict[str, Any] = {}
-    for name in ("torchvision", "detectron2"):
-        engine = load_engine(name)
-        model = engine.build(cfg, CPU).eval()
-        state = state or weights(engine.state(model))
-        engine.load_state(model, state)
-        with torch.no_grad():
-            maps = model.backbone(torch.randn(1, 3, 128, 160, generator=torch.manual_seed(0)))
-        found.append((maps, rates(model, engine.solver(cfg, model)[0])))
-    (ours, our_rates), (theirs, their_rates) = found
-    assert sorted(ours) == sorted(theirs) == ["p2", "p3", "p4", "p5", "p6"]
-    for name, maps in ours.items():
-        torch.testing.assert_close(maps, theirs[name], atol=1e-5, rtol=1e-5)
-    assert our_rates == their_rates
+    compare_pyramids(request.getfixturevalue(which))

@@ -59,7 +59,7 @@ def test_it_measures_what_the_module_gives(tmp_path: Path) -> None:
     found = facts(write(tmp_path), "Mine")
     assert found["maps"] == ["stage0", "stage1", "stage2", "stage3"]
     assert (found["strides"], found["channels"]) == ([4, 8, 16, 32], [16, 24, 32, 40])
-    assert (found["patch"], found["blocks"], found["weights_sha256"]) == (0, 0, "")
+    assert (found["patch"], found["blocks"], found["kept_sha256"]) == (0, 0, "")
     assert found["parameters"] == found["trainable"] == 10832
     assert (found["num_tensors"], found["drawn_tensors"]) == (28, 8), "norms start at ones and zeros"
 
@@ -115,4 +115,27 @@ def test_a_callable_that_loads_its_weights_is_noticed(tmp_path: Path) -> None:
     text = MINE + "\n\ndef loaded():\n    import torch\n    torch.manual_seed(7)\n    return Mine()\n"
     found = facts(write(tmp_path, text), "loaded")
     assert found["drawn_tensors"] == 0
-    assert len(found["weights_sha256"]) == 64
+    assert found["loads_itself"]
+    assert len(found["kept_sha256"]) == 64
+
+
+PARTLY = """
+
+def partly():
+    import torch
+    body = Mine()
+    first = next(iter(body.state_dict().values()))
+    first.copy_(torch.linspace(0, STEP, first.numel()).view_as(first))
+    return body
+"""
+
+
+def test_a_small_part_that_is_loaded_is_hashed_too(tmp_path: Path) -> None:
+    found = []
+    for step in ("1", "2"):
+        (tmp_path / step).mkdir()
+        found.append(facts(write(tmp_path / step, MINE + PARTLY.replace("STEP", step)), "partly"))
+    one, other = found
+    assert one["kept_sha256"] != other["kept_sha256"]
+    assert "" not in (one["kept_sha256"], other["kept_sha256"])
+    assert one["drawn_tensors"] > 0

@@ -112,7 +112,8 @@ def test_a_random_network_is_drawn_by_the_seed() -> None:
 
 def test_windows_and_norms_of_detectors_move_no_feature() -> None:
     _, backbone = both("dinov2")
-    cfg = apply_manifest(load_recipe("frozen", [("MODEL.VIT.WINDOW", 3)]), backbone.manifest)
+    keys = [("MODEL.VIT.WINDOW", 3), ("MODEL.VIT.REL_BIAS_TOKENS", 7)]
+    cfg = apply_manifest(load_recipe("frozen", keys), backbone.manifest)
     found, _ = build(cfg, backbone, seed=0, label="mine")
     assert torch.equal(found(_images(56)), _frozen(backbone)(_images(56)))
 

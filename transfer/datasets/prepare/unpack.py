@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import shutil
 import tarfile
 import zipfile
@@ -15,6 +17,10 @@ from transfer.datasets.image_list.public.row import Remote
 from transfer.errors import DataError
 from transfer.process.disk import writing
 
+BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError),  # an unknown method of a zip, and a password
+)
 _STEP = 16 << 20  # bytes of the archive between two steps of the progress
 
 
@@ -80,7 +86,7 @@ def _all(archive: Path, place: Callable[[str], str | None], target: Path) -> int
                 while seen < raw.tell() // _STEP:
                     seen += 1
                     step("")
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except BROKEN as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); remove it and fetch it again") from None
     return count
 
@@ -110,6 +116,8 @@ def _files(raw: IO[bytes]) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
         for member in tar:
             if member.isfile():
                 yield member.name, lambda member=member: _content(tar, member)  # type: ignore[misc]
+        while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+            pass  # a compressed file has its check sum behind the last member, which is read here
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
