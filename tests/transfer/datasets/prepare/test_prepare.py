@@ -293,3 +293,21 @@ def test_by_hand_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.Capture
     assert not (tmp_path / "no").exists()
     assert main(["prepare", "foo101", "--root", str(tmp_path)]) == 2
     assert "did you mean food101" in capsys.readouterr().err
+
+
+def test_a_compressed_archive_is_held_against_its_check_sum(tmp_path: Path) -> None:
+    import tarfile
+
+    from transfer.datasets.image_list.public.row import Remote
+    from transfer.datasets.prepare.unpack import unpack
+
+    (tmp_path / "a.txt").write_text("text")
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "a.txt", "a.txt")
+    remote = Remote("a.tgz", (), "out")
+    assert unpack(remote, tmp_path / "a.tgz", tmp_path) == 1
+    raw = bytearray((tmp_path / "a.tgz").read_bytes())
+    raw[-6] ^= 1  # of the CRC, behind all members
+    (tmp_path / "a.tgz").write_bytes(raw)
+    with pytest.raises(DataError, match="cannot be unpacked .*CRC.*; remove it and fetch it again"):
+        unpack(remote, tmp_path / "a.tgz", tmp_path)
