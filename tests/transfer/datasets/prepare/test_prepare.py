@@ -296,11 +296,6 @@ def test_by_hand_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_compressed_archive_is_held_against_its_check_sum(tmp_path: Path) -> None:
-    import tarfile
-
-    from transfer.datasets.image_list.public.row import Remote
-    from transfer.datasets.prepare.unpack import unpack
-
     (tmp_path / "a.txt").write_text("text")
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
         tar.add(tmp_path / "a.txt", "a.txt")
