@@ -1,7 +1,8 @@
 """Lists the probes that recipes name: what each learns from features, and what it is scored by.
 
 A probe gets the features of the images that may be learned from, with their labels, and those of the test
-without. What it gives back gets the labels of the test, once, when everything is chosen.
+without. What it gives back gets the labels of the test, once, when everything is chosen. It computes where
+the features are, on a CPU or a GPU; labels come as numpy arrays, and what is kept is on the CPU.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = _learned(learned)
     counts = list(cfg.PROBE.NEIGHBOURS)
     labels = torch.from_numpy(known.labels)
-    found = knn.classify(known.features, labels, test, counts, cfg.PROBE.TEMPERATURE, known.classes)
+    found = knn.classify(known.features, labels, test, counts, cfg.PROBE.TEMPERATURE, known.classes).cpu()
 
     def judge(truth: np.ndarray) -> Result:
         scores = accuracy(found, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]
@@ -106,11 +107,15 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         classes=known.classes,
         metric=known.metric,  # type: ignore[arg-type]
     )
-    logits = chosen.model.scores(test)[0]
+    logits = chosen.model.scores(test)[0].cpu()
     # Of a model that never saw the held-out images: what was learned by heart would be too cold.
-    blind = logistic.fit(
-        known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
-    ).scores(known.features[held])[0]
+    blind = (
+        logistic.fit(
+            known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
+        )
+        .scores(known.features[held])[0]
+        .cpu()
+    )
     temperature = best_temperature(blind, torch.from_numpy(known.labels[held]))
     told = {
         "C": chosen.C,
@@ -137,7 +142,7 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     penalties = tuple(1 / c for c in reversed(_grid(cfg)))
     labels = torch.from_numpy(known.labels)
     chosen = ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
-    predicted = chosen.model.scores(test)[0].argmax(1)
+    predicted = chosen.model.scores(test)[0].argmax(1).cpu()
     told = {"penalty": chosen.model.penalties[0], "at_edge_of_grid": chosen.at_edge}
 
     def judge(truth: np.ndarray) -> Result:

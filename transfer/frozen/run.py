@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ from transfer.evaluation.scores import json_ready
 from transfer.frozen.cache import Entry
 from transfer.frozen.extract import How, features_of, list_sha256
 from transfer.frozen.network import build
-from transfer.frozen.probes import PROBES, Learned, Result
+from transfer.frozen.probes import PROBES, Judge, Learned, Result
 from transfer.frozen.sets import load_task
 from transfer.frozen.view import View
 from transfer.probes.checks import ProbeError
 from transfer.probes.spread import norms, rank_me
 from transfer.process.disk import writing
-from transfer.process.distributed import World
+from transfer.process.distributed import World, device_name
 from transfer.process.gather import cpu_group, share
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import manifest_keys
@@ -68,9 +69,9 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     tested = maker.features(test.exam.images)
     clock.lap("features")
     found = None
-    if world.main:  # the others keep no copy of what may be gigabytes
+    if tested is not None:  # in the main process; the others keep no copy of what may be gigabytes
         learned = None if fitted is None else _learned(train, fitted, test.metric)
-        found = _probed(cfg, learned, _tensor(tested), test, Path(request.directory))
+        found = _probed(cfg, learned, _tensor(tested), test, Path(request.directory), world.device)
     metrics, told = share(found, world, group)
     clock.lap("probe")
     return {
@@ -109,12 +110,14 @@ class _Maker:
             "pool": features.POOL,
             "view": self.view.facts(),
             "precision": features.PRECISION,
-            "device": world.device.type,
+            # GPUs differ in their kernels, so features of one make are not resumed or scored as another's.
+            "device": share(device_name(world.device), world, group),
         }
 
-    def features(self, images: Images) -> np.ndarray:
-        """(N, D) float32, from the cache where they are."""
-        facts = {**self.facts, "images": list_sha256(images, digests(images))}
+    def features(self, images: Images) -> np.ndarray | None:
+        """(N, D) float32, from the cache where they are; None in all processes but the main one."""
+        known = list_sha256(images, digests(images)) if self.world.main else None
+        facts = {**self.facts, "images": share(known, self.world, self.group)}
         entry = Entry(self.root, facts, len(images))
         self.count += 0 if entry.there else len(images)
         return features_of(self.net, images, self.view, entry, self.world, self.group, self.how)
@@ -146,17 +149,38 @@ def _learned(task: Task, features: np.ndarray, metric: str) -> Learned:
 
 
 def _probed(
-    cfg: CfgNode, learned: Learned | None, exam: torch.Tensor, test: Task, directory: Path
+    cfg: CfgNode,
+    learned: Learned | None,
+    exam: torch.Tensor,
+    test: Task,
+    directory: Path,
+    device: torch.device,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, what was chosen); leaves metrics.json and per_image.npz."""
-    judge = PROBES[cfg.PROBE.NAME](learned, exam, cfg)
+    """(metrics, what was chosen and where); leaves metrics.json and per_image.npz."""
+    judge, device = fitted_on(device, cfg, learned, exam)
     result: Result = test.exam.mark(judge)
     metrics = json_ready({**result.metrics, "features": _spread(exam)})
     keep_metrics(directory, metrics)  # whatever fails from here on
     if result.outcomes is not None:
         with writing(directory):
             save_outcomes(result.outcomes(test.exam.images.ids), directory / PER_IMAGE)
-    return metrics, result.told
+    return metrics, {**result.told, "device": device_name(device)}
+
+
+def fitted_on(
+    device: torch.device, cfg: CfgNode, learned: Learned | None, exam: torch.Tensor
+) -> tuple[Judge, torch.device]:
+    """Fits the recipe's probe on the device, or on the CPU where the GPU's memory does not suffice.
+
+    learned and exam are on the CPU. The optimum is the same within the solver's tolerance.
+    """
+    probe = PROBES[cfg.PROBE.NAME]
+    try:
+        there = None if learned is None else replace(learned, features=learned.features.to(device))
+        return probe(there, exam.to(device), cfg), device
+    except torch.OutOfMemoryError:
+        print(f"{cfg.PROBE.NAME}: the GPU's memory does not suffice; going on, on the CPU", file=sys.stderr)
+    return probe(learned, exam, cfg), torch.device("cpu")
 
 
 def _spread(features: torch.Tensor) -> dict[str, float | None]:
