@@ -2,8 +2,17 @@
 
 from setuptools import find_packages, setup
 
-# By name: `tests` and run directories must never become importable names of the machine.
+# By name: `tests` and run directories must never become importable names of the machine. Nor may `results` or
+# `transfer`: all are installed below one name, whose own files are in FRONT.
+NAME, FRONT = "moco_transfer", "benchmarks.front"
 OURS = ("pretrain", "converters", "transfer", "benchmarks", "results")
+FOUND = find_packages(include=[*OURS, *(f"{name}.*" for name in OURS)], exclude=[FRONT])
+
+
+def below(name: str) -> str:
+    """The name under which a package of the checkout is installed."""
+    return f"{NAME}.{name}"
+
 
 setup(
     name="moco-transfer",
@@ -11,10 +20,13 @@ setup(
     description="Does this pre-trained backbone transfer better than supervised ImageNet?",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_packages(include=[*OURS, *(f"{name}.*" for name in OURS)]),
+    packages=[NAME, *map(below, FOUND)],
+    package_dir={NAME: FRONT.replace(".", "/"), **{below(name): name.replace(".", "/") for name in FOUND}},
+    entry_points={"console_scripts": [f"moco-transfer = {NAME}.__main__:main"]},
     package_data={
-        "transfer.recipes": ["*.yaml"],
-        "benchmarks": [
+        NAME: ["py.typed"],
+        below("transfer.recipes"): ["*.yaml"],
+        below("benchmarks"): [
             "suites/*.yaml",
             "suites/smoke/*.yaml",
             "studies/*.yaml",
@@ -22,8 +34,8 @@ setup(
             "studies/suites/*.yaml",
             "studies/suites/frozen/*.yaml",
         ],
-        "benchmarks.demo_kit": ["*.safetensors", "*.json"],
-        "results": ["published/*.csv", "report/*.css", "reference/**/*"],
+        below("benchmarks.demo_kit"): ["*.safetensors", "*.json"],
+        below("results"): ["published/*.csv", "report/*.css", "reference/**/*"],
     },
     install_requires=[
         "torch>=2.10",  # older versions have code execution holes in weights_only loading

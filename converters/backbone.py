@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.command import spelled
 from converters.containers.pickles.machine import LONG_DATA
 from converters.containers.pickles.writer import write_pickle
 from converters.containers.reading import Opened, open_file
@@ -192,9 +193,8 @@ def load_backbone(path: str | os.PathLike[str]) -> Backbone:
     """The converted backbone in `path`, proven complete and undamaged. CheckpointError otherwise."""
     opened = open_file(path)
     if not is_backbone_file(opened):
-        raise CheckpointError(
-            f"{opened.path}: not a converted backbone; run `python -m converters INPUT OUTPUT.pkl` first"
-        )
+        first = spelled("converters", "INPUT OUTPUT.pkl")
+        raise CheckpointError(f"{opened.path}: not a converted backbone; run `{first}` first")
     return read_backbone(opened)
 
 

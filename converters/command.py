@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,6 +17,40 @@ PYTHON = (3, 10)
 REQUIRED = ("torch", "torchvision", "numpy", "PIL", "pandas", "orjson", "yaml", "yacs", "rich", "boltons",
             "safetensors", "matplotlib", "scipy", "simplejpeg", "cv2", "braceexpand", "pycocotools", "lvis",
             "cityscapesscripts", "shapely")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command `moco-transfer`: the module that it runs, and the words put before the user's."""
+
+    module: str
+    says: str
+    words: tuple[str, ...] = ()
+
+
+VERBS = {
+    "run": Verb("benchmarks.run", "suites x inits x trials, and their tables"),
+    "table": Verb("results", "a table a suite, our rows beside the published ones", ("table",)),
+    "compare": Verb("results", "one row against another, or all over all suites", ("compare",)),
+    "report": Verb("results", "one self-contained page", ("report",)),
+    "paper": Verb("results", "the tables of the papers, with our rows", ("paper",)),
+    "verify": Verb("results", "whether a record was altered", ("verify",)),
+    "merge": Verb("results", "joins the records of directories", ("merge",)),
+    "keep": Verb("results", "adds runs to the folder of a study", ("keep",)),
+    "evidence": Verb("results", "the page of all studies", ("evidence",)),
+    "convert": Verb("converters", "any checkpoint to a proven backbone; --inspect, --list"),
+    "certify": Verb("converters", "holds a backbone's function against its publisher's", ("certify",)),
+    "pretrain": Verb("pretrain", "pre-trains a backbone on a folder of images"),
+    "knn": Verb("pretrain.knn", "kNN accuracy of a checkpoint of pretrain"),
+    "linear": Verb("pretrain.linear", "linear classification on a checkpoint of pretrain"),
+    "features": Verb("pretrain.features", "features of a checkpoint of pretrain"),
+    "data": Verb("transfer.datasets", "data sets: list, check, prepare, synthetic"),
+    "evaluate": Verb("transfer.evaluation", "scores a file of predictions"),
+    "study": Verb("benchmarks.studies", "studies on real images, a command each"),
+    "study-data": Verb("benchmarks.studies.data", "prepares the small sets of the studies"),
+    "demo": Verb("benchmarks.demo", "pre-train, convert, fine-tune, table: in miniature"),
+    "doctor": Verb("benchmarks.doctor", "whether this machine is ready"),
+}
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended: here, too, nobody reads our output
 
 
@@ -45,6 +80,18 @@ def command(main: Callable[[], int]) -> int:
         if package not in REQUIRED:
             raise
         return _refuse(f"{package} is not installed in {sys.executable}")
+
+
+def spelled(module: str, words: str) -> str:
+    """Returns the line by which a user runs a module of ours: in a checkout, or by the installed command."""
+    if (ROOT / "setup.py").is_file():
+        return f"python -m {module} {words}".rstrip()
+    first, _, rest = words.partition(" ")
+    for taken, left in (((first,), rest), ((), words)):
+        for verb, row in VERBS.items():
+            if (row.module, row.words) == (module, taken):
+                return f"moco-transfer {verb} {left}".rstrip()
+    raise KeyError(f"{module} has no verb")
 
 
 def _refuse(what: str, newer: bool = False) -> int:

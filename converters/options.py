@@ -18,9 +18,12 @@ class Parser(argparse.ArgumentParser):
     """
 
     TWICE = "given twice, {before} and {values}; keep one"
+    called = ""  # how the installed command was called, which then stands in the usage for `prog`
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **({"allow_abbrev": False} | options))
+        if self.called and not self.prog.startswith(self.called):
+            self.prog = self.called
         for name in (None, "store"):
             self.register("action", name, _Store)
         self.given: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from converters.command import spelled
 from results.errors import RecordError
 from results.journal import LEFT_OUT, RENAMED
 from results.output import print_line
@@ -35,7 +36,7 @@ def read_groups(
     if not_counted:
         print_line(
             f"warning: {not_counted} of {len(records)} records are not what was written and do not count; "
-            f"python -m results verify {directory} names them",
+            f"{spelled('results', f'verify {directory}')} names them",
             sys.stderr,
         )
     groups = group_trials(records, left_out, cell_directories(directory))

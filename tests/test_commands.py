@@ -25,6 +25,7 @@ COMMANDS = {
     "benchmarks/run.py": "--list",
     DOCTOR: "",
     "-m benchmarks.demo": "",
+    "-m benchmarks.front": "table",
     "benchmarks/demo.py": "",
     "-m benchmarks.demo_kit.make": "x --command a --commit b --hardware c --images d --terms e",
     "-m benchmarks.per_image": "x",
@@ -46,8 +47,17 @@ PRINTING = (
     "-m transfer.datasets list",
     "-m results paper",
 )
-# imported where it is there, or by what only a user of it starts
-OPTIONAL = {"detectron2", "densepose", "fvcore", "hotcoco", "huggingface_hub", "submitit", "timm"}
+# imported where it is there, or by what only a user of it starts; moco_transfer is our own, installed
+OPTIONAL = {
+    "moco_transfer",
+    "detectron2",
+    "densepose",
+    "fvcore",
+    "hotcoco",
+    "huggingface_hub",
+    "submitit",
+    "timm",
+}
 # Ends the entry point with --help and then prints what ASCII does not have.
 AFTERWARDS = """
 import runpy, sys

@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import NARROW_KEYS, ROOT, TINY_KEYS
 from tests.test_layering import OURS
 
+COMMAND = ("-m", "moco_transfer")  # what the script moco-transfer calls
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
 # As cityscapesscripts brings it into every installation, and as broken in front of the standard library.
 BACKPORT = "raise ImportError('the backport of typing stands in front of the standard library')\n"
@@ -75,43 +76,69 @@ def start(interpreter: Path, words: list[str], folder: Path) -> subprocess.Compl
 
 
 def test_the_wheel_holds_what_is_in_the_tree(wheel: Path) -> None:
-    """All code and all data; of our folders only benchmarks/perf stays in the checkout."""
+    """All code and all data below one name; of our folders only benchmarks/perf stays in the checkout."""
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = (path for name in OURS for path in (ROOT / name).rglob("*") if path.is_file())
     tree = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
-    assert held == {name for name in tree if not name.startswith("benchmarks/perf/")}
+    front = "benchmarks/front/"
+    inside = {name.removeprefix(front) for name in tree if not name.startswith("benchmarks/perf/")}
+    assert held == {f"moco_transfer/{name}" for name in inside}
 
 
 @pytest.mark.slow
 def test_a_cell_from_the_wheel(installed: Path, devkit: Path, tmp_path: Path) -> None:
-    where = start(installed, ["-c", "import benchmarks; print(benchmarks.__file__)"], tmp_path)
+    where = start(installed, ["-c", "import moco_transfer, benchmarks; print(benchmarks.__file__)"], tmp_path)
     assert Path(where.stdout.strip()).is_relative_to(installed.parents[1]), "the checkout leaked in"
     words = ["--suite", "voc_c4", "--init", "random", "--smoke", "--data-root", str(devkit)]
-    run = start(installed, ["-m", "benchmarks.run", *words, *TINY_KEYS, *NARROW_KEYS], tmp_path)
+    run = start(installed, [*COMMAND, "run", *words, *TINY_KEYS, *NARROW_KEYS], tmp_path)
     assert run.returncode == 0, run.stderr
     (path,) = (tmp_path / "runs" / "records").glob("*/*.json")
     record = json.loads(path.read_text())
     assert record["status"] == "finished"
     assert record["environment"]["git_commit"] is None, "the commit around a wheel is not ours"
-    table = start(installed, ["-m", "results", "table"], tmp_path)
+    table = start(installed, [*COMMAND, "table"], tmp_path)
     assert (table.returncode, table.stderr) == (0, "")
     assert "super_IN1M" in table.stdout, "the published rows are in the wheel"
-    report = start(installed, ["-m", "results", "report", "runs", "-o", "report.html"], tmp_path)
+    report = start(installed, [*COMMAND, "report", "runs", "-o", "report.html"], tmp_path)
     assert (report.returncode, report.stderr) == (0, "")
     assert "voc_c4" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize(("words", "says"), [
-    ("-m benchmarks.run --suite paper --init random --dry-run", "suite voc_semantic"),
-    ("-m results paper --table 2", "moco_IN1M"),
-    ("-m converters --list", "moco"),
-    ("-m transfer.datasets list", "voc_2007_trainval"),
-    ("-m benchmarks.demo --help", "--iterations"),
-    ("-c from\tbenchmarks.doctor\timport\tcell_process;print(*cell_process())", "a cell's process starts"),
+    ("-m moco_transfer run --suite paper --init random --dry-run", "suite voc_semantic"),
+    ("-m moco_transfer.benchmarks.run --suite voc_c4 --init random --dry-run", "suite voc_c4"),
+    ("-m moco_transfer paper --table 2", "moco_IN1M"),
+    ("-m moco_transfer convert --list", "moco"),
+    ("-m moco_transfer data list", "voc_2007_trainval"),
+    ("-m moco_transfer demo --help", "usage: moco-transfer demo"),
+    ("-m moco_transfer pretrain --help", "usage: moco-transfer pretrain"),
+    ("-m moco_transfer table --help", "usage: moco-transfer table"),
+    ("-m moco_transfer completion bash", "complete -o filenames"),
+    ("-m moco_transfer study --list", "frozen_on_real_sets"),
+    ("-c import\tmoco_transfer;from\tbenchmarks.doctor\timport\tcell_process;print(*cell_process())",
+     "a cell's process starts"),
 ])  # fmt: skip
 def test_commands_from_the_wheel(words: str, says: str, installed: Path, tmp_path: Path) -> None:
     done = start(installed, [word.replace("\t", " ") for word in words.split(" ")], tmp_path)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_other_name_is_installed(installed: Path, tmp_path: Path) -> None:
+    """A package of the user's keeps its name; two of one name in a process are refused with the reason."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "__init__.py").write_text("WHOSE = 'mine'")
+    theirs = start(installed, ["-c", "import results; print(results.WHOSE)"], tmp_path)
+    assert theirs.stdout.strip() == "mine"
+    ours = start(installed, [*COMMAND, "table", "nowhere"], tmp_path)
+    assert (ours.returncode, "no records in nowhere" in ours.stderr) == (2, True), ours.stderr
+    both = start(installed, ["-c", "import results, moco_transfer"], tmp_path)
+    assert "a package 'results' is imported already" in both.stderr
+    assert str(tmp_path / "results") in both.stderr
+
+
+def test_a_hint_names_the_installed_command(installed: Path, tmp_path: Path) -> None:
+    done = start(installed, [*COMMAND, "data", "check", "dtd", "--data-root", "."], tmp_path)
+    assert "moco-transfer data prepare dtd --data-root" in done.stderr + done.stdout

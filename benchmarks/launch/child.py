@@ -38,8 +38,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 def own_path() -> list[str]:
     """Our folder for a child's PYTHONPATH; nothing where the child finds this copy by itself.
 
-    An installed copy lies in site-packages, beside the backports of others. PYTHONPATH stands in front of the
-    standard library, where the backport `typing` would break every import.
+    An installed copy lies in a folder of its own in site-packages, and a checkout in its own: neither holds
+    anything that would hide a module of the standard library or of others.
     """
     return [] if _is_found(os.environ.get("PYTHONPATH")) else [str(ROOT)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.command import spelled
 from converters.containers.pickles.foreign import code_warning, is_harmless
 from converters.containers.reading import Opened
 from converters.containers.tensors import contiguous_strides
@@ -95,7 +96,7 @@ def choose(
     """The network to convert. CheckpointError when there is none, or more than one and nothing decides."""
     if source is not None and source not in BY_NAME:
         raise CheckpointError(
-            f"unknown source {source!r}; `python -m converters --list` shows the known ones"
+            f"unknown source {source!r}; `{spelled('converters', '--list')}` shows the known ones"
         )
     if encoder not in (None, ONLINE, EMA):
         raise CheckpointError(f"encoder {encoder!r}; expected online or ema")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from converters.command import spelled
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
 from results.record import Record, Tuned, Variant, flat_metrics
 from results.tables.paired import Values
@@ -33,7 +34,7 @@ TOLD_APART_BY = {
 # Facts of the weights that do not make another network of it: rows are held against each other over them.
 PIXELS = ("MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.RESNETS.STRIDE_IN_1X1")
 
-SEE = "python -m results verify names the files"
+SEE = f"{spelled('results', 'verify')} names the files"
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from converters.command import spelled
 from transfer.datasets.coco.own import OwnDataset, block
 from transfer.datasets.image_list.own import OwnLabelled, define_labelled, is_labelled
 from transfer.datasets.image_list.public.table import set_names
@@ -63,7 +64,7 @@ def _definitions(suite: Path) -> Mapping[Any, Any]:
     if not isinstance(definitions, Mapping) or not definitions:
         raise DataError(
             f"suite {suite}: it defines no data sets of its own (`datasets` is {definitions!r}); "
-            "public ones are checked by name: python -m transfer.datasets check NAME --data-root DIR"
+            f"public ones are checked by name: {spelled('transfer.datasets', 'check NAME --data-root DIR')}"
         )
     return definitions
 

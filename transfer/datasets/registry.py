@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from converters.command import spelled
 from transfer.datasets import ade20k, own_formats, voc, voc_segmentation
 from transfer.datasets.base import Dataset, Spec
 from transfer.datasets.cityscapes import reader as cityscapes
@@ -67,7 +68,7 @@ def load_dataset(name: str, root: Path, own: Mapping[str, OwnDataset] | None = N
             own_formats.stop(own[name], dataset, findings)
         else:
             dataset = read_dataset(name, root, findings, own or ())
-            command = f"python -m transfer.datasets check {name} --data-root {shlex.quote(str(root))}"
+            command = spelled("transfer.datasets", f"check {name} --data-root {shlex.quote(str(root))}")
             findings.stop_on_error(f"data set {name}", command)
     dataset = with_image_content(dataset)
     return part_of(dataset, part) if part else dataset

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from converters.command import spelled
 from transfer.datasets.image_list.batches import batches
 from transfer.datasets.image_list.images import Images
 from transfer.errors import TransferError
@@ -119,5 +120,5 @@ def _check(features: np.ndarray, ids: Sequence[str]) -> None:
     if len(bad):
         raise TransferError(
             f"features: {len(bad)} of {len(ids)} images have no finite feature, the first is {ids[bad[0]]}; "
-            "the weights or their pixel statistics are wrong: see `python -m converters certify`"
+            f"the weights or their pixel statistics are wrong: see `{spelled('converters', 'certify')}`"
         )

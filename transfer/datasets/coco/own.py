@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from converters.command import spelled
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.reader import CocoTruth, read_files
 from transfer.datasets.findings import Findings
@@ -44,7 +45,7 @@ class OwnDataset:
     def check_command(self) -> str:
         """The command that lists all that is wrong with it."""
         name, suite = shlex.quote(self.name), shlex.quote(str(self.suite))
-        return f"python -m transfer.datasets check {name} --suite {suite}"
+        return spelled("transfer.datasets", f"check {name} --suite {suite}")
 
     def to_json(self) -> dict[str, Any]:
         """The definition in JSON types, for a process that may have another working directory."""

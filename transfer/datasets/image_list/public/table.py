@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from converters.command import spelled
 from transfer.datasets.image_list.images import LabelledImages, Place, labelled
 from transfer.datasets.image_list.parts import Task
 from transfer.datasets.image_list.public import imagenet_rows, other_rows, small_rows
@@ -52,7 +53,7 @@ def read_parts(row: Row, root: Path, split_seed: int = 0) -> dict[str, LabelledI
     if not folder.is_dir():
         raise DataError(
             f"{row.name}: {folder} is missing; expected under {root}: {', '.join(row.layout)}; "
-            f"get it with: python -m transfer.datasets prepare {row.name} --data-root {root}"
+            f"get it with: {spelled('transfer.datasets', f'prepare {row.name} --data-root {root}')}"
         )
     listing = row.read(folder, split_seed)
     _check(row, folder, listing)
