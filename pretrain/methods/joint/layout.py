@@ -1,6 +1,6 @@
 """Names the parts of a row in its files as its publisher does, so that published scripts read them.
 
-Inside of this program all rows share names: `encoder.*`, `projector.*`, `predictor.*`, `prototypes.*`, their
+Inside of this program all rows share names: `backbone.*`, `projector.*`, `predictor.*`, `prototypes.*`, their
 slow copies `target_*`, and `memory.*` for what a loss keeps between steps.
 """
 
@@ -16,11 +16,13 @@ Value = TypeVar("Value")
 class Layout:
     """The place of each part in a file, as "entry/prefix": a top entry, and what stands before the names.
 
-    `own` are top entries that are always there; a converter may know the file by them.
+    `own` are top entries that are always there; a converter may know the file by them. With `bare` a finished
+    run leaves the encoder alone as ARCH.pth too, as the publisher's code does.
     """
 
     places: dict[str, str] = field(hash=False)
     own: tuple[str, ...] = ()
+    bare: bool = False
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -50,7 +52,7 @@ class Layout:
                 if place.partition("/")[0] == entry
             ]
             for name, value in inside.items() if isinstance(inside, dict) else ():
-                fitting = [(prefix, part) for prefix, part in prefixes if str(name).startswith(prefix)]
+                fitting = [pair for pair in prefixes if isinstance(name, str) and name.startswith(pair[0])]
                 prefix, part = max(fitting, key=lambda pair: len(pair[0]), default=("", ""))
                 state[f"{part}.{name[len(prefix) :]}" if part else name] = value
         return state
@@ -58,8 +60,8 @@ class Layout:
 
 def in_fc(encoder: str, target: str = "", **more: str) -> Layout:
     """The layout of files whose projector is the encoder's `fc`, in the one entry `state_dict`."""
-    pairs = {"encoder": encoder, "target_encoder": target} if target else {"encoder": encoder}
+    pairs = {"backbone": encoder, "target_backbone": target} if target else {"backbone": encoder}
     places = {part: f"state_dict/module.{name}." for part, name in pairs.items()}
-    heads = {part.replace("encoder", "projector"): f"{place}fc." for part, place in places.items()}
+    heads = {part.replace("backbone", "projector"): f"{place}fc." for part, place in places.items()}
     own = tuple(place for place in more.values() if not place.startswith("state_dict/"))
     return Layout({**places, **heads, **more}, tuple(place.partition("/")[0] for place in own))

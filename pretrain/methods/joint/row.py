@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pretrain.images.draws import Views
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.spec import read_spec
 from pretrain.methods.options import MethodOptions
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
 
 if TYPE_CHECKING:
@@ -36,17 +36,20 @@ class Row(MethodOptions):
     """
 
     title: ClassVar[str] = ""
+    own_optimizer: ClassVar[bool] = True
     layout: ClassVar[Layout]
     published: ClassVar[dict[str, Any]] = {}  # general options: the batch size and length of the paper's run
-    evaluated: ClassVar[str] = "encoder"  # the network that is evaluated: this, or "target_encoder"
+    evaluated: ClassVar[str] = "backbone"  # the network that is evaluated: this, or "target_backbone"
     zero_residual: ClassVar[bool] = False  # the last norm of each residual block begins at zero
     fresh_target: ClassVar[bool] = False  # the slow copy begins with random weights of its own
     ema_when: ClassVar[str] = "after"  # the slow copy moves "before" its forward pass, or "after" the step
     one_pass: ClassVar[bool] = False  # views of one size go through the encoder together, all through heads
-    target_views: ClassVar[int] = 2  # the first views have targets
+    online_views: ClassVar[tuple[int, ...]] = ()  # the views that the online branch sees; empty: all
+    target_views: ClassVar[tuple[int, ...]] = (0, 1)  # those that have targets
     unit_prototypes: ClassVar[str] = ""  # "weights": normalised in place; "norm": by weight normalisation
 
-    views: tuple[Views, ...] = ()
+    views: tuple[View, ...] = ()
+    optimizer: Optimizer = PUBLISHED["simsiam"]
     projector: str = option("none", "layers of the projector, as in 2048:bn-128", read_spec)
     predictor: str = option("none", "layers of the predictor, or none", read_spec)
     target: str = option("none", "what a prediction is compared with", TARGETS)
@@ -55,66 +58,36 @@ class Row(MethodOptions):
     prototypes: int = option(0, "outputs of the layer behind the projector", whole(0))
     sync_bn: bool = option(True, "norms of several processes share their statistics")
 
-    @classmethod
-    def add_to(cls, group: argparse._ArgumentGroup) -> None:  # type: ignore[override]
-        """Adds a flag for each field that `option` made."""
-        for name, found in flags(cls).items():
-            default, read = _default(cls, name), found["read"]
-            if isinstance(default, bool):
-                action = argparse.BooleanOptionalAction
-                group.add_argument(flag(name), action=action, default=default, help=found["help"])
-            elif isinstance(read, tuple):
-                group.add_argument(flag(name), choices=read, default=default, help=found["help"])
-            else:
-                told = f"{found['help']} ({default})"
-                group.add_argument(flag(name), type=read, default=default, metavar="X", help=told)
-
     def identity(self) -> dict[str, Any]:
         return _plain(asdict(self))
 
-    def momentum(self, done: int, total: int) -> float:
+    def sized_views(self, image_size: int) -> tuple[Views, ...]:
+        """The views, the largest of `image_size` pixels and the others in proportion."""
+        largest = max(asked.size for asked in self.views)
+        return tuple(replace(v, size=max(1, round(v.size * image_size / largest))) for v in self.views)
+
+    @property
+    def other_encoder(self) -> str:
+        """The encoder that is not evaluated, which a row without a slow copy has not."""
+        return "backbone" if self.evaluated != "backbone" else "target_backbone"
+
+    def ema_at(self, done: int, total: int) -> float:
         """The momentum of the slow copy at an iteration: half a cosine from `ema` to `ema_end`."""
         return self.ema_end - (self.ema_end - self.ema) * (math.cos(math.pi * done / total) + 1) / 2
 
     def check(self, batch_size: int, per_epoch: int) -> None:
         """Raises PretrainError where values do not fit one another or the batch of all processes."""
 
-    def memory(self, dim: int) -> nn.Module | None:
-        """Makes what the loss keeps between steps; `dim` is the projector's width."""
+    def memory(self, width: int, outputs: int) -> nn.Module | None:
+        """Makes what the loss keeps between steps, for so wide projections and predictions."""
         return None
 
     def initialise(self, head: nn.Module) -> None:
         """Draws the weights of a head anew, where they do not begin as torch's layers do."""
 
-    def frozen(self, step: Step) -> tuple[str, ...]:
-        """Beginnings of the names of parameters that this step does not move."""
-        return ()
-
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
         """Computes the loss, a scalar, of this process's n images."""
         raise NotImplementedError
-
-
-def flags(kind: type[Row]) -> dict[str, dict[str, Any]]:
-    """The help and the reader of each field that is a flag, by its name; of the class that `option` is in."""
-    found = {}
-    for one in fields(kind):
-        made = [c.__dataclass_fields__.get(one.name) for c in kind.__mro__ if hasattr(c, "__dataclass_fields__")]
-        told = [dict(f.metadata) for f in made if f is not None and f.metadata]
-        if told:
-            found[one.name] = told[0]
-    return found
-
-
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _default(kind: type[Row], name: str) -> Any:
-    found: Field = kind.__dataclass_fields__[name]
-    if found.default is MISSING:
-        raise TypeError(f"{kind.__name__}.{name} has no default")
-    return found.default
 
 
 def _plain(value: Any) -> Any:

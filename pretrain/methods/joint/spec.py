@@ -1,6 +1,6 @@
 """Reads the layers of a head from a short text, as `2048:bn-2048:bn-128`. It imports no torch.
 
-Layers are linear and joined by "-". One is a width (a number, or `w` for the encoder's), letters (`b` with a
+Layers are linear and joined by "-". One is a width (a number, or `w` for that of the inputs), letters (`b` with a
 bias, `f` with a bias that does not learn, neither: without), and words behind colons: the norm (`bn`; `bn0`
 without scale and shift; `bns` with a scale alone) and the activation (`gelu`; ReLU where nothing is said).
 Nothing follows the last layer but its norm. `none` is no layer.
@@ -20,7 +20,7 @@ _LAYER = re.compile(r"(?P<width>w|[1-9]\d{0,6})(?P<bias>[bf]?)(?::(?P<norm>bn[0s
 class Layer:
     """One linear layer and what follows it."""
 
-    width: int  # 0: the encoder's
+    width: int  # 0: that of the inputs
     bias: str  # "", "b" or "f"
     norm: str  # of NORMS
     activation: str  # relu or gelu
