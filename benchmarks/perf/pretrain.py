@@ -67,7 +67,8 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     from benchmarks.perf import pretrain_published as published
     from pretrain.images.augment_host import augment, resize_into
     from pretrain.images.decode import decode
-    from pretrain.images.draws import RECIPES, draw_views
+    from pretrain.images.draws import draw_views
+    from pretrain.images.recipes import RECIPES
     from pretrain.images.sources import find_images
     from pretrain.images.threads import single_threaded
 
