@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -17,8 +18,10 @@ from pretrain.images.loader import Loading, batches
 from pretrain.images.sources import ImageSet, find_images
 from pretrain.methods.base import Method
 from pretrain.methods.choose import method_class
+from pretrain.methods.joint.row import Row as JointRow
 from pretrain.monitors.knn import KnnEvaluation, KnnMonitor
 from pretrain.networks.encoders import make_encoder_factory
+from pretrain.optimizers.build import build
 from pretrain.options import default_workers
 from pretrain.process import distributed
 from pretrain.process.progress import Reporter, is_logged, trim_log
@@ -103,14 +106,14 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
     options, total = plan.options, plan.total
     first_process = distributed.rank() == 0
     precision = choose_precision(options.precision, device)
-    rate = _schedule(plan)
     method = _method(plan, device)
-    updates = Updates(_optimizer(options, method), [rate], device, precision)
+    updates = _updates(plan, method, device, precision)
     totals = Totals(device, method.figures)
     start_from = plan.start.sha256 if plan.start else None
     identity = identity_of(options, plan.images, plan.groups, plan.views, start_from)
+    layout = options.method.layout if isinstance(options.method, JointRow) else None
     state = RunState(
-        method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch
+        method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch, layout
     )
     first = state.resume(options.output, options.resume)
     begun = _beginning(plan, method, first)
@@ -126,7 +129,7 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
         signals=signals,
         device=device,
         advice="the last checkpoint is from before; lower --lr or use --precision fp32",
-        rate=rate,
+        rate=updates.schedules[0],
         monitors=_monitors(plan, device, method, reporter, signals),
     )
     pixels = Pixels(plan.images, options.cache_mb << 20, options.max_corrupt)
@@ -146,7 +149,10 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
             done = first
         else:
             forward = callable_of(method, device, options.compile)
-            done = train(method, forward, stream, updates, watcher, range(first, total), options.seed)
+            iterations = range(first, total)
+            done = train(
+                method, forward, stream, updates, watcher, iterations, options.seed, plan.per_epoch
+            )
     finally:
         stream.close()
         reporter.close()
@@ -170,11 +176,22 @@ def _method(plan: Plan, device: torch.device) -> Method:
     return method.to(memory_format=torch.channels_last)
 
 
-def _optimizer(options: RunOptions, method: Method) -> torch.optim.Optimizer:
-    """SGD of all parameters, as published: a key encoder's never get a gradient, so it leaves them alone."""
-    return torch.optim.SGD(
+def _updates(plan: Plan, method: Method, device: torch.device, precision: str) -> Updates:
+    """The optimizer of a row of the frame, else SGD of all parameters, as published.
+
+    A key encoder's never get a gradient, so SGD leaves them alone.
+    """
+    options = plan.options
+    if isinstance(options.method, JointRow):
+        named = [(name, p) for name, p in method.named_parameters() if p.requires_grad]
+        sizes = {"batch_size": options.batch_size, "per_epoch": plan.per_epoch, "total": plan.total}
+        built = build(options.method.optimizer, named, **sizes)
+        more: dict[str, Any] = {"decays": built.decays, "clip": built.clip, "resting": built.resting}
+        return Updates(built.optimizer, built.rates, device, precision, **more)
+    sgd = torch.optim.SGD(
         method.parameters(), options.lr, momentum=options.momentum, weight_decay=options.wd, fused=True
     )
+    return Updates(sgd, [_schedule(plan)], device, precision)
 
 
 def _schedule(plan: Plan) -> Callable[[int], float]:

@@ -23,6 +23,12 @@ class Step:
 
     done: int
     total: int
+    per_epoch: int = 1  # iterations
+
+    @property
+    def epoch(self) -> int:
+        """The epochs that are over."""
+        return self.done // self.per_epoch
 
 
 class Method(nn.Module, Generic[Options]):
