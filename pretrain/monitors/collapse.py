@@ -46,7 +46,10 @@ class CollapseMonitor:
         """Raises PretrainError at a collapse, where the run is to end by one."""
         if self.reporter is None:
             return
-        values = measured(self.method.last, self.method.encoder)
+        last = self.method.last
+        if last is None:  # no step was made since the run was started again
+            return
+        values = measured(last, self.method)
         self.reporter.record(done, values)
         found = symptoms(values)
         new, gone = self.course.add(done, found)
@@ -60,7 +63,7 @@ class CollapseMonitor:
 
 
 @torch.no_grad()
-def measured(last: dict[str, Any], encoder: nn.Module) -> dict[str, float]:
+def measured(last: dict[str, Any], network: nn.Module) -> dict[str, float]:
     """The measures of one batch by name. `rank_share` is that of the largest rank that it allows."""
     views = [view[:MOST_IMAGES].detach().float() for view in last["projections"]]
     views = [view for view in views if view.shape == views[0].shape]
@@ -77,11 +80,11 @@ def measured(last: dict[str, Any], encoder: nn.Module) -> dict[str, float]:
     teacher = last.get("teacher")
     if teacher is not None:
         values |= {"target_entropy": target_entropy(teacher), "code_usage": code_usage(teacher)}
-    norm = first_layer_gradient(encoder)
+    norm = first_layer_gradient(network)
     return values if norm is None else values | {"first_layer_gradient": norm}
 
 
-def first_layer_gradient(encoder: nn.Module) -> float | None:
+def first_layer_gradient(network: nn.Module) -> float | None:
     """The norm of the last gradient of the first weights that learn; a spike precedes a dip (MoCo v3)."""
-    grads: list[Tensor] = [p.grad for p in encoder.parameters() if p.grad is not None and p.ndim > 1]
+    grads: list[Tensor] = [p.grad for p in network.parameters() if p.grad is not None and p.ndim > 1]
     return float(grads[0].norm()) if grads else None
