@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from results.evidence.figures import gaps
-from results.tables.lengths import length_curves, length_of, mean_interval, run_of, schedule_curves
 from results.reading import read_groups
+from results.tables.lengths import length_curves, length_of, mean_interval, run_of, schedule_curves
 from results.tables.trials import group_trials
 from tests.results.evidence.conftest import APS, CHECKPOINTS
 
