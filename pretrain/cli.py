@@ -146,3 +146,8 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add("--knn-every", type=positive, metavar="EPOCHS", help="kNN accuracy every N epochs")
     folders = "class folders in train/ and val/ or test/; default: --data"
     add("--knn-data", metavar="DIR", help=folders)
+    collapse = "measure collapse every N iterations: methods of the frame, default 100, 0 never"
+    add("--monitor-every", type=whole(0), metavar="N", help=collapse)
+    add("--stop-on-collapse", action="store_true", help="end a run that has collapsed, with exit code 2")
+    tracker = "hand the records to this module too, which has init, log and finish (trackio, wandb)"
+    add("--tracker", metavar="MODULE", help=tracker)

@@ -13,19 +13,19 @@ import torch
 
 from pretrain.images.decode import Pixels
 from pretrain.images.draws import Views
-from pretrain.images.labelled import labelled_pair
 from pretrain.images.loader import Loading, batches
 from pretrain.images.sources import ImageSet, find_images
 from pretrain.methods.base import Method
 from pretrain.methods.choose import method_class
 from pretrain.methods.joint.row import Row as JointRow
-from pretrain.monitors.knn import KnnEvaluation, KnnMonitor
+from pretrain.monitors.choose import collapse_every, monitors_of
 from pretrain.networks.encoders import make_encoder_factory
 from pretrain.optimizers.build import build
 from pretrain.options import default_workers
 from pretrain.process import distributed
 from pretrain.process.progress import Reporter, is_logged, trim_log
 from pretrain.process.signals import STOP, Signals
+from pretrain.process.tracker import Tracker
 from pretrain.training.identity import identity_of
 from pretrain.training.loop import callable_of, train
 from pretrain.training.precision import choose_precision
@@ -79,6 +79,7 @@ def planned(options: RunOptions) -> Plan:
     kind = method_class(options.mechanism)
     groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
     require_a_batch(len(images), options.batch_size, groups)
+    collapse_every(options)
     kind.check(options.method, images, options.batch_size, groups)
     per_epoch = len(images) // options.batch_size
     return Plan(
@@ -119,7 +120,7 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
     begun = _beginning(plan, method, first)
     if first_process:
         trim_log(options.output, first)
-    reporter = _reporter(plan, first)
+    reporter = _reporter(plan, first, identity)
     reporter.say(_headline(plan, precision, device) + begun)
     watcher = Watcher(
         totals=totals,
@@ -130,7 +131,7 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
         device=device,
         advice="the last checkpoint is from before; lower --lr or use --precision fp32",
         rate=updates.schedules[0],
-        monitors=_monitors(plan, device, method, reporter, signals),
+        monitors=monitors_of(options, plan.per_epoch, plan.workers, device, method, reporter, signals),
     )
     pixels = Pixels(plan.images, options.cache_mb << 20, options.max_corrupt)
     stream = batches(
@@ -208,14 +209,17 @@ def _schedule(plan: Plan) -> Callable[[int], float]:
     )
 
 
-def _reporter(plan: Plan, first: int) -> Reporter:
+def _reporter(plan: Plan, first: int, identity: dict[str, Any]) -> Reporter:
+    options, quiet = plan.options, distributed.rank() > 0
+    tracker = Tracker(options.tracker, options.output, identity) if options.tracker and not quiet else None
     return Reporter(
-        plan.options.output,
+        options.output,
         first=first,
         total=plan.total,
-        batch_size=plan.options.batch_size,
-        tensorboard=plan.options.tensorboard,
-        quiet=distributed.rank() > 0,
+        batch_size=options.batch_size,
+        tensorboard=options.tensorboard,
+        tracker=tracker,
+        quiet=quiet,
     )
 
 
@@ -252,17 +256,3 @@ def _saver(options: RunOptions, state: RunState) -> Saver:
         minutes=options.save_minutes,
         iterations=options.save_iters,
     )
-
-
-def _monitors(
-    plan: Plan, device: torch.device, method: Method, reporter: Reporter, signals: Signals
-) -> list[KnnMonitor]:
-    """The kNN monitor where it is asked for; only the first process has images to measure on."""
-    options = plan.options
-    if not options.knn_every:
-        return []
-    evaluation = None
-    if distributed.rank() == 0:
-        sets = labelled_pair(options.knn_data or options.data)
-        evaluation = KnnEvaluation(sets, options.image_size, device, plan.workers, options.cache_mb << 20)
-    return [KnnMonitor(options.knn_every, plan.per_epoch, method.encoder, evaluation, reporter, signals)]

@@ -85,6 +85,7 @@ class JointEmbedding(Method[Row]):
             target = online.of(row.target_views, detached=row.target == "stop")
         with full_precision(views[0]):
             loss = row.loss(online, target, self.memory, step)
+        self.last = {"projections": [z.detach() for z in online.projections]}
         return loss, {"std": spread(online.projections[0])}
 
     def outputs(self, views: list[Tensor], slow: str = "") -> Outputs:

@@ -98,7 +98,7 @@ def test_normalise() -> None:
     torch.testing.assert_close(got[0], expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["v1", "v2"])
+@pytest.mark.parametrize("name", ["v1", "v2", "byol_2", "dino_local"])
 def test_device_equals_host(name: str) -> None:
     """The whole recipe, same draws, on both: the images differ by the host's rounding to levels only."""
     recipe = RECIPES[name]

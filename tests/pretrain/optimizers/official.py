@@ -13,6 +13,7 @@ import json
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pretrain.optimizers.build import build
+from pretrain.optimizers.rows import PUBLISHED, Freeze
+from pretrain.training.updates import Updates
 
 STEPS, PER_EPOCH, EPOCHS, WARMUP, BATCH = 20, 4, 5, 2, 64
 TWINS = 1, 20, 10  # iterations an epoch, epochs, warm-up: Barlow's and VICReg's code always warms up for ten
@@ -261,12 +266,6 @@ def lars_in_loops(lr: float, wd: float, inside: bool) -> dict[str, Any]:
 
 def ours(name: str) -> dict[str, Any]:
     """The same twenty steps by the row of that name; its warm-up lasts two epochs and its freezing ends."""
-    from dataclasses import replace
-
-    from pretrain.optimizers.build import build
-    from pretrain.optimizers.rows import PUBLISHED, Freeze
-    from pretrain.training.updates import Updates
-
     per_epoch, _, warmup = TWINS if name in ("barlow", "vicreg") else (PER_EPOCH, EPOCHS, WARMUP)
     row = PUBLISHED[name]
     row = replace(row, warmup_epochs=min(warmup, row.warmup_epochs))
