@@ -31,7 +31,7 @@ from pretrain.training.loop import callable_of, train
 from pretrain.training.precision import choose_precision
 from pretrain.training.refusals import bn_groups, length_of, make_directory, require_a_batch
 from pretrain.training.run_options import RunOptions
-from pretrain.training.saver import Saver, tell_end
+from pretrain.training.saver import Saver, save_bare, tell_end
 from pretrain.training.schedule import choose_schedule
 from pretrain.training.start import Start, put_in_place, read_start
 from pretrain.training.state import RunState
@@ -157,6 +157,8 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
         reporter.close()
     if first_process:
         pixels.warn_of_corrupt()
+        if layout and layout.bare and done >= total:
+            save_bare(options.output, options.arch, method.encoder)
         tell_end(options.output, done, total)
     return 0 if done >= total else 128 + (signals.number or signal.SIGTERM)
 

@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def row_names() -> list[str]:
-    """The methods of the joint-embedding frame: the names of the files in `rows`, none of which is imported."""
+    """The methods of the frame: the names of the files in `rows`, none of which is imported."""
     return sorted(found.name for found in pkgutil.iter_modules(rows.__path__))
 
 

@@ -1,4 +1,4 @@
-"""Normalises by the statistics of the whole batch of all processes, on a CPU too, where torch's class refuses.
+"""Normalises by the statistics of the batch of all processes, on a CPU too, where torch's class refuses.
 
 State-dict keys are those of BatchNorm; in one process it is BatchNorm.
 """

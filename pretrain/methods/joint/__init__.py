@@ -1,1 +1,1 @@
-"""A row of values comes in; a method of the joint-embedding frame goes out, made of encoder, heads and target."""
+"""A row of values comes in; a method goes out, put together of an encoder, heads, a target and a memory."""

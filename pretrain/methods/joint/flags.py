@@ -33,6 +33,7 @@ OPTIMIZER: dict[str, tuple[str, Any]] = {
     "end_lr": ("learning rate at the end", real(0)),
     "end_share": ("the same as a share of the rate", real(0, 1)),
     "by_epoch": ("the rate is constant within an epoch", None),
+    "eta": ("trust coefficient of LARS", real(0, above=True)),
     "clip": ("norm to which the gradient of each parameter is cut", real(0, above=True)),
 }
 NAMED = {"kind": "--optimizer"}
@@ -61,7 +62,10 @@ def _kinds(row: Row, name: str) -> list[type]:
 
 def row_flags(row: Row) -> list[str]:
     """All flags of a row, in the order of --help."""
-    return [flag(name) for name in (*row_options(row), *OPTIMIZER)]
+    return [
+        flag(name)
+        for name in (*row_options(row), *OPTIMIZER, *["freeze_iterations"] * len(row.optimizer.freeze))
+    ]
 
 
 def add_row(row: Row, group: argparse._ArgumentGroup) -> None:
@@ -69,6 +73,9 @@ def add_row(row: Row, group: argparse._ArgumentGroup) -> None:
     for source, options in ((row, row_options(row)), (row.optimizer, OPTIMIZER)):
         for name, (told, read) in options.items():
             _add(group, name, getattr(source, name), told, read)
+    for rest in row.optimizer.freeze[:1]:
+        length = f"iterations in which the {rest.part} rest ({rest.iterations or f'{rest.epochs} epochs'})"
+        group.add_argument("--freeze-iterations", type=whole(0), metavar="N", help=length)
 
 
 def _add(
@@ -87,5 +94,8 @@ def _add(
 def given_row(row: Row, args: argparse.Namespace) -> Row:
     """The row with the values that the arguments have."""
     given = vars(args)
-    optimizer: Optimizer = replace(row.optimizer, **{name: given[name] for name in OPTIMIZER})
+    rests = row.optimizer.freeze
+    if (length := given.get("freeze_iterations")) is not None:
+        rests = tuple(replace(rest, epochs=0, iterations=length) for rest in rests if length)
+    optimizer: Optimizer = replace(row.optimizer, freeze=rests, **{name: given[name] for name in OPTIMIZER})
     return replace(row, optimizer=optimizer, **{name: given[name] for name in row_options(row)})

@@ -1,4 +1,4 @@
-"""Puts a row's parts together: an encoder, heads, a target, a memory, and the row's loss of what they give."""
+"""Puts a row's parts together: an encoder, heads, a target, a memory, and the loss of what they give."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ class Outputs:
     projections: list[Tensor]  # nxC, as the projector gives them
     predictions: list[Tensor]  # what a loss compares: of the predictor or the prototypes, else projections
     prototypes: Tensor | None = None  # KxC, where scores are predictions
+
     def of(self, views: tuple[int, ...], *, detached: bool) -> Outputs:
         """The outputs of some views as targets; `detached` is the stop-gradient."""
         projections, predictions = (

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pretrain.images.draws import Views
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.spec import read_spec
+from pretrain.methods.joint.spec import asked, read_spec, read_views
 from pretrain.methods.options import MethodOptions
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
@@ -48,8 +47,8 @@ class Row(MethodOptions):
     target_views: ClassVar[tuple[int, ...]] = (0, 1)  # those that have targets
     unit_prototypes: ClassVar[str] = ""  # "weights": normalised in place; "norm": by weight normalisation
 
-    views: tuple[View, ...] = ()
     optimizer: Optimizer = PUBLISHED["simsiam"]
+    views: str = option("2*v2", "recipes of the views, as in 2*swav+6*swav_local@3/7", read_views)
     projector: str = option("none", "layers of the projector, as in 2048:bn-128", read_spec)
     predictor: str = option("none", "layers of the predictor, or none", read_spec)
     target: str = option("none", "what a prediction is compared with", TARGETS)
@@ -59,12 +58,14 @@ class Row(MethodOptions):
     sync_bn: bool = option(True, "norms of several processes share their statistics")
 
     def identity(self) -> dict[str, Any]:
-        return _plain(asdict(self))
+        """All values in JSON types, those of the optimizer as `optimizer_lr` and so on."""
+        values = {name: value for name, value in asdict(self).items() if name != "optimizer"}
+        optimizer = {f"optimizer_{name}": value for name, value in asdict(self.optimizer).items()}
+        return _plain({**values, **optimizer})
 
     def sized_views(self, image_size: int) -> tuple[Views, ...]:
-        """The views, the largest of `image_size` pixels and the others in proportion."""
-        largest = max(asked.size for asked in self.views)
-        return tuple(replace(v, size=max(1, round(v.size * image_size / largest))) for v in self.views)
+        """The requests for views, of `image_size` pixels or their share of it."""
+        return tuple(Views(a.count, a.recipe, max(1, round(a.share * image_size))) for a in asked(self.views))
 
     @property
     def other_encoder(self) -> str:
@@ -95,5 +96,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-

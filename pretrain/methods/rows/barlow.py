@@ -17,6 +17,7 @@ from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.losses import off_diagonal
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
 from pretrain.process import distributed
 
@@ -35,6 +36,8 @@ class Barlow(Row):
     published: ClassVar[dict[str, Any]] = {"batch_size": 2048, "epochs": 1000}
     zero_residual: ClassVar[bool] = True
 
+    views: str = "byol_1+byol_2"
+    optimizer: Optimizer = PUBLISHED["barlow"]
     projector: str = "8192:bn-8192:bn-8192"
     off_diagonal: float = option(0.0051, "weight of the entries off the diagonal", real(0))
     exact_gradient: bool = option(False, "gradients of several processes are those of one")
@@ -51,7 +54,11 @@ def redundancy(one: Tensor, other: Tensor, weight: float, exact: bool = False) -
     """Squared distance of the correlation of two normalised views nxC to the identity (equation 1)."""
     c = one.T @ other / (len(one) * distributed.world_size())
     # The published sum is in place, and so the gradient of c is that of this process's part alone.
-    c = distributed.sum_with_gradient(c) if exact else c + (distributed.sum_in_place(c.detach().clone()) - c.detach())
+    c = (
+        distributed.sum_with_gradient(c)
+        if exact
+        else c + (distributed.sum_in_place(c.detach().clone()) - c.detach())
+    )
     return (c.diagonal() - 1).square().sum() + weight * off_diagonal(c).square().sum()
 
 

@@ -1,4 +1,4 @@
-"""Implements BYOL (arXiv 2006.07733): a prediction of what a slow copy of the network makes of the other view.
+"""Implements BYOL (arXiv 2006.07733): a prediction of what a slow copy makes of the other view.
 
 Official: google-deepmind/deepmind-research, `byol/`, in JAX. Where paper and code differ, this row does as
 the code: last layers have no bias, and the slow copy begins with random weights of its own. The code lets the
@@ -17,6 +17,7 @@ from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Byol(Row):
     published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 1000}
     fresh_target: ClassVar[bool] = True
 
+    views: str = "byol_1+byol_2"
+    optimizer: Optimizer = PUBLISHED["byol"]
     projector: str = "4096b:bn-256"
     predictor: str = "4096b:bn-256"
     target: str = "ema"

@@ -6,7 +6,7 @@ its parser are those of vision transformers. The file evaluated is the teacher.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -19,8 +19,11 @@ from pretrain.methods.joint.losses import sinkhorn, soft_cross_entropy
 from pretrain.methods.joint.memory import Centre
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import PUBLISHED, Freeze, Optimizer
 from pretrain.options import real, whole
 
+# The official name of what rests is last_layer; here it is the layer of prototypes.
+OPTIMIZER = replace(PUBLISHED["dino_resnet"], freeze=(Freeze("prototypes", epochs=1),))
 KEEPING = ("centre", "sinkhorn", "none")
 
 
@@ -43,6 +46,8 @@ class Dino(Row):
     one_pass: ClassVar[bool] = True
     unit_prototypes: ClassVar[str] = "norm"
 
+    views: str = "dino_resnet_1+dino_resnet_2+8*dino_resnet_local@3/7"
+    optimizer: Optimizer = OPTIMIZER
     projector: str = "2048b:gelu-2048b:gelu-256b"
     target: str = "ema"
     ema: float = 0.996

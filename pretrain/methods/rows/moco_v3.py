@@ -16,6 +16,7 @@ from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
 from pretrain.process import distributed
 
@@ -26,14 +27,16 @@ class MoCoV3(Row):
     layout: ClassVar[Layout] = in_fc(
         "base_encoder", "momentum_encoder", predictor="state_dict/module.predictor."
     )
-    published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 100}
+    published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 1000}
     zero_residual: ClassVar[bool] = True
     ema_when: ClassVar[str] = "before"
 
+    views: str = "moco_v3_1+moco_v3_2"
+    optimizer: Optimizer = PUBLISHED["moco_v3"]
     projector: str = "4096:bn-256:bn0"
     predictor: str = "4096:bn-256"
     target: str = "ema"
-    ema: float = 0.99
+    ema: float = 0.996
     temperature: float = option(1.0, "softmax temperature", real(0, above=True))
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:

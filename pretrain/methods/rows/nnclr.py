@@ -19,6 +19,7 @@ from pretrain.methods.joint.layout import Layout, in_fc
 from pretrain.methods.joint.memory import Queue, require_whole_queue
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import Optimizer
 from pretrain.options import real, whole
 from pretrain.process import distributed
 
@@ -29,6 +30,8 @@ class NnClr(Row):
     layout: ClassVar[Layout] = in_fc("encoder_q", predictor="state_dict/module.predictor.", memory="nnclr/")
     published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 1000}
 
+    views: str = "byol_1+byol_2"
+    optimizer: Optimizer = Optimizer("lars", lr=0.3, wd=1e-6, exclude="1d", warmup_epochs=10)
     projector: str = "2048b:bn-2048b:bn-256b:bn"
     predictor: str = "4096b:bn-256b"
     target: str = "stop"

@@ -18,6 +18,7 @@ from pretrain.methods.joint.layout import Layout, in_fc
 from pretrain.methods.joint.memory import Queue, require_whole_queue
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import Optimizer
 from pretrain.options import real, whole
 
 
@@ -30,6 +31,8 @@ class ReSsl(Row):
     online_views: ClassVar[tuple[int, ...]] = (0,)  # strong
     target_views: ClassVar[tuple[int, ...]] = (1,)  # weak
 
+    views: str = "v2+weak"
+    optimizer: Optimizer = Optimizer("sgd", lr=0.05, wd=1e-4, warmup_epochs=5)
     projector: str = "4096b-512b"
     target: str = "ema"
     ema: float = 0.999

@@ -18,6 +18,7 @@ from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
 from pretrain.process import distributed
 
@@ -31,6 +32,8 @@ class SimClr(Row):
     published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 1000}
     one_pass: ClassVar[bool] = True
 
+    views: str = "2*simclr"
+    optimizer: Optimizer = PUBLISHED["simclr"]
     projector: str = "w:bn-128:bns"
     temperature: float = option(0.1, "softmax temperature", real(0, above=True))
 

@@ -16,6 +16,7 @@ from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class SimSiam(Row):
     published: ClassVar[dict[str, Any]] = {"batch_size": 512, "epochs": 100}
     zero_residual: ClassVar[bool] = True
 
+    views: str = "2*v2"
+    optimizer: Optimizer = PUBLISHED["simsiam"]
     projector: str = "w:bn-w:bn-2048f:bn0"
     predictor: str = "512:bn-2048b"
     target: str = "stop"

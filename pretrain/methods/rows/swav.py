@@ -1,7 +1,7 @@
 """Implements SwAV (arXiv 2006.09882): each crop predicts to which prototypes another crop is assigned.
 
-Official: facebookresearch/swav, `main_swav.py` and `src/resnet50.py`. Its queue lies in files of its own, one a
-process, and begins again where they are lost; ours is part of the checkpoint and is one for all processes.
+Official: facebookresearch/swav, `main_swav.py` and `src/resnet50.py`. Its queue lies in files of its own, one
+a process; ours is part of the checkpoint, and one for all processes. The values are those of 4096 images.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pretrain.methods.joint.losses import sinkhorn, soft_cross_entropy
 from pretrain.methods.joint.memory import Queue, Several, require_whole_queue
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
 from pretrain.process import distributed
 
@@ -35,10 +36,12 @@ class SwAv(Row):
             "memory": "queue/",
         }
     )
-    published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 100}
+    published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 800}
     one_pass: ClassVar[bool] = True
     unit_prototypes: ClassVar[str] = "weights"
 
+    views: str = "2*swav+6*swav_local@3/7"
+    optimizer: Optimizer = PUBLISHED["swav"]
     projector: str = "2048b:bn-128b"
     target: str = "stop"
     prototypes: int = 3000

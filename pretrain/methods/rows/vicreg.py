@@ -1,6 +1,6 @@
 """Implements VICReg (arXiv 2105.04906): views agree, dimensions vary, and no two of them say the same.
 
-Official: facebookresearch/vicreg, `main_vicreg.py`. Where it differs from the paper this row does as the code:
+Official: facebookresearch/vicreg, `main_vicreg.py`. Where paper and code differ this row does as the code:
 the distance is a mean over dimensions too, and the two variance terms are halved.
 """
 
@@ -18,6 +18,7 @@ from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.losses import off_diagonal
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
 from pretrain.process import distributed
 
@@ -31,6 +32,8 @@ class VicReg(Row):
     published: ClassVar[dict[str, Any]] = {"batch_size": 2048, "epochs": 1000}
     zero_residual: ClassVar[bool] = True
 
+    views: str = "byol_1+byol_2"
+    optimizer: Optimizer = PUBLISHED["vicreg"]
     projector: str = "8192b:bn-8192b:bn-8192"
     invariance: float = option(25.0, "weight of the distance of the views", real(0))
     variance: float = option(25.0, "weight of the variance of each dimension", real(0))
@@ -48,7 +51,9 @@ def vicreg(x: Tensor, y: Tensor, weights: tuple[float, float, float]) -> Tensor:
     apart = F.mse_loss(x, y)
     x, y = distributed.gather_with_gradient(x), distributed.gather_with_gradient(y)
     x, y = x - x.mean(0), y - y.mean(0)
-    low = (F.relu(1 - torch.sqrt(x.var(0) + 1e-4)).mean() + F.relu(1 - torch.sqrt(y.var(0) + 1e-4)).mean()) / 2
+    low = (
+        F.relu(1 - torch.sqrt(x.var(0) + 1e-4)).mean() + F.relu(1 - torch.sqrt(y.var(0) + 1e-4)).mean()
+    ) / 2
     alike = sum(off_diagonal(z.T @ z / (len(z) - 1)).square().sum() / z.shape[1] for z in (x, y))
     return weights[0] * apart + weights[1] * low + weights[2] * alike
 

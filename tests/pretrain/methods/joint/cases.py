@@ -70,7 +70,9 @@ def fill(module: nn.Module) -> None:
             rng = torch.Generator().manual_seed(zlib.crc32(name.encode()))
             drawn = torch.randn(value.shape, generator=rng) * (0.3 if value.dim() > 1 else 0.1)
             keeps = name.endswith("weight_g") or (value.dim() == 1 and name.endswith("weight"))
-            value.copy_(torch.ones_like(value) + (0 if name.endswith("weight_g") else drawn) if keeps else drawn)
+            value.copy_(
+                torch.ones_like(value) + (0 if name.endswith("weight_g") else drawn) if keeps else drawn
+            )
             if "queue" in name:
                 value.copy_(nn.functional.normalize(value, dim=0))
 
@@ -98,7 +100,11 @@ def run_ours(name: str, **more: Any) -> dict[str, Any]:
     sgd = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], LR, momentum=0.9)
     resting = [([p for n, p in method.named_parameters() if n.startswith("prototypes.")], RESTS.get(name, 0))]
     updates = Updates(
-        sgd, [lambda _: LR], torch.device("cpu"), clip=CLIP.get(name), resting=resting if RESTS.get(name) else ()
+        sgd,
+        [lambda _: LR],
+        torch.device("cpu"),
+        clip=CLIP.get(name),
+        resting=resting if RESTS.get(name) else (),
     )
     result: dict[str, Any] = {"losses": []}
     for number in range(STEPS):

@@ -1,4 +1,4 @@
-"""Makes the twenty steps of rows without importable published code: plain loops around other libraries' losses.
+"""Makes the steps of rows without importable published code: plain loops around other libraries' losses.
 
 SimCLR: lightly's NTXentLoss, twice, for the official sum is over both views. BYOL, NNCLR, ReSSL: solo-learn's
 losses. Both from the folder that JOINT_REPOS names; networks and updates are written out here.
@@ -105,7 +105,11 @@ def _byol(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
     def after(step: int) -> None:
         tau = 1 - (1 - row.ema) * (math.cos(math.pi * step / STEPS) + 1) / 2
         for part in ("encoder", "projector"):
-            pairs = zip(model.get_submodule(f"target_{part}").parameters(), model.get_submodule(f"online_{part}").parameters(), strict=True)
+            pairs = zip(
+                model.get_submodule(f"target_{part}").parameters(),
+                model.get_submodule(f"online_{part}").parameters(),
+                strict=True,
+            )
             for mine, theirs in pairs:
                 mine.data = tau * mine.data + (1 - tau) * theirs.data
 
@@ -152,7 +156,9 @@ def _ressl(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
         return criterion(q, k, state.queue, 0.1, 0.04)
 
     plain = (nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 6)) for _ in range(2))
-    model = Parts(loss, **{f"encoder_{side}": with_head(head) for side, head in zip("qk", plain, strict=True)})
+    model = Parts(
+        loss, **{f"encoder_{side}": with_head(head) for side, head in zip("qk", plain, strict=True)}
+    )
     called, enqueue = _wrapped(_load(model, ours, "state_dict")), _enqueue(state)
 
     def after(step: int) -> None:

@@ -1,6 +1,6 @@
 """Makes the same twenty steps by the published code, from checkouts in the folder that JOINT_REPOS names.
 
-Folders in it: simsiam, moco-v3, barlowtwins, vicreg, swav, dino (facebookresearch), solo (vturrisi/solo-learn).
+Folders in it: simsiam, moco-v3, barlowtwins, vicreg, swav, dino (facebookresearch), solo, lightly.
 Their classes and training loops are imported and called; on a CPU `.cuda()` is made the identity.
 """
 
@@ -20,9 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn import functional as F
 
-from pretrain.networks.encoders import pooled_features
 from tests.pretrain.methods.joint.cases import BATCH, LR, STEPS, flat, tiny_method, tiny_row, views_of
 from tests.pretrain.tiny import Miniature
 
@@ -111,9 +109,7 @@ def _moco_v3(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
     with imported("moco-v3", "moco.builder") as builder:
         model = builder.MoCo_ResNet(lambda num_classes, **_: Miniature(num_classes), dim=6, mlp_dim=12, T=1.0)
     called, row = _wrapped(_load(model, ours, "state_dict")), tiny_row(name)
-    return _train(
-        name, model, lambda views, step: called(*views, row.ema_at(step, STEPS)), "state_dict"
-    )
+    return _train(name, model, lambda views, step: called(*views, row.ema_at(step, STEPS)), "state_dict")
 
 
 def _barlow(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
@@ -184,7 +180,12 @@ def _swav(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
     world, row = dist.get_world_size(), tiny_row(name)
     with imported("swav", "main_swav", **stubs) as main:
         model = main.resnet_models.ResNet(
-            main.resnet_models.Bottleneck, [1, 1, 1, 1], normalize=True, output_dim=6, hidden_mlp=12, nmb_prototypes=7
+            main.resnet_models.Bottleneck,
+            [1, 1, 1, 1],
+            normalize=True,
+            output_dim=6,
+            hidden_mlp=12,
+            nmb_prototypes=7,
         )
     for child, module in Miniature(1).named_children():
         if child not in ("fc", "avgpool"):
@@ -201,7 +202,9 @@ def _swav(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
     for step in range(STEPS):
         if step >= 4 and queue is None:  # as in main(): --epoch_queue_starts 4
             queue = torch.zeros(2, row.queue // world, 6).double()
-        (_, loss), queue = main.train([views_of(name, step)], called, optimizer, step, np.full(STEPS, LR), queue)
+        (_, loss), queue = main.train(
+            [views_of(name, step)], called, optimizer, step, np.full(STEPS, LR), queue
+        )
         losses.append(loss)
     state = {f"state_dict/module.{n}": v for n, v in model.state_dict().items()}
     return {"losses": losses, "gradients": gradients("state_dict/module."), "state": state}
@@ -228,8 +231,8 @@ def _dino(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
         rates = np.full(STEPS, LR)
         with contextlib.redirect_stdout(io.StringIO()):
             stats = main.train_one_epoch(
-                called, teacher, teacher, loss_of, loader, optimizer, rates, np.zeros(STEPS), momenta, step, None,
-                arguments,
+                called, teacher, teacher, loss_of, loader, optimizer, rates, np.zeros(STEPS), momenta, step,
+                None, arguments,
             )  # fmt: skip
         losses.append(stats["loss"])
     state = {f"student/module.{n}": v for n, v in student.state_dict().items()}

@@ -1,7 +1,8 @@
 """Runs twenty steps in forks of one process, which cost no import: rows, by us or as published.
 
-Usage: python -m tests.pretrain.methods.joint.steps OUTPUT WORLD (ours|synchronised|published) [ROW ...] leaves
-OUTPUT/KIND-WORLD-RANK.pt. `golden` instead of these arguments writes the golden numbers of all published runs.
+Usage: python -m tests.pretrain.methods.joint.steps OUTPUT WORLD KIND,... [ROW ...] leaves files called
+OUTPUT/KIND-WORLD-RANK.pt; kinds are ours, synchronised, published. `golden` instead of all this writes the
+golden numbers of the published runs.
 """
 
 from __future__ import annotations
@@ -62,15 +63,15 @@ def write_golden() -> None:
     golden: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for world in (1, 2):
-            for rank, results in enumerate(in_processes(Path(folder), world, "published", list(PUBLISHED))):
-                golden[f"{rank} of {world}"] = {name: digest(result) for name, result in results.items()}
+            first, *_ = in_processes(Path(folder), world, "published", list(PUBLISHED))
+            golden[str(world)] = {name: digest(result) for name, result in first.items()}
     GOLDEN.write_text(json.dumps(_rounded(golden), indent=0) + "\n")
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.10g}")
+    return [_rounded(item) for item in value] if isinstance(value, list) else float(f"{value:.9g}")
 
 
 if __name__ == "__main__":
