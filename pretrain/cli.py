@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pretrain.methods.choose import METHODS, option_classes
+from pretrain.methods.choose import METHODS, PRESETS, joint_row, method_names, option_classes, row_names
+from pretrain.methods.joint.flags import GENERAL, add_row, given_row, row_flags
+from pretrain.methods.joint.row import Row
 from pretrain.options import Parser, add_watching, frozen, positive, real, seed, whole
 from pretrain.process.exit_code import exit_code
 from pretrain.training.run_options import MOST_ITERATIONS, RunOptions
 
+NAMES = ("--method", "--mechanism")  # two names of one option
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 when finished, 2 on bad input, 128 + N where signal N ended it."""
-    args = build_parser().parse_args(arguments)
-    options = frozen(RunOptions, args, method=frozen(METHODS[args.mechanism].options, args))
+    options = read(sys.argv[1:] if arguments is None else arguments)
 
     def command() -> int:
         from pretrain.run import run
@@ -25,17 +29,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code(command)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def read(words: Sequence[str]) -> RunOptions:
+    """Reads the options of a run. Ends the program with one line where they cannot be read."""
+    name = _named(words)
+    row = joint_row(name) if name in row_names() else None
+    parser = build_parser(row, name)
+    args, unknown = parser.parse_known_args(words)
+    if unknown and row:
+        known = ", ".join(row_flags(row))
+        parser.error(f"{unknown[0]} is no option of --method {name}; its own are {known}")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    args.mechanism = PRESETS.get(args.mechanism, {}).get("mechanism", args.mechanism)
+    method = given_row(row, args) if row else frozen(METHODS[args.mechanism].options, args)
+    return frozen(RunOptions, args, method=method)
+
+
+def _named(words: Sequence[str]) -> str:
+    """The method that the arguments name, before they are read: it decides which others there are."""
+    for number, word in enumerate(words):
+        option, _, value = word.partition("=")
+        if option in NAMES:
+            return value or "".join(words[number + 1 : number + 2])
+    return ""
+
+
+def build_parser(row: Row | None = None, name: str = "") -> argparse.ArgumentParser:
+    """Makes the parser: of the methods in the table, or of a row of the frame, called `name`."""
     parser = Parser(
         prog="python -m pretrain",
         description="Pre-training of a ResNet by MoCo, its rivals or labels. The same command again resumes.",
-        epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...",
+        epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...  With --method NAME, --help lists "
+        "the options of that method.",
     )
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("method and network"))
-    for kind in option_classes():
-        kind.add_to(parser.add_argument_group(kind.title))
-    _add_training(parser.add_argument_group("training"))
+    training = parser.add_argument_group("training")
+    _add_length(training)
+    if row is None:
+        for kind in option_classes():
+            kind.add_to(parser.add_argument_group(kind.title))
+        _add_training(training)
+        parser.set_defaults(**PRESETS.get(name, {}) | {"mechanism": "queue"})
+    else:
+        add_row(row, parser.add_argument_group(f"{name} (defaults of the published code)"))
+        parser.set_defaults(**GENERAL | row.published)
     _add_running(parser.add_argument_group("running"))
     return parser
 
@@ -58,20 +96,23 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     arch = "torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width"
     add("-a", "--arch", default="resnet50", help=arch)
-    mechanism = "queue is MoCo; supervised takes the labels of class folders, lists or shards"
-    add("--mechanism", choices=tuple(METHODS), default="queue", help=mechanism)
+    method = "queue is MoCo; supervised takes the labels of class folders, lists or shards"
+    add(*NAMES, dest="mechanism", choices=method_names(), default="queue", help=method)
     add("--small-images", action="store_true", help="CIFAR stem: 3x3 convolution, no max-pooling")
-    groups = "BatchNorm groups of the whole batch; default: one a process, or batch/32 and at least 2 in one"
-    add("--bn-groups", type=positive, metavar="G", help=groups)
 
 
-def _add_training(group: argparse._ArgumentGroup) -> None:
+def _add_length(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     length = group.add_mutually_exclusive_group()
     length.add_argument("--epochs", type=positive, metavar="N", help="default 200")
     iterations = "length in iterations instead of epochs"
     length.add_argument("--max-iters", type=whole(1, MOST_ITERATIONS), metavar="N", help=iterations)
     add("-b", "--batch-size", type=positive, default=256, metavar="N", help="of all processes together")
+    add("--seed", type=seed, default=0)
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--lr", "--learning-rate", dest="lr", type=real(0), default=0.03)
     epochs = "x0.1 at these epochs"
     add("--schedule", type=whole(0), nargs="*", default=[120, 160], metavar="EPOCH", help=epochs)
@@ -82,7 +123,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     add("--lr-decay", type=factor, default=0.9, metavar="FACTOR", help="factor of --lr-decay-every")
     add("--momentum", type=real(0, 1), default=0.9)
     add("--wd", "--weight-decay", dest="wd", type=real(0), default=1e-4)
-    add("--seed", type=seed, default=0)
+    groups = "BatchNorm groups of the whole batch; default: one a process, or batch/32 and at least 2 in one"
+    add("--bn-groups", type=positive, metavar="G", help=groups)
 
 
 def _add_running(group: argparse._ArgumentGroup) -> None:
@@ -104,3 +146,8 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add("--knn-every", type=positive, metavar="EPOCHS", help="kNN accuracy every N epochs")
     folders = "class folders in train/ and val/ or test/; default: --data"
     add("--knn-data", metavar="DIR", help=folders)
+    collapse = "measure collapse every N iterations: methods of the frame, default 100, 0 never"
+    add("--monitor-every", type=whole(0), metavar="N", help=collapse)
+    add("--stop-on-collapse", action="store_true", help="end a run that has collapsed, with exit code 2")
+    tracker = "hand the records to this module too, which has init, log and finish (trackio, wandb)"
+    add("--tracker", metavar="MODULE", help=tracker)

@@ -7,28 +7,31 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
 from pretrain.images.decode import Pixels
 from pretrain.images.draws import Views
-from pretrain.images.labelled import labelled_pair
 from pretrain.images.loader import Loading, batches
 from pretrain.images.sources import ImageSet, find_images
 from pretrain.methods.base import Method
 from pretrain.methods.choose import method_class
-from pretrain.monitors.knn import KnnEvaluation, KnnMonitor
+from pretrain.methods.joint.row import Row as JointRow
+from pretrain.monitors.choose import collapse_every, monitors_of
 from pretrain.networks.encoders import make_encoder_factory
+from pretrain.optimizers.build import build
 from pretrain.options import default_workers
 from pretrain.process import distributed
 from pretrain.process.progress import Reporter, is_logged, trim_log
 from pretrain.process.signals import STOP, Signals
+from pretrain.process.tracker import Tracker
 from pretrain.training.identity import identity_of
 from pretrain.training.loop import callable_of, train
 from pretrain.training.precision import choose_precision
 from pretrain.training.refusals import bn_groups, length_of, make_directory, require_a_batch
 from pretrain.training.run_options import RunOptions
-from pretrain.training.saver import Saver, tell_end
+from pretrain.training.saver import Saver, save_bare, tell_end
 from pretrain.training.schedule import choose_schedule
 from pretrain.training.start import Start, put_in_place, read_start
 from pretrain.training.state import RunState
@@ -76,6 +79,7 @@ def planned(options: RunOptions) -> Plan:
     kind = method_class(options.mechanism)
     groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
     require_a_batch(len(images), options.batch_size, groups)
+    collapse_every(options)
     kind.check(options.method, images, options.batch_size, groups)
     per_epoch = len(images) // options.batch_size
     return Plan(
@@ -103,20 +107,20 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
     options, total = plan.options, plan.total
     first_process = distributed.rank() == 0
     precision = choose_precision(options.precision, device)
-    rate = _schedule(plan)
     method = _method(plan, device)
-    updates = Updates(_optimizer(options, method), [rate], device, precision)
+    updates = _updates(plan, method, device, precision)
     totals = Totals(device, method.figures)
     start_from = plan.start.sha256 if plan.start else None
     identity = identity_of(options, plan.images, plan.groups, plan.views, start_from)
+    layout = options.method.layout if isinstance(options.method, JointRow) else None
     state = RunState(
-        method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch
+        method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch, layout
     )
     first = state.resume(options.output, options.resume)
     begun = _beginning(plan, method, first)
     if first_process:
         trim_log(options.output, first)
-    reporter = _reporter(plan, first)
+    reporter = _reporter(plan, first, identity)
     reporter.say(_headline(plan, precision, device) + begun)
     watcher = Watcher(
         totals=totals,
@@ -126,8 +130,8 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
         signals=signals,
         device=device,
         advice="the last checkpoint is from before; lower --lr or use --precision fp32",
-        rate=rate,
-        monitors=_monitors(plan, device, method, reporter, signals),
+        rate=updates.schedules[0],
+        monitors=monitors_of(options, plan.per_epoch, plan.workers, device, method, reporter, signals),
     )
     pixels = Pixels(plan.images, options.cache_mb << 20, options.max_corrupt)
     stream = batches(
@@ -146,12 +150,15 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
             done = first
         else:
             forward = callable_of(method, device, options.compile)
-            done = train(method, forward, stream, updates, watcher, range(first, total), options.seed)
+            iterations = range(first, total)
+            done = train(method, forward, stream, updates, watcher, iterations, options.seed, plan.per_epoch)
     finally:
         stream.close()
         reporter.close()
     if first_process:
         pixels.warn_of_corrupt()
+        if layout and layout.bare and done >= total:
+            save_bare(options.output, options.arch, method.encoder)
         tell_end(options.output, done, total)
     return 0 if done >= total else 128 + (signals.number or signal.SIGTERM)
 
@@ -170,11 +177,22 @@ def _method(plan: Plan, device: torch.device) -> Method:
     return method.to(memory_format=torch.channels_last)
 
 
-def _optimizer(options: RunOptions, method: Method) -> torch.optim.Optimizer:
-    """SGD of all parameters, as published: a key encoder's never get a gradient, so it leaves them alone."""
-    return torch.optim.SGD(
+def _updates(plan: Plan, method: Method, device: torch.device, precision: str) -> Updates:
+    """The optimizer of a row of the frame, else SGD of all parameters, as published.
+
+    A key encoder's never get a gradient, so SGD leaves them alone.
+    """
+    options = plan.options
+    if isinstance(options.method, JointRow):
+        named = [(name, p) for name, p in method.named_parameters() if p.requires_grad]
+        sizes = {"batch_size": options.batch_size, "per_epoch": plan.per_epoch, "total": plan.total}
+        built = build(options.method.optimizer, named, **sizes)
+        more: dict[str, Any] = {"decays": built.decays, "clip": built.clip, "resting": built.resting}
+        return Updates(built.optimizer, built.rates, device, precision, **more)
+    sgd = torch.optim.SGD(
         method.parameters(), options.lr, momentum=options.momentum, weight_decay=options.wd, fused=True
     )
+    return Updates(sgd, [_schedule(plan)], device, precision)
 
 
 def _schedule(plan: Plan) -> Callable[[int], float]:
@@ -191,14 +209,17 @@ def _schedule(plan: Plan) -> Callable[[int], float]:
     )
 
 
-def _reporter(plan: Plan, first: int) -> Reporter:
+def _reporter(plan: Plan, first: int, identity: dict[str, Any]) -> Reporter:
+    options, quiet = plan.options, distributed.rank() > 0
+    tracker = Tracker(options.tracker, options.output, identity) if options.tracker and not quiet else None
     return Reporter(
-        plan.options.output,
+        options.output,
         first=first,
         total=plan.total,
-        batch_size=plan.options.batch_size,
-        tensorboard=plan.options.tensorboard,
-        quiet=distributed.rank() > 0,
+        batch_size=options.batch_size,
+        tensorboard=options.tensorboard,
+        tracker=tracker,
+        quiet=quiet,
     )
 
 
@@ -235,17 +256,3 @@ def _saver(options: RunOptions, state: RunState) -> Saver:
         minutes=options.save_minutes,
         iterations=options.save_iters,
     )
-
-
-def _monitors(
-    plan: Plan, device: torch.device, method: Method, reporter: Reporter, signals: Signals
-) -> list[KnnMonitor]:
-    """The kNN monitor where it is asked for; only the first process has images to measure on."""
-    options = plan.options
-    if not options.knn_every:
-        return []
-    evaluation = None
-    if distributed.rank() == 0:
-        sets = labelled_pair(options.knn_data or options.data)
-        evaluation = KnnEvaluation(sets, options.image_size, device, plan.workers, options.cache_mb << 20)
-    return [KnnMonitor(options.knn_every, plan.per_epoch, method.encoder, evaluation, reporter, signals)]

@@ -67,7 +67,8 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     from benchmarks.perf import pretrain_published as published
     from pretrain.images.augment_host import augment, resize_into
     from pretrain.images.decode import decode
-    from pretrain.images.draws import RECIPES, draw_views
+    from pretrain.images.draws import draw_views
+    from pretrain.images.recipes import RECIPES
     from pretrain.images.sources import find_images
     from pretrain.images.threads import single_threaded
 
@@ -92,6 +93,23 @@ def input_path(data: str, count: int, size: int, repeats: int, repository: Path 
     }
     seconds = in_turn(candidates, repeats)
     return {name: len(encoded) / value for name, value in seconds.items()}
+
+
+def joint(args: argparse.Namespace, device: Any) -> dict[str, dict[str, float]]:
+    """DINO's multi-crop, images a second on one core, and a step of LARS, milliseconds."""
+    from benchmarks.perf.pretrain_joint import lars, multi_crop
+    from pretrain.images.sources import find_images
+    from pretrain.images.threads import single_threaded
+
+    single_threaded()
+    encoded = [image.read() for image in find_images(args.data).images[: args.images]]
+    seconds = in_turn(multi_crop(encoded), args.repeats)
+    return {
+        "multi-crop, images/s per core": {name: len(encoded) / value for name, value in seconds.items()},
+        "LARS step, ms": {
+            name: 1e3 * value for name, value in in_turn(lars(device), 4 * args.repeats, device).items()
+        },
+    }
 
 
 def momentum_update(device: Any, repeats: int) -> dict[str, float]:
@@ -225,6 +243,10 @@ def main() -> None:
         args.data, args.images, args.image_size, args.repeats, args.moco_repo
     )
     show("pairs/s per core", pairs, {name: value / pairs["published"] for name, value in pairs.items()})
+    result.update(joint(args, device))
+    crops, steps = result["multi-crop, images/s per core"], result["LARS step, ms"]
+    show("multi-crop, images/s per core", crops, {n: v / crops["published"] for n, v in crops.items()})
+    show("LARS step, ms", steps, {name: steps["published"] / value for name, value in steps.items()})
     torch.set_num_threads(args.threads)
     update = result["momentum update ms"] = momentum_update(device, args.repeats)
     show("momentum update, ms", update, {name: update["published"] / value for name, value in update.items()})

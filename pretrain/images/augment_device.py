@@ -35,6 +35,8 @@ def augment(images: Tensor, views: Sequence[View], steps: tuple[str, ...]) -> Te
         elif step == "blur":
             blurred = [i for i, view in enumerate(views) if view.sigma]
             _apply(x, blurred, blur, [views[i].sigma for i in blurred])
+        elif step == "solarise":
+            _apply(x, [i for i, view in enumerate(views) if view.solarise], solarise)
     _apply(x, [i for i, view in enumerate(views) if view.flip], lambda part: part.flip(3))
     return x.mul_(255).permute(0, 2, 3, 1)
 
@@ -110,6 +112,11 @@ def blur(x: Tensor, sigma: Tensor) -> Tensor:
     padded = F.pad(x, (_RADIUS,) * 4, mode="replicate").view(1, n * channels, height + 2 * _RADIUS, -1)
     rows = F.conv2d(padded, kernel[:, None, :, None], groups=n * channels)
     return F.conv2d(rows, kernel[:, None, None, :], groups=n * channels).view(n, channels, height, width)
+
+
+def solarise(x: Tensor) -> Tensor:
+    """Inverts what is at least level 128 of 255."""
+    return torch.where(x < 128 / 255, x, 1 - x)
 
 
 def _luma(x: Tensor) -> Tensor:

@@ -12,14 +12,18 @@ from torch import Tensor
 from pretrain.images.draws import View
 
 
-def resized_crop(pixels: np.ndarray, box: tuple[int, int, int, int], size: int) -> np.ndarray:
-    """Resizes the box (top, left, height, width) to size x size, bilinear with antialiasing as PIL does."""
+def resized_crop(
+    pixels: np.ndarray, box: tuple[int, int, int, int], size: int, bicubic: bool = False
+) -> np.ndarray:
+    """Resizes the box (top, left, height, width) to size x size with antialiasing, as PIL does."""
     out = torch.empty((size, size, 3), dtype=torch.uint8)
-    resize_into(out, pixels, box)
+    resize_into(out, pixels, box, bicubic)
     return out.numpy()
 
 
-def resize_into(out: Tensor, pixels: np.ndarray, box: tuple[int, int, int, int]) -> None:
+def resize_into(
+    out: Tensor, pixels: np.ndarray, box: tuple[int, int, int, int], bicubic: bool = False
+) -> None:
     """Does what `resized_crop` does, to the size of `out` (uint8 HxWx3) and into it.
 
     The operation behind `torch.nn.functional.interpolate` is called, which itself cannot write in place: the
@@ -29,7 +33,7 @@ def resize_into(out: Tensor, pixels: np.ndarray, box: tuple[int, int, int, int])
     part = torch.from_numpy(pixels[top : top + height, left : left + width])
     # channels_last views: the kernel for them works on uint8 directly
     image, target = part.permute(2, 0, 1).unsqueeze(0), out.permute(2, 0, 1).unsqueeze(0)
-    _RESIZE(image, list(out.shape[:2]), False, out=target)
+    (_BICUBIC if bicubic else _BILINEAR)(image, list(out.shape[:2]), False, out=target)
 
 
 def augment(pixels: np.ndarray, view: View, steps: tuple[str, ...]) -> np.ndarray:
@@ -44,6 +48,8 @@ def augment(pixels: np.ndarray, view: View, steps: tuple[str, ...]) -> np.ndarra
             pixels = grayscale(pixels)
         elif step == "blur" and view.sigma:
             pixels = blur(pixels, view.sigma)
+        elif step == "solarise" and view.solarise:
+            pixels = solarise(pixels)
     return cv2.flip(pixels, 1) if view.flip else pixels
 
 
@@ -86,11 +92,18 @@ def blur(pixels: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
 
 
+def solarise(pixels: np.ndarray) -> np.ndarray:
+    """Inverts the levels from 128 on."""
+    levels = np.arange(256)
+    return _look_up(pixels, np.where(levels < 128, levels, 255 - levels))
+
+
 def _look_up(pixels: np.ndarray, table: np.ndarray) -> np.ndarray:
     import cv2
 
     return cv2.LUT(pixels, np.clip(table, 0, 255).astype(np.uint8))  # truncates, as PIL's blend does
 
 
-_RESIZE = torch.ops.aten._upsample_bilinear2d_aa.out
+_BILINEAR = torch.ops.aten._upsample_bilinear2d_aa.out
+_BICUBIC = torch.ops.aten._upsample_bicubic2d_aa.out
 JITTER = (brightness, contrast, saturation, hue)

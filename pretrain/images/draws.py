@@ -2,7 +2,7 @@
 
 Counter-based generation (Philox) makes every image's numbers independent of worker count, world size and
 resume. The distributions are those of the published transforms (torchvision's RandomResizedCrop, ColorJitter,
-RandomGrayscale and MoCo's GaussianBlur).
+RandomGrayscale and RandomSolarize, MoCo's GaussianBlur).
 """
 
 from __future__ import annotations
@@ -14,33 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pretrain.images.recipes import Recipe
+
 RATIO = (3 / 4, 4 / 3)
-NUMBERS_PER_VIEW = 40  # 22 crop, 1 flip, 9 jitter, 3 gray and blur, the rest spare
+NUMBERS_PER_VIEW = 40  # 22 crop, 1 flip, 9 jitter, 3 gray and blur, 1 solarise
 _ORDER_STREAM, _STEP_STREAM = 2**63, 2**62  # apart from every image number
 _of_thread = threading.local()  # a bit generator each, which is set to the numbers of one image after another
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One augmentation recipe; `steps` is the order of the colour steps between crop and flip."""
-
-    steps: tuple[str, ...]
-    jitter_probability: float
-    strengths: tuple[float, float, float, float]  # brightness, contrast, saturation, hue
-    gray_probability: float
-    blur_probability: float
-    blur_sigma: tuple[float, float] = (0.1, 2.0)
-    scale: tuple[float, float] = (0.2, 1.0)  # share of the image's area that a crop takes
-
-
-RECIPES = {
-    # InstDisc's, as the published code has it
-    "v1": Recipe(("gray", "jitter"), 1.0, (0.4, 0.4, 0.4, 0.4), 0.2, 0.0),
-    # MoCo v2's (--aug-plus)
-    "v2": Recipe(("jitter", "gray", "blur"), 0.8, (0.4, 0.4, 0.4, 0.1), 0.2, 0.5),
-    # crop and flip, for linear evaluation
-    "linear": Recipe((), 0.0, (0.0, 0.0, 0.0, 0.0), 0.0, 0.0, scale=(0.08, 1.0)),
-}
 
 
 @dataclass(frozen=True)
@@ -61,6 +40,7 @@ class View:
     jitter: tuple[tuple[int, float], ...]  # operations: 0 brightness, 1 contrast, 2 saturation, 3 hue
     gray: bool
     sigma: float
+    solarise: bool = False
 
 
 def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
@@ -115,6 +95,7 @@ def _view(u: list[float], height: int, width: int, recipe: Recipe) -> View:
         jitter,
         u[32] < recipe.gray_probability,
         sigma,
+        u[35] < recipe.solarise_probability,
     )
 
 

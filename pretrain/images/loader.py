@@ -15,7 +15,8 @@ from pretrain.images.augment_device import augment as augment_on_device
 from pretrain.images.augment_device import normalise
 from pretrain.images.augment_host import augment, resize_into
 from pretrain.images.decode import Pixels
-from pretrain.images.draws import RECIPES, View, Views, draw_views, sample_order
+from pretrain.images.draws import View, Views, draw_views, sample_order
+from pretrain.images.recipes import RECIPES
 from pretrain.images.threads import image_threads
 from pretrain.process import distributed
 
@@ -135,7 +136,7 @@ class _Making:
         drawn = draw_views(*self._draw, number, image.shape[0], image.shape[1], self._recipes)
         for out, view, recipe in zip(self._slots, drawn, self._recipes, strict=True):
             crop = out[row]
-            resize_into(crop, image, view.box)
+            resize_into(crop, image, view.box, recipe.bicubic)
             if self._colour:
                 pixels = crop.numpy()
                 pixels[:] = augment(pixels, view, recipe.steps)

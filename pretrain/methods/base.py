@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Generator, Tensor, nn
 
@@ -23,6 +23,12 @@ class Step:
 
     done: int
     total: int
+    per_epoch: int = 1  # iterations
+
+    @property
+    def epoch(self) -> int:
+        """The epochs that are over."""
+        return self.done // self.per_epoch
 
 
 class Method(nn.Module, Generic[Options]):
@@ -45,6 +51,9 @@ class Method(nn.Module, Generic[Options]):
     # The child that is evaluated and converted, and the one that `--key-encoder` means instead.
     encoder_name: ClassVar[str] = "encoder_q"
     key_encoder_name: ClassVar[str] = "encoder_k"
+    # Detached tensors of the last step for monitors: "projections", the views' outputs as a list of nxC, and
+    # perhaps "teacher", the targets as nxK probabilities. None where a method leaves nothing behind.
+    last: dict[str, Any] | None = None
     # Whether BatchNorm should see parts of a batch in one process too, as it does in several.
     splits_batch: ClassVar[bool] = False
 

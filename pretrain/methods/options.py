@@ -17,6 +17,7 @@ class MethodOptions:
     """
 
     title: ClassVar[str]  # of the group in --help
+    own_optimizer: ClassVar[bool] = False  # else it is the run's: SGD, by --lr, --schedule and their like
 
     @staticmethod
     def add_to(group: argparse._ArgumentGroup) -> None:

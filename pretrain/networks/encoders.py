@@ -101,6 +101,14 @@ def add_mlp_head(encoder: Any) -> None:
     encoder.fc = nn.Sequential(nn.Linear(width, width), nn.ReLU(), encoder.fc)
 
 
+def zero_last_norms(encoder: nn.Module) -> None:
+    """Makes every residual block begin as the identity: the scale of its last norm is 0."""
+    for block in encoder.modules():
+        last = getattr(block, "bn3", getattr(block, "bn2", None))
+        if last is not None and hasattr(block, "downsample"):
+            nn.init.zeros_(last.weight)
+
+
 def feature_width(encoder: Any) -> int:
     """Channels that enter the head (2048 for ResNet-50)."""
     head = encoder.fc

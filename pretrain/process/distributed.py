@@ -127,3 +127,20 @@ def mean_over_processes(x: Tensor) -> Tensor:
         dist.all_reduce(x)
         x /= world_size()
     return x
+
+
+def sum_with_gradient(x: Tensor) -> Tensor:
+    """The sum over the processes; each gets the sum of all their gradients back."""
+    if world_size() == 1:
+        return x
+    from torch.distributed.nn.functional import all_reduce
+
+    return all_reduce(x)
+
+
+@torch.no_grad()
+def sum_in_place(x: Tensor) -> Tensor:
+    """The sum over the processes, written into x, of which autograd learns nothing."""
+    if world_size() > 1:
+        dist.all_reduce(x)
+    return x

@@ -1,4 +1,4 @@
-"""Shows and records a run while it goes: progress line, log.jsonl, TensorBoard scalars on request."""
+"""Shows and records a run while it goes: progress line, log.jsonl; TensorBoard and a tracker on request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from converters.options import visible
 from pretrain.errors import PretrainError
+from pretrain.process.tracker import Tracker
 
 LOG = "log.jsonl"
 SECONDS_BETWEEN_LINES = 5.0
@@ -52,9 +53,10 @@ class Reporter:
         total: int,
         batch_size: int,
         tensorboard: bool = False,
+        tracker: Tracker | None = None,
         quiet: bool = False,
     ) -> None:
-        self._quiet = quiet
+        self._quiet, self._tracker = quiet, tracker
         self._total, self._batch_size = total, batch_size
         self._clock = self._line = time.monotonic()
         self._done = first
@@ -105,16 +107,18 @@ class Reporter:
         self._clock += time.monotonic() - begin
 
     def record(self, iteration: int, values: dict[str, float], **more: float) -> None:
-        """Writes values to log.jsonl and TensorBoard without showing them."""
+        """Writes values to log.jsonl, TensorBoard and the tracker without showing them."""
         if self._quiet:
             return
         self._file.write(json.dumps({"iteration": iteration, **values, **more}) + "\n")
         if self._writer is not None:
             for name, value in {**values, **more}.items():
                 self._writer.add_scalar(name, value, iteration)
+        if self._tracker is not None:
+            self._tracker.log({**values, **more}, iteration)
 
     def close(self) -> None:
-        for thing in (self._file, self._writer):
+        for thing in (self._file, self._writer, self._tracker):
             if thing is not None:
                 thing.close()
         if self._bar is not None:

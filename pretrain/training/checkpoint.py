@@ -19,6 +19,7 @@ from typing import Any
 from pretrain.errors import PretrainError
 
 LAST = "checkpoint_last.pth.tar"
+PREFIX = "module."  # the published code saves a DistributedDataParallel module
 # `converters` writes these into each of its files: within the first bytes, or as a member of the archive.
 _CONVERTED = b"moco_transfer_manifest", "/moco_transfer.json"
 _NUMBERED = re.compile(r"checkpoint_(\d{8})\.pth\.tar")
@@ -92,7 +93,8 @@ def load(path: Path) -> dict[str, Any]:
 
     A .safetensors file is one with weights alone; its metadata may say the `arch`.
 
-    Entries that official files lack are there afterwards, empty: `identity`, `totals`, `scaler`. Raises
+    Entries that official files lack are there afterwards, empty: `identity`, `totals`, `scaler`. A row of the
+    joint-embedding frame has its publisher's names in the file; here they are ours, below `module.`. Raises
     PretrainError where the file is no checkpoint.
     """
     import torch
@@ -117,12 +119,29 @@ def load(path: Path) -> dict[str, Any]:
             )
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
         raise PretrainError(f"{path}: {_why_unreadable(str(error))}; nothing in it was run") from None
+    contents = _by_our_names(contents)
     if not isinstance(contents, dict) or not isinstance(contents.get("state_dict"), dict):
         raise PretrainError(
             f"{path}: expected a checkpoint of pretrain with a 'state_dict'; this file has none"
         )
     _require_layout(contents, path)
     return contents
+
+
+def recorded_row(identity: Any) -> Any:
+    """The row of the joint-embedding frame by which a run recorded that it was made, else None."""
+    from pretrain.methods.choose import joint_row, row_names
+
+    name = identity.get("mechanism") if isinstance(identity, dict) else None
+    return joint_row(name) if name in row_names() else None
+
+
+def _by_our_names(contents: Any) -> Any:
+    if not isinstance(contents, dict) or not (row := recorded_row(contents.get("identity"))):
+        return contents
+    found = row.layout.read(contents)
+    named = {PREFIX + name if isinstance(name, str) else name: value for name, value in found.items()}
+    return {**contents, "state_dict": named}
 
 
 def _safetensors(path: Path) -> dict[str, Any]:

@@ -22,6 +22,8 @@ _OF_EVERY_RUN = (
     "arch", "mechanism", "cos", "small_images", "image_size", "batch_size", "lr", "lr_decay_every",
     "lr_decay", "momentum", "wd", "seed",
 )  # fmt: skip
+# Of these a method with an optimizer of its own has none, or has it among its own values.
+_OF_PLAIN_SGD = {"cos", "lr", "schedule", "lr_decay_every", "lr_decay", "momentum", "wd", "bn_groups"}
 
 
 def identity_of(
@@ -40,6 +42,8 @@ def identity_of(
         "num_images": len(images),
         "images_sha256": images.sha256(),
     }
+    if options.method.own_optimizer:
+        found = {name: value for name, value in found.items() if name not in _OF_PLAIN_SGD}
     if options.deterministic:  # else absent: files of runs without it stay as they were
         found["deterministic"] = True
     if start_from:

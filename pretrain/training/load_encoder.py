@@ -22,20 +22,23 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     its tensors disagree.
     """
     contents = checkpoint.load(path)
-    prefix = f"module.{_name(contents['identity'], key)}."
+    row = checkpoint.recorded_row(contents["identity"])
+    prefix = f"{checkpoint.PREFIX}{_name(contents['identity'], key)}."
     stored = {n.removeprefix(prefix): v for n, v in contents["state_dict"].items() if n.startswith(prefix)}
     if not stored or "conv1.weight" not in stored:
         raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a checkpoint of pretrain")
     arch = str(contents.get("arch", "resnet50"))
     mlp = "fc.2.weight" in stored
     head = "fc.2.weight" if mlp else "fc.weight"
-    if head not in stored:
+    if head not in stored and row is None:
         raise PretrainError(f"{path}: holds no {prefix}{head}; expected a checkpoint of pretrain")
-    dim = len(stored[head])
+    dim = len(stored[head]) if head in stored else 1
     small = contents["identity"].get("small_images", stored["conv1.weight"].shape[-1] == 3)
     encoder = make_encoder_factory(arch, dim=dim, small_images=bool(small))()
     if mlp:
         add_mlp_head(encoder)
+    if row:  # its head is a part of its own, which is not evaluated
+        encoder.fc = nn.Identity()
     try:
         encoder.load_state_dict(stored)
     except RuntimeError as error:
@@ -46,6 +49,8 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
 
 def _name(identity: dict[str, Any], key: bool) -> str:
     """The encoder's name in the method that made the file; the published one where no method is recorded."""
+    if row := checkpoint.recorded_row(identity):
+        return row.other_encoder if key else row.evaluated
     mechanism = str(identity.get("mechanism"))
     made_by = method_class(mechanism) if mechanism in METHODS else Method
     return made_by.key_encoder_name if key else made_by.encoder_name

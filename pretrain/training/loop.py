@@ -23,11 +23,13 @@ def train(
     watcher: Watcher,
     iterations: range,
     seed: int,
+    per_epoch: int = 1,
 ) -> int:
     """Trains a method by one batch an iteration; returns the number of iterations done.
 
     `forward` is the method as it is called (see `callable_of`). `batches` are those of `iterations`. The
     random numbers of a step depend on `seed` and its iteration alone, so a resumed run draws the same ones.
+    per_epoch: iterations, of which the method is told
     """
     method.train()
     rng = torch.Generator()
@@ -38,7 +40,7 @@ def train(
         views = batch.images(updates.device)
         index = batch.index.to(updates.device, non_blocking=True)
         with updates.autocast():
-            loss, logs = forward(views, index, rng, Step(iteration, last))
+            loss, logs = forward(views, index, rng, Step(iteration, last, per_epoch))
         updates.step(loss.sum())
         method.after_step()
         if watcher.after_step(iteration + 1, last, loss, logs):

@@ -54,3 +54,6 @@ class RunOptions:
     tensorboard: bool
     knn_every: int | None  # epochs
     knn_data: str | None
+    monitor_every: int | None  # iterations; None: the default of methods that have the monitor
+    stop_on_collapse: bool
+    tracker: str | None  # a module

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pretrain.errors import PretrainError
 from pretrain.process import distributed
 from pretrain.training import checkpoint
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Saver:
@@ -43,6 +46,23 @@ class Saver:
             )
         if distributed.rank() == 0:
             checkpoint.save(self._contents(iteration), self._directory, iteration, self._keep)
+
+
+def save_bare(directory: Path, arch: str, encoder: nn.Module) -> None:
+    """Writes a finished run's encoder alone as ARCH.pth, by torchvision's names.
+
+    Raises PretrainError where the file cannot be written.
+    """
+    import torch
+    from boltons.fileutils import atomic_save
+
+    path = directory / f"{arch}.pth"
+    state = {name: value.cpu().contiguous() for name, value in encoder.state_dict().items()}
+    try:
+        with atomic_save(str(path), overwrite_part=True) as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:
+        raise PretrainError(f"{path}: cannot be written ({error}); the checkpoints are intact") from None
 
 
 def tell_end(directory: Path, done: int, total: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+
+from pretrain.optimizers.schedules import warm_cosine
 
 
 def step_schedule(base: float, milestones: Sequence[int], per_epoch: int) -> Callable[[int], float]:
@@ -18,12 +19,7 @@ def cosine_schedule(base: float, total: int, per_epoch: int | None = None) -> Ca
 
     With `per_epoch` the rate is constant within an epoch, as published; without, it falls at every iteration.
     """
-
-    def rate(iteration: int) -> float:
-        done = iteration // per_epoch * per_epoch if per_epoch else iteration
-        return base * 0.5 * (1.0 + math.cos(math.pi * done / total))
-
-    return rate
+    return warm_cosine(base, total=total, per_epoch=per_epoch)
 
 
 def decay_schedule(base: float, factor: float, every: int) -> Callable[[int], float]:

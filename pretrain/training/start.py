@@ -16,9 +16,10 @@ from torch import Tensor
 
 from pretrain.errors import PretrainError
 from pretrain.methods.base import Method
-from pretrain.methods.choose import METHODS, method_class
+from pretrain.methods.choose import METHODS, method_class, row_names
 from pretrain.training import checkpoint
-from pretrain.training.state import PREFIX, require_equal
+from pretrain.training.checkpoint import PREFIX
+from pretrain.training.state import require_equal
 
 HEAD = "fc."
 
@@ -39,7 +40,7 @@ def read_start(path: Path) -> Start:
     """Reads the encoders of a file. Raises PretrainError where none is there that a method evaluates."""
     contents = checkpoint.load(path)
     tensors = {name.removeprefix(PREFIX): value for name, value in contents["state_dict"].items()}
-    kinds = [method_class(name) for name in METHODS]
+    kinds = [method_class(name) for name in (*METHODS, *row_names()[:1])]  # the frame has one class
     names = dict.fromkeys(name for kind in kinds for name in (kind.encoder_name, kind.key_encoder_name))
     encoders = {name: _below(f"{name}.", tensors) for name in names}
     encoders = {name: found for name, found in encoders.items() if found}
@@ -76,6 +77,8 @@ def put_in_place(start: Start, method: Method[Any]) -> str:
     )
     for name, encoder in wanted.items():
         encoder.load_state_dict(chosen[name] if keep_head else _trunk(chosen[name]), strict=keep_head)
+    if keep_head and not any(name.startswith(HEAD) for name in first):
+        return "with fresh heads"
     if keep_head:
         return "its head included"
     return "with a fresh head" + (

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.errors import PretrainError, warn
+from pretrain.methods.joint.layout import Layout
 from pretrain.training import checkpoint
+from pretrain.training.checkpoint import PREFIX
 from pretrain.training.identity import require_same_run
 from pretrain.training.totals import Totals
-
-PREFIX = "module."  # the published code saves a DistributedDataParallel module
 
 
 @dataclass
@@ -30,13 +30,19 @@ class RunState:
     arch: str
     identity: dict[str, Any]
     per_epoch: int  # iterations
+    layout: Layout | None = None  # where a file has the tensors, if not in `state_dict` by our own names
 
     def pack(self, iteration: int) -> dict[str, Any]:
         """Makes the checkpoint after `iteration` iterations. `epoch`: finished epochs, as published."""
+        tensors = {name: _plain(value) for name, value in self.model.state_dict().items()}
+        if self.layout:
+            entries = self.layout.written(tensors)
+        else:
+            entries = {"state_dict": {PREFIX + name: value for name, value in tensors.items()}}
         return {
             "epoch": iteration // self.per_epoch,
             "arch": self.arch,
-            "state_dict": {PREFIX + name: _plain(value) for name, value in self.model.state_dict().items()},
+            **entries,
             "optimizer": _map_tensors(self.optimizer.state_dict(), _plain),
             "iteration": iteration,
             "identity": self.identity,

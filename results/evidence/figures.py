@@ -6,8 +6,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from results.evidence.lengths import Curve, Point, mean_interval
 from results.report.charts import COLORS
+from results.tables.lengths import Curve, mean_interval
 from results.tables.paired import difference
 from results.tables.trials import Trials
 
@@ -68,9 +68,11 @@ def length_figure(
     """A panel for every suite and one for the frozen results, over the length of pre-training."""
     figure, panels = _panels(len(curves) + bool(frozen))
     for panel, curve in zip(panels, curves, strict=False):
-        points: list[Point] = [point for line in curve.lines.values() for point in line]
-        made = [(p.x, *found[:2]) for p in points if (found := mean_interval(p.row, curve.metric))]
-        _draw(panel, curve.metric, made, 0)
+        for number, (label, points) in enumerate(curve.lines.items()):
+            made = [(p.x, *found[:2]) for p in points if (found := mean_interval(p.row, curve.metric))]
+            _draw(panel, label, made, number)
+        if len(curve.lines) > 1:
+            panel.legend()
         panel.set(xlabel=curve.x_name, ylabel=curve.metric, title=curve.title)
     if frozen:
         for number, (column, values) in enumerate(frozen.items()):

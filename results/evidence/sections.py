@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from results.evidence.breakdown import Part, breakdowns
 from results.evidence.compare import p_text
 from results.evidence.figures import gaps, length_figure, schedule_figure
-from results.evidence.lengths import Curve, length_curves, length_of, mean_interval, schedule_curves
 from results.evidence.printed import gain_matrix, marked
 from results.evidence.ranks import EXACT, LEAST, Correlation, correlation, kendall, spearman
 from results.evidence.study import Study
 from results.tables.cell import signed
 from results.tables.grid import Table
+from results.tables.lengths import Curve, length_curves, length_of, mean_interval, schedule_curves
 from results.tables.markdown import md_block
 
 INTERVALS = "mean [its 95 % interval over trials] (trials)"
@@ -82,7 +82,8 @@ def lengths(study: Study) -> Iterator[Section]:
     frozen = {name: values for name, values in study.frozen.items() if known.keys() & values.keys()}
     rows, marks = [], Table("", [], [])
     for curve in curves:
-        for point in next(iter(curve.lines.values())):
+        points = [point for line in curve.lines.values() for point in line]
+        for point in {id(point.row): point for point in points}.values():
             shown = _mean(mean_interval(point.row, curve.metric))
             label = marked(point.row.label, [point.row], marks)
             rows.append([curve.title, f"{point.x:g}", label, shown])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.report.charts import Bar, bar_chart
+from results.report.charts import Bar, Line, bar_chart, line_chart
 from results.report.differences import as_written, costs, differing, recipes, weights
 from results.report.gaps import gap_chart, gaps
 from results.report.html import details, text_table
@@ -12,6 +12,7 @@ from results.report.run_section import Cells, curves, per_class, samples
 from results.tables.escape import html_text
 from results.tables.formats import html_table
 from results.tables.grid import Table
+from results.tables.lengths import length_curves, mean_interval
 from results.tables.published import PublishedRow
 from results.tables.suite import PUBLISHED_SUPERVISED, SUPERVISED, build_suite_table
 from results.tables.trials import Trials
@@ -35,6 +36,7 @@ def suite_section(
         html_table(table, heading=False),
         _gaps(rows, known, patient),
         _bars(table, rows, known),
+        _lengths(suite, rows),
         curves(rows, cells),
         per_class(rows, cells),
         samples(rows, cells),
@@ -50,6 +52,22 @@ def _gaps(rows: Sequence[Trials], reference: str | None, patient: bool) -> str:
     primary = rows[0].records[0]["primary"]
     chart = gap_chart(gaps(rows, primary, reference, patient))
     return f"<h3>Gaps in {html_text(primary)}</h3>{chart}" if chart else ""
+
+
+def _lengths(suite: str, rows: Sequence[Trials]) -> str:
+    """The primary metric over the length of pre-training, a line per run, where checkpoints are rows."""
+    parts = []
+    for curve in length_curves({suite: rows}, {}):
+        lines, numbers = [], []
+        for label, points in curve.lines.items():
+            found = [(p, made) for p in points if (made := mean_interval(p.row, curve.metric))]
+            lines.append(Line(label, [(point.x, mean) for point, (mean, _, _) in found]))
+            for point, (mean, half, trials) in found:
+                ends = f"{mean - half:.1f} to {mean + half:.1f}" if half else "-"
+                numbers.append([point.row.label, f"{point.x:g}", f"{mean:.1f}", ends, str(trials)])
+        heads = ["row", curve.x_name, curve.metric, "95 % interval over trials", "trials"]
+        parts.append(line_chart(lines, curve.x_name, curve.metric) + text_table(heads, numbers))
+    return "<h3>Over the length of pre-training</h3>" + "".join(parts) if parts else ""
 
 
 def _bars(table: Table, rows: Sequence[Trials], reference: str | None) -> str:

@@ -45,6 +45,25 @@ CASES: tuple[Case, ...] = (
     Case("supervised", torch_case(supervised), "supervised", "single"),
     Case("moco_v3", torch_case(moco_v3), "moco_v3"),
     Case(
+        "pretrain_simclr",
+        torch_case(lambda q, k: wrapped(prefixed(q, "module.encoder.")) | {"simclr": {}}),
+        "pretrain_simclr",
+        "single",
+    ),
+    Case(
+        "pretrain_nnclr",
+        torch_case(lambda q, k: wrapped(prefixed(q, "module.encoder_q.")) | {"nnclr": {}}),
+        "pretrain_nnclr",
+        "single",
+    ),
+    Case(
+        "pretrain_ressl",
+        torch_case(
+            lambda q, k: wrapped(pair(q, k, "module.encoder_q.", "module.encoder_k.")) | {"ressl": {}}
+        ),
+        "pretrain_ressl",
+    ),
+    Case(
         "simclr_v1",
         lambda q, k, d: saved({"state_dict": permuted(q) | linear("fc")}, d / "s.pth"),
         "simclr_v1",

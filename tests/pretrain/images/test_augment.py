@@ -9,8 +9,9 @@ from PIL import Image, ImageFilter
 from torchvision.transforms import functional as TF
 
 from pretrain.images import augment_device, augment_host
-from pretrain.images.draws import RECIPES, View, draw_views
+from pretrain.images.draws import View, draw_views
 from pretrain.images.loader import Batch, Crops
+from pretrain.images.recipes import RECIPES
 
 FACTORS = [0.6, 0.85, 1.0, 1.37]
 TORCHVISION = [TF.adjust_brightness, TF.adjust_contrast, TF.adjust_saturation, TF.adjust_hue]
@@ -97,7 +98,7 @@ def test_normalise() -> None:
     torch.testing.assert_close(got[0], expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["v1", "v2"])
+@pytest.mark.parametrize("name", ["v1", "v2", "byol_2", "dino_local"])
 def test_device_equals_host(name: str) -> None:
     """The whole recipe, same draws, on both: the images differ by the host's rounding to levels only."""
     recipe = RECIPES[name]

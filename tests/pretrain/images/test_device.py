@@ -19,8 +19,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from pretrain.images.draws import RECIPES, draw_views
+from pretrain.images.draws import draw_views
 from pretrain.images.loader import Batch, Crops
+from pretrain.images.recipes import RECIPES
 from pretrain.images.sources import Image, ImageSet
 from pretrain.methods.base import Method, Step
 from pretrain.methods.choose import method_class

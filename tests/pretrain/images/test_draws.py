@@ -11,13 +11,13 @@ from torchvision import transforms
 
 from pretrain.images.draws import (
     NUMBERS_PER_VIEW,
-    RECIPES,
     _uniform,
     draw_views,
     generator,
     sample_order,
     step_seed,
 )
+from pretrain.images.recipes import RECIPES
 
 HEIGHT, WIDTH, COUNT = 90, 120, 4000
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from results.evidence.figures import gaps
-from results.evidence.lengths import length_curves, length_of, mean_interval, schedule_curves
 from results.reading import read_groups
+from results.tables.lengths import length_curves, length_of, mean_interval, run_of, schedule_curves
 from results.tables.trials import group_trials
 from tests.results.evidence.conftest import APS, CHECKPOINTS
 
@@ -117,6 +117,7 @@ def test_checkpoints_of_one_run_are_known_by_their_names(study: Path) -> None:
         ("epoch_08", (8.0, "epochs of pre-training")),
         ("moco_ep20", (20.0, "epochs of pre-training")),
         ("moco_v2-it3500", (3500.0, "iterations of pre-training")),
+        ("byol_epoch_2.5", (2.5, "epochs of pre-training")),
         ("k_512", None),
         ("m_0.99", None),
         ("moco_v2_s1", None),
@@ -138,3 +139,22 @@ def test_the_interval_of_a_mean_is_that_of_scipy(study: Path) -> None:
     oracle = stats.t.interval(0.95, 3, loc=sum(values) / 4, scale=stats.sem(values))
     assert (mean - half, mean + half, n) == (*map(pytest.approx, map(float, oracle)), 4)
     assert mean_interval(row, "bbox/APl") is None
+
+
+def test_checkpoints_of_several_runs_are_a_line_each(make_record: Any) -> None:
+    """What a study says the length of, such as random weights, begins every line."""
+    records = []
+    for run, gain in (("byol", 1.0), ("moco_v3", 2.0)):
+        for epoch in ("1", "2.5", "10"):
+            for trial in range(2):
+                ap = gain * float(epoch) + trial
+                records.append(make_record(f"{run}_epoch_{epoch}", trial, ap, "people"))
+    records += [make_record("random", trial, 0.5 + trial, "people") for trial in range(2)]
+    records.append(make_record("late_epoch_3", 0, 1.0, "people"))  # of a run with one checkpoint
+    (curve,) = length_curves(group_trials(records), {"random": 0})
+    assert {label: [point.x for point in line] for label, line in curve.lines.items()} == {
+        "byol": [0, 1, 2.5, 10], "moco_v3": [0, 1, 2.5, 10],
+    }  # fmt: skip
+    assert curve.x_name == "epochs of pre-training"
+    assert run_of("moco_v3_epoch_2.5") == "moco_v3"
+    assert run_of("epoch_08") == run_of("random") == ""

@@ -217,3 +217,19 @@ def test_a_browser_draws_it_without_overflow(root: Path, tmp_path: Path, width: 
     assert layout["scroll"] <= layout["client"], layout
     assert min(layout["bars"]) > 50
     assert min(layout["svg"]) > 100
+
+
+def test_checkpoints_of_a_run_have_a_curve(make_record: Any, tmp_path: Path) -> None:
+    """Mean and interval of every checkpoint stand beside the line; other rows have no such part."""
+    records = [
+        make_record(f"epoch_{epoch}", trial, 10.0 * epoch + trial)
+        for epoch in (1, 2, 4)
+        for trial in range(3)
+    ]
+    page = render_report(group_trials(records), tmp_path)
+    assert "Over the length of pre-training" in page
+    assert 'aria-label="bbox/AP over epochs of pre-training"' in page
+    assert (
+        "18.5 to 23.5" in page
+    )  # 21 with half of 2.48: Student's t of two degrees, deviation 1, three trials
+    assert "Over the length" not in render_report(group_trials(records[:6]), tmp_path)

@@ -2,7 +2,7 @@
 
 Suites belong to one curve where data, engine and primary metric are the same, their recipes differ in SOLVER
 keys alone, and no two have one length. Rows are checkpoints of one run where their names say so (epoch_08,
-it_3500), or about.md.
+byol_epoch_2.5, it_3500), or about.md.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from results.tables.trials import Trials
 
 SCHEDULE = "SOLVER.MAX_ITER"
 LEAST = 3  # checkpoints; two are a comparison
-_LENGTH = re.compile(r"(?:.*[_.@-])?(epoch|ep|iteration|iter|it|step)s?[_-]?(\d+)")
+_LENGTH = re.compile(r"(?:(.*)[_.@-])?(epoch|ep|iteration|iter|it|step)s?[_-]?(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -98,21 +98,28 @@ def _facts(row: Trials) -> dict[str, object]:
 
 
 def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, float]) -> list[Curve]:
-    """A curve for every suite with at least LEAST checkpoints of one run.
+    """A curve for every suite with at least LEAST checkpoints of one run; a line per run.
 
-    `lengths`: init -> length, beside what the names say.
+    `lengths`: init -> length, beside what the names say. Such a row belongs to no run, and so to every line.
     """
     curves = []
     for suite, rows in groups.items():
-        found = {row.label: length for row in rows if (length := length_of(row.init, lengths)) is not None}
-        if len({x for x, _ in found.values()}) < LEAST:
-            continue
-        points = [Point(found[row.label][0], row) for row in rows if row.label in found]
-        units = dict.fromkeys(unit for _, unit in found.values() if unit)
-        line = sorted(points, key=lambda point: point.x)
-        curves.append(
-            Curve(suite, " or ".join(units) or "pre-training", _primary(rows), {_primary(rows): line})
-        )
+        units: dict[str, None] = {}
+        runs: dict[str, list[Point]] = {}
+        shared: list[Point] = []
+        for row in rows:
+            if (length := length_of(row.init, lengths)) is None:
+                continue
+            units |= {length[1]: None} if length[1] else {}
+            home = shared if row.init in lengths else runs.setdefault(run_of(row.init), [])
+            home.append(Point(length[0], row))
+        lines = [(run, [*shared, *points]) for run, points in (runs or {"": []}).items()]
+        lines = [(run, line) for run, line in lines if len({point.x for point in line}) >= LEAST]
+        if lines:
+            names = [run if len(lines) > 1 else _primary(rows) for run, _ in lines]
+            sorted_ = [sorted(line, key=lambda point: point.x) for _, line in lines]
+            x_name = " or ".join(units) or "pre-training"
+            curves.append(Curve(suite, x_name, _primary(rows), dict(zip(names, sorted_, strict=True))))
     return curves
 
 
@@ -126,8 +133,14 @@ def length_of(init: str, lengths: Mapping[str, float]) -> tuple[float, str] | No
     found = None if init.startswith("random") else _LENGTH.fullmatch(init)
     if not found:
         return None
-    unit = "epochs" if found[1] in ("epoch", "ep") else "iterations"
-    return float(found[2]), f"{unit} of pre-training"
+    unit = "epochs" if found[2] in ("epoch", "ep") else "iterations"
+    return float(found[3]), f"{unit} of pre-training"
+
+
+def run_of(init: str) -> str:
+    """The part of a checkpoint's name that stands for its run: "byol" of byol_epoch_8, "" of epoch_8."""
+    found = _LENGTH.fullmatch(init)
+    return (found and found[1]) or ""
 
 
 def mean_interval(row: Trials, metric: str) -> tuple[float, float, int] | None:

@@ -1,0 +1,101 @@
+"""Makes the flags of a row of the frame, and the row that they ask for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from pretrain.methods.joint.row import Row
+from pretrain.optimizers.rows import KINDS, Optimizer
+from pretrain.options import real, whole
+
+# The values that a run has beside those of its row, where other methods have a flag for them.
+GENERAL: dict[str, Any] = {
+    "cos": True,
+    "schedule": [],
+    "lr_decay_every": None,
+    "lr_decay": 1.0,
+    "bn_groups": None,
+}
+# Of the optimizer: its field -> what it is, and the reader of its value, or what it may be.
+OPTIMIZER: dict[str, tuple[str, Any]] = {
+    "kind": ("the optimizer", KINDS),
+    "lr": ("learning rate; of 256 images where --per-256 holds", real(0)),
+    "per_256": ("the rate grows with the batch", None),
+    "wd": ("weight decay", real(0)),
+    "wd_end": ("weight decay at the end, by half a cosine", real(0)),
+    "momentum": ("momentum of the optimizer", real(0, 1)),
+    "exclude": ("1d: biases and norms are neither decayed nor adapted", ("none", "1d")),
+    "bias_lr": ("learning rate of those that are excluded", real(0)),
+    "warmup_epochs": ("epochs of warm-up of the rate", whole(0)),
+    "end_lr": ("learning rate at the end", real(0)),
+    "end_share": ("the same as a share of the rate", real(0, 1)),
+    "by_epoch": ("the rate is constant within an epoch", None),
+    "eta": ("trust coefficient of LARS", real(0, above=True)),
+    "clip": ("norm to which the gradient of each parameter is cut", real(0, above=True)),
+}
+NAMED = {"kind": "--optimizer"}
+
+
+def flag(name: str) -> str:
+    """The flag of a field."""
+    return NAMED.get(name, "--" + name.replace("_", "-"))
+
+
+def row_options(row: Row) -> dict[str, tuple[str, Any]]:
+    """What each field of the row is, and the reader of its value; fields without either are no flags."""
+    found = {}
+    for one in fields(row):
+        # A subclass that gives another default repeats the field; what it is stands in the class above.
+        told = [vars(kind)["__dataclass_fields__"][one.name].metadata for kind in _kinds(row, one.name)]
+        told = [metadata for metadata in told if metadata]
+        if told:
+            found[one.name] = (told[0]["help"], told[0]["read"])
+    return found
+
+
+def _kinds(row: Row, name: str) -> list[type]:
+    return [k for k in type(row).__mro__ if name in vars(k).get("__dataclass_fields__", {})]
+
+
+def row_flags(row: Row) -> list[str]:
+    """All flags of a row, in the order of --help."""
+    return [
+        flag(name)
+        for name in (*row_options(row), *OPTIMIZER, *["freeze_iterations"] * len(row.optimizer.freeze))
+    ]
+
+
+def add_row(row: Row, group: argparse._ArgumentGroup) -> None:
+    """Adds a flag for every value of the row and of its optimizer."""
+    for source, options in ((row, row_options(row)), (row.optimizer, OPTIMIZER)):
+        for name, (told, read) in options.items():
+            _add(group, name, getattr(source, name), told, read)
+    for rest in row.optimizer.freeze[:1]:
+        length = f"iterations in which the {rest.part} rest ({rest.iterations or f'{rest.epochs} epochs'})"
+        group.add_argument("--freeze-iterations", type=whole(0), metavar="N", help=length)
+
+
+def _add(
+    group: argparse._ArgumentGroup, name: str, default: Any, told: str, read: Callable | tuple | None
+) -> None:
+    add = group.add_argument
+    if isinstance(default, bool):
+        add(flag(name), dest=name, action=argparse.BooleanOptionalAction, default=default, help=told)
+    elif isinstance(read, tuple):
+        add(flag(name), dest=name, choices=read, default=default, help=f"{told} ({default})")
+    else:
+        shown = "" if default is None else f" ({default})"
+        add(flag(name), dest=name, type=read, default=default, metavar="X", help=told + shown)
+
+
+def given_row(row: Row, args: argparse.Namespace) -> Row:
+    """The row with the values that the arguments have."""
+    given = vars(args)
+    rests = row.optimizer.freeze
+    if (length := given.get("freeze_iterations")) is not None:
+        rests = tuple(replace(rest, epochs=0, iterations=length) for rest in rests if length)
+    optimizer: Optimizer = replace(row.optimizer, freeze=rests, **{name: given[name] for name in OPTIMIZER})
+    return replace(row, optimizer=optimizer, **{name: given[name] for name in row_options(row)})

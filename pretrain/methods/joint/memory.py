@@ -1,0 +1,95 @@
+"""Keeps what a loss needs from one step to the next: a queue of outputs, a centre."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pretrain.errors import PretrainError
+from pretrain.process import distributed
+
+
+class Memory(nn.Module):
+    """What a loss keeps; it changes only after a step, so that the gradients are those of the old state."""
+
+    def after_step(self) -> None:
+        """Takes over what the loss of this step left."""
+        raise NotImplementedError
+
+
+class Queue(Memory):
+    """The latest K outputs of all processes, nxC each; they enter after the step, as MoCo's do."""
+
+    queue: Tensor  # CxK
+    queue_ptr: Tensor  # 1: the column that is replaced next
+
+    def __init__(self, dim: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("queue", F.normalize(torch.randn(dim, size), dim=0))
+        self.register_buffer("queue_ptr", torch.zeros(1, dtype=torch.long))
+        self._next: Tensor | None = None
+
+    def later(self, rows: Tensor) -> None:
+        """Keeps this process's rows nxC until the step is made."""
+        self._next = distributed.gather(rows.detach())
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        if self._next is None:
+            return
+        rows, self._next = self._next, None
+        size = self.queue.shape[1]
+        slots = (self.queue_ptr + torch.arange(len(rows), device=rows.device)) % size
+        self.queue.index_copy_(1, slots, rows.T.to(self.queue.dtype))
+        self.queue_ptr.add_(len(rows)).remainder_(size)
+
+
+class Centre(Memory):
+    """The running mean of a teacher's outputs, 1xK (DINO, section 3.1)."""
+
+    center: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.zeros(1, dim))
+        self._next: Tensor | None = None
+
+    @torch.no_grad()
+    def later(self, outputs: Tensor, momentum: float) -> None:
+        """Keeps the centre that follows from this process's outputs NxK until the step is made."""
+        total = distributed.sum_in_place(outputs.sum(0, keepdim=True))
+        mean = total / (len(outputs) * distributed.world_size())
+        self._next = self.center * momentum + mean * (1 - momentum)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        if self._next is not None:
+            self.center.copy_(self._next)
+            self._next = None
+
+
+class Several(Memory):
+    """Some memories, by their number."""
+
+    def __init__(self, *memories: Memory) -> None:
+        super().__init__()
+        for number, memory in enumerate(memories):
+            self.add_module(str(number), memory)
+
+    def __getitem__(self, number: int) -> nn.Module:
+        return self.get_submodule(str(number))
+
+    def after_step(self) -> None:
+        for memory in self.children():
+            if isinstance(memory, Memory):
+                memory.after_step()
+
+
+def require_whole_queue(size: int, batch_size: int) -> None:
+    """Raises PretrainError where batches do not fill a queue evenly, or one is larger than the queue."""
+    if size % batch_size:
+        nearest = max(1, round(size / batch_size)) * batch_size
+        raise PretrainError(
+            f"--queue {size} is not a multiple of the batch of {batch_size}; nearest valid: {nearest}"
+        )

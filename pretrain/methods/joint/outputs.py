@@ -1,0 +1,34 @@
+"""Holds what networks make of the views of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of one branch, a tensor a view: n are this process's images."""
+
+    projections: list[Tensor]  # nxC, as the projector gives them
+    predictions: list[Tensor]  # what a loss compares: of the predictor or the prototypes, else projections
+    prototypes: Tensor | None = None  # KxC, where scores are predictions
+
+    def of(self, views: tuple[int, ...], *, detached: bool) -> Outputs:
+        """The outputs of some views as targets; `detached` is the stop-gradient."""
+        projections, predictions = (
+            [some[view].detach() if detached else some[view] for view in views]
+            for some in (self.projections, self.predictions)
+        )
+        return Outputs(projections, predictions, self.prototypes)
+
+
+def spread(x: Tensor) -> Tensor:
+    """The standard deviation of unit vectors nxC over the batch, mean over C, times the root of C.
+
+    It is 1 where they are spread evenly and 0 where they are one point (SimSiam's figure 2).
+    """
+    unit = F.normalize(x.detach().float(), dim=1)
+    return unit.std(0, correction=0).mean() * x.shape[1] ** 0.5

@@ -1,0 +1,165 @@
+"""Every row goes through the command line: it trains, is killed and goes on, and refuses what it has not."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from pretrain import cli, features
+from pretrain.methods.choose import joint_row, row_names
+from pretrain.methods.joint.flags import GENERAL
+from pretrain.methods.joint.heads import head
+from pretrain.methods.joint.spec import layers
+from tests.pretrain.helpers import module
+from tests.pretrain.methods.joint.cases import TINY
+from tests.pretrain.methods.joint.runs import command
+from tests.pretrain.tiny import register_miniature
+
+TRIALS = int(os.environ.get("JOINT_KILL_TRIALS", "1"))
+
+
+@pytest.fixture(scope="module")
+def runs(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    folder = tmp_path_factory.mktemp("rows")
+    done = module("tests.pretrain.methods.joint.runs", image_folder, folder, TRIALS, 0)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_every_row_is_tried() -> None:
+    assert set(row_names()) == set(TINY)
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_a_killed_run_ends_like_the_other(name: str, runs: tuple[Path, dict[str, int]]) -> None:
+    assert runs[1][name] == TRIALS
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_a_run_leaves_its_publishers_entries_and_all_its_values(name: str, runs: tuple) -> None:
+    found = torch.load(runs[0] / name / "checkpoint_last.pth.tar", weights_only=True)
+    assert {entry for entry in joint_row(name).layout.entries if entry in found} == set(
+        joint_row(name).layout.entries
+    )
+    row = joint_row(name)
+    recorded = found["identity"]
+    assert recorded["mechanism"] == name
+    assert {key for key in asdict(row) if key != "optimizer"} <= set(recorded)
+    assert {f"optimizer_{key}" for key in asdict(row.optimizer)} <= set(recorded)
+    assert not {"lr", "bn_groups", *GENERAL} & set(recorded)
+    lines = [json.loads(line) for line in (runs[0] / name / "log.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == list(range(1, 8))
+    assert all(0 <= line["std"] < 2 for line in lines)
+
+
+def test_another_row_is_refused(runs: tuple, image_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register_miniature()
+    folder = runs[0]
+    assert cli.main(command("byol", image_folder, folder / "simsiam", "--max-iters", "7")) == 2
+    assert "was made with mechanism = simsiam, now byol" in capsys.readouterr().err
+    words = ["--max-iters", "7", "--resume", str(folder / "dino" / "checkpoint_last.pth.tar")]
+    assert cli.main(command("swav", image_folder, folder / "new", *words)) == 2
+    assert "was made with mechanism = dino, now swav" in capsys.readouterr().err
+    assert not list((folder / "new").glob("*.tar"))
+
+
+def test_features_are_those_of_the_evaluated_network(runs: tuple, image_folder: Path) -> None:
+    """DINO's teacher, and its student with --key-encoder; a row without a slow copy has no other."""
+    register_miniature()
+    folder = runs[0]
+    common = ["--data", str(image_folder), "--image-size", "32", "--device", "cpu"]
+    for number, more in enumerate(([], ["--key-encoder"])):
+        file = ["--pretrained", str(folder / "dino" / "checkpoint_last.pth.tar")]
+        assert features.main([*common, *file, "--output", str(folder / f"{number}.npz"), *more]) == 0
+    assert (folder / "0.npz").read_bytes() != (folder / "1.npz").read_bytes()
+    file = ["--pretrained", str(folder / "vicreg" / "checkpoint_last.pth.tar"), "--key-encoder"]
+    assert features.main([*common, *file, "--output", str(folder / "2.npz")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("simsiam", "--moco-k 32", "--moco-k is no option of --method simsiam; its own are --views"),
+        ("byol", "--temperature 0.1", "--temperature is no option of --method byol"),
+        ("simsiam", "--projector 12:xx", "'12:xx' is no layer; expected layers such as"),
+        ("simsiam", "--views v2", "expected two views at least, got 'v2'"),
+        ("simsiam", "--views 2*v9", "'2*v9': expected views such as 2*swav"),
+        ("dino", "--keep-apart nothing", "invalid choice: 'nothing'"),
+        ("nosuch", "", "invalid choice: 'nosuch'"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    name: str, more: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--method", name, "--data", "d", "--output", "o", *more.split()])
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert told in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("nnclr", "--queue 20", "--queue 20 is not a multiple of the batch of 8; nearest valid: 16"),
+        ("ressl", "--queue 4", "--queue 4 is not a multiple of the batch of 8; nearest valid: 8"),
+        ("swav", "--prototypes 50", "cannot be used equally; lower --prototypes or give --queue 48"),
+        ("simsiam", "--warmup-epochs 9", "the warm-up of 9 epochs takes 27 iterations of 7"),
+    ],
+)
+def test_values_that_do_not_fit_are_one_line(
+    name: str, more: str, told: str, image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register_miniature()
+    given = more.split()
+    words = command(name, image_folder, tmp_path / "out", "--max-iters", "7")
+    place = words.index(given[0]) if given[0] in words else len(words)
+    assert cli.main([*words[:place], *given, *words[place + 2 :]]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.rglob("*.tar"))
+
+
+def test_presets_are_the_queue_with_published_options() -> None:
+    """Of MoCo nothing moves: the names of the two papers stand for options that there were before."""
+    common = ["--data", "d", "--output", "o"]
+    plain = cli.read([*common])
+    assert cli.read([*common, "--method", "moco_v1"]) == plain == cli.read([*common, "--mechanism", "queue"])
+    written = ["--mlp", "--aug-plus", "--cos", "--moco-t", "0.2"]
+    assert cli.read([*common, "--method=moco_v2"]) == cli.read([*common, *written]) != plain
+    assert cli.read([*common, "--method", "moco_v2", "--moco-t", "0.1"]).method.moco_t == 0.1
+
+
+def test_a_flag_changes_one_value_and_no_other() -> None:
+    words = ["--data", "d", "--output", "o", "--method", "vicreg"]
+    row, plain = cli.read([*words, "--variance", "0", "--lr", "0.3"]).method, joint_row("vicreg")
+    changed = {key for key in asdict(row) if asdict(row)[key] != asdict(plain)[key]}
+    assert changed == {"variance", "optimizer"}
+    assert (row.optimizer.lr, row.optimizer.wd) == (0.3, plain.optimizer.wd)
+    assert cli.read(words).batch_size == 2048
+    rested = cli.read(["--data", "d", "--output", "o", "--method", "swav", "--freeze-iterations", "0"])
+    assert rested.method.optimizer.freeze == ()
+
+
+def test_a_head_has_the_layers_of_its_text() -> None:
+    """And the places of the published nn.Sequential: linear, norm, activation."""
+    built = head("6:bn-wf:bn0-4b:bns", 3)
+    assert [type(part).__name__ for part in built] == [
+        "Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d",
+    ]  # fmt: skip
+    assert [tuple(part.weight.shape) for part in built if isinstance(part, torch.nn.Linear)] == [
+        (6, 3),
+        (3, 6),
+        (4, 3),
+    ]
+    learning = [name for name, parameter in built.named_parameters() if parameter.requires_grad]
+    assert learning == ["0.weight", "1.weight", "1.bias", "3.weight", "6.weight", "6.bias", "7.weight"]
+    assert not layers("none")
+    assert type(head("5b:gelu-2", 3)[1]).__name__ == "GELU"
