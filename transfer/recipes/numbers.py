@@ -111,9 +111,18 @@ _TREE: dict[str, dict[str, Rule]] = {
         "NEIGHBOURS": each(COUNT, "a list of whole numbers above 0, the first of which counts"),
         "TEMPERATURE": ABOVE,
         "GRID": each(ABOVE, "two rising numbers above 0", (2,), rising=True),
-        **dict.fromkeys(("GRID_SIZE", "EPISODES"), COUNT),
+        **dict.fromkeys(("GRID_SIZE", "EPISODES", "PATCHES"), COUNT),
         "SHOTS": SIZES,
-        "SEED": NATURAL,
+        "DRAWS": whole(2, 1000),  # of one there is no deviation
+        **dict.fromkeys(("SEED", "SIDE"), NATURAL),
+        "SCALES": each(PART, "a list of numbers above 0, up to 1"),
+    },
+    "PROBE.LINEAR": {
+        **dict.fromkeys(("EPOCHS", "BATCH_SIZE"), COUNT),
+        "RATES": each(ABOVE, "a list of different numbers above 0"),
+        "MOMENTUM": MOMENTUM,
+        "WEIGHT_DECAY": WEIGHT,
+        "AREA": each(PART, "two rising shares of an image", (2,), rising=True),
     },
     "DATALOADER": {"NUM_WORKERS": whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
     "SOLVER": {
