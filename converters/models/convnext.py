@@ -69,7 +69,7 @@ class ConvNeXt(Hierarchy):
         )
         if facts["final_norm"]:
             self.norm = nn.LayerNorm(dims[-1], eps)
-        start(self)
+        start(self, nn.Conv2d, nn.Linear)
 
     def forward(self, x: Tensor) -> Maps:
         found: Maps = {}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 STAGES = (1, 2, 3, 4)
+DEVIATION = 0.02  # of the normal from which both papers' code draws
 Maps = dict[str, Tensor]
 
 
@@ -70,10 +71,10 @@ class Hierarchy(nn.Module):
         return {f"stage{stage}": norm(maps)}
 
 
-def start(module: nn.Module) -> None:
-    """Draws kernels and matrices from a normal of 0.02, with biases 0, as both papers' code does."""
+def start(module: nn.Module, *kinds: type[nn.Conv2d | nn.Linear]) -> None:
+    """Draws weights of layers of these kinds from a normal of 0.02, with biases 0; others stay torch's."""
     for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
-            nn.init.trunc_normal_(part.weight, std=0.02)
+        if isinstance(part, kinds):
+            nn.init.trunc_normal_(part.weight, std=DEVIATION)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

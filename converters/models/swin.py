@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision.models.swin_transformer import shifted_window_attention
 from torchvision.ops import StochasticDepth
 
-from converters.models.hierarchy import STAGES, Hierarchy, Maps, start
+from converters.models.hierarchy import DEVIATION, STAGES, Hierarchy, Maps, start
 from converters.models.mlp import Mlp
 from converters.models.positions import pairs
 
@@ -128,7 +128,11 @@ class Swin(Hierarchy):
         self.layers = nn.ModuleList(stages)
         if facts["final_norm"]:
             self.norm = nn.LayerNorm(widths[-1], eps)
-        start(self)
+        # The authors' code leaves the patches' convolution as torch draws it, and draws the tables, too.
+        start(self, nn.Linear)
+        for name, table in self.named_parameters():
+            if name.endswith(("relative_position_bias_table", "absolute_pos_embed")):
+                nn.init.trunc_normal_(table, std=DEVIATION)
 
     def forward(self, x: Tensor) -> Maps:
         x = self._positioned(self.patch_embed(x))

@@ -13,6 +13,7 @@ from converters.convert import open_checkpoint
 from converters.models.build import build
 from tests.conftest import Run
 from transfer.datasets.synthetic.make import make_synthetic
+from transfer.engines.choose import detectron2_found
 from transfer.recipes.facts_of_weights import random_manifest
 from transfer.recipes.vit import VIT
 
@@ -38,20 +39,18 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_suite_runs_from_a_converted_file_to_its_table(vit: Path, tmp_path: Path, benchmark: Run) -> None:
+@pytest.mark.parametrize("engine", ["torchvision", pytest.param("detectron2", marks=pytest.mark.detectron2)])
+def test_a_suite_runs_from_a_converted_file_to_its_table(
+    engine: str, vit: Path, tmp_path: Path, benchmark: Run
+) -> None:
+    if engine == "detectron2" and not detectron2_found():
+        pytest.skip("Detectron2 is not importable")
     size = {"train_images": 4, "test_images": 2, "image_size": 64}
     make_synthetic(["ade20k_sem_seg_train"], tmp_path / "data", **size)
     overrides = [str(word) for pair in KEYS.items() for word in pair]
     done = benchmark(
         *("--suite", "ade20k_linear", "--smoke", "--init", f"mine={vit}", "drawn=random@mine"),
-        *(
-            "--data-root",
-            str(tmp_path / "data"),
-            "--output",
-            str(tmp_path / "out"),
-            "--engine",
-            "torchvision",
-        ),
+        *("--data-root", str(tmp_path / "data"), "--output", str(tmp_path / "out"), "--engine", engine),
         *overrides,
     )
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,8 @@
 """Describes the segmentors that stand on any family's maps; `architectures` completes the rows.
 
 A linear head (DINOv2, arXiv 2304.07193, table 10; DINOv3, 2508.10104) judges frozen features; its rows are
-kin, so one recipe takes weights of each family. UperNet (arXiv 1807.10221) has a recipe for each.
+kin, so one recipe takes weights of each family. UperNet (arXiv 1807.10221) has a recipe for each of ours; a
+user's module is a guest of all three.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from transfer.recipes.vit import VIT
 
 MAPS = 4  # that a UPerHead stands on
 _HEAD = "MODEL.SEM_SEG_HEAD"
+_FLAT = {"pyramid": r"sem_seg_head\.scales\..*"}  # where all four maps have one stride
 
 
 def _linear(family: Family, demands: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def _linear(family: Family, demands: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _upernet(family: Family, demands: dict[str, Any], fresh: dict[str, str]) -> dict[str, Any]:
+def _upernet(family: Family, demands: dict[str, Any], fresh: dict[str, str], **row: Any) -> dict[str, Any]:
     return {
         "name": f"UPerNet{family.name}",
         "title": f"UperNet on a {family.name}",
@@ -47,6 +49,7 @@ def _upernet(family: Family, demands: dict[str, Any], fresh: dict[str, str]) -> 
         "fresh": {"auxiliary head": r"sem_seg_head\.auxiliary\..*", **fresh},
         "miniature": "upernet",
         "added": ("MODEL.UPERNET.",),
+        **row,
     }
 
 
@@ -66,11 +69,15 @@ CLASS_MAPS: tuple[dict[str, Any], ...] = (
     _upernet(
         VIT,
         {"MODEL.VIT.WINDOW": (0,), "MODEL.VIT.REL_POS_TOKENS": (0,)},
-        {
-            "pyramid": r"sem_seg_head\.scales\..*",
-            "relative positions": r"backbone\.blocks\.\d+\.attn\.relative_bias",
-        },
+        {**_FLAT, "relative positions": r"backbone\.blocks\.\d+\.attn\.relative_bias"},
     ),
     _hierarchy(CONVNEXT),
     _hierarchy(SWIN),
+    _upernet(
+        OWN,
+        {},
+        _FLAT,
+        holder="backbone.body",
+        guest_of=tuple(f"UPerNet{family.name}" for family in (VIT, CONVNEXT, SWIN)),
+    ),
 )

@@ -8,6 +8,7 @@ from typing import Any
 from transfer.errors import TransferError
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.class_maps import MAPS
+from transfer.recipes.own import OWN
 from transfer.recipes.patches import WRITTEN_FOR, sizes_of_whole_patches
 from transfer.recipes.vit import VIT
 
@@ -16,8 +17,9 @@ def check_head(flat: Mapping[str, Any], where: Callable[[str], str]) -> None:
     """Refuses an UperNet on other than four maps, or one whose norms would see one value a channel."""
     if flat["MODEL.SEM_SEG_HEAD.NAME"] != "UPerHead":
         return
-    key = architecture_of(flat).family.outputs
-    if len(flat[key]) != MAPS:
+    family = architecture_of(flat).family
+    key = family.outputs
+    if family is not OWN and len(flat[key]) != MAPS:  # of a user's module `own` chooses
         raise TransferError(
             f"{where(key)}: {key} is {flat[key]}; UperNet stands on {MAPS} maps: name as many"
         )

@@ -52,13 +52,15 @@ def with_code(cfg: CfgNode, file: str) -> CfgNode:
 def chosen(flat: Mapping[str, Any], neck: str) -> dict[str, tuple[int, int]]:
     """Maps the names that a neck takes -> (stride, channels): all without one, else those of its strides.
 
-    Of several maps with one stride an FPN takes the last, a simple pyramid always the last of all.
+    Of several maps with one stride an FPN takes the last, a simple pyramid always the last of all. An UperNet
+    takes what an FPN would, and all where there are none of these strides.
     """
     each_map = zip(*(flat[f"{SECTION}.{key}"] for key in ("MAPS", "STRIDES", "CHANNELS")), strict=True)
     found = {name: (stride, channels) for name, stride, channels in each_map}
-    if neck == "fpn":
-        last = {stride: name for name, (stride, _) in found.items()}
-        return {last[stride]: found[last[stride]] for stride in PYRAMID if stride in last}
+    last = {stride: name for name, (stride, _) in found.items()}
+    pyramid = {last[stride]: found[last[stride]] for stride in PYRAMID if stride in last}
+    if neck == "fpn" or (_upernet(flat) and len(pyramid) == len(PYRAMID)):
+        return pyramid
     if neck == "simple_pyramid":
         return dict([*found.items()][-1:])
     return dict(sorted(found.items(), key=lambda item: item[1][0]))  # heads on maps want the finest first
@@ -77,6 +79,11 @@ def misfit(flat: Mapping[str, Any], neck: str) -> str:
         return (
             f"{told}, and a pyramid joins maps of strides {', '.join(map(str, PYRAMID))}: return these four"
         )
+    if _upernet(flat) and len(chosen(flat, neck)) != len(PYRAMID):
+        return (
+            f"{told}, and UperNet stands on {len(PYRAMID)} maps, of strides {', '.join(map(str, PYRAMID))} "
+            "or all of one: return these four"
+        )
     if neck == "simple_pyramid" and strides[-1] != PATCH:
         return f"{told}, and a simple pyramid stands on the last one if it is {PATCH}: return that map alone"
     if flat["SOLVER.LAYER_DECAY"] != 1.0 and not flat[f"{SECTION}.BLOCKS"]:
@@ -86,3 +93,7 @@ def misfit(flat: Mapping[str, Any], neck: str) -> str:
             "SOLVER.LAYER_DECAY 1.0"
         )
     return ""
+
+
+def _upernet(flat: Mapping[str, Any]) -> bool:
+    return bool(flat["MODEL.SEM_SEG_HEAD.NAME"] == "UPerHead")

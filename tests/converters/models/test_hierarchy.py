@@ -14,7 +14,7 @@ from converters.models.build import build
 from converters.models.swin import Merging
 from converters.networks.table import family_of
 from tests.converters.networks.hierarchies import CONV, SHIFTED, V1, V2, need, trained
-from tests.converters.networks.swin_cases import by_channel
+from tests.converters.networks.swin_cases import by_channel, timm_net
 
 FACTS = {"convnext": CONV | V1, "convnext-v2": CONV | V2, "swin": SHIFTED}
 
@@ -129,3 +129,21 @@ def test_absolute_positions_are_resized_to_the_patches() -> None:
     positioned, plain = net.patch_embed(image()) + 0.25, bare.patch_embed(image())
     torch.testing.assert_close(net._positioned(net.patch_embed(image())), positioned)
     assert torch.equal(net.patch_embed(image()), plain)
+
+
+def test_a_random_swin_is_drawn_as_timms() -> None:
+    """Of each tensor the spread: the patches' convolution is torch's draw, tables are drawn as matrices."""
+    facts = SHIFTED | {"embed_dim": 32}
+    torch.manual_seed(0)
+    theirs = timm_net()
+    filtered = need("timm").models.swin_transformer.checkpoint_filter_fn
+    mine = filtered(dict(build(facts).state_dict()), theirs)
+    drawn = {name: t for name, t in theirs.named_parameters() if not name.startswith("head.") and t.ndim > 1}
+    assert {name for name, t in mine.items() if t.ndim > 1} == set(drawn)
+    for name, tensor in drawn.items():
+        spread = 6 / (2 * tensor.numel()) ** 0.5
+        assert mine[name].std().item() == pytest.approx(tensor.std().item(), rel=2 * spread), name
+    assert mine["patch_embed.proj.weight"].std() > 0.06
+    assert mine["patch_embed.proj.bias"].any()
+    placed = build(facts | {"absolute_positions": 1024})
+    assert placed.state_dict()["absolute_pos_embed"].std().item() == pytest.approx(0.02, rel=0.05)

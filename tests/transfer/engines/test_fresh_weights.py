@@ -21,9 +21,10 @@ FIXED = {
     r"roi_heads\.mask_head\.predictor": 0.001,
     r"sem_seg_head\.predictor": 0.01,
     r"backbone\.net\.blocks\..*": 0.02,  # a normal distribution that is cut far outside
-    r"backbone\.bottom_up\.(stages|layers|downsample_layers|patch_embed)\..*": 0.02,  # so are these
+    r"backbone\.bottom_up\.(stages|layers|downsample_layers)\..*": 0.02,  # so are these
 }
-TORCHS = r"backbone\.(net\.patch_embed\.proj|simfp_\d\.\d)"  # its own fills, biases too
+# Its own fills, biases too.
+TORCHS = r"backbone\.(net\.patch_embed\.proj|simfp_\d\.\d|bottom_up\.patch_embed\.proj)"
 XAVIER = r"backbone\.fpn_(lateral|output)\d|roi_heads\.box_head(\.\d)?\.fc\d"
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.transfer.engines.both_engines import compare_pyramids
-from tests.transfer.engines.golden import detection
-from tests.transfer.engines.user_modules import PLAIN, recipe, write
+from tests.transfer.engines.golden import detection, semantic, values
+from tests.transfer.engines.user_modules import MINE, PLAIN, recipe, write
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.engines.own import call, load
 from transfer.errors import TransferError
@@ -22,6 +22,12 @@ from transfer.recipes.resolve import apply_manifest, flatten, load_recipe
 CPU = torch.device("cpu")
 SMALL = [*detection.OVERRIDES, ("INPUT.CROP.SIZE", [160, 160]), ("MODEL.SIMPLE_PYRAMID.SQUARE_PAD", 160)]
 SMALL += [("INPUT.MAX_SIZE_TEST", 160)]
+MAPS = [
+    ("INPUT.CROP.SIZE", [64, 64]),
+    ("MODEL.SEM_SEG_HEAD.CONVS_DIM", 8),
+    ("MODEL.UPERNET.AUX_CONVS_DIM", 4),
+]
+MAPS += [("TEST.SLIDING_WINDOW.SIZE", [64, 64]), ("TEST.SLIDING_WINDOW.STRIDE", [43, 43])]
 
 
 @pytest.fixture
@@ -30,22 +36,49 @@ def pyramid(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
+def cascade(tmp_path: Path) -> Any:
+    return recipe("coco_cascade_vitdet_b", write(tmp_path, PLAIN), "Plain", SMALL)
+
+
+@pytest.fixture
+def upernet(tmp_path: Path) -> Any:
+    return recipe("ade20k_upernet_swin_t", write(tmp_path), "Mine", MAPS)
+
+
+@pytest.fixture
+def flat_upernet(tmp_path: Path) -> Any:
+    return recipe("ade20k_upernet_b", write(tmp_path, PLAIN), "Four", MAPS)
+
+
+@pytest.fixture
+def linear(tmp_path: Path) -> Any:
+    return recipe("ade20k_linear", write(tmp_path), "Mine", MAPS)
+
+
+@pytest.fixture
 def vitdet(tmp_path: Path) -> Any:
     return recipe("coco_vitdet_b", write(tmp_path, PLAIN), "Plain", SMALL)
 
 
-@pytest.mark.parametrize(("which", "rates"), [("pyramid", 1), ("vitdet", 5)])
+@pytest.mark.parametrize(
+    ("which", "rates", "lacks"),
+    [
+        ("pyramid", 1, {"keypoint head", "DensePose head"}),
+        ("vitdet", 5, set()),
+        ("cascade", 5, set()),
+        ("upernet", 1, {"pyramid"}),
+        ("flat_upernet", 5, set()),
+    ],
+)
 def test_every_parameter_is_trained_at_its_rate(
-    which: str, rates: int, request: pytest.FixtureRequest
+    which: str, rates: int, lacks: set[str], request: pytest.FixtureRequest
 ) -> None:
     cfg = request.getfixturevalue(which)
     engine, row = load_engine("torchvision"), architecture_of(flatten(cfg))
     model = engine.build(cfg, CPU).train()
-    assert {row.part(name) for name in engine.state(model)} == {"backbone", *row.fresh} - {
-        "keypoint head",
-        "DensePose head",
-    }
-    sum(engine.losses(model, detection.samples(cfg)).values()).backward()
+    assert {row.part(name) for name in engine.state(model)} == {"backbone", *row.fresh} - lacks
+    samples = semantic.training("ade20k_upernet_b") if row.semantic else detection.samples(cfg)
+    sum(engine.losses(model, samples).values()).backward()
     assert not [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert len({group["lr"] for group in engine.solver(cfg, model)[0].param_groups}) == rates
 
@@ -118,6 +151,18 @@ def test_what_lies_beside_the_file_is_imported_and_nothing_else_sees_it(tmp_path
             "Plain",
             "LAYER_DECAY 0.7 counts blocks, and mine.py:Plain has no parameters blocks.0",
         ),
+        (
+            "ade20k_upernet_b",
+            PLAIN,
+            "Plain",
+            "maps of strides 16, and UperNet stands on 4 maps, of strides 4, 8, 16, 32 or all of one",
+        ),
+        (
+            "ade20k_upernet_b",
+            PLAIN.replace("blocks", "layers"),
+            "Four",
+            "LAYER_DECAY 0.65 counts blocks, and mine.py:Four has no parameters blocks.0",
+        ),
         ("voc_c4", PLAIN, "Plain", "the weights are those of a UserModule, the recipe is for a ResNet"),
     ],
 )
@@ -142,8 +187,39 @@ def _manifest(flat: dict[str, Any]) -> dict[str, Any]:
     return {"source": "own code", "family": row.family.in_manifest, **facts, **pixels}
 
 
+def test_an_upernet_takes_what_a_pyramid_would_and_leaves_the_rest(tmp_path: Path) -> None:
+    finer = MINE.replace("(3, 16, 4), (16,", "(3, 8, 2), (8, 16, 2), (16,")
+    cfg = recipe("ade20k_upernet_swin_t", write(tmp_path, finer), "Mine", MAPS)
+    assert flatten(cfg)["MODEL.OWN.STRIDES"] == [2, 4, 8, 16, 32]
+    model: Any = load_engine("torchvision").build(cfg, CPU)
+    assert [*model.backbone.strides.items()] == [(f"stage{i}", 2 << i) for i in range(1, 5)]
+    assert model.sem_seg_head.scales is None
+
+
 @pytest.mark.detectron2
-@pytest.mark.parametrize("which", ["pyramid", "vitdet"])
+@pytest.mark.parametrize("which", ["linear", "upernet", "flat_upernet"])
+def test_class_maps_on_it_are_equal_on_both_engines(which: str, request: pytest.FixtureRequest) -> None:
+    if not detectron2_found():
+        pytest.skip("Detectron2 is not importable")
+    cfg, found = request.getfixturevalue(which), []
+    state: dict[str, Any] = {}
+    for name in ("torchvision", "detectron2"):
+        engine = load_engine(name)
+        model = engine.build(cfg, CPU)
+        state = state or values.weights(engine.state(model))
+        engine.load_state(model, state)
+        maps = semantic.class_maps(engine, model)
+        torch.manual_seed(0)  # of the dropout
+        with torch.no_grad():
+            losses = engine.losses(model.train(), semantic.training("ade20k_upernet_b"))
+        found.append(({key: float(loss) for key, loss in losses.items()}, maps))
+    (our_losses, ours), (their_losses, theirs) = found
+    assert our_losses == pytest.approx(their_losses, rel=1e-6)
+    assert all((a == b).mean() > 0.999 and len(set(a.flat)) > 1 for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.detectron2
+@pytest.mark.parametrize("which", ["pyramid", "vitdet", "cascade"])
 def test_maps_and_rates_are_equal_on_both_engines(which: str, request: pytest.FixtureRequest) -> None:
     if not detectron2_found():
         pytest.skip("Detectron2 is not importable")

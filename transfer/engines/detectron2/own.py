@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from detectron2.layers import ShapeSpec
-from detectron2.modeling import BACKBONE_REGISTRY, FPN
+from detectron2.modeling import BACKBONE_REGISTRY, FPN, Backbone
 from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from detectron2.modeling.backbone.vit import SimpleFeaturePyramid
 
@@ -30,3 +30,9 @@ def build_usermodule_simple_pyramid_backbone(cfg: Any, input_shape: ShapeSpec) -
     return SimpleFeaturePyramid(
         net, feature, neck.OUT_CHANNELS, SCALES, top_block=top, norm=neck.NORM, square_pad=neck.SQUARE_PAD
     )
+
+
+@BACKBONE_REGISTRY.register()
+def build_usermodule_backbone(cfg: Any, input_shape: ShapeSpec) -> Backbone:
+    """Builds the module without a neck, for heads that stand on its maps."""
+    return wrapped(own.build(cfg))
