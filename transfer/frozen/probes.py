@@ -196,7 +196,7 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     def judge(truth: np.ndarray) -> Result:
         found = retrieval.same_class(test, torch.from_numpy(truth))
         numbers = {"mAP": found.mean, **{f"R{k}": found.mean_at(k) for k in found.at}}
-        precision = {"retrieval.value": found.average_precision / 100}
+        precision = {"retrieval.value": found.average_precision / 100, "retrieval.label": truth}
         metrics = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
         whole = np.isfinite(found.average_precision).all()  # a class of one image has nothing to find
         return Result(

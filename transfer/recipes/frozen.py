@@ -17,6 +17,7 @@ from transfer.recipes.vit import VIT
 INTERPOLATIONS = ("bicubic", "bilinear")
 LEARNS = ("knn", "logreg", "ridge", "svm")  # probes that learn; the others look at the test images alone
 PROBES = (*LEARNS, "fewshot", "retrieval")
+EXACT = PROBES  # of given weights they draw nothing by a trial's seed
 POOLS = ("published", "mean", "class", "class+mean")
 
 
