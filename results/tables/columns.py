@@ -16,15 +16,18 @@ CALIBRATION, SPREAD = "calib/", "features/"
 
 
 def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
-    """The papers' metrics for a suite; for a suite without published numbers, all but the per-class ones.
+    """Our primary one and the papers' for a suite; without published numbers, all but the per-class ones.
 
     Where nothing has finished yet, the primary ones: a row without a column would be in no CSV.
     """
     found = list(dict.fromkeys(papers))
-    if not found:
+    primary = dict.fromkeys(record["primary"] for trials in ours for record in trials.records)
+    if found:
+        found = [*(name for name in primary if name not in found), *found]
+    else:
         names = (name for trials in ours for record in trials.records for name in flat_metrics(record))
         found = [name for name in dict.fromkeys(names) if "-" not in name]  # Detectron2: "AP-person"
-    found = found or list(dict.fromkeys(record["primary"] for trials in ours for record in trials.records))
+    found = found or list(primary)
     tasks = list(dict.fromkeys(name.split("/")[0] for name in found))
 
     def rank(name: str) -> tuple[int, int]:
@@ -35,7 +38,7 @@ def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
 
 
 def ride_along(ours: Sequence[Trials], columns: Sequence[str]) -> list[str]:
-    """What records of frozen features hold besides their scores: calibration, the spread of the features."""
+    """Lists what records of frozen features hold besides scores: calibration, spread of the features."""
     names = (name for trials in ours for record in trials.records for name in flat_metrics(record))
     return [n for n in dict.fromkeys(names) if n.startswith((CALIBRATION, SPREAD)) and n not in columns]
 

@@ -245,6 +245,16 @@ def test_what_rides_along_with_a_probe_is_shown_and_no_side_of_the_spread_is_bet
     assert (row.cells["features/RankMe"].text, row.cells["features/RankMe"].tone) == ("200.0 (1)", "")
 
 
+def test_our_primary_metric_is_shown_where_the_papers_print_another(make_record: Any) -> None:
+    records = [
+        make_record("moco", 0, None, "fewshot_dtd", metrics={"fewshot": {"acc5": 70.0, "acc20": 80.0}})
+    ]
+    (rows,) = group_trials(records).values()
+    table = build_suite_table(rows, "fewshot_dtd")
+    assert table.columns == ["fewshot/acc5", "fewshot/acc20"]
+    assert any(row.origin == "published" for row in table.rows)
+
+
 def test_a_published_counterpart_of_two_papers_names_its_source(make_record: Any) -> None:
     records = [make_record("moco_v2_800ep", 0, None, "voc07_svm", metrics={"svm": {"mAP": 87.0}})]
     (rows,) = group_trials(records).values()
