@@ -50,11 +50,12 @@ def features_of(
     world: World,
     group: Any,
     how: How,
-) -> np.ndarray:
-    """(N, D) float32 features of the images in their order; every process gets them all, mapped into memory.
+) -> np.ndarray | None:
+    """(N, D) float32 features of the images in their order, mapped into memory; None but in the main process.
 
     They are made where the cache has them not: each process makes parts of them, and what is there already
-    is not made again. net: (N, S, S, 3) uint8 -> (N, D). group: see `cpu_group`.
+    is not made again. The main process alone reads and hashes them. net: (N, S, S, 3) uint8 -> (N, D).
+    group: see `cpu_group`.
 
     DataError names an image that cannot be read. TransferError says that the cache is damaged, or that
     features are not finite.
@@ -69,7 +70,8 @@ def features_of(
                 dist.barrier(group)
             if world.main:
                 entry.finish()
-    share(None, world, group)  # nobody reads before it is finished
+    if not world.main:
+        return None
     found = entry.load() if found is None else found
     if found is None:
         raise TransferError(f"features in {entry.folder} are gone again; the same command makes them anew")

@@ -1,7 +1,8 @@
 """Lists the probes that recipes name: what each learns from features, and what it is scored by.
 
 A probe gets the features of the images that may be learned from, with their labels, and those of the test
-without. What it gives back gets the labels of the test, once, when everything is chosen.
+without. What it gives back gets the labels of the test, once, when everything is chosen. It computes where
+the features are, on a CPU or a GPU; labels come as numpy arrays, and what is kept is on the CPU.
 """
 
 from __future__ import annotations
@@ -64,14 +65,14 @@ Probe = Callable[[Learned | None, Tensor, CfgNode], Judge]
 def classified(
     of: str, metric: str, truth: np.ndarray, predicted: Tensor
 ) -> Callable[[Sequence[str]], Outcomes]:
-    """What a classifier did on each image, for the metric OF/METRIC."""
+    """Tells what a classifier did on each image, for the metric OF/METRIC."""
     kind = "right" if metric == "top1" else "right_per_class"
     arrays = {f"{of}.label": truth, f"{of}.predicted": predicted.numpy()}
     return lambda ids: Outcomes(ids, {f"{of}/{metric}": {"kind": kind, "of": of}}, arrays)
 
 
 def single(learned: Learned | None, many: bool = False) -> Learned:
-    """What is learned from, or TransferError where there is nothing, or several classes an image."""
+    """Gives what is learned from; TransferError where there is nothing, or several classes an image."""
     if learned is None:
         raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
     if learned.labels.ndim == 2 and not many:
@@ -85,7 +86,7 @@ def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = single(learned)
     counts = list(cfg.PROBE.NEIGHBOURS)
     labels = torch.from_numpy(known.labels)
-    found = knn.classify(known.features, labels, test, counts, cfg.PROBE.TEMPERATURE, known.classes)
+    found = knn.classify(known.features, labels, test, counts, cfg.PROBE.TEMPERATURE, known.classes).cpu()
 
     def judge(truth: np.ndarray) -> Result:
         scores = accuracy(found, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]
@@ -109,11 +110,15 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         classes=known.classes,
         metric=known.metric,  # type: ignore[arg-type]
     )
-    logits = chosen.model.scores(test)[0]
+    logits = chosen.model.scores(test)[0].cpu()
     # Of a model that never saw the held-out images: what was learned by heart would be too cold.
-    blind = logistic.fit(
-        known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
-    ).scores(known.features[held])[0]
+    blind = (
+        logistic.fit(
+            known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
+        )
+        .scores(known.features[held])[0]
+        .cpu()
+    )
     temperature = best_temperature(blind, torch.from_numpy(known.labels[held]))
     told = {
         "C": chosen.C,
@@ -140,7 +145,7 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     penalties = tuple(1 / c for c in reversed(grid_of(cfg)))
     labels = torch.from_numpy(known.labels)
     chosen = ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
-    predicted = chosen.model.scores(test)[0].argmax(1)
+    predicted = chosen.model.scores(test)[0].argmax(1).cpu()
     told = {"penalty": chosen.model.penalties[0], "at_edge_of_grid": chosen.at_edge}
 
     def judge(truth: np.ndarray) -> Result:
@@ -174,10 +179,8 @@ def _lowshot(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         for k in shots
     }
     scores = {k: [one.scores(test) for one in model.models] for k, model in models.items()}
-    told = {
-        "costs": {str(k): model.cost for k, model in models.items()},
-        "at_edge_of_grid": {str(k): model.at_edge for k, model in models.items()},
-    }
+    costs = {str(k): model.cost for k, model in models.items()}
+    told = {"costs": costs, "at_edge_of_grid": {str(k): model.at_edge for k, model in models.items()}}
 
     def judge(truth: np.ndarray) -> Result:
         right = _targets(truth, known.classes)
@@ -219,7 +222,7 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     def judge(truth: np.ndarray) -> Result:
         found = retrieval.same_class(test, torch.from_numpy(truth))
         numbers = {"mAP": found.mean, **{f"R{k}": found.mean_at(k) for k in found.at}}
-        precision = {"retrieval.value": found.average_precision / 100}
+        precision = {"retrieval.value": found.average_precision / 100, "retrieval.label": truth}
         metrics = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
         whole = np.isfinite(found.average_precision).all()  # a class of one image has nothing to find
         return Result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from transfer.frozen.discover import Discoverer, discovery_step
 from transfer.frozen.extract import How, features_of, list_sha256
 from transfer.frozen.learned import learned, tensor, whole
 from transfer.frozen.network import build
-from transfer.frozen.probes import PROBES
+from transfer.frozen.probes import PROBES, Judge, Learned, Result
 from transfer.frozen.queries import revisited_step
 from transfer.frozen.sets import Sources, load_sets
 from transfer.frozen.view import Seen, View
@@ -32,7 +33,7 @@ from transfer.frozen.work import Finish, Finished, Work, there
 from transfer.probes.checks import ProbeError
 from transfer.probes.spread import norms, rank_me
 from transfer.process.disk import writing
-from transfer.process.distributed import World
+from transfer.process.distributed import World, device_name
 from transfer.process.gather import cpu_group, share
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import manifest_keys
@@ -71,7 +72,7 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     finish = step(maker.work(request.seed, sources.heads), train, test)
     clock.lap("features")
     # The others keep no copy of what may be gigabytes.
-    found = _kept(finish(), Path(request.directory)) if world.main else None
+    found = _kept(finish(), Path(request.directory), world.device) if world.main else None
     metrics, told = share(found, world, group)
     clock.lap("probe")
     return {
@@ -110,7 +111,8 @@ class _Maker:
             **weights,
             "pool": features.POOL,
             "precision": features.PRECISION,
-            "device": world.device.type,
+            # GPUs differ in their kernels, so features of one make are not resumed or scored as another's.
+            "device": share(device_name(world.device), world, group),
         }
 
     def features(
@@ -118,7 +120,9 @@ class _Maker:
     ) -> np.ndarray | None:
         """(N, D) float32, from the cache where they are; see `Makes`."""
         view = view or self.view
-        facts = {**self.facts, "view": view.facts(), "images": list_sha256(images, digests(images))}
+        known = list_sha256(images, digests(images)) if self.world.main else None
+        known = share(known, self.world, self.group)
+        facts = {**self.facts, "view": view.facts(), "images": known}
         if self.cfg.PROBE.NAME == DISCOVERY:  # what is kept of an image is no feature of it
             facts["box"] = {"revision": BOX, "patches": self.cfg.PROBE.PATCHES}
         entry = Entry(self.root, facts, len(images))
@@ -127,7 +131,7 @@ class _Maker:
         return features_of(self.net, images, view, entry, self.world, self.group, how)
 
     def work(self, seed: int, heads: Path) -> Work:
-        """What a step works with."""
+        """Gives what a step works with."""
         return Work(
             *(self.cfg, self.net, self.features, self.view, self.how, self.facts, heads, seed),
             *(self.world, self.group),
@@ -143,24 +147,39 @@ def _from_features(work: Work, train: Task, test: Task) -> Finish:
     def finish() -> Finished:
         exam = there(tested)
         known = None if fitted is None else learned(train, fitted, test.metric)
-        judge = PROBES[cfg.PROBE.NAME](known, tensor(exam), cfg)
-        return Finished(test.exam.mark(judge), exam, test.exam.images.ids)
+        judge, device = fitted_on(work.world.device, cfg, known, tensor(exam))
+        result: Result = test.exam.mark(judge)
+        told = {**result.told, "device": device_name(device)}
+        return Finished(replace(result, told=told), exam, test.exam.images.ids)
 
     return finish
 
 
-def _kept(done: Finished, directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, what was chosen); leaves metrics.json and per_image.npz."""
-    result, ride_along = (
-        done.result,
-        {} if done.features is None else {"features": _spread(tensor(done.features))},
-    )
-    metrics = json_ready({**result.metrics, **ride_along})
+def _kept(done: Finished, directory: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(metrics, what was chosen and where); leaves metrics.json and per_image.npz."""
+    ride_along = {} if done.features is None else {"features": _spread(tensor(done.features))}
+    metrics = json_ready({**done.result.metrics, **ride_along})
     keep_metrics(directory, metrics)  # whatever fails from here on
-    if result.outcomes is not None:
+    if done.result.outcomes is not None:
         with writing(directory):
-            save_outcomes(result.outcomes(done.ids), directory / PER_IMAGE)
-    return metrics, result.told
+            save_outcomes(done.result.outcomes(done.ids), directory / PER_IMAGE)
+    return metrics, {"device": device_name(device), **done.result.told}
+
+
+def fitted_on(
+    device: torch.device, cfg: CfgNode, learned: Learned | None, exam: torch.Tensor
+) -> tuple[Judge, torch.device]:
+    """Fits the recipe's probe on the device, or on the CPU where the GPU's memory does not suffice.
+
+    learned and exam are on the CPU. The optimum is the same within the solver's tolerance.
+    """
+    probe = PROBES[cfg.PROBE.NAME]
+    try:
+        there = None if learned is None else replace(learned, features=learned.features.to(device))
+        return probe(there, exam.to(device), cfg), device
+    except torch.OutOfMemoryError:
+        print(f"{cfg.PROBE.NAME}: the GPU's memory does not suffice; going on, on the CPU", file=sys.stderr)
+    return probe(learned, exam, cfg), torch.device("cpu")
 
 
 def _spread(features: torch.Tensor) -> dict[str, float | None]:

@@ -91,7 +91,7 @@ def fit(
     weights, objective, gradient, counts = _path(
         table, labels, classes, grid, at_once or _fitting(table, classes), iterations
     )
-    limits = torch.tensor([tolerance(C, len(rows), classes) for C in grid], device=rows.device)
+    limits = rows.new_tensor([tolerance(C, len(rows), classes) for C in grid])
     weight = (basis @ weights[:-1].flatten(1)).view(-1, len(grid), classes).permute(1, 2, 0)
     bias = weights[-1] - weight @ mean
     return Logistic(

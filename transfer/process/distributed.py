@@ -59,6 +59,11 @@ def pick_device(wanted: str | None, num_processes: int) -> torch.device:
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """`cpu`, or the GPU's name as its driver tells it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def launch(
     function: Callable[..., Any],
     num_processes: int,

@@ -63,7 +63,9 @@ def _entry(tmp_path: Path, **facts: Any) -> Entry:
 
 
 def _made(images: Images, entry: Entry, net: nn.Module | None = None, how: How | None = None) -> np.ndarray:
-    return features_of(net or Colours(), images, VIEW, entry, ALONE, None, how or How())
+    found = features_of(net or Colours(), images, VIEW, entry, ALONE, None, how or How())
+    assert found is not None
+    return found
 
 
 def _slowly(images: Images) -> np.ndarray:
@@ -165,4 +167,5 @@ def _of_two(world: World, images: Images, root: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     found = features_of(net, images, VIEW, _entry(root), world, group, How(workers=1))
     made = gather([net.seen], 2, world, group)
-    return {"features": found.tolist(), "made": made, "pid": os.getpid()}
+    assert (found is not None) == world.main
+    return {"features": None if found is None else found.tolist(), "made": made, "pid": os.getpid()}

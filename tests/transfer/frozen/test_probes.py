@@ -23,8 +23,8 @@ RECIPE = {"svm": "voc07_svm", "lowshot": "voc07_lowshot"}
 CLASSES = 5
 
 
-def _cfg(probe: str, **keys: Any) -> CfgNode:
-    small = {"GRID_SIZE": 5, "EPISODES": 20, "SHOTS": [2], "NEIGHBOURS": [5, 9]} | keys
+def cfg_of(probe: str, **keys: Any) -> CfgNode:
+    small = {"GRID_SIZE": 5, "DRAWS": 2, "EPISODES": 20, "SHOTS": [2], "NEIGHBOURS": [5, 9]} | keys
     return load_recipe(RECIPE.get(probe, probe), [(f"PROBE.{key}", value) for key, value in small.items()])
 
 
@@ -34,7 +34,7 @@ def _result(probe: str, quality: float, metric: str = "top1", shuffled: bool = F
     labels = np.random.default_rng(0).permutation(train.y) if shuffled else train.y
     held = np.arange(80) // CLASSES % 4 == 0  # 20 of each class
     learned = Learned(torch.from_numpy(train.x), labels, held, CLASSES, metric)
-    return PROBES[probe](learned, torch.from_numpy(test.x), _cfg(probe))(test.y)
+    return PROBES[probe](learned, torch.from_numpy(test.x), cfg_of(probe))(test.y)
 
 
 def test_the_table_has_all_probes_that_recipes_name() -> None:
@@ -46,7 +46,7 @@ def test_the_table_has_all_probes_that_recipes_name() -> None:
 def test_a_probe_yields_what_was_foreseen_and_rises_with_the_features(probe: str) -> None:
     found = [_result(probe, quality) for quality in (0.0, 2.5, 5.0)]
     told = [f"{group}/{name}" for group, names in found[0].metrics.items() for name in names]
-    foreseen = metrics_of_probe(flatten(_cfg(probe)), "top1")
+    foreseen = metrics_of_probe(flatten(cfg_of(probe)), "top1")
     assert set(told) == set(foreseen) - {"features/norm", "features/RankMe"}
     group, name = foreseen[0].split("/")
     low, middle, high = (one.metrics[group][name] for one in found)
@@ -102,14 +102,14 @@ def test_several_classes_an_image_are_for_svms_alone() -> None:
         (labels @ rng.standard_normal((3, 12)) + rng.standard_normal((60, 12))).astype(np.float32)
     )
     learned = Learned(x, labels, np.arange(60) % 5 == 0, 3, "map11")
-    result = PROBES["svm"](learned, x, _cfg("svm"))(labels)
+    result = PROBES["svm"](learned, x, cfg_of("svm"))(labels)
     assert 60 < result.metrics["svm"]["mAP"] <= 100
     assert len(result.told["costs"]) == 3
     with pytest.raises(TransferError, match="several classes an image, which PROBE.NAME svm alone takes"):
-        PROBES["logreg"](learned, x, _cfg("logreg"))
+        PROBES["logreg"](learned, x, cfg_of("logreg"))
 
 
 @pytest.mark.parametrize("probe", [name for name in LEARNS if name in NAMES])
 def test_a_set_without_training_images_is_refused_where_something_is_learned(probe: str) -> None:
     with pytest.raises(TransferError, match="only tested on"):
-        PROBES[probe](None, torch.zeros(4, 2), _cfg(probe))
+        PROBES[probe](None, torch.zeros(4, 2), cfg_of(probe))
