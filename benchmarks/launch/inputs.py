@@ -63,13 +63,15 @@ def _annotated(content: dict[str, Any], cfg: CfgNode, place: Member | None) -> t
 
 def _labelled(content: dict[str, Any], cfg: CfgNode) -> tuple[Any, ...]:
     """As `inputs_of`; each process reads the images itself, for the labels of a test are not passed on."""
-    from transfer.frozen.run import Sources
     from transfer.frozen.run import run as probe
+    from transfer.frozen.sets import Sources
 
     root, own = Path(content["data_root"]), own_from_json(content["labelled"])
-    training, test = read_labelled(cfg, root, own)
+    boxes = {name: OwnDataset.from_json(name, one) for name, one in content["datasets"].items()}
+    training, test = read_labelled(cfg, root, own, boxes)
     _check_content(content, [*training, test])
-    return (probe, *_request(content, cfg), Sources(root, own, Path(content["output"]) / "features"))
+    sources = Sources(root, own, Path(content["output"]) / "features", boxes)
+    return (probe, *_request(content, cfg), sources)
 
 
 def _check_content(content: dict[str, Any], datasets: Sequence[Dataset[Any]]) -> None:

@@ -115,7 +115,7 @@ def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
     names = dict.fromkeys([suite.recipe, *(suite.recipe_of(init.label) for init in inits)])
     if is_probe(flatten(draft.recipe.cfg)):
         engine = ENGINE
-        training, test = read_labelled(draft.recipe.cfg, request.data_root, draft.labelled)
+        training, test = read_labelled(draft.recipe.cfg, request.data_root, draft.labelled, draft.own)
         fitted = {name: draft.recipes[name].cfg for name in names}
     else:
         engine = request.engine

@@ -65,7 +65,7 @@ def foresee(suite: Suite, request: Request) -> Draft:
         labelled = labelled_sets(suite, recipes[name].cfg, request)
         if is_probe(flatten(recipes[name].cfg)):
             _check_datasets(flatten(recipes[name].cfg))
-            check_probe(suite, recipes[name], labelled, request)
+            check_probe(suite, recipes[name], labelled, own, request)
             continue
         notes += _check(suite, recipes[name], own)
         if request.tune:

@@ -13,6 +13,7 @@ from benchmarks.errors import UsageError
 from benchmarks.planning.request import TRIALS
 from converters.networks.sizes import LIKE, RANDOM
 from transfer.datasets.image_list.own import is_labelled
+from transfer.recipes.frozen import DISCOVERY
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 SUITES = Path(__file__).parents[1] / "suites"
@@ -86,7 +87,7 @@ def read_suite(path: Path) -> Suite:
             raise UsageError(f"suite {path}: {name} is {value!r}; expected a {expected}")
     _check_values(content, path)
     recipe, changes = _recipe(content["recipe"], path)
-    changes = _on_its_only_set(content.get("datasets", {})) | changes
+    changes = _on_its_only_set(content.get("datasets", {}), recipe) | changes
     return Suite(
         name=content["name"],
         version=content.get("version", 1),
@@ -149,9 +150,12 @@ def _recipe(recipe: str | dict[str, Any], path: Path) -> tuple[str, dict[str, An
     return _beside(base, path), changes
 
 
-def _on_its_only_set(datasets: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a suite with one set of labelled images: it is learned from and tested on, unless said."""
-    if len(datasets) != 1 or not all(map(is_labelled, datasets.values())):
+def _on_its_only_set(datasets: dict[str, Any], recipe: str) -> dict[str, Any]:
+    """The keys of a suite with one set of its own: it is learned from and tested on, unless said.
+
+    A set with boxes is not, but by what learns nothing: a detector is not trained on its test.
+    """
+    if len(datasets) != 1 or not (all(map(is_labelled, datasets.values())) or recipe == DISCOVERY):
         return {}
     return {key: list(datasets) for key in ("DATASETS.TRAIN", "DATASETS.TEST")}
 

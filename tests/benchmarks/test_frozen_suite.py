@@ -79,6 +79,66 @@ def test_a_users_folder_gets_its_rows(
     assert "4 finished, 0 to do" in again.stderr
 
 
+BOXES = """\
+name: found
+recipe: {_BASE_: discovery, PROBE.PATCHES: 9}
+datasets:
+  things: {format: coco, json: things.json, images: textures/test/dots, tasks: [bbox]}
+primary: discovery/CorLoc
+"""
+SHIFTED = """\
+name: shifted
+recipe:
+  _BASE_: ood
+  FEATURES.RESIZE: 40
+  FEATURES.CROP: 40
+  PROBE.LINEAR.EPOCHS: 2
+  PROBE.LINEAR.BATCH_SIZE: 6
+  DATASETS.TRAIN: [textures]
+  DATASETS.TEST: [away]
+datasets:
+  textures: {format: labelled, folder: textures}
+  away: {format: labelled, folder: away}
+primary: ood/top1
+"""
+
+
+def test_a_users_sets_are_corrupted_shifted_and_searched_for_objects(
+    suite: Path, tmp_path: Path, benchmark: Run
+) -> None:
+    draw_image_set(tmp_path / "away", 0.4, classes=2, train=2, test=3, side=40)
+    suite.write_text(
+        SUITE.replace("logreg,", "corrupt, PROBE.HEAD: ridge,")
+        .replace("48", "24")
+        .replace("logreg/", "corrupt/")
+    )
+    (tmp_path / "shifted.yaml").write_text(SHIFTED)
+    (tmp_path / "found.yaml").write_text(BOXES)
+    pictures = sorted(path.name for path in (tmp_path / "textures/test/dots").iterdir())
+    images = [{"id": i, "file_name": f, "width": 48, "height": 48} for i, f in enumerate(pictures)]
+    boxes = [
+        {"id": 1 + i, "image_id": i, "category_id": 1, "bbox": [0, 0, 48, 48], "area": 2304, "iscrowd": 0}
+        for i in range(len(images))
+    ]
+    whole = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "dot"}]}
+    (tmp_path / "things.json").write_text(json.dumps(whole))
+    suites = [suite, tmp_path / "shifted.yaml", tmp_path / "found.yaml"]
+    done = benchmark("--suite", *suites, "--init", NARROW, "--output", tmp_path / "out", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    corrupted, shifted, found = ({r["suite"]: r for r in _records(tmp_path / "out")}[n] for n in
+                                 ("mine", "shifted", "found"))  # fmt: skip
+    numbers = corrupted["metrics"]["corrupt"]
+    assert numbers["error"] == pytest.approx(100 - numbers["top1"])
+    assert [len(errors) for errors in corrupted["probe"]["errors"].values()] == [5] * 15
+    assert len(list((tmp_path / "out").glob("features/*/*/features.npy"))) == 2 + 75 + 3 + 1
+    assert shifted["probe"]["classes_that_compete"] == 2
+    assert shifted["data"]["test"]["images"] == 6
+    assert len(list((tmp_path / "out").glob("heads/*/*/checkpoints.json"))) == 1
+    assert found["probe"] == {"device": "cpu", "images": 4, "without_an_object": 0}
+    assert 0 <= found["metrics"]["discovery"]["CorLoc"] <= 100
+    assert [r["per_image"]["images"] for r in (corrupted, shifted, found)] == [12, 6, 4]
+
+
 def _line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert main(words) == 2
     captured = capsys.readouterr()
@@ -111,6 +171,30 @@ def _line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("PROBE.GRID_SIZE: 3", "PROBE.TEMPERATURE: 0.01", "TEMPERATURE is 0.01; expected 0.0125 or more"),
         ("PROBE.GRID_SIZE: 3", "PROBE.EPISODES: 1", "EPISODES is 1; expected a whole number from 2"),
         ("folder: textures", "folder: texture", "texture is not a folder; correct `folder`"),
+        ("_BASE_: logreg", "_BASE_: ood", "textures.*the head is fitted to it, and ood tests another"),
+        ("_BASE_: logreg", "_BASE_: discovery", "unknown data set 'textures'"),
+        (
+            "_BASE_: logreg",
+            "_BASE_: revisited",
+            "revisited is for roxford5k and rparis6k, and for these alone",
+        ),
+        (
+            "_BASE_: logreg",
+            "_BASE_: corrupt",
+            "logreg/top1 will not be measured.*yields corrupt/top1, corrupt/clean",
+        ),
+        (
+            "PROBE.GRID_SIZE: 3",
+            "PROBE.HEAD: knn",
+            "PROBE.HEAD is 'knn'; the engines honour 'logreg' or 'ridge'",
+        ),
+        ("PROBE.GRID_SIZE: 3", "PROBE.DRAWS: 1", "PROBE.DRAWS is 1; expected a whole number from 2"),
+        ("PROBE.GRID_SIZE: 3", "PROBE.LINEAR.RATES: []", "PROBE.LINEAR.RATES is ..; expected a list of"),
+        (
+            "PROBE.GRID_SIZE: 3",
+            "DATASETS.TEST: [roxford5k]",
+            "roxford5k: PROBE.NAME is logreg; revisited is for",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_made(

@@ -7,14 +7,11 @@ that whoever comes next goes on from there.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ import numpy as np
 from boltons.fileutils import atomic_save
 
 from transfer.errors import TransferError
+from transfer.process.alone import alone
 from transfer.process.disk import writing
 
 REVISION = 1  # raised when the same facts would give other features
@@ -110,21 +108,9 @@ class Entry:
                 file.write(json.dumps(header, indent=1))
         shutil.rmtree(self.folder / _PARTS, ignore_errors=True)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Lets one process at a time make these features; on a file system without locks there is no wait."""
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print("features: another process makes the same ones; waiting for them", file=sys.stderr)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                    raise
-            yield
+        return alone(self.folder / "lock", "features")
 
     def _part(self, first: int) -> Path:
         return self.folder / _PARTS / f"{first:09}.npy"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +17,11 @@ from transfer.datasets.image_list.batches import batches
 from transfer.datasets.image_list.images import Images
 from transfer.errors import TransferError
 from transfer.frozen.cache import PART, Entry
-from transfer.frozen.view import View
+from transfer.frozen.view import Seen
 from transfer.process.distributed import World
 from transfer.process.gather import share
 from transfer.process.memory import memory_advice
 from transfer.process.progress import progress
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ def list_sha256(images: Images, digests: Sequence[str]) -> str:
 def features_of(
     net: nn.Module,
     images: Images,
-    view: View,
+    view: Seen,
     entry: Entry,
     world: World,
     group: Any,
@@ -82,7 +79,7 @@ def features_of(
 
 
 def _make(
-    net: nn.Module, images: Images, view: View, entry: Entry, world: World, how: How, mine: Sequence[int]
+    net: nn.Module, images: Images, view: Seen, entry: Entry, world: World, how: How, mine: Sequence[int]
 ) -> None:
     """Makes this process's parts."""
     device = next(net.parameters()).device
@@ -91,10 +88,8 @@ def _make(
         for first in mine:
             rows = range(first, min(first + PART, entry.count))
             made = []
-            for pixels, _ in batches(
-                images.take(rows, images.name), _seen(view), how.batch_size, how.workers
-            ):
-                made.append(_computed(net, np.stack(pixels), device, how.precision))
+            for pixels, _ in batches(images.take(rows, images.name), view.seen, how.batch_size, how.workers):
+                made.append(computed(net, np.stack(pixels), device, how.precision))
                 for _ in pixels:
                     advance("")
             features = np.concatenate(made)
@@ -102,11 +97,8 @@ def _make(
             entry.keep(first, features)
 
 
-def _seen(view: View) -> Callable[[Picture, str], np.ndarray]:
-    return lambda image, image_id: view(image)
-
-
-def _computed(net: nn.Module, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
+def computed(net: nn.Module, pixels: np.ndarray, device: torch.device, precision: str) -> np.ndarray:
+    """(N, D) float32 features of pixels (N, H, W, 3) uint8; TransferError where a GPU has no room."""
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     whole = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # fp32 is no TF32
     with torch.inference_mode(), bf16, whole, memory_advice("features", "FEATURES.CROP"):

@@ -18,10 +18,11 @@ from yacs.config import CfgNode
 
 from transfer.errors import TransferError
 from transfer.evaluation.per_image import Outcomes
-from transfer.probes import episodes, knn, logistic, retrieval, ridge, svm
+from transfer.probes import episodes, knn, logistic, lowshot, retrieval, ridge, svm
 from transfer.probes.accuracy import accuracy
 from transfer.probes.average_precision import area_ap, eleven_point_ap
 from transfer.probes.calibration import best_temperature, calibration
+from transfer.probes.protocols import SVM_COSTS
 
 Numbers = dict[str, float]
 
@@ -61,15 +62,17 @@ Judge = Callable[[np.ndarray], Result]
 Probe = Callable[[Learned | None, Tensor, CfgNode], Judge]
 
 
-def _classified(
+def classified(
     of: str, metric: str, truth: np.ndarray, predicted: Tensor
 ) -> Callable[[Sequence[str]], Outcomes]:
+    """Tells what a classifier did on each image, for the metric OF/METRIC."""
     kind = "right" if metric == "top1" else "right_per_class"
     arrays = {f"{of}.label": truth, f"{of}.predicted": predicted.numpy()}
     return lambda ids: Outcomes(ids, {f"{of}/{metric}": {"kind": kind, "of": of}}, arrays)
 
 
-def _learned(learned: Learned | None, many: bool = False) -> Learned:
+def single(learned: Learned | None, many: bool = False) -> Learned:
+    """Gives what is learned from; TransferError where there is nothing, or several classes an image."""
     if learned is None:
         raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
     if learned.labels.ndim == 2 and not many:
@@ -80,7 +83,7 @@ def _learned(learned: Learned | None, many: bool = False) -> Learned:
 
 
 def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
-    known = _learned(learned)
+    known = single(learned)
     counts = list(cfg.PROBE.NEIGHBOURS)
     labels = torch.from_numpy(known.labels)
     found = knn.classify(known.features, labels, test, counts, cfg.PROBE.TEMPERATURE, known.classes).cpu()
@@ -89,21 +92,21 @@ def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         scores = accuracy(found, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]
         numbers = {f"k{k}": float(score) for k, score in zip(counts, scores, strict=True)}
         first = float(scores[0])
-        kept = _classified("knn", known.metric, truth, found[0])
+        kept = classified("knn", known.metric, truth, found[0])
         return Result({"knn": {known.metric: first, **numbers}}, {}, kept)
 
     return judge
 
 
 def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
-    known = _learned(learned)
+    known = single(learned)
     fitted, held = known.rows
     chosen = logistic.choose(
         known.features,
         torch.from_numpy(known.labels),
         fitted,
         held,
-        grid=_grid(cfg),
+        grid=grid_of(cfg),
         classes=known.classes,
         metric=known.metric,  # type: ignore[arg-type]
     )
@@ -121,7 +124,7 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         "C": chosen.C,
         "at_edge_of_grid": chosen.at_edge,
         "held_out": [round(float(value), 3) for value in chosen.held_out],
-        "unconverged": [c for c, ok in zip(_grid(cfg), chosen.converged, strict=True) if not ok],
+        "unconverged": [c for c, ok in zip(grid_of(cfg), chosen.converged, strict=True) if not ok],
         "temperature": temperature,
     }
 
@@ -131,15 +134,15 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         score = float(accuracy(predicted, labels, known.classes, known.metric))  # type: ignore[arg-type]
         raw, scaled = calibration(logits, labels), calibration(logits, labels, temperature)
         calib = {"ECE": raw.ece, "ECE_scaled": scaled.ece}
-        kept = _classified("logreg", known.metric, truth, predicted)
+        kept = classified("logreg", known.metric, truth, predicted)
         return Result({"logreg": {known.metric: score}, "calib": calib}, told, kept)
 
     return judge
 
 
 def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
-    known = _learned(learned)
-    penalties = tuple(1 / c for c in reversed(_grid(cfg)))
+    known = single(learned)
+    penalties = tuple(1 / c for c in reversed(grid_of(cfg)))
     labels = torch.from_numpy(known.labels)
     chosen = ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
     predicted = chosen.model.scores(test)[0].argmax(1).cpu()
@@ -147,14 +150,14 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
     def judge(truth: np.ndarray) -> Result:
         score = accuracy(predicted, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]
-        kept = _classified("ridge", known.metric, truth, predicted)
+        kept = classified("ridge", known.metric, truth, predicted)
         return Result({"ridge": {known.metric: float(score)}}, told, kept)
 
     return judge
 
 
 def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
-    known = _learned(learned, many=True)
+    known = single(learned, many=True)
     chosen = svm.choose(known.features, _targets(known.labels, known.classes))
     scores = chosen.model.scores(test)
     told = {"costs": list(chosen.model.cost), "at_edge_of_grid": list(chosen.at_edge)}
@@ -163,6 +166,29 @@ def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         targets = _targets(truth, known.classes)
         area, eleven = (svm.average_precisions(scores, targets, rule) for rule in (area_ap, eleven_point_ap))
         return Result({"svm": {"mAP": float(area.mean()), "mAP11": float(eleven.mean())}}, told)
+
+    return judge
+
+
+def _lowshot(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
+    known = single(learned, many=True)
+    targets = _targets(known.labels, known.classes)
+    shots = list(cfg.PROBE.SHOTS)
+    models = {
+        k: lowshot.choose(known.features, targets, k, cfg.PROBE.DRAWS, cfg.PROBE.SEED, SVM_COSTS)
+        for k in shots
+    }
+    scores = {k: [one.scores(test) for one in model.models] for k, model in models.items()}
+    costs = {str(k): model.cost for k, model in models.items()}
+    told = {"costs": costs, "at_edge_of_grid": {str(k): model.at_edge for k, model in models.items()}}
+
+    def judge(truth: np.ndarray) -> Result:
+        right = _targets(truth, known.classes)
+        numbers: Numbers = {}
+        for k in shots:
+            draws = torch.stack([svm.average_precisions(one, right).mean() for one in scores[k]])
+            numbers |= {f"mAP_k{k}": float(draws.mean()), f"sd_k{k}": float(draws.std())}
+        return Result({"lowshot": numbers}, told)
 
     return judge
 
@@ -208,7 +234,7 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     return judge
 
 
-def _grid(cfg: CfgNode) -> tuple[float, ...]:
+def grid_of(cfg: CfgNode) -> tuple[float, ...]:
     """Values of C, evenly in the exponent."""
     low, high = cfg.PROBE.GRID
     return tuple(float(c) for c in np.geomspace(low, high, cfg.PROBE.GRID_SIZE))
@@ -219,6 +245,7 @@ PROBES: Mapping[str, Probe] = {
     "logreg": _logreg,
     "ridge": _ridge,
     "svm": _svm,
+    "lowshot": _lowshot,
     "fewshot": _fewshot,
     "retrieval": _retrieval,
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,21 @@ from yacs.config import CfgNode
 from converters.backbone import Backbone
 from transfer.datasets.image_list.content import digests
 from transfer.datasets.image_list.images import Images
-from transfer.datasets.image_list.own import OwnLabelled
-from transfer.datasets.image_list.parts import Learnable, Task
-from transfer.errors import TransferError
+from transfer.datasets.image_list.parts import Task
 from transfer.evaluation.per_image import FILE as PER_IMAGE
 from transfer.evaluation.per_image import save_outcomes
 from transfer.evaluation.scores import json_ready
+from transfer.frozen import shifted
 from transfer.frozen.cache import Entry
+from transfer.frozen.discover import Discoverer, discovery_step
 from transfer.frozen.extract import How, features_of, list_sha256
+from transfer.frozen.learned import learned, tensor, whole
 from transfer.frozen.network import build
 from transfer.frozen.probes import PROBES, Judge, Learned, Result
-from transfer.frozen.sets import load_task
-from transfer.frozen.view import View
+from transfer.frozen.queries import revisited_step
+from transfer.frozen.sets import Sources, load_sets
+from transfer.frozen.view import Seen, View
+from transfer.frozen.work import Finish, Finished, Work, there
 from transfer.probes.checks import ProbeError
 from transfer.probes.spread import norms, rank_me
 from transfer.process.disk import writing
@@ -34,20 +37,21 @@ from transfer.process.distributed import World, device_name
 from transfer.process.gather import cpu_group, share
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import manifest_keys
-from transfer.recipes.frozen import LEARNS
+from transfer.recipes.frozen import DISCOVERY, LEARNS, REVISITED
 from transfer.recipes.own import OWN
 from transfer.recipes.resolve import flatten
 from transfer.run import Clock, RunRequest, peak_memory
 from transfer.training.outcome import keep_metrics
 
-
-@dataclass(frozen=True)
-class Sources:
-    """Where a cell's images are, for each of its processes to read; and where features are kept."""
-
-    data_root: Path
-    own: Mapping[str, OwnLabelled]
-    features: Path
+BOX = 1  # raised when the same network would find other boxes
+# Probes that need more than the features of what is learned from and of the test.
+STEPS: dict[str, Callable[[Work, Any, Any], Finish]] = {
+    "linear": shifted.linear_step,
+    "ood": shifted.ood_step,
+    "corrupt": shifted.corrupt_step,
+    DISCOVERY: discovery_step,
+    REVISITED: revisited_step,
+}
 
 
 def run(world: World, request: RunRequest, backbone: Backbone | None, sources: Sources) -> dict[str, Any]:
@@ -57,21 +61,18 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     leaves per_image.npz. The labels of the test are read once, by the main process, behind every choice.
     """
     cfg, group = request.recipe, cpu_group(world)
-    names = dict.fromkeys([cfg.DATASETS.TRAIN[0], cfg.DATASETS.TEST[0]])  # mostly one, which is read once
-    train, *other = (load_task(name, sources.data_root, sources.own) for name in names)
-    test = other[0] if other else train
-    net, account = build(cfg, backbone, request.seed, request.label)
+    train, test = load_sets(cfg, sources)
+    kind = Discoverer if cfg.PROBE.NAME == DISCOVERY else None
+    net, account = build(cfg, backbone, request.seed, request.label, kind)
     net = net.to(world.device)
     durations: dict[str, float] = {}
     clock = Clock(durations)
     maker = _Maker(net, cfg, _weights(cfg, backbone, request.seed), sources.features, world, group)
-    fitted = maker.features(_whole(train)) if cfg.PROBE.NAME in LEARNS else None
-    tested = maker.features(test.exam.images)
+    step = STEPS.get(cfg.PROBE.NAME, _from_features)
+    finish = step(maker.work(request.seed, sources.heads), train, test)
     clock.lap("features")
-    found = None
-    if tested is not None:  # in the main process; the others keep no copy of what may be gigabytes
-        learned = None if fitted is None else _learned(train, fitted, test.metric)
-        found = _probed(cfg, learned, _tensor(tested), test, Path(request.directory), world.device)
+    # The others keep no copy of what may be gigabytes.
+    found = _kept(finish(), Path(request.directory), world.device) if world.main else None
     metrics, told = share(found, world, group)
     clock.lap("probe")
     return {
@@ -104,68 +105,65 @@ class _Maker:
         features = cfg.FEATURES
         self.net, self.root, self.world, self.group, self.count = net, root, world, group, 0
         self.view = View(features.RESIZE, features.CROP, features.INTERPOLATION)
+        self.cfg = cfg
         self.how = How(features.BATCH_SIZE, max(cfg.DATALOADER.NUM_WORKERS, 1), features.PRECISION)
         self.facts = {
             **weights,
             "pool": features.POOL,
-            "view": self.view.facts(),
             "precision": features.PRECISION,
             # GPUs differ in their kernels, so features of one make are not resumed or scored as another's.
             "device": share(device_name(world.device), world, group),
         }
 
-    def features(self, images: Images) -> np.ndarray | None:
-        """(N, D) float32, from the cache where they are; None in all processes but the main one."""
+    def features(
+        self, images: Images, view: Seen | None = None, one_by_one: bool = False
+    ) -> np.ndarray | None:
+        """(N, D) float32, from the cache where they are; see `Makes`."""
+        view = view or self.view
         known = list_sha256(images, digests(images)) if self.world.main else None
-        facts = {**self.facts, "images": share(known, self.world, self.group)}
+        known = share(known, self.world, self.group)
+        facts = {**self.facts, "view": view.facts(), "images": known}
+        if self.cfg.PROBE.NAME == DISCOVERY:  # what is kept of an image is no feature of it
+            facts["box"] = {"revision": BOX, "patches": self.cfg.PROBE.PATCHES}
         entry = Entry(self.root, facts, len(images))
         self.count += 0 if entry.there else len(images)
-        return features_of(self.net, images, self.view, entry, self.world, self.group, self.how)
+        how = replace(self.how, batch_size=1) if one_by_one else self.how
+        return features_of(self.net, images, view, entry, self.world, self.group, how)
+
+    def work(self, seed: int, heads: Path) -> Work:
+        """Gives what a step works with."""
+        return Work(
+            *(self.cfg, self.net, self.features, self.view, self.how, self.facts, heads, seed),
+            *(self.world, self.group),
+        )
 
 
-def _whole(task: Task) -> Images:
-    """The images that may be learned from."""
-    if task.learn is None:
-        raise TransferError(f"{task.name} is only tested on; name a set that is trained on, too")
-    return task.learn.whole().without_labels()
+def _from_features(work: Work, train: Task, test: Task) -> Finish:
+    """A probe of `PROBES`: it sees the features of what is learned from, if it learns, and of the test."""
+    cfg = work.cfg
+    fitted = work.features(whole(train)) if cfg.PROBE.NAME in LEARNS else None
+    tested = work.features(test.exam.images)
+
+    def finish() -> Finished:
+        exam = there(tested)
+        known = None if fitted is None else learned(train, fitted, test.metric)
+        judge, device = fitted_on(work.world.device, cfg, known, tensor(exam))
+        result: Result = test.exam.mark(judge)
+        told = {**result.told, "device": device_name(device)}
+        return Finished(replace(result, told=told), exam, test.exam.images.ids)
+
+    return finish
 
 
-def _tensor(features: np.ndarray) -> torch.Tensor:
-    """The features, still mapped from their file: of ImageNet they are 10.5 GB."""
-    return torch.from_numpy(features)
-
-
-def _learned(task: Task, features: np.ndarray, metric: str) -> Learned:
-    """The features of what may be learned from, with its labels and what is held out."""
-    learn: Learnable | None = task.learn
-    assert learn is not None
-    whole, held = learn.whole(), set(learn.held_out.ids)
-    return Learned(
-        features=_tensor(features),
-        labels=whole.labels,
-        held_out=np.array([one in held for one in whole.ids]),
-        classes=len(task.classes),
-        metric=metric,
-    )
-
-
-def _probed(
-    cfg: CfgNode,
-    learned: Learned | None,
-    exam: torch.Tensor,
-    test: Task,
-    directory: Path,
-    device: torch.device,
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _kept(done: Finished, directory: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
     """(metrics, what was chosen and where); leaves metrics.json and per_image.npz."""
-    judge, device = fitted_on(device, cfg, learned, exam)
-    result: Result = test.exam.mark(judge)
-    metrics = json_ready({**result.metrics, "features": _spread(exam)})
+    ride_along = {} if done.features is None else {"features": _spread(tensor(done.features))}
+    metrics = json_ready({**done.result.metrics, **ride_along})
     keep_metrics(directory, metrics)  # whatever fails from here on
-    if result.outcomes is not None:
+    if done.result.outcomes is not None:
         with writing(directory):
-            save_outcomes(result.outcomes(test.exam.images.ids), directory / PER_IMAGE)
-    return metrics, {**result.told, "device": device_name(device)}
+            save_outcomes(done.result.outcomes(done.ids), directory / PER_IMAGE)
+    return metrics, {"device": device_name(device), **done.result.told}
 
 
 def fitted_on(

@@ -68,16 +68,21 @@ def correctly_localised(boxes: Sequence[Sequence[float]], truth: Sequence[Any]) 
 
     Images without a true box do not count; there must be one that has.
     """
+    return 100 * float(localised(boxes, truth).mean())
+
+
+def localised(boxes: Sequence[Any], truth: Sequence[Any]) -> np.ndarray:
+    """(images with a true box,) 1.0 where the one box has IoU >= 0.5 with any of them, else 0.0."""
     if len(boxes) != len(truth):
         raise ProbeError(f"{len(boxes)} boxes for {len(truth)} images: expected one each")
     hits = [
-        bool((_overlap(np.asarray(box, float), np.asarray(true, float)) >= 0.5).any())
+        float((_overlap(np.asarray(box, float), np.asarray(true, float)) >= 0.5).any())
         for box, true in zip(boxes, truth, strict=True)
         if len(true)
     ]
     if not hits:
         raise ProbeError("CorLoc: no image has a true box; look at the annotations")
-    return 100 * sum(hits) / len(hits)
+    return np.array(hits)
 
 
 def _by_degree(alike: Tensor) -> Tensor:

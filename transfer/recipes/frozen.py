@@ -13,12 +13,22 @@ from transfer.recipes.resnet import RESNET
 from transfer.recipes.swin import SWIN
 from transfer.recipes.vit import VIT
 
-# Of every family the first two, of a ViT all (see `transfer.frozen.network`).
 INTERPOLATIONS = ("bicubic", "bilinear")
-LEARNS = ("knn", "logreg", "ridge", "svm")  # probes that learn; the others look at the test images alone
-PROBES = (*LEARNS, "fewshot", "retrieval")
-EXACT = PROBES  # of given weights they draw nothing by a trial's seed
-POOLS = ("published", "mean", "class", "class+mean")
+SCHEDULES = ("cosine", "steps")
+HEADS = ("logreg", "ridge", "linear")  # probes that score every class of every image, which others build on
+# Probes that learn; the others look at the test images alone.
+LEARNS = ("knn", *HEADS, "svm", "lowshot", "ood", "corrupt")
+DISCOVERY, REVISITED = "discovery", "revisited"  # of sets of their own: with boxes, with queries
+PROBES = (*LEARNS, "fewshot", "retrieval", DISCOVERY, REVISITED)
+EXACT = tuple(name for name in PROBES if name not in ("linear", "ood", "corrupt"))  # a seed draws nothing
+SEVERAL = ("svm", "lowshot")  # take images of several classes
+# Of every family the first three, of a ViT all (see `transfer.frozen.network`).
+POOLS = ("published", "mean", "class_or_gem", "class", "class+mean")
+MCE = "imagenet"  # the set on which AlexNet's errors are published
+OF_THEIR_OWN = {
+    DISCOVERY: ["discovery/CorLoc"],
+    REVISITED: ["retrieval/mAP_M", "retrieval/mAP_H", "retrieval/mAP_E", "features/norm", "features/RankMe"],
+}
 
 
 def probe_of(family: Family) -> dict[str, Any]:
@@ -34,7 +44,7 @@ def probe_of(family: Family) -> dict[str, Any]:
         "neck": "none",
         "heads": "probe",
         "demands": heads(),
-        "of_weights": {} if family is VIT else {"FEATURES.POOL": POOLS[:2]},
+        "of_weights": {} if family is VIT else {"FEATURES.POOL": POOLS[:3]},
         "holder": "backbone.body" if family is OWN else "backbone",
         "fresh": {},
         "norms": (),
@@ -47,13 +57,14 @@ def probe_of(family: Family) -> dict[str, Any]:
 def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
     """The keys of a frozen network that follow from its family and its facts, and are nobody's choice.
 
-    It gives its last map alone, and has the final norm where the weights have one.
+    It gives its last map alone, and has the final norm where the weights have one. For discovery the last
+    stage of a ResNet is dilated, as LOST has it: its map is of stride 16.
     """
     if family == RESNET.name:
         return {
             RESNET.outputs: [RESNET.stages[-1]],
             RESNET.norm: "FrozenBN",
-            RESNET.dilation: 1,
+            RESNET.dilation: 2 if flat["PROBE.NAME"] == DISCOVERY else 1,
             "MODEL.BACKBONE.FREEZE_AT": 5,
         }
     if family == VIT.name:
@@ -74,17 +85,25 @@ def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
 
 
 def metrics_of_probe(flat: Mapping[str, Any], metric: str) -> list[str]:
-    """The metrics that a recipe's probe yields on a set that is reported by `metric`, as "knn/top1"."""
-    probe = flat["PROBE.NAME"]
-    if (metric == "map11") and probe != "svm":  # several classes an image
+    """The metrics that a recipe's probe yields on a set that is reported by `metric`, as "knn/top1".
+
+    metric: `top1`, `mean_per_class` or `map11`; empty for sets of boxes and of queries.
+    """
+    probe, shots = flat["PROBE.NAME"], flat["PROBE.SHOTS"]
+    if not metric:
+        return OF_THEIR_OWN.get(probe, [])
+    if metric == "map11" and probe not in SEVERAL:
         return []
+    errors = ["mCE", "relative_mCE"] if flat["DATASETS.TEST"] == [MCE] else []
     of = {
         "knn": [metric, *(f"k{k}" for k in flat["PROBE.NEIGHBOURS"])],
-        "logreg": [metric],
-        "ridge": [metric],
+        **dict.fromkeys(HEADS, [metric]),
         "svm": ["mAP", "mAP11"],
-        "fewshot": [f"acc{shots}" for shots in flat["PROBE.SHOTS"]],
+        "lowshot": [f"{name}_k{k}" for name in ("mAP", "sd") for k in shots],
+        "fewshot": [f"acc{k}" for k in shots],
         "retrieval": ["mAP", "R1", "R5", "R10"],
+        "ood": ["top1", "clean", "drop"],
+        "corrupt": [metric, "clean", "error", "relative", *errors],
     }
     own = [f"{probe}/{name}" for name in of.get(probe, [])]
     calibrated = ["calib/ECE", "calib/ECE_scaled"] if probe == "logreg" else []

@@ -113,10 +113,19 @@ _TREE: dict[str, dict[str, Rule]] = {
             lambda v: ABOVE.holds(v) and v >= 0.0125, "0.0125 or more: below, a vote leaves float32"
         ),
         "GRID": each(ABOVE, "two rising numbers above 0", (2,), rising=True),
-        "GRID_SIZE": COUNT,
+        **dict.fromkeys(("GRID_SIZE", "PATCHES"), COUNT),
         "EPISODES": whole(2),  # of one there is no interval
         "SHOTS": SIZES,
-        "SEED": NATURAL,
+        "DRAWS": whole(2, 1000),  # of one there is no deviation
+        **dict.fromkeys(("SEED", "SIDE"), NATURAL),
+        "SCALES": each(PART, "a list of numbers above 0, up to 1"),
+    },
+    "PROBE.LINEAR": {
+        **dict.fromkeys(("EPOCHS", "BATCH_SIZE"), COUNT),
+        "RATES": each(ABOVE, "a list of different numbers above 0"),
+        "MOMENTUM": MOMENTUM,
+        "WEIGHT_DECAY": WEIGHT,
+        "AREA": each(PART, "two rising shares of an image", (2,), rising=True),
     },
     "DATALOADER": {"NUM_WORKERS": whole(0, 1024), "REPEAT_THRESHOLD": SHARE},
     "SOLVER": {

@@ -14,7 +14,7 @@ from transfer.recipes.box_heads import check_box_heads
 from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.demands import Demands
 from transfer.recipes.fitting import check_head
-from transfer.recipes.frozen import INTERPOLATIONS, POOLS, PROBES
+from transfer.recipes.frozen import HEADS, INTERPOLATIONS, POOLS, PROBES, SCHEDULES
 from transfer.recipes.norms import AFTER_CONV
 from transfer.recipes.numbers import check_numbers
 from transfer.recipes.own import OWN, misfit
@@ -33,6 +33,8 @@ CHOICES: Demands = {
     "INPUT.CROP.TYPE": ("absolute", "absolute_range", "relative_range"),  # the last: of a crop that is off
     "INPUT.SCALE_OF": ("image", "shortest"),
     "PROBE.NAME": ("", *PROBES),
+    "PROBE.HEAD": HEADS,
+    "PROBE.LINEAR.SCHEDULE": SCHEDULES,
     "FEATURES.POOL": POOLS,
     "FEATURES.INTERPOLATION": INTERPOLATIONS,
     "FEATURES.PRECISION": ("fp32", "bf16"),

@@ -84,7 +84,7 @@ def test_they_are_made_once_in_the_order_of_the_list(images: Images, tmp_path: P
     again = _made(images, entry, net)
     assert net.seen == 10, "nothing is computed twice"
     assert np.array_equal(first, again)
-    assert sorted(p.name for p in entry.folder.iterdir()) == ["features.npy", "header.json", "lock"]
+    assert sorted(p.name for p in entry.folder.iterdir()) == ["features.npy", "header.json"]
 
 
 def test_batches_and_threads_change_nothing(images: Images, tmp_path: Path) -> None:

@@ -13,16 +13,18 @@ from transfer.datasets.synthetic.dial import Dial
 from transfer.errors import TransferError
 from transfer.evaluation.per_image import Outcomes
 from transfer.frozen.probes import PROBES, Learned, Result
-from transfer.recipes.frozen import LEARNS, metrics_of_probe
-from transfer.recipes.frozen import PROBES as NAMES
+from transfer.frozen.run import STEPS
+from transfer.recipes.frozen import LEARNS, SEVERAL, metrics_of_probe
+from transfer.recipes.frozen import PROBES as ALL
 from transfer.recipes.resolve import flatten, load_recipe
 
-RECIPE = {"knn": "knn", "logreg": "logreg", "ridge": "ridge", "svm": "voc07_svm", "fewshot": "fewshot"}
+NAMES = tuple(name for name in ALL if name in PROBES)  # those that see features alone
+RECIPE = {"svm": "voc07_svm", "lowshot": "voc07_lowshot"}
 CLASSES = 5
 
 
 def cfg_of(probe: str, **keys: Any) -> CfgNode:
-    small = {"GRID_SIZE": 5, "EPISODES": 20, "SHOTS": [2], "NEIGHBOURS": [5, 9]} | keys
+    small = {"GRID_SIZE": 5, "DRAWS": 2, "EPISODES": 20, "SHOTS": [2], "NEIGHBOURS": [5, 9]} | keys
     return load_recipe(RECIPE.get(probe, probe), [(f"PROBE.{key}", value) for key, value in small.items()])
 
 
@@ -36,7 +38,8 @@ def _result(probe: str, quality: float, metric: str = "top1", shuffled: bool = F
 
 
 def test_the_table_has_all_probes_that_recipes_name() -> None:
-    assert set(PROBES) == set(NAMES)
+    assert set(PROBES) | set(STEPS) == set(ALL)
+    assert not set(PROBES) & set(STEPS)
 
 
 @pytest.mark.parametrize("probe", NAMES)
@@ -51,12 +54,12 @@ def test_a_probe_yields_what_was_foreseen_and_rises_with_the_features(probe: str
     assert high > 95
 
 
-@pytest.mark.parametrize("probe", [name for name in LEARNS if name != "svm"])
+@pytest.mark.parametrize("probe", [name for name in LEARNS if name in NAMES and name not in SEVERAL])
 def test_shuffled_labels_teach_nothing(probe: str) -> None:
     assert _result(probe, 5.0, shuffled=True).metrics[probe]["top1"] < 35
 
 
-@pytest.mark.parametrize("probe", [name for name in NAMES if name not in ("svm", "fewshot")])
+@pytest.mark.parametrize("probe", [name for name in NAMES if name not in (*SEVERAL, "fewshot")])
 @pytest.mark.parametrize("metric", ["top1", "mean_per_class"])
 def test_what_is_kept_of_each_image_gives_the_number_again(probe: str, metric: str) -> None:
     from results.images.file import PARTS
@@ -106,7 +109,7 @@ def test_several_classes_an_image_are_for_svms_alone() -> None:
         PROBES["logreg"](learned, x, cfg_of("logreg"))
 
 
-@pytest.mark.parametrize("probe", LEARNS)
+@pytest.mark.parametrize("probe", [name for name in LEARNS if name in NAMES])
 def test_a_set_without_training_images_is_refused_where_something_is_learned(probe: str) -> None:
     with pytest.raises(TransferError, match="only tested on"):
         PROBES[probe](None, torch.zeros(4, 2), cfg_of(probe))

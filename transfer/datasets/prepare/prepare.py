@@ -15,6 +15,7 @@ from transfer.datasets.image_list.public.table import ROWS, read_parts, row_of
 from transfer.datasets.prepare.fetch import fetch
 from transfer.datasets.prepare.unpack import staged, unpack
 from transfer.errors import DataError, TransferError
+from transfer.process.alone import alone
 from transfer.process.disk import writing
 
 DOWNLOADS = "downloads"  # below the data root: files on their way
@@ -64,16 +65,32 @@ def prepare(what: Wanted, root: Path, say: Callable[[str], None]) -> str:
 
     DataError where it cannot be: it must be fetched by hand, the disk is too small, no address gave it, or
     another thing lies in its place. Nothing half-made is then left but downloads, which the next call takes.
+    One process at a time prepares a set; another one waits and finds it done.
     """
     root = Path(root).expanduser().absolute()
     place = root / what.folder
-    if place.exists():
-        try:
-            return f"{what.name}: is there already, {place}: {what.check(root)}"
-        except DataError as error:
-            raise DataError(f"{error}; {place} is in the way: move it aside to fetch the set") from None
+    if place.exists():  # needs no lock, for which a root that all share may give no right
+        return _there(what, root, place)
     if not what.remotes:
         raise DataError(f"{what.name}: cannot be downloaded; {what.by_hand} ({place})")
+    with alone(root / f".{what.name}.lock", what.name):
+        if place.exists():
+            return _there(what, root, place)
+        for left in (root / DOWNLOADS).glob(f".{what.name}.*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        return _fetched(what, root, place, say)
+
+
+def _there(what: Wanted, root: Path, place: Path) -> str:
+    try:
+        return f"{what.name}: is there already, {place}: {what.check(root)}"
+    except DataError as error:
+        if not what.remotes:
+            raise
+        raise DataError(f"{error}; {place} is in the way: move it aside to fetch the set") from None
+
+
+def _fetched(what: Wanted, root: Path, place: Path, say: Callable[[str], None]) -> str:
     downloads = root / DOWNLOADS / what.name
     say(f"{what.name}: {what.about}")
     say(_needs(what, root, downloads))

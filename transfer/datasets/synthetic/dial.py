@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transfer.datasets.synthetic.texture import Texture, fill, finish, mix
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _PERIODS = {"stripes": 0.16, "dots": 0.2, "rings": 0.22, "checks": 0.2, "bricks": 0.25, "waves": 0.2,
             "clouds": 0.3, "plain": 1.0}  # fmt: skip
@@ -87,7 +91,11 @@ def draw_image_set(
             (folder / part / name).mkdir(parents=True)
             for i in range(count):
                 rng = np.random.default_rng([seed, part == "test", number, i])
-                own = fill(rng, Texture(name, _PERIODS[name], 20.0), side, side, side)
-                other = mix(rng, rng.standard_normal((side, side)))
-                image = finish(rng, clarity * own + (1 - clarity) * other)
-                image.save(folder / part / name / f"{i:03}.png")
+                texture_image(rng, name, clarity, side).save(folder / part / name / f"{i:03}.png")
+
+
+def texture_image(rng: np.random.Generator, name: str, clarity: float, side: int) -> Image:
+    """One such image: a share `clarity` of the texture of that name, and noise."""
+    own = fill(rng, Texture(name, _PERIODS[name], 20.0), side, side, side)
+    other = mix(rng, rng.standard_normal((side, side)))
+    return finish(rng, clarity * own + (1 - clarity) * other)

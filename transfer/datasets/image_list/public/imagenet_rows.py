@@ -1,4 +1,4 @@
-"""Lists ImageNet and the sets that are only tested on with its classes, a row a set.
+"""Lists ImageNet, parts of it, the sets that are only tested on with its classes, and iNaturalist.
 
 Sizes and SHA-256 of the archives are TensorFlow Datasets' (url_checksums).
 """
@@ -10,11 +10,39 @@ from transfer.datasets.image_list.public.class_folders import (
     read_imagenet,
     read_numbered_folders,
     read_wnid_folders,
+    subset,
 )
+from transfer.datasets.image_list.public.inat import read_inat18
 from transfer.datasets.image_list.public.row import Remote, Row
 
 _BERKELEY = "https://people.eecs.berkeley.edu/~hendrycks"
 _V2 = "imagenetv2-matched-frequency"
+
+
+def _part(share: int, count: int, sha256: str) -> Row:
+    """A row of SimCLR's lists of a hundredth and a tenth of ImageNet's training images."""
+    return Row(
+        name=f"imagenet_{share}pct",
+        says=f"{share} % of ImageNet's labels",
+        folder="imagenet",
+        read=subset(f"{share}percent.txt", sha256),
+        classes=1000,
+        counts={"train": count, "test": 50_000},
+        per_class={"test": 50},
+        metric="top1",
+        source="google-research/simclr, imagenet_subsets",
+        licence="research",
+        traps="SimCLR's list, by its SHA-256; PIRL's of the same size are other images; test is val",
+        layout=(
+            f"imagenet/imagenet_subsets/{share}percent.txt",
+            "imagenet/train/WNID/*.JPEG",
+            "imagenet/val/WNID/*.JPEG",
+        ),
+        by_hand=f"bring ImageNet as for `imagenet`, and imagenet_subsets/{share}percent.txt of "
+        "google-research/simclr into it",
+        disk=155_000_000_000,
+    )
+
 
 ROWS = [
     Row(
@@ -35,6 +63,8 @@ ROWS = [
         "lay their images out as train/WNID and val/WNID there",
         disk=155_000_000_000,
     ),
+    _part(1, 12_811, "71e82a48ba78252683ae334c4d019ebd5c6e855b9599c1389fbe83eb9549cf17"),
+    _part(10, 128_116, "6d09de11e7bdaf5b1f3b1f249b6183695f97310cdd20f0c03e7235b6b9392091"),
     Row(
         name="imagenet_v2",
         says="a second test of ImageNet, MatchedFrequency",
@@ -122,5 +152,34 @@ ROWS = [
         by_hand="it lies behind a page that programs may not pass: bring ImageNet-Sketch.zip, as its README "
         "says, and unpack it there",
         disk=8_000_000_000,
+    ),
+    Row(
+        name="inat18",
+        says="species of plants and animals",
+        folder="inat2018",
+        read=read_inat18,
+        classes=8142,
+        counts={"train": 437_513, "test": 24_426},
+        per_class={"test": 3},
+        metric="top1",
+        hold=Hold(share=0.1),
+        source="visipedia/inat_comp, 2018",
+        licence="research; images of their authors",
+        traps="the years differ in classes; labels of the real test are not public: test is val; unbalanced",
+        layout=("inat2018/{train2018,val2018}.json", "inat2018/train_val2018/GROUP/CLASS/*.jpg"),
+        remotes=tuple(
+            Remote(
+                file=file,
+                addresses=(f"https://ml-inat-competition-datasets.s3.amazonaws.com/2018/{file}",),
+                into="inat2018",
+                md5=md5,
+            )
+            for file, md5 in (
+                ("train_val2018.tar.gz", "b1c6952ce38f31868cc50ea72d066cc3"),
+                ("train2018.json.tar.gz", "bfa29d89d629cbf04d826a720c0a68b0"),
+                ("val2018.json.tar.gz", "f2ed8bfe3e9901cdefceb4e53cd3775d"),
+            )
+        ),
+        disk=120_000_000_000,
     ),
 ]

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from transfer.datasets.image_list.public.class_folders import SUBSETS, subset
 from transfer.datasets.image_list.public.row import Row
 from transfer.datasets.image_list.public.table import ROWS
 from transfer.datasets.voc import CLASSES
@@ -210,6 +211,37 @@ def imagenet(root: Path) -> Row:
     return _folders(root, "imagenet", _WNIDS, {"train": "train", "test": "val"}, 3)
 
 
+def _part_of_imagenet(root: Path, share: int) -> Row:
+    imagenet(root)
+    listed = [f"{wnid}_{i}.JPEG" for wnid in _WNIDS for i in (2, 0)]
+    for one in listed:
+        image(root / "imagenet" / "train" / one.partition("_")[0] / one)
+    text(root / "imagenet" / SUBSETS / f"{share}percent.txt", listed)
+    row = _row(f"imagenet_{share}pct", {"train": 6, "test": 9}, test=3)
+    return replace(row, read=subset(f"{share}percent.txt", ""))
+
+
+def imagenet_1pct(root: Path) -> Row:
+    return _part_of_imagenet(root, 1)
+
+
+def imagenet_10pct(root: Path) -> Row:
+    return _part_of_imagenet(root, 10)
+
+
+def inat18(root: Path) -> Row:
+    home = root / "inat2018"
+    for part, name, count in (("train", "train2018", 4), ("test", "val2018", 2)):
+        files = [f"train_val2018/Aves/{c}/{part}{i}.jpg" for c in (2, 0, 1) for i in range(count)]
+        for file in files:
+            image(home / file)
+        images = [{"id": 7 * i, "file_name": file} for i, file in enumerate(files)]
+        labels = [{"image_id": 7 * i, "category_id": int(f.split("/")[2])} for i, f in enumerate(files)]
+        whole = {"images": images, "annotations": labels, "categories": [{"id": c} for c in range(3)]}
+        text(home / f"{name}.json", [json.dumps(whole)])
+    return _row("inat18", {"train": 12, "test": 6}, test=2)
+
+
 def imagenet_v2(root: Path) -> Row:
     return _folders(root, "imagenet_v2", ("0", "10", "2"), {"test": ""})
 
@@ -230,7 +262,8 @@ WRITERS: dict[str, Callable[[Path], Row]] = {
     one.__name__: one
     for one in (
         food101, cifar10, cifar100, aircraft, dtd, pets, flowers, caltech101, sun397, cars, cub, eurosat,
-        voc07, imagenet, imagenet_v2, imagenet_a, imagenet_r, imagenet_sketch,
+        voc07, imagenet, imagenet_1pct, imagenet_10pct, inat18, imagenet_v2, imagenet_a, imagenet_r,
+        imagenet_sketch,
     )
 }  # fmt: skip
 

@@ -233,7 +233,7 @@ def test_numbers_are_not_sorted_as_strings_and_a_mask_finds_its_outputs(tmp_path
     head = ["n3", "n1", "n2"]  # a head may have any order
     assert positions(["n2", "n3"], head).tolist() == [2, 0]
     assert positions(["0", "2"], head).tolist() == [1, 0]
-    with pytest.raises(DataError, match="class n9 is none of the head's 3"):
+    with pytest.raises(DataError, match="class n9 is none of the 3 classes"):
         positions(["n9"], head)
 
 
