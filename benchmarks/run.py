@@ -85,6 +85,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     from benchmarks.planning.dry_run import show_plan
     from benchmarks.planning.inits import introduction, open_inits
     from benchmarks.planning.random_rows import one_a_shape
+    from benchmarks.planning.trials import told_of_trials
     from benchmarks.tables import write_tables
     from transfer.recipes.architectures import architecture_of
     from transfer.recipes.resolve import flatten
@@ -93,7 +94,11 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     drafts, request = _drafts(args, overrides, team)
     families = [architecture_of(flatten(draft.recipe.cfg)).family for draft in drafts]
     inits, added = one_a_shape(open_inits(args.init, fetch=not args.dry_run), families)
-    for line in [*added, *(line for init in inits for line in introduction(init))]:
+    for line in [
+        *added,
+        *told_of_trials(drafts, inits),
+        *(line for init in inits for line in introduction(init)),
+    ]:
         print(line, file=sys.stderr)
     if args.dry_run:
         show_plan(drafts, inits, _hardware_here(args), args.device)
@@ -115,10 +120,10 @@ def _drafts(
     args: argparse.Namespace, overrides: list[tuple[str, str]], team: Team | None
 ) -> tuple[list[Draft], Request]:
     """The suites, resolved and checked; says which engine trains and what is odd."""
-    from benchmarks.planning.cells import seeds
     from benchmarks.planning.foresight import foresee
     from benchmarks.planning.request import Request
     from benchmarks.planning.suite import load_suites
+    from benchmarks.planning.trials import seeds
     from transfer.engines.choose import choose_engine
 
     overrides, notes = last_of_each(overrides)

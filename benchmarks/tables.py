@@ -9,9 +9,11 @@ from boltons.fileutils import atomic_save
 from benchmarks.launch.job_file import open_record
 from benchmarks.planning.cells import Cell
 from benchmarks.planning.request import Request
+from results.ranking.short import short_lines
 from results.record import Record
 from results.run_files import cell_directories
 from results.store import load_records
+from results.tables.columns import ride_along
 from results.tables.markdown import md
 from results.tables.suite import build_suite_table
 from results.tables.terminal import term, terminal_width
@@ -31,7 +33,11 @@ def write_tables(cells: Sequence[Cell], request: Request) -> None:
     missing: list[Record] = [{**record, "status": "missing"} for record in planned]
     groups = group_trials([*records, *missing], cells=cell_directories(output))
     suites = {cell.suite.name: cell.suite for cell in cells}
-    tables = [build_suite_table(groups.get(name, []), name, suite.metrics) for name, suite in suites.items()]
+    tables = []
+    for name, suite in suites.items():
+        rows = groups.get(name, [])
+        tables.append(build_suite_table(rows, name, [*suite.metrics, *ride_along(rows, suite.metrics)]))
+    tables[-1].legend += short_lines(groups)
     print(term(tables, terminal_width()))
     path = output / "table.md"
     output.mkdir(parents=True, exist_ok=True)

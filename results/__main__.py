@@ -129,11 +129,14 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 def table_command(args: argparse.Namespace) -> None:
     """`table`: prints a table for each suite in the directory."""
+    from results.ranking.short import short_lines
     from results.reading import only_suites, read_groups
+    from results.tables.columns import check_metrics
     from results.tables.published import load_published
-    from results.tables.suite import build_suite_table, check_metrics
+    from results.tables.suite import build_suite_table
 
-    shown = only_suites(read_groups(args.directory, args.include_changed), args.suite, args.directory)
+    groups = read_groups(args.directory, args.include_changed)
+    shown = only_suites(groups, args.suite, args.directory)
     papers = load_published()
     if args.metrics:
         check_metrics(args.metrics, shown, papers)
@@ -143,6 +146,7 @@ def table_command(args: argparse.Namespace) -> None:
         )
         for suite, rows in shown.items()
     ]
+    tables[-1].legend += short_lines(groups)
     write_tables(tables, args.format, args.output)
 
 

@@ -136,7 +136,7 @@ def _warm(ours: Any, net: nn.Module, device: torch.device) -> None:
 def _measured(
     function: Callable[[], np.ndarray], device: torch.device
 ) -> tuple[np.ndarray, float, float, str]:
-    """What it returns, seconds by the clock, processor seconds with its workers', and memory in words."""
+    """Runs it: its features, seconds by the clock and of all its processors, and its memory in words."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     before = _greatest(resource.RUSAGE_CHILDREN)

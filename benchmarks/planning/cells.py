@@ -18,8 +18,9 @@ from benchmarks.planning.inits import Init
 from benchmarks.planning.labelled import ENGINE, Labelled, is_probe, read_labelled
 from benchmarks.planning.own_data import check_trainable
 from benchmarks.planning.recipe import said_by_user
-from benchmarks.planning.request import SEEDS, TUNING_SEED, Request
+from benchmarks.planning.request import Request
 from benchmarks.planning.suite_file import Suite
+from benchmarks.planning.trials import seeds_of
 from results.record import Candidate, Tuned, Variant, record_id
 from results.store import find_record
 from transfer.datasets.base import Dataset
@@ -58,15 +59,6 @@ class Cell:
     def id(self) -> str:
         """The name of its record and its folder."""
         return record_id(self.identity)
-
-
-def seeds(suite: Suite, request: Request) -> list[int]:
-    """One seed per trial; UsageError where they pass the last one."""
-    trials = request.trials or (1 if request.smoke else suite.trials)
-    last = TUNING_SEED - 1 if request.tune else SEEDS - 1
-    if request.seed + trials - 1 > last:
-        raise UsageError(f"--seed {request.seed}: with {trials} trials seeds pass {last}; begin lower")
-    return [request.seed + trial for trial in range(trials)]
 
 
 def read_data(cfg: CfgNode, root: Path, own: Mapping[str, OwnDataset]) -> tuple[list[Dataset], Dataset]:
@@ -137,7 +129,7 @@ def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
         "processes": request.num_processes,
     }
     rows = [_row(draft, init, fitted, shared, training, test) for init in inits]
-    cells = [cell for of_a_trial in zip(*rows, strict=True) for cell in of_a_trial]
+    cells = [cell for of_a_trial in zip_longest(*rows) for cell in of_a_trial if cell]
     _refuse_twins(cells)
     return cells
 
@@ -173,7 +165,7 @@ def _row(
             *(suite, init, trial, seed, recipe, training, test, draft.own, draft.labelled),
             *(identity | {"seed": seed}, reasons, scaling, variant),
         )
-        for trial, seed in enumerate(seeds(suite, request))
+        for trial, seed in enumerate(seeds_of(draft, init))
     ]
 
 

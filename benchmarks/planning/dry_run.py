@@ -11,7 +11,13 @@ from typing import Any
 
 from boltons.strutils import cardinalize
 
-from benchmarks.planning.cells import Cell, cells_of, seeds, status, why_not_comparable, with_facts_of
+from benchmarks.planning.cells import (
+    Cell,
+    cells_of,
+    status,
+    why_not_comparable,
+    with_facts_of,
+)
 from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
 from benchmarks.planning.init_names import FORMS
@@ -20,6 +26,7 @@ from benchmarks.planning.labelled import is_probe, told_amount
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
+from benchmarks.planning.trials import seeds, seeds_of
 from benchmarks.planning.tuning import OF_TRIAL, RATE, candidates_of, factors, tuned_cells
 from converters.networks.sizes import size_names
 from transfer.datasets.base import Dataset
@@ -151,7 +158,8 @@ def _names(draft: Draft, inits: Sequence[Init]) -> Iterator[tuple[str, Init]]:
             yield f"{draft.suite.name}, {init.label}, tuning, {RATE} {rate:g}", init
     for seed in seeds(draft.suite, draft.request) if inits else ():
         for init in inits:
-            yield f"{draft.suite.name}, {init.label}, seed {seed}", init
+            if seed in seeds_of(draft, init):
+                yield f"{draft.suite.name}, {init.label}, seed {seed}", init
 
 
 def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | None) -> list[_Rows]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from results.errors import RecordError
-from results.images.file import PARTS, AnyMeasure, Outcomes, read_outcomes
+from results.images.file import AnyMeasure, Outcomes, read_outcomes
 from results.images.measure import OverImages, interval
 
 TRUTH = ("label", "truth_image", "truth_class", "truth")  # arrays that are the test set's, not the network's
@@ -62,8 +62,11 @@ def image_difference(
 
 
 def _same_truth(ours: Outcomes, theirs: Outcomes, metric: str) -> bool:
+    """Whether the truth is the same, as far as both tell it: means over queries tell labels since lately."""
     told = ours.metrics[metric]
-    parts = [f"{told['of']}.{part}" for part in PARTS[told["kind"]] if part in TRUTH]
+    parts = [f"{told['of']}.{part}" for part in TRUTH]
     return told == theirs.metrics[metric] and all(
-        np.array_equal(ours.arrays[part], theirs.arrays[part]) for part in parts
+        np.array_equal(ours.arrays[part], theirs.arrays[part])
+        for part in parts
+        if part in ours.arrays and part in theirs.arrays
     )

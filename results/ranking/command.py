@@ -10,8 +10,10 @@ from results.ranking.picture import critical_svg
 from results.ranking.printed import ranking_table
 from results.ranking.ranking import rank
 from results.ranking.scores import Scores, our_scores, published_scores
+from results.ranking.short import short_lines
 from results.reading import only_suites, read_groups
 from results.tables.published import load_published
+from results.tables.trials import Trials
 
 PICTURE = ".svg"
 
@@ -25,7 +27,8 @@ def rank_command(args: argparse.Namespace) -> None:
         raise RecordError(
             "--metrics and --parts are for two rows, --rows A B; a ranking is of the suites' primary metrics"
         )
-    scores = _scores(args)
+    groups = {} if args.published else read_groups(args.directory, args.include_changed)
+    scores = _scores(args, groups)
     ranking = rank(scores, args.reference)
     if args.output and args.output.suffix == PICTURE:
         write_file(args.output, critical_svg(ranking, file=True), "ranks.svg")
@@ -33,13 +36,14 @@ def rank_command(args: argparse.Namespace) -> None:
         return
     source = args.published or args.directory
     title = f"{source}: {len(scores.rows)} rows over {len(scores.sets)} data sets"
-    write_tables([ranking_table(ranking, title)], args.format, args.output)
+    table = ranking_table(ranking, title)
+    table.legend += short_lines(groups)
+    write_tables([table], args.format, args.output)
 
 
-def _scores(args: argparse.Namespace) -> Scores:
+def _scores(args: argparse.Namespace, groups: dict[str, list[Trials]]) -> Scores:
     if not args.published:
-        groups = only_suites(read_groups(args.directory, args.include_changed), args.suite, args.directory)
-        return our_scores(groups, args.rows)
+        return our_scores(only_suites(groups, args.suite, args.directory), args.rows)
     if args.rows or args.suite:
         raise RecordError("--rows and --suite choose among records; --published takes a whole table")
     return published_scores(load_published(), args.published)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from results.ranking.ranking import Ranking
 from results.tables.escape import html_text
 
-WIDTH, SIDE, LINE = 760, 190, 20  # pixels: of all, of the labels on each side, of a line of text
+AXIS, LINE = 380, 20  # pixels: of the axis, of a line of text
+SIDE, MOST, LETTER = 190, 400, 7  # of the labels on each side at least and at most, and of a letter
 NAMESPACE = ' xmlns="http://www.w3.org/2000/svg"'
 TOP, BARS = 64, 9  # where the axis is; from one bar to the next
 STYLE = (
@@ -26,11 +27,14 @@ def critical_svg(ranking: Ranking, file: bool = False) -> str:
     """The picture as text, the best rows at the left; a `file` of its own must name its language."""
     k = len(ranking.places)
     half = (k + 1) // 2
+    longest = max(len(place.label) for place in ranking.places)
+    side = min(max(SIDE, LETTER * (longest + 7)), MOST)  # with the rank and the line to it
+    wide = AXIS + 2 * side
     below = TOP + 16 + BARS * len(ranking.runs)
     height = below + LINE * half + 14
 
     def x(rank: float) -> float:
-        return SIDE + (WIDTH - 2 * SIDE) * (rank - 1) / (k - 1)
+        return side + AXIS * (rank - 1) / (k - 1)
 
     parts = [
         f'<path d="M{x(1):.1f} {TOP}H{x(k):.1f}"/>',
@@ -48,15 +52,15 @@ def critical_svg(ranking: Ranking, file: bool = False) -> str:
     for number, place in enumerate(ranking.places):
         left = number < half
         y = below + LINE * (number if left else k - 1 - number) + 10
-        end, anchor = (SIDE - 8, "end") if left else (WIDTH - SIDE + 8, "start")
+        end, anchor = (side - 8, "end") if left else (wide - side + 8, "start")
         label = html_text(f"{place.label} {place.rank:.2f}")
         parts.append(f'<path class="thin" d="M{x(place.rank):.1f} {TOP}V{y}H{end}"/>')
         text_x = end - 4 if left else end + 4
         parts.append(f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}">{label}</text>')
     said = f"mean ranks of {k} rows over {len(ranking.sets)} data sets, CD {ranking.critical:.2f}"
     return (
-        f'<svg class="cd"{NAMESPACE if file else ""} viewBox="0 0 {WIDTH} {height}" '
-        f'style="max-width:{WIDTH}px;width:100%" role="img" aria-label="{html_text(said)}">'
+        f'<svg class="cd"{NAMESPACE if file else ""} viewBox="0 0 {wide} {height}" '
+        f'style="max-width:{wide}px;width:100%" role="img" aria-label="{html_text(said)}">'
         f"<style>{STYLE}</style>{''.join(parts)}</svg>\n"
     )
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from results.errors import RecordError
+from results.tables.cell import less_is_better
+from results.tables.columns import SPREAD
 from results.tables.published import WORDS, PublishedRow
 from results.tables.suite import of_several_networks
 from results.tables.trials import Trials
 
-LOWER = ("mCE", "ECE", "ECE_scaled", "RMSE")  # metrics of which less is better
+SHOWN = SPREAD  # RankMe and norms: they see how features spread, not what for
 LEAST_ROWS, LEAST_SETS = 2, 2
 
 
@@ -37,7 +39,10 @@ def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | Non
     remarks: dict[str, None] = {}
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
-        if primary.split("/")[-1] in LOWER:
+        if primary.startswith(SHOWN):
+            remarks[f"{suite} is left out: {primary} is shown, and nothing is ranked by it"] = None
+            continue
+        if less_is_better(primary):
             remarks[f"{suite} is left out: less is better in {primary}, and no mean goes over both"] = None
             continue
         taken = [row for row in rows if not only or row.label in only or row.init in only]

@@ -17,6 +17,7 @@ from results.report.cautions import cautions, last_line
 from results.report.differences import environments
 from results.report.gaps import answers
 from results.report.html import DOUBTED, details, text_table
+from results.report.multiples import multiples
 from results.report.suite_section import suite_section
 from results.run_files import cell_directories
 from results.tables.escape import html_text
@@ -68,6 +69,7 @@ def render_report(
             answers(suites, reference, patient),
             _overview(suites),
             _ranking(suites),
+            multiples(suites, reference, patient),
             *sections,
             '<h2 id="environment">Environment</h2>',
             text_table(["what", "value"], environments(records)),
@@ -112,6 +114,7 @@ def _ranking(suites: Mapping[str, Sequence[Trials]]) -> str:
     from results.ranking.printed import ranking_table
     from results.ranking.ranking import rank
     from results.ranking.scores import our_scores
+    from results.ranking.short import short_lines
 
     try:
         scores = our_scores(suites)
@@ -120,7 +123,9 @@ def _ranking(suites: Mapping[str, Sequence[Trials]]) -> str:
     if len(scores.rows) < LEAST_RANKED or len(scores.sets) < LEAST_RANKED:
         return ""
     ranking = rank(scores)
-    table = html_table(ranking_table(ranking, ""), heading=False)
+    made = ranking_table(ranking, "")
+    made.legend += short_lines(suites)
+    table = html_table(made, heading=False)
     return (
         f"<h3>Over all data sets</h3>{critical_svg(ranking)}{details('Means, ranks and their tests', table)}"
     )

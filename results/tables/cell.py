@@ -7,6 +7,8 @@ from dataclasses import dataclass
 # The papers print gaps of at least half a point to the supervised row in green; we add the same in red.
 COLORED_FROM = 0.5
 STARS = ((0.01, "**"), (0.05, "*"))
+# Metrics of which less is better, by what follows the task.
+LOWER = ("mCE", "relative_mCE", "ECE", "ECE_scaled", "RMSE", "drop")
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class TableCell:
     supervised row, `p` its p-value where a test was possible, and `test` says which. The stars are those of
     `p_holm`, corrected for the number of rows that are held against the supervised one. `ends`: of the 95 %
     interval of one trial over test images. `seen`: the smallest gap that a test over images could see.
+    `lower`: less is better.
     """
 
     value: float | None = None
@@ -32,6 +35,7 @@ class TableCell:
     test: str = ""
     ends: tuple[float, float] | None = None
     seen: float | None = None
+    lower: bool = False
 
     @property
     def text(self) -> str:
@@ -59,7 +63,12 @@ class TableCell:
         """ "good", "bad" or "": the colour of the gap."""
         if self.gap is None or abs(round(self.gap, 1)) < COLORED_FROM:
             return ""
-        return "good" if self.gap > 0 else "bad"
+        return "good" if (self.gap > 0) != self.lower else "bad"
+
+
+def less_is_better(metric: str) -> bool:
+    """Whether a flat name is of a metric of errors: "calib/ECE"."""
+    return metric.rpartition("/")[2] in LOWER
 
 
 def signed(value: float) -> str:

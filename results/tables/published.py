@@ -50,11 +50,15 @@ def load_published(directory: Path = DIRECTORY) -> list[PublishedRow]:
 
 
 def published_for_suite(rows: Sequence[PublishedRow], suite: str) -> list[PublishedRow]:
-    """The current rows of one suite, a network's numbers once: the papers repeat their baselines."""
-    unique: dict[tuple[str, frozenset[tuple[str, str]]], PublishedRow] = {}
+    """The current rows of one suite, a network's numbers once: the papers repeat their baselines.
+
+    Several equal numbers are one network's, whatever it is called; one number may be equal by chance.
+    """
+    unique: dict[tuple[str, str, frozenset[tuple[str, str]]], PublishedRow] = {}
     for row in rows:
         if row.suite == suite and row.current:
-            unique.setdefault((row.arch, frozenset(row.values.items())), row)
+            name = row.init if len(row.values) == 1 else ""
+            unique.setdefault((row.arch, name, frozenset(row.values.items())), row)
     return list(unique.values())
 
 

@@ -16,7 +16,8 @@ from decimal import Decimal
 
 from results.errors import RecordError
 from results.record import flat_metrics
-from results.tables.cell import TableCell
+from results.tables.cell import TableCell, less_is_better
+from results.tables.columns import SPREAD, default_metrics, ride_along
 from results.tables.compared import image_notes, row_difference, row_interval, test_notes
 from results.tables.grid import Row, Table
 from results.tables.paired import holm
@@ -36,9 +37,6 @@ PUBLISHED_AS = {
     "moco_v2": "moco_v2_IN1M_200ep",
     "moco_v2_800ep": "moco_v2_IN1M_800ep",
 }
-# The order within a task; others follow in the evaluator's order.
-ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
-
 LEGEND_COUNT = "mean ± standard deviation (finished trials, or finished/all)"
 LEGEND_GAP = (
     "[gap to the row {reference}] green from +0.5, red from -0.5; ** p < 0.01, * p < 0.05, ns not "
@@ -73,6 +71,7 @@ def build_suite_table(
     papers = load_published() if papers is None else papers
     rows = published_for_suite(papers, suite)
     columns = list(metrics or default_metrics(ours, [name for row in rows for name in row.values]))
+    columns += [] if metrics else ride_along(ours, columns)
     table = Table(suite, columns, our_rows(ours, columns, rows if published else [], reference, patient))
     add_notes(table, ours, reference, patient)
     if published:
@@ -117,6 +116,8 @@ def our_rows(
         counterpart = published.get(PUBLISHED_AS.get(trials.init, trials.init))
         if counterpart and not trials.reasons:
             row.published_as = counterpart.init
+            if sum(paper.init == counterpart.init for paper in papers) > 1:  # two papers have two numbers
+                row.published_as += f", {counterpart.source}"
             theirs = {name: published_cell(text, None).value for name, text in counterpart.values.items()}
             row.to_published = {
                 name: cell.value - value
@@ -190,8 +191,9 @@ def our_cell(trials: Trials, metric: str, against: Trials | None = None, patient
     total = sum(trials.states.values())
     if ours is None:
         return TableCell(total=total, state=why_no_value(trials, metric))
-    made = TableCell(*ours, total, ends=row_interval(trials, metric, patient))
-    if against is None or not against.values(metric):
+    ends = row_interval(trials, metric, patient)
+    made = TableCell(*ours, total, ends=ends, lower=less_is_better(metric))
+    if against is None or not against.values(metric) or metric.startswith(SPREAD):
         return made
     found = row_difference(trials, against, metric, patient)
     return replace(made, gap=found.gap, p=found.p, test=found.test, seen=found.seen)
@@ -223,38 +225,3 @@ def published_cell(text: str, baseline: str | None) -> TableCell:
     # decimals, because 55.9 - 53.5 must be 2.4; a printed word is no baseline
     gap = None if baseline is None or baseline in WORDS else float(value - Decimal(baseline))
     return TableCell(float(value), printed=text, gap=gap)
-
-
-def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:
-    """The papers' metrics for a suite; for a suite without published numbers, all but the per-class ones.
-
-    Where nothing has finished yet, the primary ones: a row without a column would be in no CSV.
-    """
-    found = list(dict.fromkeys(papers))
-    if not found:
-        names = (name for trials in ours for record in trials.records for name in flat_metrics(record))
-        found = [name for name in dict.fromkeys(names) if "-" not in name]  # Detectron2: "AP-person"
-    found = found or list(dict.fromkeys(record["primary"] for trials in ours for record in trials.records))
-    tasks = list(dict.fromkeys(name.split("/")[0] for name in found))
-
-    def rank(name: str) -> tuple[int, int]:
-        task, _, short = name.partition("/")
-        return tasks.index(task), ORDER.get(short, len(ORDER))
-
-    return sorted(found, key=rank)
-
-
-def check_metrics(
-    names: Sequence[str], suites: Mapping[str, Sequence[Trials]], papers: Sequence[PublishedRow]
-) -> None:
-    """Raises RecordError for a metric that neither our records nor the papers have in any of the suites.
-
-    The primary metric counts before anything has finished.
-    """
-    known = {name for suite in suites for row in published_for_suite(papers, suite) for name in row.values}
-    records = [record for rows in suites.values() for trials in rows for record in trials.records]
-    known |= {name for record in records for name in (record["primary"], *flat_metrics(record))}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        there = ", ".join(sorted(known))
-        raise RecordError(f"no metric {unknown[0]!r} in {', '.join(suites)}; there are {there}")

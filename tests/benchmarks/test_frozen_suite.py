@@ -134,7 +134,7 @@ def test_a_users_sets_are_corrupted_shifted_and_searched_for_objects(
     assert shifted["probe"]["classes_that_compete"] == 2
     assert shifted["data"]["test"]["images"] == 6
     assert len(list((tmp_path / "out").glob("heads/*/*/checkpoints.json"))) == 1
-    assert found["probe"] == {"images": 4, "without_an_object": 0}
+    assert found["probe"] == {"device": "cpu", "images": 4, "without_an_object": 0}
     assert 0 <= found["metrics"]["discovery"]["CorLoc"] <= 100
     assert [r["per_image"]["images"] for r in (corrupted, shifted, found)] == [12, 6, 4]
 
@@ -168,6 +168,8 @@ def _line(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
             "FEATURES.CROP: 64",
             "FEATURES.CROP is 64; expected no more than FEATURES.RESIZE",
         ),
+        ("PROBE.GRID_SIZE: 3", "PROBE.TEMPERATURE: 0.01", "TEMPERATURE is 0.01; expected 0.0125 or more"),
+        ("PROBE.GRID_SIZE: 3", "PROBE.EPISODES: 1", "EPISODES is 1; expected a whole number from 2"),
         ("folder: textures", "folder: texture", "texture is not a folder; correct `folder`"),
         ("_BASE_: logreg", "_BASE_: ood", "textures.*the head is fitted to it, and ood tests another"),
         ("_BASE_: logreg", "_BASE_: discovery", "unknown data set 'textures'"),
@@ -275,3 +277,18 @@ def test_code_and_weights_of_a_users_own_are_probed(suite: Path, tmp_path: Path,
     assert records["mine"]["init_account"]["set"] == records["mine"]["init_account"]["total"] == 4
     assert records["random@mine"]["init_account"]["set"] == 0
     assert len(list((tmp_path / "out").glob("features/*/*/features.npy"))) == 4
+
+
+def test_given_weights_have_one_trial_and_random_ones_as_many_as_asked(
+    suite: Path, tmp_path: Path, narrow_backbone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--suite", str(suite), "--init", f"ours={narrow_backbone}", NARROW, "--trials", "3"]
+    assert main([*words, "--output", str(tmp_path / "out"), "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    cells = [line.split(", ") for line in captured.out.splitlines() if line.startswith("cell ")]
+    seeds = [seed.partition(":")[0] for *_, seed, _ in cells]
+    assert seeds == ["seed 0", "seed 0", "seed 1", "seed 2"]
+    assert sum("ours" in cell for cell in cells) == 1
+    told = [line for line in captured.err.splitlines() if line.startswith("mine: one trial of ours")]
+    assert len(told) == 1
+    assert "logreg draws nothing by a trial's seed" in told[0]

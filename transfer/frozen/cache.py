@@ -73,7 +73,8 @@ class Entry:
                 raise self._refusal("they are of another network or list")
             if header["sha256"] != _sha256(self.folder / _FEATURES):
                 raise self._refusal("their bytes are not those that were written")
-            found: np.ndarray = np.load(self.folder / _FEATURES, mmap_mode="r")
+            # Mapped as if writable, which torch asks for; nothing that is written reaches the file.
+            found: np.ndarray = np.load(self.folder / _FEATURES, mmap_mode="c")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise self._refusal(str(error)) from None
         if found.shape[0] != self.count or found.dtype != np.float32 or found.ndim != 2:

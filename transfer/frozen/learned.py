@@ -19,8 +19,8 @@ def whole(task: Task) -> Images:
 
 
 def tensor(features: np.ndarray) -> torch.Tensor:
-    """A copy of mapped features in memory."""
-    return torch.from_numpy(np.array(features))
+    """The features, still mapped from their file: of ImageNet they are 10.5 GB."""
+    return torch.from_numpy(features)
 
 
 def learned(task: Task, features: np.ndarray, metric: str) -> Learned:

@@ -97,7 +97,7 @@ def last_map(net: Any) -> str:
 
 
 def _over_map(pool: str) -> Callable[[Tensor], Tensor]:
-    """What makes one number of each channel of a map (N, C, H, W)."""
+    """Gives the function that makes one number of each channel of a map (N, C, H, W)."""
     if pool == "class_or_gem":
         return lambda x: generalised_mean(x.flatten(2).transpose(1, 2))
     return lambda x: x.mean((2, 3))

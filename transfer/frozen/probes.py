@@ -65,14 +65,14 @@ Probe = Callable[[Learned | None, Tensor, CfgNode], Judge]
 def classified(
     of: str, metric: str, truth: np.ndarray, predicted: Tensor
 ) -> Callable[[Sequence[str]], Outcomes]:
-    """What a classifier did on each image, for the metric OF/METRIC."""
+    """Tells what a classifier did on each image, for the metric OF/METRIC."""
     kind = "right" if metric == "top1" else "right_per_class"
     arrays = {f"{of}.label": truth, f"{of}.predicted": predicted.numpy()}
     return lambda ids: Outcomes(ids, {f"{of}/{metric}": {"kind": kind, "of": of}}, arrays)
 
 
 def single(learned: Learned | None, many: bool = False) -> Learned:
-    """What is learned from, or TransferError where there is nothing, or several classes an image."""
+    """Gives what is learned from; TransferError where there is nothing, or several classes an image."""
     if learned is None:
         raise TransferError("this set is only tested on, and the probe has to learn; choose another set")
     if learned.labels.ndim == 2 and not many:
@@ -179,10 +179,8 @@ def _lowshot(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         for k in shots
     }
     scores = {k: [one.scores(test) for one in model.models] for k, model in models.items()}
-    told = {
-        "costs": {str(k): model.cost for k, model in models.items()},
-        "at_edge_of_grid": {str(k): model.at_edge for k, model in models.items()},
-    }
+    costs = {str(k): model.cost for k, model in models.items()}
+    told = {"costs": costs, "at_edge_of_grid": {str(k): model.at_edge for k, model in models.items()}}
 
     def judge(truth: np.ndarray) -> Result:
         right = _targets(truth, known.classes)
@@ -224,7 +222,7 @@ def _retrieval(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     def judge(truth: np.ndarray) -> Result:
         found = retrieval.same_class(test, torch.from_numpy(truth))
         numbers = {"mAP": found.mean, **{f"R{k}": found.mean_at(k) for k in found.at}}
-        precision = {"retrieval.value": found.average_precision / 100}
+        precision = {"retrieval.value": found.average_precision / 100, "retrieval.label": truth}
         metrics = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
         whole = np.isfinite(found.average_precision).all()  # a class of one image has nothing to find
         return Result(

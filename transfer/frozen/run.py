@@ -25,7 +25,7 @@ from transfer.frozen.discover import Discoverer, discovery_step
 from transfer.frozen.extract import How, features_of, list_sha256
 from transfer.frozen.learned import learned, tensor, whole
 from transfer.frozen.network import build
-from transfer.frozen.probes import PROBES, Judge, Learned
+from transfer.frozen.probes import PROBES, Judge, Learned, Result
 from transfer.frozen.queries import revisited_step
 from transfer.frozen.sets import Sources, load_sets
 from transfer.frozen.view import Seen, View
@@ -72,7 +72,7 @@ def run(world: World, request: RunRequest, backbone: Backbone | None, sources: S
     finish = step(maker.work(request.seed, sources.heads), train, test)
     clock.lap("features")
     # The others keep no copy of what may be gigabytes.
-    found = _kept(finish(), Path(request.directory)) if world.main else None
+    found = _kept(finish(), Path(request.directory), world.device) if world.main else None
     metrics, told = share(found, world, group)
     clock.lap("probe")
     return {
@@ -121,7 +121,8 @@ class _Maker:
         """(N, D) float32, from the cache where they are; see `Makes`."""
         view = view or self.view
         known = list_sha256(images, digests(images)) if self.world.main else None
-        facts = {**self.facts, "view": view.facts(), "images": share(known, self.world, self.group)}
+        known = share(known, self.world, self.group)
+        facts = {**self.facts, "view": view.facts(), "images": known}
         if self.cfg.PROBE.NAME == DISCOVERY:  # what is kept of an image is no feature of it
             facts["box"] = {"revision": BOX, "patches": self.cfg.PROBE.PATCHES}
         entry = Entry(self.root, facts, len(images))
@@ -130,7 +131,7 @@ class _Maker:
         return features_of(self.net, images, view, entry, self.world, self.group, how)
 
     def work(self, seed: int, heads: Path) -> Work:
-        """What a step works with."""
+        """Gives what a step works with."""
         return Work(
             *(self.cfg, self.net, self.features, self.view, self.how, self.facts, heads, seed),
             *(self.world, self.group),
@@ -147,11 +148,22 @@ def _from_features(work: Work, train: Task, test: Task) -> Finish:
         exam = there(tested)
         known = None if fitted is None else learned(train, fitted, test.metric)
         judge, device = fitted_on(work.world.device, cfg, known, tensor(exam))
-        result = test.exam.mark(judge)
-        result = replace(result, told={**result.told, "device": device_name(device)})
-        return Finished(result, exam, test.exam.images.ids)
+        result: Result = test.exam.mark(judge)
+        told = {**result.told, "device": device_name(device)}
+        return Finished(replace(result, told=told), exam, test.exam.images.ids)
 
     return finish
+
+
+def _kept(done: Finished, directory: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(metrics, what was chosen and where); leaves metrics.json and per_image.npz."""
+    ride_along = {} if done.features is None else {"features": _spread(tensor(done.features))}
+    metrics = json_ready({**done.result.metrics, **ride_along})
+    keep_metrics(directory, metrics)  # whatever fails from here on
+    if done.result.outcomes is not None:
+        with writing(directory):
+            save_outcomes(done.result.outcomes(done.ids), directory / PER_IMAGE)
+    return metrics, {"device": device_name(device), **done.result.told}
 
 
 def fitted_on(
@@ -168,20 +180,6 @@ def fitted_on(
     except torch.OutOfMemoryError:
         print(f"{cfg.PROBE.NAME}: the GPU's memory does not suffice; going on, on the CPU", file=sys.stderr)
     return probe(learned, exam, cfg), torch.device("cpu")
-
-
-def _kept(done: Finished, directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(metrics, what was chosen); leaves metrics.json and per_image.npz."""
-    result, ride_along = (
-        done.result,
-        {} if done.features is None else {"features": _spread(tensor(done.features))},
-    )
-    metrics = json_ready({**result.metrics, **ride_along})
-    keep_metrics(directory, metrics)  # whatever fails from here on
-    if result.outcomes is not None:
-        with writing(directory):
-            save_outcomes(result.outcomes(done.ids), directory / PER_IMAGE)
-    return metrics, result.told
 
 
 def _spread(features: torch.Tensor) -> dict[str, float | None]:

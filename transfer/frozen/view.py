@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Seen(Protocol):
-    """What is seen of an image, and all that moves a pixel of it."""
+    """Says what is seen of an image, and all that moves a pixel of it."""
 
     def facts(self) -> dict[str, Any]:
         """JSON types, for the identity of features."""

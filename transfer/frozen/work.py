@@ -61,7 +61,7 @@ class Finished:
 
 
 def there(value: Had | None) -> Had:
-    """What the main process has, and no other."""
+    """Gives what the main process has, and no other."""
     if value is None:
         raise RuntimeError("the main process alone finishes a cell; this one has no features")
     return value

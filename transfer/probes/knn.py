@@ -51,15 +51,16 @@ def classify_others(
 def nearest(train: Tensor, test: Tensor, count: int, first: int | None = None) -> tuple[Tensor, Tensor]:
     """Gives similarities and numbers (M, count) of the nearest rows of `train` (N, D), the nearest first.
 
-    The features are of length 1. `first` says that the test rows (M, D) are rows `first`, `first` + 1, ... of
-    `train`, and that no row is its own neighbour.
+    Test rows (M, D) are of length 1; those of `train` are brought to it block by block, so that they may be
+    mapped from a file. `first` says that the test rows are rows `first`, `first` + 1, ... of `train`, and
+    that no row is its own neighbour.
     """
     best, index = (
         test.new_empty(len(test), 0),
         torch.empty(len(test), 0, dtype=torch.long, device=test.device),
     )
     for begin in range(0, len(train), ROWS):
-        block = train[begin : begin + ROWS]
+        block = F.normalize(train[begin : begin + ROWS], dim=1)
         similarity = test @ block.T
         if first is not None:
             own = torch.arange(len(test), device=test.device)
@@ -101,11 +102,9 @@ def _votes(
     if not temperature >= 0.0125:  # below, exp(1 / T) leaves the range of float32
         raise ProbeError(f"temperature: {temperature:g}, expected 0.0125 or more; 0.07 is published")
     queries = train if test is None else checked_features(test, "test features", train.shape[1]).to(train)
-    whole = F.normalize(train, dim=1)
-    queries = whole if test is None else F.normalize(queries, dim=1)
     for first in range(0, len(queries), QUERIES):
-        block = queries[first : first + QUERIES]
-        similarity, index = nearest(whole, block, min(max(counts), most), first if test is None else None)
+        block = F.normalize(queries[first : first + QUERIES], dim=1)
+        similarity, index = nearest(train, block, min(max(counts), most), first if test is None else None)
         weight, voted = (similarity / temperature).exp(), labels[index]
         votes = block.new_zeros(len(counts), len(block), classes)
         for number, count in enumerate(counts):

@@ -33,7 +33,7 @@ class Descent:
     schedule: str = "cosine"
 
     def factor(self, step: int) -> float:
-        """What the rates are multiplied by at a step, from 0."""
+        """Gives what the rates are multiplied by at a step, from 0."""
         if self.schedule == "cosine":
             return 0.5 * (1 + math.cos(math.pi * step / self.steps))
         return float(0.1 ** (4 * step // self.steps))

@@ -49,21 +49,11 @@ class ChosenRidge:
 
 def fit(features: Any, targets: Any, penalties: Sequence[float]) -> Ridge:
     """Fits features (N, D) to targets (N, K) for each penalty."""
-    rows = checked_features(features).double()
-    wanted = checked_features(targets, "targets").to(rows)
-    if len(rows) != len(wanted) or len(rows) < 2:
-        raise ProbeError(f"{len(rows)} images, {len(wanted)} targets: expected equal numbers, 2 or more")
+    solved = _Solved(features, targets)
     penalties = checked_grid(penalties, "penalties")
-    mean, middle = rows.mean(0), wanted.mean(0)
-    left, values, right = torch.linalg.svd(rows - mean, full_matrices=False)  # (N, p), (p,), (p, D)
-    known = left.T @ (wanted - middle)
-    power = values.square()
-    added = power + rows.new_tensor(penalties)[:, None]  # (L, p)
-    weight = (right.T @ ((values / added)[:, :, None] * known)).transpose(1, 2)
-    fitted = left @ ((power / added)[:, :, None] * known)
-    leverage = left.square() @ (power / added).T + 1 / len(rows)  # (N, L); the bias has its share
-    missed = (wanted - middle - fitted) / (1 - leverage.T[:, :, None])
-    return Ridge(penalties, weight, middle - weight @ mean, wanted - missed)
+    weight = torch.stack([solved.weight(penalty) for penalty in penalties])
+    left_out = torch.stack([solved.left_out(penalty) for penalty in penalties])
+    return Ridge(penalties, weight, solved.middle - weight @ solved.mean, left_out)
 
 
 def choose(
@@ -75,16 +65,46 @@ def choose(
 ) -> ChosenRidge:
     """Classifies by ridge regression to 1 for a row's class and -1 for others; the best penalty is taken.
 
-    Of equal ones the largest is taken.
+    Of equal ones the largest is taken. Of all penalties the predictions of one at a time are held.
     """
     rows = checked_features(features)
     labels, classes = checked_labels(labels, len(rows), classes)
     require_every_class(labels, classes, "labels that are fitted", least=2)  # one is left out
     labels = labels.to(rows.device)
-    targets = 2.0 * torch.nn.functional.one_hot(labels, classes).double() - 1
-    grid = fit(rows, targets, penalties)
-    scores = accuracy(grid.left_out.argmax(2), labels, classes, metric)
+    solved = _Solved(rows, 2.0 * torch.nn.functional.one_hot(labels, classes).double() - 1)
+    penalties = checked_grid(penalties, "penalties")
+    found = [accuracy(solved.left_out(one).argmax(1), labels, classes, metric) for one in penalties]
+    scores = torch.stack(found)
     best = int((scores == scores.max()).nonzero()[-1])
-    one = slice(best, best + 1)
-    model = Ridge(grid.penalties[one], grid.weight[one], grid.bias[one], grid.left_out[one])
-    return ChosenRidge(model, best in (0, len(grid.penalties) - 1), scores)
+    weight = solved.weight(penalties[best])[None]
+    left_out = solved.left_out(penalties[best])[None]
+    model = Ridge((penalties[best],), weight, solved.middle - weight @ solved.mean, left_out)
+    return ChosenRidge(model, best in (0, len(penalties) - 1), scores)
+
+
+class _Solved:
+    """Holds what all penalties share: the singular value decomposition of the centred rows."""
+
+    def __init__(self, features: Any, targets: Any) -> None:
+        rows = checked_features(features).double()
+        self.wanted = checked_features(targets, "targets").to(rows)
+        if len(rows) != len(self.wanted) or len(rows) < 2:
+            raise ProbeError(
+                f"{len(rows)} images, {len(self.wanted)} targets: expected equal numbers, 2 or more"
+            )
+        self.mean, self.middle = rows.mean(0), self.wanted.mean(0)
+        self.left, self.values, self.right = torch.linalg.svd(rows - self.mean, full_matrices=False)
+        self.known = self.left.T @ (self.wanted - self.middle)  # (p, K); left (N, p), right (p, D)
+
+    def weight(self, penalty: float) -> Tensor:
+        """(K, D)."""
+        shrunk = self.values / (self.values.square() + penalty)
+        return (self.right.T @ (shrunk[:, None] * self.known)).T
+
+    def left_out(self, penalty: float) -> Tensor:
+        """(N, K) the prediction for each row by a fit to all others."""
+        power = self.values.square()
+        kept = power / (power + penalty)
+        fitted = self.left @ (kept[:, None] * self.known)
+        leverage = self.left.square() @ kept + 1 / len(self.left)  # the bias has its share
+        return self.wanted - (self.wanted - self.middle - fitted) / (1 - leverage[:, None])

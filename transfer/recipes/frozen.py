@@ -20,6 +20,7 @@ HEADS = ("logreg", "ridge", "linear")  # probes that score every class of every 
 LEARNS = ("knn", *HEADS, "svm", "lowshot", "ood", "corrupt")
 DISCOVERY, REVISITED = "discovery", "revisited"  # of sets of their own: with boxes, with queries
 PROBES = (*LEARNS, "fewshot", "retrieval", DISCOVERY, REVISITED)
+EXACT = tuple(name for name in PROBES if name not in ("linear", "ood", "corrupt"))  # a seed draws nothing
 SEVERAL = ("svm", "lowshot")  # take images of several classes
 # Of every family the first three, of a ViT all (see `transfer.frozen.network`).
 POOLS = ("published", "mean", "class_or_gem", "class", "class+mean")

@@ -109,9 +109,12 @@ _TREE: dict[str, dict[str, Rule]] = {
     "FEATURES": {"RESIZE": NATURAL, "CROP": COUNT, "BATCH_SIZE": COUNT},
     "PROBE": {
         "NEIGHBOURS": each(COUNT, "a list of whole numbers above 0, the first of which counts"),
-        "TEMPERATURE": ABOVE,
+        "TEMPERATURE": Rule(
+            lambda v: ABOVE.holds(v) and v >= 0.0125, "0.0125 or more: below, a vote leaves float32"
+        ),
         "GRID": each(ABOVE, "two rising numbers above 0", (2,), rising=True),
-        **dict.fromkeys(("GRID_SIZE", "EPISODES", "PATCHES"), COUNT),
+        **dict.fromkeys(("GRID_SIZE", "PATCHES"), COUNT),
+        "EPISODES": whole(2),  # of one there is no interval
         "SHOTS": SIZES,
         "DRAWS": whole(2, 1000),  # of one there is no deviation
         **dict.fromkeys(("SEED", "SIDE"), NATURAL),

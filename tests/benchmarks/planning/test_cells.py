@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from benchmarks.planning.cells import Cell, make_cells, seeds
+from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.inits import Init, open_inits
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
+from benchmarks.planning.trials import seeds
 
 
 def _request(root: Path, **changes: Any) -> Request:

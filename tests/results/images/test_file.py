@@ -115,6 +115,20 @@ def test_two_rows_of_other_images_or_labels_are_not_paired(tmp_path: Path, other
         image_difference((*ours, 75.0), (*theirs, 75.0), "logreg/top1")
 
 
+def test_queries_of_other_labels_are_not_paired(tmp_path: Path) -> None:
+    """Files from before labels were kept, or from after: what both tell must be equal."""
+    values, told = np.array([0.2, 0.4, 0.9]), {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
+    files = []
+    for number, label in enumerate(([0, 0, 1], [0, 1, 1], None)):
+        arrays = {"retrieval.value": values + number / 50}
+        arrays |= {} if label is None else {"retrieval.label": np.array(label)}
+        files.append(saved(tmp_path / f"{number}.npz", Outcomes(list("abc"), told, arrays, "query")))
+    means = [50.0 + 2 * number for number in range(3)]
+    with pytest.raises(RecordError, match="are not of the same images and labels"):
+        image_difference((*files[0], means[0]), (*files[1], means[1]), "retrieval/mAP")
+    image_difference((*files[0], means[0]), (*files[2], means[2]), "retrieval/mAP")
+
+
 @pytest.mark.parametrize(
     ("arrays", "says"),
     [

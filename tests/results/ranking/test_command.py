@@ -118,6 +118,13 @@ def test_the_picture_stands_alone(tmp_path: Path, capsys: Any) -> None:
     assert "prefers-color-scheme:dark" in path.read_text()
 
 
+def test_long_names_have_room() -> None:
+    scores = Scores(("a" * 45, "b"), ("x", "y"), np.array([[1.0, 2.0], [0.0, 1.0]]))
+    tree = ElementTree.fromstring(critical_svg(rank(scores), file=True))
+    (text,) = (one for one in tree.iter("{http://www.w3.org/2000/svg}text") if "aaa" in (one.text or ""))
+    assert float(text.get("x", 0)) > 6.5 * len(text.text or ""), "it ends there, at 6.5 pixels a letter"
+
+
 def test_names_do_not_steer_the_picture() -> None:
     scores = Scores(("<script>", "b&b"), ("x", "y"), np.array([[1.0, 2.0], [0.0, 1.0]]))
     drawn = critical_svg(rank(scores), file=True)

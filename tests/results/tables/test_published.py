@@ -88,6 +88,13 @@ def test_equal_numbers_of_two_networks_are_two_rows(tmp_path: Path) -> None:
     assert [(row.init, row.arch) for row in found] == [("smith", "R50"), ("jones", "ViT-B")]
 
 
+def test_one_equal_number_is_no_repetition(tmp_path: Path) -> None:
+    one = LINE.replace("bbox/AP bbox/AP50 bbox/AP75,58.1 82.3 64.9", "svm/mAP,86.4")
+    load(tmp_path, HEAD + one + one.replace("smith", "jones") + one.replace("Smith_T1", "Miller_T2"))
+    found = published_for_suite(load_published(tmp_path), "voc_c4")
+    assert [(row.init, row.table) for row in found] == [("smith", "Smith_T1"), ("jones", "Smith_T1")]
+
+
 def test_an_init_of_several_networks_says_which_and_stands_beside_none_of_ours() -> None:
     table = build_suite_table([], "voc_linear", papers=load_published())
     labels = [row.label for row in table.rows]
@@ -109,3 +116,24 @@ def test_rows_of_3x_stand_beside_ours(suite: str, wanted: dict[str, tuple[str, s
     assert {row.init: (row.values["bbox/AP"], row.values["segm/AP"]) for row in rows} == wanted
     labels = [row.label for row in build_suite_table([], suite, papers=load_published()).rows]
     assert all(any(label.startswith(init) for label in labels) for init in wanted)
+
+
+@pytest.mark.parametrize(
+    ("suite", "arch", "init", "values"),
+    [
+        ("knn_imagenet", "ViT-S/16", "dino", {"74.5"}),
+        ("knn_imagenet", "ViT-L/14", "dinov2", {"83.5"}),
+        ("linear_imagenet", "R50", "moco_v3_1000ep", {"74.6"}),
+        ("linear_imagenet", "ViT-B/16", "mae_pytorch", {"67.8"}),
+        ("voc07_svm", "R50", "super_IN1M", {"87.5", "87.17"}),
+        ("logreg_food101", "R50", "simclr", {"68.4"}),
+        ("logreg_food101", "R50", "byol", {"75.3", "73.01"}),
+        ("fewshot_dtd", "R50", "super_IN1M", {"86.58"}),
+    ],
+)
+def test_published_rows_stand_beside_frozen_suites(
+    suite: str, arch: str, init: str, values: set[str]
+) -> None:
+    rows = [r for r in published_for_suite(load_published(), suite) if (r.arch, r.init) == (arch, init)]
+    assert values <= {next(iter(row.values.values())) for row in rows}
+    assert all(row.source for row in rows)

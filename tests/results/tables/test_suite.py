@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from results.errors import RecordError
+from results.tables.columns import check_metrics
 from results.tables.formats import FORMATS
-from results.tables.suite import build_suite_table, check_metrics
+from results.tables.suite import build_suite_table
 from results.tables.trials import group_trials
 from tests.results.printed import print_suite
 
@@ -226,3 +227,37 @@ def test_published_rows_show_the_papers_own_gaps(make_record: Any) -> None:
     assert table.row("super_IN1M")["bbox/AP75"] == "58.8"
     # Table 3 has no supervised row, so no gap is invented for it
     assert table.row("memory_bank_IN1M")["bbox/AP75"] == "60.6"
+
+
+def test_what_rides_along_with_a_probe_is_shown_and_no_side_of_the_spread_is_better(make_record: Any) -> None:
+    metrics = {"logreg": {"top1": 70.0}, "calib": {"ECE": 9.0}, "features": {"RankMe": 300.0, "norm": 20.0}}
+    better = {"logreg": {"top1": 72.0}, "calib": {"ECE": 4.0}, "features": {"RankMe": 200.0, "norm": 10.0}}
+    records = [
+        make_record(init, 0, None, "logreg_dtd", metrics=made)
+        for init, made in (("supervised", metrics), ("moco", better))
+    ]
+    (rows,) = group_trials(records).values()
+    table = build_suite_table(rows, "logreg_dtd")
+    assert table.columns == ["logreg/top1", "calib/ECE", "features/RankMe", "features/norm"]
+    (row,) = (row for row in table.rows if row.label == "moco")
+    assert (row.cells["calib/ECE"].text, row.cells["calib/ECE"].tone) == ("4.0 (1) [-5.0]", "good")
+    assert row.cells["logreg/top1"].tone == "good"
+    assert (row.cells["features/RankMe"].text, row.cells["features/RankMe"].tone) == ("200.0 (1)", "")
+
+
+def test_our_primary_metric_is_shown_where_the_papers_print_another(make_record: Any) -> None:
+    records = [
+        make_record("moco", 0, None, "fewshot_dtd", metrics={"fewshot": {"acc5": 70.0, "acc20": 80.0}})
+    ]
+    (rows,) = group_trials(records).values()
+    table = build_suite_table(rows, "fewshot_dtd")
+    assert table.columns == ["fewshot/acc5", "fewshot/acc20"]
+    assert any(row.origin == "published" for row in table.rows)
+
+
+def test_a_published_counterpart_of_two_papers_names_its_source(make_record: Any) -> None:
+    records = [make_record("moco_v2_800ep", 0, None, "voc07_svm", metrics={"svm": {"mAP": 87.0}})]
+    (rows,) = group_trials(records).values()
+    (ours,) = (row for row in build_suite_table(rows, "voc07_svm").rows if row.origin == "ours")
+    assert ours.published_as == "moco_v2_IN1M_800ep, SwAV arXiv:2006.09882 Table 6"
+    assert ours.to_published == {"svm/mAP": pytest.approx(-0.1)}

@@ -24,7 +24,7 @@ CLASSES = 5
 
 
 def cfg_of(probe: str, **keys: Any) -> CfgNode:
-    small = {"GRID_SIZE": 5, "EPISODES": 20, "SHOTS": [2], "NEIGHBOURS": [5, 9]} | keys
+    small = {"GRID_SIZE": 5, "DRAWS": 2, "EPISODES": 20, "SHOTS": [2], "NEIGHBOURS": [5, 9]} | keys
     return load_recipe(RECIPE.get(probe, probe), [(f"PROBE.{key}", value) for key, value in small.items()])
 
 

@@ -9,9 +9,7 @@ import resource
 import signal
 import socket
 import tarfile
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -26,7 +24,6 @@ from transfer.datasets.prepare.fetch import fetch
 from transfer.datasets.prepare.prepare import Wanted, names, prepare, wanted
 from transfer.datasets.prepare.unpack import unpack
 from transfer.errors import DataError, TransferError
-from transfer.process.alone import alone
 
 FILE = "dtd.tar.gz"
 
@@ -179,30 +176,6 @@ def test_a_set_is_there_whole_and_a_second_call_finds_it(server: BadServer, tmp_
     asked = len(server.asked)
     assert prepare(what, tmp_path / "root", said.append).startswith("dtd: is there already")
     assert len(server.asked) == asked
-
-
-def test_one_process_at_a_time_prepares_a_set(
-    server: BadServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    what, root = dtd(tmp_path, remote(server, "good")), tmp_path / "root"
-    left = root / "downloads" / ".dtd.12345"
-    (left / "dtd").mkdir(parents=True)
-    (left.with_name(".dtd2.7")).mkdir()
-    lines: list[str] = []
-    with ThreadPoolExecutor(2) as pool:
-        with alone(root / ".dtd.lock", "dtd"):
-            waiting = [pool.submit(prepare, what, root, lines.append) for _ in range(2)]
-            time.sleep(0.3)
-            assert not lines
-            assert not server.asked
-        found = sorted(one.result() for one in waiting)
-    assert len(server.asked) == 1
-    assert found[0].endswith("dtd/dtd: train 6, val 6, test 6")
-    assert found[1].startswith("dtd: is there already")
-    assert "dtd: another process does the same; waiting for it" in capsys.readouterr().err
-    assert not left.exists(), "what a killed process left is gone"
-    assert (left.with_name(".dtd2.7")).exists(), "of another set"
-    assert not (root / ".dtd.lock").exists()
 
 
 def test_what_is_in_the_way_is_not_touched(server: BadServer, tmp_path: Path) -> None:
