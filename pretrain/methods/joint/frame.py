@@ -92,7 +92,7 @@ class JointEmbedding(Method[Row]):
         return loss, {"std": spread(online.projections[0])}
 
     def outputs(self, views: list[Tensor], slow: str = "") -> Outputs:
-        """What a branch makes of views nx3xSxS: the online one, or with `SLOW` its slow copy."""
+        """Passes views nx3xSxS through a branch: the online one, or with `SLOW` its slow copy."""
         passes = [views] if self.row.one_pass else [[view] for view in views]
         parts = [self._pass(some, slow) for some in passes]
         last = getattr(self, f"{slow}prototypes", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +39,11 @@ READ = {
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of each row, of a narrow ResNet-50 with random weights and statistics."""
     folder = tmp_path_factory.mktemp("files")
+    network = make_encoder_factory("resnet50w0.25x", dim=1)()
     for name in TINY:
         row = tiny_row(name)
         torch.manual_seed(1)
-        method = JointEmbedding(row, partial(make_encoder_factory, "resnet50w0.25x"))
+        method = JointEmbedding(row, lambda dim: lambda: deepcopy(network))
         for key, value in method.state_dict().items():
             if value.is_floating_point() and value.dim() == 1:
                 value.copy_(torch.rand_like(value) + 0.5)
