@@ -84,8 +84,11 @@ class JointEmbedding(Method[Row]):
         else:
             target = online.of(row.target_views, detached=row.target == "stop")
         with full_precision(views[0]):
-            loss = row.loss(online, target, self.memory, step)
+            found = row.loss(online, target, self.memory, step)
+        loss, teacher = found if isinstance(found, tuple) else (found, None)
         self.last = {"projections": [z.detach() for z in online.projections]}
+        if teacher is not None:
+            self.last["teacher"] = teacher.detach()
         return loss, {"std": spread(online.projections[0])}
 
     def outputs(self, views: list[Tensor], slow: str = "") -> Outputs:

@@ -64,9 +64,9 @@ class SwAv(Row):
     def memory(self, width: int, outputs: int) -> nn.Module | None:
         return Several(Queue(width, self.queue), Queue(width, self.queue)) if self.queue else None
 
-    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
+    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
         codes = [self.assigned(target, number, memory, step) for number in range(len(target.predictions))]
-        return swapped(codes, online.predictions, self.temperature)
+        return swapped(codes, online.predictions, self.temperature), torch.cat(codes)
 
     @torch.no_grad()
     def assigned(self, target: Outputs, number: int, memory: Any, step: Step) -> Tensor:
