@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from results.evidence.figures import gaps
-from results.tables.lengths import length_curves, length_of, mean_interval, run_of, schedule_curves
 from results.reading import read_groups
+from results.tables.lengths import length_curves, length_of, mean_interval, run_of, schedule_curves
 from results.tables.trials import group_trials
 from tests.results.evidence.conftest import APS, CHECKPOINTS
 
@@ -142,7 +142,7 @@ def test_the_interval_of_a_mean_is_that_of_scipy(study: Path) -> None:
 
 
 def test_checkpoints_of_several_runs_are_a_line_each(make_record: Any) -> None:
-    """What a study says the length of, such as random weights, begins every line."""
+    """Rows whose length the study says, such as random weights, begin every line."""
     records = []
     for run, gain in (("byol", 1.0), ("moco_v3", 2.0)):
         for epoch in ("1", "2.5", "10"):
