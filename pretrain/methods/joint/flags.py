@@ -88,7 +88,7 @@ def _add(
         add(flag(name), dest=name, choices=read, default=default, help=f"{told} ({default})")
     else:
         shown = "" if default is None else f" ({default})"
-        add(flag(name), dest=name, type=read, default=default, metavar="X", help=told + shown)
+        add(flag(name), dest=name, type=read or str, default=default, metavar="X", help=told + shown)
 
 
 def given_row(row: Row, args: argparse.Namespace) -> Row:

@@ -47,8 +47,8 @@ class JointEmbedding(Method[Row]):
         if row.sync_bn and distributed.world_size() > 1:
             synchronised(self)
         names = dict(self.named_parameters())
-        self._slow = [p for name, p in names.items() if name.startswith(SLOW)]
-        self._fast = [names[name.removeprefix(SLOW)] for name in names if name.startswith(SLOW)]
+        self._slow: list[Tensor] = [p for name, p in names.items() if name.startswith(SLOW)]
+        self._fast: list[Tensor] = [names[name.removeprefix(SLOW)] for name in names if name.startswith(SLOW)]
         self._step = Step(0, 1)
 
     @classmethod
@@ -73,7 +73,7 @@ class JointEmbedding(Method[Row]):
         row, self._step = self.row, step
         if row.unit_prototypes == "weights":
             with torch.no_grad():
-                weight = self.get_submodule("prototypes").weight
+                weight = self.get_parameter("prototypes.weight")
                 weight.copy_(F.normalize(weight, dim=1))
         online = self.outputs([views[view] for view in row.online_views] or views)
         if row.target == "ema":

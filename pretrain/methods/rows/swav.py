@@ -73,7 +73,7 @@ class SwAv(Row):
         """The codes nxK of one crop; where the queue is full, its embeddings take part in the assignment."""
         scores, z = target.predictions[number], F.normalize(target.projections[number], dim=1)
         filling = step.done - self.queue_epoch * step.per_epoch
-        if memory is not None and filling >= 0:
+        if memory is not None and target.prototypes is not None and filling >= 0:
             if filling * len(scores) * distributed.world_size() >= self.queue:
                 mine = memory[number].queue.T[distributed.my_slice(self.queue)]
                 scores = torch.cat([mine @ target.prototypes.T, scores])
