@@ -49,28 +49,6 @@ METHODS: tuple[Source, ...] = (
         "base_encoder.fc (an MLP with norms), predictor, optimizer",
     ),
     Source(
-        "pretrain_simclr",
-        "this project's pretrain, SimCLR",
-        (Layout("state_dict", "encoder.", SINGLE, ("/simclr",)),),
-        "pretrain/methods/rows/simclr.py",
-        dropped="projector, optimizer",
-    ),
-    Source(
-        "pretrain_nnclr",
-        "this project's pretrain, NNCLR",
-        (Layout("state_dict", "encoder_q.", SINGLE, ("/nnclr",)),),
-        "pretrain/methods/rows/nnclr.py",
-        dropped="encoder_q.fc (an MLP with norms), predictor, nnclr (the queue), optimizer",
-    ),
-    Source(
-        "pretrain_ressl",
-        "this project's pretrain, ReSSL",
-        _pair("state_dict", "encoder_q.", "encoder_k.", "/ressl"),
-        "pretrain/methods/rows/ressl.py",
-        ONLINE,
-        "encoder_q.fc (an MLP), ressl (the queue), optimizer",
-    ),
-    Source(
         "simclr_v1",
         "SimCLR v1, PyTorch port",
         (Layout("state_dict", "", SINGLE, (PERMUTED,)),),

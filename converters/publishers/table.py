@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from converters.publishers.hierarchies import HIERARCHIES
 from converters.publishers.libraries import LIBRARIES
+from converters.publishers.own import OWN
 from converters.publishers.papers import METHODS
 from converters.publishers.row import ANY, BY_WORDS, INFERRED, ONLINE, Layout, Source
 from converters.publishers.vit_huggingface import VIT_HUGGINGFACE
@@ -16,6 +17,7 @@ from converters.publishers.vit_plain import VIT_PLAIN
 
 SOURCES: tuple[Source, ...] = (
     *METHODS,
+    *OWN,
     *LIBRARIES,
     *VIT_METHODS,
     *VIT_PLAIN,

@@ -45,10 +45,6 @@ class Course:
     def since(self, name: str) -> int:
         return self.shown[name][0]
 
-    @property
-    def collapsed(self) -> list[str]:
-        return [name for name, seen in self.shown.items() if len(seen) >= PATIENCE]
-
 
 def course_of(log: Path) -> Course:
     """The symptoms up to the end of a run's log.jsonl, so that a resumed run tells the same "since"."""

@@ -7,55 +7,46 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from pretrain.process import distributed
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """torch's SyncBatchNorm where there is a GPU; the same statistics by two sums where there is none."""
+class SyncBatchNorm(_BatchNorm):
+    """BatchNorm whose training statistics are over all processes, by two sums that gradients go through."""
 
-    running_mean: Tensor | None
-    running_var: Tensor | None
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Accepts what BatchNorm1d and BatchNorm2d do: NxC and NxCxHxW."""
 
-    def forward(self, x: Tensor) -> Tensor:  # NxC or NxCxHxW
-        if x.is_cuda and self.training and distributed.world_size() > 1:
-            return super().forward(x)
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training or distributed.world_size() == 1:
-            if self.training and self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
-            mean, var = self.running_mean, self.running_var
-            return F.batch_norm(
-                x, mean, var, self.weight, self.bias, self.training, self.momentum or 0.0, self.eps
-            )
-        return self._by_sums(x)
-
-    def _by_sums(self, x: Tensor) -> Tensor:
-        over = [0, *range(2, x.dim())]
+            return super().forward(x)
+        values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        over, shape = [0, *range(2, x.dim())], [1, -1, *[1] * (x.dim() - 2)]
         count = x.numel() // x.shape[1] * distributed.world_size()
-        mean = distributed.sum_with_gradient(x.sum(over)) / count
-        shape = [1, -1, *[1] * (x.dim() - 2)]
-        centred = x - mean.view(shape)
-        var = distributed.sum_with_gradient((centred * centred).sum(over)) / count
-        with torch.no_grad():
-            if self.running_mean is not None and self.running_var is not None:
-                self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum or 0.0)
-                unbiased = var * (count / max(1, count - 1))
-                self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum or 0.0)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
+        mean = distributed.sum_with_gradient(values.sum(over)) / count
+        centred = values - mean.view(shape)
+        var = distributed.sum_with_gradient(centred.square().sum(over)) / count
+        self._remember(mean.detach(), var.detach() * (count / max(1, count - 1)))
         y = centred * torch.rsqrt(var + self.eps).view(shape)
-        if self.weight is None:
-            return y
-        y = y * self.weight.view(shape)
-        return y if self.bias is None else y + self.bias.view(shape)
+        if self.weight is not None:
+            y = y * self.weight.view(shape) + self.bias.view(shape)
+        return y.to(x.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, var: Tensor) -> None:
+        """Moves the running statistics, as BatchNorm does."""
+        for running, value in ((self.running_mean, mean), (self.running_var, var)):
+            if running is not None:
+                running.lerp_(value.to(running.dtype), self.momentum or 0.0)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
 
 
 def synchronised(module: nn.Module) -> nn.Module:
     """Makes every BatchNorm of a module, itself included, synchronised, in place; returns the module."""
     if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d):
         module.__class__ = SyncBatchNorm  # same parameters, buffers and names
-        module.process_group = None
     for child in module.children():
         synchronised(child)
     return module

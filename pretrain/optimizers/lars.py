@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+
+IN_CACHE = 2**18  # weights
 
 
 class LARS(torch.optim.Optimizer):
@@ -18,8 +20,8 @@ class LARS(torch.optim.Optimizer):
     - "lars_tf": the same ratio; v = mu v + lr g; w -= v (SimCLR), which differs while the rate changes
     - "larc": g + d w, times eta |w| / (|g| + d |w| + eps); v and w as "lars" (apex, SwAV)
 
-    Where a norm is zero the ratio is 1, and "larc" then does not decay either. All tensors of a group go
-    through fused operations, and the host waits for no norm.
+    Where a norm is zero the ratio is 1, and "larc" then does not decay either. Many tensors go through each
+    operation together, and the host waits for no norm.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class LARS(torch.optim.Optimizer):
         """Moves every parameter that has a gradient."""
         for group in self.param_groups:
             weights = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if weights:
-                self._move(weights, group)
+            for some in _portions(weights):
+                self._move(some, group)
 
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
         moves = list(self._scaled(weights, [weight.grad for weight in weights], group))
@@ -84,4 +86,22 @@ class LARS(torch.optim.Optimizer):
         if larc and decay:  # apex leaves a gradient alone, decay included, where it has no ratio
             shares = torch._foreach_mul(weights, (usable * decay).unbind())
             decayed = torch._foreach_add(grads, shares)
-        return torch._foreach_mul(decayed, ratios.unbind())
+        if decayed is grads:
+            return torch._foreach_mul(grads, ratios.unbind())
+        torch._foreach_mul_(decayed, ratios.unbind())
+        return decayed
+
+
+def _portions(weights: list[Tensor]) -> Iterator[list[Tensor]]:
+    """All weights at once on a GPU, whose launches cost; on a CPU as many as stay in its cache meanwhile."""
+    if not weights or weights[0].is_cuda:
+        yield from [weights] * bool(weights)
+        return
+    some: list[Tensor] = []
+    for weight in weights:
+        some.append(weight)
+        if sum(map(Tensor.numel, some)) >= IN_CACHE:
+            yield some
+            some = []
+    if some:
+        yield some

@@ -12,7 +12,6 @@ def constant(value: float) -> Schedule:
     return lambda iteration: value
 
 
-# parameters: each is a number of the published schedules, and all but two have a default
 def warm_cosine(
     base: float,
     *,

@@ -41,10 +41,13 @@ def read_start(path: Path) -> Start:
     contents = checkpoint.load(path)
     tensors = {name.removeprefix(PREFIX): value for name, value in contents["state_dict"].items()}
     kinds = [method_class(name) for name in (*METHODS, *row_names()[:1])]  # the frame has one class
-    names = dict.fromkeys(name for kind in kinds for name in (kind.encoder_name, kind.key_encoder_name))
+    row = checkpoint.recorded_row(contents["identity"])
+    first = [row.evaluated, row.other_encoder] if row else []  # of DINO the teacher
+    known = [name for kind in kinds for name in (kind.encoder_name, kind.key_encoder_name)]
+    names = dict.fromkeys([*first, *known])
     encoders = {name: _below(f"{name}.", tensors) for name in names}
     encoders = {name: found for name, found in encoders.items() if found}
-    if not encoders or next(iter(encoders)) not in {kind.encoder_name for kind in kinds}:
+    if not encoders or next(iter(encoders)) not in {*first, *(k.encoder_name for k in kinds)}:
         expected = ", ".join(f"{name}.*" for name in dict.fromkeys(kind.encoder_name for kind in kinds))
         raise PretrainError(f"--start-from {path}: holds no encoder; expected tensors named {expected}")
     bad = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)

@@ -30,8 +30,6 @@ class Updates:
 
         clip: the norm to which the gradient of each parameter is cut, as DINO does it
         resting: parameters, and the iteration before which they are not moved
-
-        parameters: all but three are the row of one optimizer (`optimizers.build.Built`)
         """
         self.optimizer, self.schedules, self.decays = optimizer, schedules, decays
         self.device, self.precision = device, precision

@@ -45,7 +45,7 @@ def flag(name: str) -> str:
 
 
 def row_options(row: Row) -> dict[str, tuple[str, Any]]:
-    """What each field of the row is, and the reader of its value; fields without either are no flags."""
+    """Says what each field of the row is, with the reader of its value; the others are no flags."""
     found = {}
     for one in fields(row):
         # A subclass that gives another default repeats the field; what it is stands in the class above.
@@ -88,7 +88,7 @@ def _add(
         add(flag(name), dest=name, choices=read, default=default, help=f"{told} ({default})")
     else:
         shown = "" if default is None else f" ({default})"
-        add(flag(name), dest=name, type=read, default=default, metavar="X", help=told + shown)
+        add(flag(name), dest=name, type=read or str, default=default, metavar="X", help=told + shown)
 
 
 def given_row(row: Row, args: argparse.Namespace) -> Row:

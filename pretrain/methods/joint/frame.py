@@ -47,8 +47,8 @@ class JointEmbedding(Method[Row]):
         if row.sync_bn and distributed.world_size() > 1:
             synchronised(self)
         names = dict(self.named_parameters())
-        self._slow = [p for name, p in names.items() if name.startswith(SLOW)]
-        self._fast = [names[name.removeprefix(SLOW)] for name in names if name.startswith(SLOW)]
+        self._slow: list[Tensor] = [p for name, p in names.items() if name.startswith(SLOW)]
+        self._fast: list[Tensor] = [names[name.removeprefix(SLOW)] for name in names if name.startswith(SLOW)]
         self._step = Step(0, 1)
 
     @classmethod
@@ -73,7 +73,7 @@ class JointEmbedding(Method[Row]):
         row, self._step = self.row, step
         if row.unit_prototypes == "weights":
             with torch.no_grad():
-                weight = self.get_submodule("prototypes").weight
+                weight = self.get_parameter("prototypes.weight")
                 weight.copy_(F.normalize(weight, dim=1))
         online = self.outputs([views[view] for view in row.online_views] or views)
         if row.target == "ema":
@@ -84,12 +84,15 @@ class JointEmbedding(Method[Row]):
         else:
             target = online.of(row.target_views, detached=row.target == "stop")
         with full_precision(views[0]):
-            loss = row.loss(online, target, self.memory, step)
+            found = row.loss(online, target, self.memory, step)
+        loss, teacher = found if isinstance(found, tuple) else (found, None)
         self.last = {"projections": [z.detach() for z in online.projections]}
+        if teacher is not None:
+            self.last["teacher"] = teacher.detach()
         return loss, {"std": spread(online.projections[0])}
 
     def outputs(self, views: list[Tensor], slow: str = "") -> Outputs:
-        """What a branch makes of views nx3xSxS: the online one, or with `SLOW` its slow copy."""
+        """Passes views nx3xSxS through a branch: the online one, or with `SLOW` its slow copy."""
         passes = [views] if self.row.one_pass else [[view] for view in views]
         parts = [self._pass(some, slow) for some in passes]
         last = getattr(self, f"{slow}prototypes", None)

@@ -11,7 +11,7 @@ from pretrain.process import distributed
 
 
 class Memory(nn.Module):
-    """What a loss keeps; it changes only after a step, so that the gradients are those of the old state."""
+    """Keeps what a loss needs; it changes only after a step, so gradients are those of the old state."""
 
     def after_step(self) -> None:
         """Takes over what the loss of this step left."""

@@ -86,8 +86,13 @@ class Row(MethodOptions):
     def initialise(self, head: nn.Module) -> None:
         """Draws the weights of a head anew, where they do not begin as torch's layers do."""
 
-    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
-        """Computes the loss, a scalar, of this process's n images."""
+    def loss(
+        self, online: Outputs, target: Outputs, memory: Any, step: Step
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Computes the loss, a scalar, of this process's n images.
+
+        A row whose targets are probabilities gives these beside it, nxK of any views, for the monitors.
+        """
         raise NotImplementedError
 
 

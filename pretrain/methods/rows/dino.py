@@ -75,7 +75,7 @@ class Dino(Row):
         rise = (self.teacher_temperature - self.first_temperature) / max(1, self.warm_epochs - 1)
         return self.first_temperature + rise * epoch
 
-    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
+    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
         t, heat = torch.cat(target.predictions), self.sharpness(step.epoch)
         if self.keep_apart == "sinkhorn":
             p = sinkhorn(t, heat, 3)
@@ -83,7 +83,8 @@ class Dino(Row):
             p = F.softmax((t - memory.center) / heat, dim=1)
             if self.keep_apart == "centre":
                 memory.later(t, self.centre_momentum)
-        return distilled(list(p.chunk(len(target.predictions))), online.predictions, self.temperature)
+        loss = distilled(list(p.chunk(len(target.predictions))), online.predictions, self.temperature)
+        return loss, p
 
 
 def distilled(teacher: list[Tensor], scores: list[Tensor], temperature: float) -> Tensor:

@@ -43,7 +43,8 @@ class SimClr(Row):
                 nn.init.normal_(part.weight, std=0.01)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
-        return nt_xent(*online.predictions, temperature=self.temperature)
+        one, other = online.predictions
+        return nt_xent(one, other, self.temperature)
 
 
 def nt_xent(one: Tensor, other: Tensor, temperature: float) -> Tensor:

@@ -64,16 +64,16 @@ class SwAv(Row):
     def memory(self, width: int, outputs: int) -> nn.Module | None:
         return Several(Queue(width, self.queue), Queue(width, self.queue)) if self.queue else None
 
-    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
+    def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
         codes = [self.assigned(target, number, memory, step) for number in range(len(target.predictions))]
-        return swapped(codes, online.predictions, self.temperature)
+        return swapped(codes, online.predictions, self.temperature), torch.cat(codes)
 
     @torch.no_grad()
     def assigned(self, target: Outputs, number: int, memory: Any, step: Step) -> Tensor:
         """The codes nxK of one crop; where the queue is full, its embeddings take part in the assignment."""
         scores, z = target.predictions[number], F.normalize(target.projections[number], dim=1)
         filling = step.done - self.queue_epoch * step.per_epoch
-        if memory is not None and filling >= 0:
+        if memory is not None and target.prototypes is not None and filling >= 0:
             if filling * len(scores) * distributed.world_size() >= self.queue:
                 mine = memory[number].queue.T[distributed.my_slice(self.queue)]
                 scores = torch.cat([mine @ target.prototypes.T, scores])

@@ -40,7 +40,8 @@ class VicReg(Row):
     covariance: float = option(1.0, "weight of the covariances of dimensions", real(0))
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
-        return vicreg(*online.predictions, (self.invariance, self.variance, self.covariance))
+        x, y = online.predictions
+        return vicreg(x, y, (self.invariance, self.variance, self.covariance))
 
 
 def vicreg(x: Tensor, y: Tensor, weights: tuple[float, float, float]) -> Tensor:

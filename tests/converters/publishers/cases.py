@@ -23,6 +23,7 @@ from tests.converters.publishers.files import (
     torch_case,
     zoo,
 )
+from tests.converters.publishers.own_cases import OWN
 from tests.converters.publishers.states import (
     LIGHTLY,
     SOLO,
@@ -44,25 +45,7 @@ CASES: tuple[Case, ...] = (
     Case("moco-legacy", torch_case(moco, _use_new_zipfile_serialization=False), "moco"),
     Case("supervised", torch_case(supervised), "supervised", "single"),
     Case("moco_v3", torch_case(moco_v3), "moco_v3"),
-    Case(
-        "pretrain_simclr",
-        torch_case(lambda q, k: wrapped(prefixed(q, "module.encoder.")) | {"simclr": {}}),
-        "pretrain_simclr",
-        "single",
-    ),
-    Case(
-        "pretrain_nnclr",
-        torch_case(lambda q, k: wrapped(prefixed(q, "module.encoder_q.")) | {"nnclr": {}}),
-        "pretrain_nnclr",
-        "single",
-    ),
-    Case(
-        "pretrain_ressl",
-        torch_case(
-            lambda q, k: wrapped(pair(q, k, "module.encoder_q.", "module.encoder_k.")) | {"ressl": {}}
-        ),
-        "pretrain_ressl",
-    ),
+    *OWN,
     Case(
         "simclr_v1",
         lambda q, k, d: saved({"state_dict": permuted(q) | linear("fc")}, d / "s.pth"),

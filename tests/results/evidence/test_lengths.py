@@ -142,7 +142,7 @@ def test_the_interval_of_a_mean_is_that_of_scipy(study: Path) -> None:
 
 
 def test_checkpoints_of_several_runs_are_a_line_each(make_record: Any) -> None:
-    """What a study says the length of, such as random weights, begins every line."""
+    """Rows whose length the study says, such as random weights, begin every line."""
     records = []
     for run, gain in (("byol", 1.0), ("moco_v3", 2.0)):
         for epoch in ("1", "2.5", "10"):

@@ -40,7 +40,7 @@ class Little(nn.Module):
 
 
 def trained(name: str, steps: int, lr: float, **more: Any) -> dict[str, float]:
-    """What the outputs of all points are like after `steps` steps of plain SGD at the rate `lr`.
+    """Measures the outputs of all points after `steps` steps of plain SGD at the rate `lr`.
 
     std: of unit projections (`outputs.spread`); scale: the deviation of projections as they are; rank: of all
     projections, as RankMe has it; apart: by how many nats one point's prototypes tell it from the others.

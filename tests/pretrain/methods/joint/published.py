@@ -50,7 +50,7 @@ def imported(folder: str, name: str, **stubs: Any) -> Iterator[Any]:
 
 
 def run_published(name: str, runs: dict[str, Any]) -> dict[str, Any]:
-    """What `cases.run_ours` gives, by the published code."""
+    """Gives what `cases.run_ours` does, by the published code."""
     ours = flat(tiny_row(name).layout.written(dict(tiny_method(tiny_row(name)).state_dict())))
     return runs[name](name, ours)
 

@@ -25,7 +25,7 @@ from tests.pretrain.kill_driver import equal, forked, outcome, wait
 from tests.pretrain.methods.joint.cases import TINY
 from tests.pretrain.tiny import register_miniature
 
-ITERATIONS = 7
+ITERATIONS = 5
 GENERAL = "--arch resnet_miniature --batch-size 8 --image-size 32 --device cpu --precision fp32 -p 1 -j 1"
 # Of each row what makes it small, and lets begin within seven steps whatever begins later.
 SMALL: dict[str, dict[str, Any]] = {

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,8 @@ def in_processes(folder: Path, world: int, kind: str, names: list[str]) -> list[
             torch.save(results, folder / f"{kind}-{world}-{rank}.pt")
             dist.destroy_process_group()
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)

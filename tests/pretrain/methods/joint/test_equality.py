@@ -77,7 +77,7 @@ def test_the_published_gradient_of_barlow_twins_is_divided(ours: dict) -> None:
     norms = {}
     for kind, world in (("ours", 2), ("synchronised", 2), ("ours", 1)):
         gradients = ours[world][kind][0]["barlow"]["gradients"]
-        norms[kind, world] = gradients["model/module.projector.6.weight"].norm()
+        norms[kind, world] = float(gradients["model/module.projector.6.weight"].norm())
     assert norms["synchronised", 2] == pytest.approx(norms["ours", 1], rel=1e-6)
     assert norms["ours", 2] < 0.8 * norms["ours", 1]
 

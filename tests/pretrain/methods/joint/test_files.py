@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pretrain.methods.joint.frame import JointEmbedding
 from pretrain.networks.encoders import make_encoder_factory
 from pretrain.training import checkpoint
 from pretrain.training.load_encoder import load_encoder
+from pretrain.training.start import put_in_place, read_start
 from pretrain.training.state import RunState
 from pretrain.training.totals import Totals
 from tests.pretrain.methods.joint.cases import TINY, tiny_row
@@ -39,10 +41,11 @@ READ = {
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of each row, of a narrow ResNet-50 with random weights and statistics."""
     folder = tmp_path_factory.mktemp("files")
+    network = make_encoder_factory("resnet50w0.25x", dim=1)()
     for name in TINY:
         row = tiny_row(name)
         torch.manual_seed(1)
-        method = JointEmbedding(row, partial(make_encoder_factory, "resnet50w0.25x"))
+        method = JointEmbedding(row, lambda dim: lambda: deepcopy(network))
         for key, value in method.state_dict().items():
             if value.is_floating_point() and value.dim() == 1:
                 value.copy_(torch.rand_like(value) + 0.5)
@@ -82,6 +85,15 @@ def test_our_commands_read_the_evaluated_network(name: str, files: Path) -> None
     encoder, arch = load_encoder(files / f"{name}.pth.tar", torch.device("cpu"))
     assert arch == "resnet50w0.25x"
     assert torch.equal(encoder.layer4[2].conv3.weight, stored[f"{prefix}layer4.2.conv3.weight"])
+
+
+def test_a_run_starts_from_the_evaluated_network(files: Path) -> None:
+    """Of DINO that is the teacher, whatever method goes on with it."""
+    start = read_start(files / "dino.pth.tar")
+    method = JointEmbedding(tiny_row("simsiam"), partial(make_encoder_factory, "resnet50w0.25x"))
+    assert put_in_place(start, method) == "with fresh heads"
+    stored = torch.load(files / "dino.pth.tar", weights_only=True)["teacher"]
+    assert torch.equal(method.encoder.conv1.weight, stored["module.backbone.conv1.weight"])
 
 
 @pytest.mark.parametrize("name", list(TINY))

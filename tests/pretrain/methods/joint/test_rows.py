@@ -17,7 +17,7 @@ from pretrain.methods.joint.heads import head
 from pretrain.methods.joint.spec import layers
 from tests.pretrain.helpers import module
 from tests.pretrain.methods.joint.cases import TINY
-from tests.pretrain.methods.joint.runs import command
+from tests.pretrain.methods.joint.runs import ITERATIONS, command
 from tests.pretrain.tiny import register_miniature
 
 TRIALS = int(os.environ.get("JOINT_KILL_TRIALS", "1"))
@@ -53,16 +53,16 @@ def test_a_run_leaves_its_publishers_entries_and_all_its_values(name: str, runs:
     assert {f"optimizer_{key}" for key in asdict(row.optimizer)} <= set(recorded)
     assert not {"lr", "bn_groups", *GENERAL} & set(recorded)
     lines = [json.loads(line) for line in (runs[0] / name / "log.jsonl").read_text().splitlines()]
-    assert [line["iteration"] for line in lines] == list(range(1, 8))
+    assert [line["iteration"] for line in lines] == list(range(1, ITERATIONS + 1))
     assert all(0 <= line["std"] < 2 for line in lines)
 
 
 def test_another_row_is_refused(runs: tuple, image_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     register_miniature()
     folder = runs[0]
-    assert cli.main(command("byol", image_folder, folder / "simsiam", "--max-iters", "7")) == 2
+    assert cli.main(command("byol", image_folder, folder / "simsiam", "--max-iters", str(ITERATIONS))) == 2
     assert "was made with mechanism = simsiam, now byol" in capsys.readouterr().err
-    words = ["--max-iters", "7", "--resume", str(folder / "dino" / "checkpoint_last.pth.tar")]
+    words = ["--max-iters", str(ITERATIONS), "--resume", str(folder / "dino" / "checkpoint_last.pth.tar")]
     assert cli.main(command("swav", image_folder, folder / "new", *words)) == 2
     assert "was made with mechanism = dino, now swav" in capsys.readouterr().err
     assert not list((folder / "new").glob("*.tar"))
@@ -110,7 +110,7 @@ def test_a_wrong_option_is_one_line(
         ("nnclr", "--queue 20", "--queue 20 is not a multiple of the batch of 8; nearest valid: 16"),
         ("ressl", "--queue 4", "--queue 4 is not a multiple of the batch of 8; nearest valid: 8"),
         ("swav", "--prototypes 50", "cannot be used equally; lower --prototypes or give --queue 48"),
-        ("simsiam", "--warmup-epochs 9", "the warm-up of 9 epochs takes 27 iterations of 7"),
+        ("simsiam", "--warmup-epochs 9", "the warm-up of 9 epochs takes 27 iterations of 5"),
     ],
 )
 def test_values_that_do_not_fit_are_one_line(
@@ -118,7 +118,7 @@ def test_values_that_do_not_fit_are_one_line(
 ) -> None:
     register_miniature()
     given = more.split()
-    words = command(name, image_folder, tmp_path / "out", "--max-iters", "7")
+    words = command(name, image_folder, tmp_path / "out", "--max-iters", str(ITERATIONS))
     place = words.index(given[0]) if given[0] in words else len(words)
     assert cli.main([*words[:place], *given, *words[place + 2 :]]) == 2
     error = capsys.readouterr().err
