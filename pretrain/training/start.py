@@ -61,8 +61,8 @@ def read_start(path: Path) -> Start:
 def put_in_place(start: Start, method: Method[Any]) -> str:
     """Gives the method's encoders the weights of the file; returns what became of the head, for the headline.
 
-    The evaluated encoder takes those of the file's evaluated one; the other takes those of its other one, where
-    it has one, else the same. A head that the file lacks, or whose layers are of another shape, stays as it
+    The evaluated encoder takes those of the file's, the other one those of its other one, where it has one,
+    else the same. A head that the file lacks, or whose layers are of another shape, stays as it
     was drawn. Raises PretrainError where the trunk does not fit; then nothing is changed.
     """
     children = dict(method.named_children())
