@@ -61,16 +61,19 @@ def read_start(path: Path) -> Start:
 def put_in_place(start: Start, method: Method[Any]) -> str:
     """Gives the method's encoders the weights of the file; returns what became of the head, for the headline.
 
-    The key encoder takes its own where the file has them, else those of the evaluated one. A head that the
-    file lacks, or whose layers are of another shape, stays as it was drawn. Raises PretrainError where the
-    trunk does not fit; then nothing is changed.
+    The evaluated encoder takes those of the file's, the other one those of its other one, where it has one,
+    else the same. A head that the file lacks, or whose layers are of another shape, stays as it
+    was drawn. Raises PretrainError where the trunk does not fit; then nothing is changed.
     """
     children = dict(method.named_children())
-    first = next(iter(start.encoders.values()))
+    first, *others = start.encoders.values()
     wanted = {
         name: children[name] for name in (method.encoder_name, method.key_encoder_name) if name in children
     }
-    chosen = {name: start.encoders.get(name, first) for name in wanted}
+    chosen = {
+        name: first if encoder is method.encoder or not others else others[0]
+        for name, encoder in wanted.items()
+    }
     for name, encoder in wanted.items():
         require_equal(
             _trunk(chosen[name]), _trunk(encoder.state_dict()), f"--start-from {start.path}", start.arch

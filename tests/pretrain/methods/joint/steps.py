@@ -1,8 +1,8 @@
 """Runs twenty steps in forks of one process, which cost no import: rows, by us or as published.
 
-Usage: python -m tests.pretrain.methods.joint.steps OUTPUT WORLD KIND,... [ROW ...] leaves files called
-OUTPUT/KIND-WORLD-RANK.pt; kinds are ours, synchronised, published. `golden` instead of all this writes the
-golden numbers of the published runs.
+Usage: python -m tests.pretrain.methods.joint.steps OUTPUT WORLD KIND,... leaves OUTPUT/KIND-WORLD-RANK.pt.
+Kinds are ours, synchronised, published, and divided: Barlow Twins alone, with norms in common and the
+published gradient. `golden` instead of all this writes the golden numbers of the published runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def run(kind: str, name: str) -> dict[str, Any]:
         return published.run_published(name, PUBLISHED)
     if kind == "synchronised":
         return run_ours(name, sync_bn=True, **SYNCHRONISED.get(name, {}))
-    return run_ours(name, sync_bn=False)
+    return run_ours(name, sync_bn=kind == "divided")
 
 
 def in_processes(folder: Path, world: int, kind: str, names: list[str]) -> list[dict[str, Any]]:
@@ -85,4 +85,4 @@ if __name__ == "__main__":
     else:
         folder, world, kinds = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
         for kind in kinds:
-            in_processes(folder, world, kind, sys.argv[4:] or list(TINY))
+            in_processes(folder, world, kind, ["barlow"] if kind == "divided" else list(TINY))
