@@ -56,7 +56,8 @@ def trained(work: Work, task: Task) -> Head | None:
     blank = torch.zeros((1, work.view.crop, work.view.crop, 3), dtype=torch.uint8)
     width = work.net(blank.to(work.world.device)).shape[1]
     layers = Layers(width, len(task.classes), how, work.seed, work.world.device)
-    folder = work.heads / key_of(work, learn)[:2] / key_of(work, learn)
+    key = share(key_of(work, learn) if work.world.main else None, work.world, work.group)
+    folder = work.heads / key[:2] / key
     with alone(folder / "lock", "linear layers") if work.world.main else nullcontext():
         share(None, work.world, work.group)  # nobody looks before the main process has the lock
         _train(work, learn.fit, layers, batch, folder)

@@ -76,3 +76,21 @@ def test_corloc_by_hand() -> None:
     truth = [[[0, 0, 10, 10]], [[50, 50, 60, 60], [0, 0, 10, 10]], [[0, 0, 10, 10]], np.zeros((0, 4))]
     boxes = [(0, 0, 5, 10), (1, 0, 10, 10), (0, 0, 4.9, 10), (0, 0, 9, 9)]
     assert discovery.correctly_localised(boxes, truth) == pytest.approx(200 / 3)
+
+
+def _corloc(signal: float) -> float:
+    """CorLoc of 60 drawn scenes, whose objects are `signal` times as clear as the noise of a patch."""
+    random, boxes, truth = np.random.default_rng(0), [], []
+    for number in range(60):
+        top, left = int(random.integers(0, 5)), int(random.integers(0, 6))
+        x = signal * scene(top, left, 3, 4, (8, 10), 0.0)
+        noise = np.random.default_rng(100 + number).standard_normal(x.shape)
+        boxes.append(discovery.object_box(x + torch.from_numpy(noise), (8, 10), (80, 100)))
+        truth.append([[10 * left, 10 * top, 10 * left + 40, 10 * top + 30]])
+    return discovery.correctly_localised(boxes, truth)
+
+
+def test_clearer_patches_find_more_and_noise_finds_nothing() -> None:
+    none, little, much = (_corloc(signal) for signal in (0.0, 4.0, 20.0))
+    assert none < 15 < little < much
+    assert much > 95
