@@ -46,7 +46,7 @@ def compare_features(pictures: int, arch: str, workers: int, device: torch.devic
         torch.save(net.state_dict(), root / "net.pth")
         backbone = open_checkpoint(root / "net.pth")
         cfg = apply_manifest(load_recipe("frozen"), backbone.manifest)
-        ours, _ = build(cfg, backbone, seed=0, label="ours")
+        ours: Any = build(cfg, backbone, seed=0, label="ours")[0]
         ours = ours.to(device)
         net.fc = nn.Identity()
         net = net.to(device)

@@ -68,6 +68,7 @@ def test_a_users_folder_gets_its_rows(
     (logreg,) = (r for r in of_ours if r["suite"] == "mine")
     assert 0 <= logreg["metrics"]["logreg"]["top1"] <= 100
     assert logreg["probe"]["C"] > 0
+    assert logreg["probe"]["device"] == "cpu"
     assert logreg["data"]["test"]["images"] == 12
     assert len(list((tmp_path / "out").glob("features/*/*/features.npy"))) == 4, (
         "two networks, train and test"
