@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from results.bundle.command import add_parsers, expect_hash, publish_command, pull_command, verify_command
 from results.errors import RecordError
 from results.options import Parser
 from results.output import print_line, print_text, write_file, write_tables
@@ -62,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     _images(report)
 
     verify = commands.add_parser("verify", help="check every record and the journal; exit code 1 on problems")
-    _directory(verify)
+    _directory(verify, "the records, or a bundle (runs)")
+    expect_hash(verify)
+    add_parsers(commands)
 
     _evidence(commands)
 
@@ -102,8 +105,8 @@ def _evidence(commands: argparse._SubParsersAction[Parser]) -> None:
     evidence.add_argument("-o", "--output", type=Path, required=True, help="FILE.md; figures go to FILE/")
 
 
-def _directory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", nargs="?", default=Path("runs"), type=Path, help="the records (runs)")
+def _directory(parser: argparse.ArgumentParser, what: str = "the records (runs)") -> None:
+    parser.add_argument("directory", nargs="?", default=Path("runs"), type=Path, help=what)
 
 
 def _doubt(parser: argparse.ArgumentParser) -> None:
@@ -175,26 +178,6 @@ def report_command(args: argparse.Namespace) -> None:
     print_line(f"wrote {args.output}")
 
 
-def verify_command(args: argparse.Namespace) -> int:
-    """`verify`: prints problems, things to act on, and notes, things to know."""
-    from results.verify import verify
-
-    verdict = verify(args.directory)
-    for problem in verdict.problems:
-        print_line(f"problem: {problem}")
-    for note in verdict.notes:
-        print_line(f"note: {note}")
-    records = _count(verdict.records, "record", "records")
-    entries = _count(verdict.journal_entries, "journal entry", "journal entries")
-    kept = f"{_count(verdict.kept_files, 'other file', 'other files')}, " if verdict.kept_files else ""
-    print_line(f"{records}, {entries}, {kept}{_count(len(verdict.problems), 'problem', 'problems')}")
-    return 1 if verdict.problems else 0
-
-
-def _count(n: int, one: str, several: str) -> str:
-    return f"{n} {one if n == 1 else several}"
-
-
 def merge_command(args: argparse.Namespace) -> None:
     """`merge`: joins directories, and prints what it did with every clash."""
     from results.merge import merge
@@ -250,6 +233,8 @@ COMMANDS = {
     "report": report_command,
     "verify": verify_command,
     "merge": merge_command,
+    "publish": publish_command,
+    "pull": pull_command,
     "compare": compare_command,
     "keep": keep_command,
     "evidence": evidence_command,

@@ -31,8 +31,8 @@ def merge(
 ) -> Iterator[str]:
     """Merges the sources into the destination; yields a line per clash and one per source.
 
-    `cell_files`: which of the files beside the records come along. RecordError, before anything is written: a
-    source without records, or with a broken one.
+    `cell_files`: which of the files and folders beside the records come along. RecordError, before anything
+    is written: a source without records, or with a broken one.
     """
     loaded = []
     for source in sources:
@@ -114,7 +114,10 @@ def _copy_cell_files(cell: Path, parent: Path, names: Sequence[str]) -> None:
     """Copies the files that the report reads, and no checkpoints: those can be gigabytes."""
     target = parent / cell.name
     for name in names:
-        if (cell / name).is_file():
+        if (cell / name).is_dir():
+            shutil.rmtree(target / name, ignore_errors=True)  # files of another run would be among them
+            shutil.copytree(cell / name, target / name)
+        elif (cell / name).is_file():
             target.mkdir(parents=True, exist_ok=True)
             with (
                 open(cell / name, "rb") as file,
