@@ -47,7 +47,7 @@ class LARS(torch.optim.Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no line search
         """Moves every parameter that has a gradient."""
         for group in self.param_groups:
             weights = [parameter for parameter in group["params"] if parameter.grad is not None]
@@ -55,7 +55,9 @@ class LARS(torch.optim.Optimizer):
                 self._move(some, group)
 
     def _move(self, weights: list[Tensor], group: dict[str, Any]) -> None:
-        moves = list(self._scaled(weights, [weight.grad for weight in weights], group))
+        moves = list(
+            self._scaled(weights, [weight.grad for weight in weights if weight.grad is not None], group)
+        )
         momenta = [self._momentum(weight) for weight in weights]
         torch._foreach_mul_(momenta, group["momentum"])
         if self._kind == "lars_tf":

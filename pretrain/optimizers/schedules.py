@@ -1,4 +1,4 @@
-"""Computes rates, decays, momenta and temperatures as pure functions of the iteration: no state."""
+"""Computes rates and weight decays as pure functions of the iteration: no optimizer, no state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def warm_cosine(
 
     The base is first reached after the warm-up, as in BYOL, Barlow Twins and MoCo v3, or by its last
     iteration where that is `inclusive`, as in SwAV and DINO. With `per_epoch` iterations an epoch the value
-    is constant within an epoch. EMA momenta and weight decays are such cosines without a warm-up.
+    is constant within an epoch. A weight decay is such a cosine without a warm-up.
     """
 
     def value(iteration: int) -> float:
@@ -35,20 +35,5 @@ def warm_cosine(
             return start + (base - start) * done / max(1, warmup - inclusive)
         falling = 1.0 + math.cos(math.pi * (done - warmup) / (total - warmup))
         return end + 0.5 * (base - end) * falling
-
-    return value
-
-
-def stairs(start: float, end: float, epochs: int, per_epoch: int) -> Schedule:
-    """Equal steps from `start` to `end` in the first `epochs`, one an epoch: DINO's teacher temperature.
-
-    The last of these epochs has `end` already, and so have all after it; without any it is `end` throughout.
-    """
-
-    def value(iteration: int) -> float:
-        epoch = iteration // per_epoch
-        if epoch >= epochs:
-            return end
-        return start + (end - start) * epoch / max(1, epochs - 1)
 
     return value
