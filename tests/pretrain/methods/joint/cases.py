@@ -20,6 +20,7 @@ from pretrain.methods.joint.row import Row
 from pretrain.training.updates import Updates
 from tests.pretrain.tiny import Miniature
 
+EARLY = 8  # steps by which all queues are in use
 STEPS, BATCH, SIZE, LR = 20, 8, 16, 0.01
 CLIP, RESTS = {"dino": 3.0}, {"dino": 1, "swav": 3}  # gradient norm; iterations without a step of prototypes
 # Narrow heads; an epoch is one iteration, so that everything that begins by epochs does begin.
@@ -90,7 +91,7 @@ def views_of(name: str, step: int) -> list[Tensor]:
     return [view[own].double() for view in drawn]
 
 
-def run_ours(name: str, **more: Any) -> dict[str, Any]:
+def run_ours(name: str, *, steps: int = STEPS, **more: Any) -> dict[str, Any]:
     """Losses, gradients of the first step, and all tensors after twenty, by the names of the row's files."""
     row = tiny_row(name, **more)
     method = tiny_method(row)
@@ -107,7 +108,7 @@ def run_ours(name: str, **more: Any) -> dict[str, Any]:
         resting=resting if RESTS.get(name) else (),
     )
     result: dict[str, Any] = {"losses": []}
-    for number in range(STEPS):
+    for number in range(steps):
         updates.set_rates(number)
         loss, _ = called(views_of(name, number), torch.arange(BATCH), torch.Generator(), Step(number, STEPS))
         updates.step(loss)
@@ -116,7 +117,9 @@ def run_ours(name: str, **more: Any) -> dict[str, Any]:
             result["gradients"] = flat(row.layout.written(grads))
         method.after_step()
         result["losses"].append(loss.item())
-    result["state"] = flat(row.layout.written(dict(method.state_dict())))
+        if number + 1 in (EARLY, steps):
+            tensors = {key: value.clone() for key, value in method.state_dict().items()}
+            result["state" if number + 1 == steps else "early"] = flat(row.layout.written(tensors))
     return result
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import distributed as dist
 
 from tests.pretrain.methods.joint import oracles, published
-from tests.pretrain.methods.joint.cases import TINY, digest, run_ours
+from tests.pretrain.methods.joint.cases import EARLY, TINY, digest, run_ours
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "joint_steps.json"
 PUBLISHED = {**published.RUNS, **oracles.RUNS}
@@ -32,8 +32,10 @@ def run(kind: str, name: str) -> dict[str, Any]:
     if kind == "published":
         return published.run_published(name, PUBLISHED)
     if kind == "synchronised":
-        return run_ours(name, sync_bn=True, **SYNCHRONISED.get(name, {}))
-    return run_ours(name, sync_bn=kind == "divided")
+        return run_ours(name, steps=EARLY, sync_bn=True, **SYNCHRONISED.get(name, {}))
+    if kind == "divided":
+        return run_ours(name, steps=EARLY, sync_bn=True)
+    return run_ours(name, sync_bn=False)
 
 
 def in_processes(folder: Path, world: int, kind: str, names: list[str]) -> list[dict[str, Any]]:

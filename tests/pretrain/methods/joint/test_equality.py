@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.pretrain.helpers import ROOT
-from tests.pretrain.methods.joint.cases import TINY, digest
+from tests.pretrain.methods.joint.cases import EARLY, TINY, digest
 from tests.pretrain.methods.joint.steps import GOLDEN
 
 EXPECTED = json.loads(GOLDEN.read_text())
@@ -69,7 +69,7 @@ def test_two_processes_are_one(name: str, ours: dict) -> None:
     alone = ours[1]["ours"][0][name]
     both = [ours[2]["synchronised"][rank][name] for rank in range(2)]
     mean = {**both[0], "losses": [sum(pair) / 2 for pair in zip(*(b["losses"] for b in both), strict=True)]}
-    require_close(mean, alone, 1e-7)
+    require_close(mean, {**alone, "losses": alone["losses"][:EARLY], "state": alone["early"]}, 1e-7)
 
 
 def test_the_published_gradient_of_barlow_twins_is_divided(ours: dict) -> None:
