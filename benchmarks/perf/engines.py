@@ -18,7 +18,10 @@ from benchmarks.planning.suite import load_suite
 from transfer.engines.base import Engine
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.process.memory import keep_freed_memory
-from transfer.recipes.resolve import RANDOM_MANIFEST, apply_manifest, load_recipe
+from transfer.recipes.architectures import architecture_of
+from transfer.recipes.facts_of_weights import random_manifest
+from transfer.recipes.flat import flatten
+from transfer.recipes.resolve import apply_manifest, load_recipe
 from transfer.samples.sample import Sample
 
 OBJECTS = 6  # an image
@@ -28,7 +31,8 @@ def detector(
     suite: str, overrides: Sequence[tuple[str, Any]], device: torch.device, engine: str
 ) -> tuple[CfgNode, Engine, nn.Module]:
     """The suite's recipe and its model on an engine, with the same weights whichever engine it is."""
-    cfg = apply_manifest(load_recipe(load_suite(suite).recipe, overrides), RANDOM_MANIFEST)
+    cfg = load_recipe(load_suite(suite).recipe, overrides)
+    cfg = apply_manifest(cfg, random_manifest(architecture_of(flatten(cfg)).family))
     torch.manual_seed(0)
     ours = load_engine("torchvision")
     model = ours.build(cfg, device)

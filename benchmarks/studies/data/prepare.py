@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.studies.data.coco_file import write_pictures
-from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, StudySet
+from benchmarks.studies.data.labelled import LABELLED, link_labelled
+from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS, StudySet
 from benchmarks.studies.data.splits import draw
 from benchmarks.studies.data.thin_r50 import write_weights
 from benchmarks.studies.data.tiny_imagenet import write_lists
@@ -79,10 +80,13 @@ def _others(name: str, source: Path, part: Path) -> dict[str, Any]:
         images = write_lists(source, part)
         _none_empty(name, images)
         return {"says": "lists and links for pre-training, kNN and linear", "images": images}
-    return {
-        "says": "weights under torchvision's names, for `converters`",
-        "arrays": write_weights(source, part),
-    }
+    if name == WEIGHTS:
+        says = "weights under torchvision's names, for `converters`"
+        return {"says": says, "arrays": write_weights(source, part)}
+    images = link_labelled(name, source, part)
+    _none_empty(name, images)
+    says = LABELLED[name].says if name in LABELLED else "the 20 held-out classes of Tiny-ImageNet, 64 px"
+    return {"says": f"{says}; links into the source", "images": images}
 
 
 def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:

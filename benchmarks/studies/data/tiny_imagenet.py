@@ -39,7 +39,7 @@ def write_lists(source: Path, folder: Path) -> dict[str, int]:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pretrain.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    held = {"train": _train(source), "val": _val(source)}
+    held = {"train": train_of_held_out(source), "val": val_of_held_out(source)}
     for split, images in held.items():
         for image, number, _ in images:
             link = folder / "held_out" / split / classes[number - 1] / image.name
@@ -51,12 +51,13 @@ def write_lists(source: Path, folder: Path) -> dict[str, int]:
 def read_mosaics(source: Path) -> dict[str, list[Picture]]:
     """2,000 mosaics of train images and 250 of val images, 128 px, four objects each; no image twice."""
     return {
-        "train": _mosaics(_train(source), TRAIN, "train"),
-        "test": _mosaics(_val(source), TEST, "val"),
+        "train": _mosaics(train_of_held_out(source), TRAIN, "train"),
+        "test": _mosaics(val_of_held_out(source), TEST, "val"),
     }
 
 
-def _train(source: Path) -> list[Boxed]:
+def train_of_held_out(source: Path) -> list[Boxed]:
+    """The 500 train images of each held-out class, with their boxes."""
     found = []
     for number, wnid in enumerate(wnids(source)[:HELD_OUT], 1):
         folder = source / "tiny-imagenet-200" / "train" / wnid
@@ -65,7 +66,8 @@ def _train(source: Path) -> list[Boxed]:
     return found
 
 
-def _val(source: Path) -> list[Boxed]:
+def val_of_held_out(source: Path) -> list[Boxed]:
+    """The 50 val images of each held-out class, with their boxes."""
     root = source / "tiny-imagenet-200" / "val"
     numbers = {wnid: number for number, wnid in enumerate(wnids(source)[:HELD_OUT], 1)}
     rows = _rows(root / "val_annotations.txt")

@@ -1,0 +1,72 @@
+"""Archives are unpacked into their folder alone, and a broken one is named."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from transfer.datasets.image_list.public.row import Remote
+from transfer.datasets.prepare.unpack import unpack
+from transfer.errors import DataError
+
+
+def _tar(path: Path, *entries: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in entries:
+            info = tarfile.TarInfo(name)
+            info.size, info.type, info.linkname = len(content), kind, "/etc/passwd"
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
+def test_an_archive_cannot_leave_its_folder(name: str, tmp_path: Path) -> None:
+    for path in (_tar(tmp_path / "x.tar", (name, b"1")), tmp_path / "x.zip"):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path, "w") as zipped:
+                zipped.writestr(name, b"1")
+        with pytest.raises(DataError, match="leaves its folder"):
+            unpack(Remote(path.name, (), "in"), path, tmp_path / "root")
+    assert not list(tmp_path.rglob("outside"))
+
+
+def test_links_and_doubles_are_left_out(tmp_path: Path) -> None:
+    linked = _tar(tmp_path / "l.tar", ("link", b""), kind=tarfile.SYMTYPE)
+    assert unpack(Remote("l.tar", (), ""), linked, tmp_path / "root") == 0
+    doubled = _tar(tmp_path / "d.tar", ("a/._x.txt", b"1"), ("a/x.txt", b"2"))
+    assert unpack(Remote("d.tar", (), ""), doubled, tmp_path / "root") == 1
+
+
+def test_archives_are_laid_out_as_the_row_says(tmp_path: Path) -> None:
+    inner = _tar(tmp_path / "i.tar", ("101_ObjectCategories/a/image_0001.jpg", b"1"))
+    with zipfile.ZipFile(tmp_path / "o.zip", "w") as zipped:
+        zipped.write(inner, "caltech-101/i.tar")
+        zipped.writestr("caltech-101/show.m", b"not wanted")
+    packed = Remote("o.zip", (), "caltech101", inner=("caltech-101/i.tar",))
+    assert unpack(packed, tmp_path / "o.zip", tmp_path / "root") == 1
+    unpack(Remote("i.tar", (), "r/jpg", flat=True), inner, tmp_path / "root")
+    unpack(Remote("i.tar", (), "", rename=("101_ObjectCategories/", "new/")), inner, tmp_path / "root")
+    (tmp_path / "setid.mat").write_bytes(b"MATLAB")
+    unpack(Remote("setid.mat", (), "flowers-102"), tmp_path / "setid.mat", tmp_path / "root")
+    files = {str(p.relative_to(tmp_path / "root")) for p in (tmp_path / "root").rglob("*") if p.is_file()}
+    assert files == {
+        "caltech101/101_ObjectCategories/a/image_0001.jpg", "r/jpg/image_0001.jpg",
+        "new/a/image_0001.jpg", "flowers-102/setid.mat",
+    }  # fmt: skip
+
+
+def test_a_compressed_archive_is_held_against_its_check_sum(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "a.txt", "a.txt")
+    remote = Remote("a.tgz", (), "out")
+    assert unpack(remote, tmp_path / "a.tgz", tmp_path) == 1
+    raw = bytearray((tmp_path / "a.tgz").read_bytes())
+    raw[-6] ^= 1  # of the CRC, behind all members
+    (tmp_path / "a.tgz").write_bytes(raw)
+    with pytest.raises(DataError, match="cannot be unpacked .*CRC.*; remove it and fetch it again"):
+        unpack(remote, tmp_path / "a.tgz", tmp_path)
