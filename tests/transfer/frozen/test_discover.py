@@ -56,6 +56,10 @@ def test_the_keys_of_the_last_block_are_timms(kind: str) -> None:
     width = kept[0].shape[2] // 3
     first = backbone.manifest["class_token"] + backbone.manifest["registers"]
     keys = kept[0][0, first:, width : 2 * width]
+    net, _ = _found(backbone, image, 100)
+    ours, grid = net._keys(_padded(image, backbone, patch), (4, 4))
+    assert grid == (4, 4)
+    assert torch.allclose(ours, keys, atol=1e-5)
     for patches in (3, 100):
         x0, y0, x1, y1 = object_box(keys, (4, 4), (4 * patch, 4 * patch), patches)
         expected = [x0, y0, min(x1, 4 * patch - 1), min(y1, 4 * patch - 3)]
