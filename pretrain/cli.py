@@ -6,13 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pretrain.methods.choose import METHODS, PRESETS, joint_row, method_names, option_classes, row_names
-from pretrain.methods.joint.flags import GENERAL, add_row, given_row, row_flags
-from pretrain.methods.joint.row import Row
+from pretrain.methods.options import MethodOptions
 from pretrain.options import Parser, add_watching, frozen, positive, real, seed, whole
 from pretrain.process.exit_code import exit_code
 from pretrain.training.run_options import MOST_ITERATIONS, RunOptions
+
+if TYPE_CHECKING:
+    from pretrain.methods.joint.row import Row
 
 NAMES = ("--method", "--mechanism")  # two names of one option
 
@@ -36,13 +39,23 @@ def read(words: Sequence[str]) -> RunOptions:
     parser = build_parser(row, name)
     args, unknown = parser.parse_known_args(words)
     if unknown and row:
+        from pretrain.methods.joint.flags import row_flags
+
         known = ", ".join(row_flags(row))
         parser.error(f"{unknown[0]} is no option of --method {name}; its own are {known}")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args.mechanism = PRESETS.get(args.mechanism, {}).get("mechanism", args.mechanism)
-    method = given_row(row, args) if row else frozen(METHODS[args.mechanism].options, args)
-    return frozen(RunOptions, args, method=method)
+    return frozen(RunOptions, args, method=_method(row, args))
+
+
+def _method(row: Row | None, args: argparse.Namespace) -> MethodOptions:
+    """The options of the method that the arguments ask for."""
+    if row is None:
+        return frozen(METHODS[args.mechanism].options, args)
+    from pretrain.methods.joint.flags import given_row
+
+    return given_row(row, args)
 
 
 def _named(words: Sequence[str]) -> str:
@@ -72,6 +85,8 @@ def build_parser(row: Row | None = None, name: str = "") -> argparse.ArgumentPar
         _add_training(training)
         parser.set_defaults(**PRESETS.get(name, {}) | {"mechanism": "queue"})
     else:
+        from pretrain.methods.joint.flags import GENERAL, add_row
+
         add_row(row, parser.add_argument_group(f"{name} (defaults of the published code)"))
         parser.set_defaults(**GENERAL | row.published)
     _add_running(parser.add_argument_group("running"))
