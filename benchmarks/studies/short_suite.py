@@ -7,11 +7,14 @@ made, train and test; few-shot episodes of the same images cost nothing more.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks.planning.suite import suite_names
+from converters.command import command
+from converters.options import Parser
 from results.ranking.short import Choice, Panel, chosen, frontier, left_out
 from results.tables.published import PublishedRow, load_published
 from transfer.datasets.image_list.public.table import row_of
@@ -61,8 +64,9 @@ def printed(line: Sequence[Choice], tables: Sequence[Panel]) -> list[str]:
     return lines
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Prints the choices by cost, the one that is taken, and what it is worth on sets left out."""
+    Parser("python -m benchmarks.studies.short_suite", description=main.__doc__).parse_args(argv)
     tables, images = panels(), costs()
     line = frontier(tables, images)
     print("\n".join(printed(line, tables)))
@@ -78,7 +82,8 @@ def main() -> None:
         rest.append(np.mean([panel.agrees(every, {name}).rho for panel in tables]))
         print(f"without {name}: {', '.join(choice.taken)}; {rho:.2f} on it, all nine others {rest[-1]:.2f}")
     print(f"mean over the sets that were left out: {np.mean(ours):.3f}, all nine others {np.mean(rest):.3f}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command(main))
