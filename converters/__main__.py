@@ -77,6 +77,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         "stride_in_1x1": None if args.stride_in_1x1 is None else BOOLEANS[args.stride_in_1x1],
         "facts": dict(map(_fact, args.fact)),
         "prefix": args.prefix,
+        "patch_size": args.patch_size,
         "accept": tuple(args.accept) or None,
     }
     return {key: value for key, value in stated.items() if value is not None}
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fact", action="append", default=[], metavar="KEY=VALUE", help="of the family, as num_heads=12"
     )
+    parser.add_argument("--patch-size", type=int, metavar="N", help="resize a ViT's patches to N pixels")
     parser.add_argument("--accept", action="append", default=[], metavar="CHECK", help="untrained, fused-bn")
     return parser
 

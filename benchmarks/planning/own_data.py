@@ -31,7 +31,9 @@ def check_trainable(training: Sequence[Dataset]) -> None:
     """Raises DataError where all that is trained on is the user's, and none of it can be trained on."""
     for dataset in training:
         counts = dataset.summary
-        if not dataset.where or (counts["trainable_objects"] and counts["crowds"] < counts["objects"]):
+        if not dataset.where or "sem_seg" in dataset.metadata["tasks"]:  # of maps every pixel is judged
+            return
+        if counts["trainable_objects"] and counts["crowds"] < counts["objects"]:
             return
     raise DataError(
         f"{training[0].where}: json: none of its {training[0].summary['objects']} annotations can be trained "

@@ -9,6 +9,7 @@ from typing import Any
 from converters.backbone import Backbone
 from converters.errors import CheckpointError
 from converters.finding.health import ACCEPTABLE
+from converters.finding.patches import with_patches
 from converters.networks.family import Family
 from converters.networks.table import family_of
 
@@ -24,6 +25,7 @@ class Overrides:
     stride_in_1x1: bool | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)  # other stated facts of the family, by their keys
     prefix: str | None = None  # which of several complete networks, as --inspect lists them
+    patch_size: int | None = None  # pixels of a side, to which the patches are resized
     accept: Sequence[str] = ()  # names of health checks that may fail
 
     @staticmethod
@@ -41,7 +43,9 @@ class Overrides:
 
 
 def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
-    """The same weights with the stated facts in the manifest, each with a note that says so; not proven yet.
+    """The weights with the stated facts in the manifest, each with a note that says so; not proven yet.
+
+    They are the same but for a kernel whose patches are resized.
 
     CheckpointError for a fact that networks of this family do not have.
     """
@@ -66,7 +70,8 @@ def apply_overrides(backbone: Backbone, wishes: Overrides) -> Backbone:
             manifest["notes"].append(f"{key} stated by the user: {value} instead of {known[key]}")
             manifest[key] = value
     manifest = family.told(manifest)
-    return replace(backbone, manifest=manifest) if manifest != backbone.manifest else backbone
+    stated_so = replace(backbone, manifest=manifest) if manifest != backbone.manifest else backbone
+    return stated_so if wishes.patch_size is None else with_patches(stated_so, wishes.patch_size)
 
 
 def _of_kind(facts: Mapping[str, Any], family: Family) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from transfer.datasets.voc import Devkit, read_devkit
 from transfer.errors import DataError
 
 _KEYS = ("format", "devkit", "split", "classes")
-_ENDINGS = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+ENDINGS = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _YEAR = 2012  # average precision is the area under the curve, as in VOC from 2010 on
 
 
@@ -27,18 +27,22 @@ def make_own_voc(name: str, definition: Mapping[Any, Any], suite: Path) -> OwnDa
     where = f"{block(suite)}: {name}"
     check_keys(definition, _KEYS, (), where)
     devkit = own_path(definition["devkit"], f"{where}: devkit", suite)
-    split, classes = str(definition["split"]), definition["classes"]
+    split = str(definition["split"])
     if not split or Path(split).name != split or "\0" in split:
         raise DataError(
             f"{where}: split is {split!r}; expected the name of a list in ImageSets/Main, as train"
         )
+    classes = classes_of(definition["classes"], where, "as the XML has")
+    split_file = devkit / "ImageSets" / "Main" / f"{split}.txt"
+    return OwnDataset(name, split_file, devkit / "JPEGImages", ("bbox",), suite, classes)
+
+
+def classes_of(classes: Any, where: str, which: str) -> tuple[str, ...]:
+    """The names of a user's classes as he wrote them; DataError unless they are different texts."""
     texts = isinstance(classes, list) and all(isinstance(c, str) and c.strip() == c != "" for c in classes)
     if not texts or not classes or len(set(classes)) < len(classes):
-        raise DataError(
-            f"{where}: classes is {classes!r:.120}; expected a list of different names, as the XML has"
-        )
-    split_file = devkit / "ImageSets" / "Main" / f"{split}.txt"
-    return OwnDataset(name, split_file, devkit / "JPEGImages", ("bbox",), suite, tuple(classes))
+        raise DataError(f"{where}: classes is {classes!r:.120}; expected a list of different names, {which}")
+    return tuple(classes)
 
 
 def read_own_voc(own: OwnDataset, findings: Findings) -> Dataset[None]:
@@ -49,7 +53,7 @@ def read_own_voc(own: OwnDataset, findings: Findings) -> Dataset[None]:
             raise DataError(f"{own.where}: devkit: {folder} is not a folder; correct `devkit`{near(folder)}")
     if not own.json.is_file():
         raise DataError(f"{own.where}: split: {own.json} is not a file; correct `split`{near(own.json)}")
-    kit = Devkit(annotations, own.images, own.json, own.classes, _ENDINGS)
+    kit = Devkit(annotations, own.images, own.json, own.classes, ENDINGS)
     try:
         dataset = read_devkit(kit, own.name, _YEAR, findings)
     except DataError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from transfer.datasets import ade20k, voc, voc_segmentation
+from transfer.datasets import ade20k, own_maps, voc, voc_segmentation
 from transfer.datasets.cityscapes import reader as cityscapes
 from transfer.datasets.coco import lvis
 from transfer.datasets.coco import reader as coco
@@ -36,6 +36,8 @@ def evaluator_of(name: str, own: Mapping[str, OwnDataset]) -> tuple[str, tuple[s
     `own` are the user's data sets. DataError for a name that nobody knows, with the nearest ones.
     """
     if name in own:
+        if own[name].maps is not None:
+            return own_maps.EVALUATOR, own[name].tasks
         return "voc" if own[name].classes else "coco", own[name].tasks
     if name in coco.SOURCES:
         tasks = coco.SOURCES[name].tasks

@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.errors import UsageError
 from benchmarks.studies.data.coco_file import write_pictures
 from benchmarks.studies.data.labelled import LABELLED, link_labelled
+from benchmarks.studies.data.maps_file import write_maps
 from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS, StudySet
 from benchmarks.studies.data.splits import draw
 from benchmarks.studies.data.thin_r50 import write_weights
@@ -101,6 +102,8 @@ def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:
     )
     info = {"description": says, "set": row.name, "version": row.version}
     write_pictures(splits, row.classes, row.form, info, part)
+    if row.maps:
+        write_maps(splits, row.form, part)
     return {"says": says, "classes": list(row.classes), "splits": _counts(part, splits)}
 
 

@@ -21,7 +21,7 @@ class StudySet:
 
     read: the splits `train` and `test` of the folder with the sources. tune: the share of `train` that
     becomes `tune`, on which rates are chosen; `fit` is the rest of `train`. version: raised when an image
-    or a box could change.
+    or a box could change. maps: whether class maps are made of the instances, besides.
     """
 
     name: str
@@ -32,6 +32,7 @@ class StudySet:
     form: Form = Form()
     tune: float = 0.25
     version: int = 1
+    maps: bool = False
 
 
 SETS = {
@@ -43,6 +44,14 @@ SETS = {
             ("person",),
             "street images, masks of persons",
             read_penn_fudan,
+        ),
+        StudySet(
+            "penn_fudan_maps",
+            ("PennFudan",),
+            ("person",),
+            "the images and splits of penn_fudan, with a class map each: person or ground",
+            read_penn_fudan,
+            maps=True,
         ),
         StudySet(
             "bccd", ("BCCD_Dataset",), bccd.CLASSES, "blood smears, three kinds of cells", bccd.read_bccd

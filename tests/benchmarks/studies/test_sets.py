@@ -53,6 +53,25 @@ def test_penn_fudan_has_a_box_and_a_mask_of_the_map_at_half_the_size(source: Pat
     assert person["area"] == 1000
 
 
+def test_class_maps_have_the_persons_and_the_splits_of_the_boxes(source: Path, tmp_path: Path) -> None:
+    fabricated.penn_fudan(source)
+    for name in ("penn_fudan", "penn_fudan_maps"):
+        prepare.prepare(name, source, tmp_path)
+    folder = tmp_path / "penn_fudan_maps"
+    for split in ("train", "test"):
+        listed = (folder / f"{split}.txt").read_text().split()
+        assert [f"{name}.jpg" for name in listed] == [i["file_name"] for i in _json(folder, split)["images"]]
+        assert _names(folder, split) == _names(tmp_path / "penn_fudan", split)
+    person = _json(folder, "train")["annotations"][0]
+    with Image.open(folder / "maps" / f"{(folder / 'train.txt').read_text().split()[0]}.png") as image:
+        found = np.asarray(image)
+    assert set(np.unique(found)) == {0, 1}
+    assert (found.astype(bool) >= rle.decode(person["segmentation"]).astype(bool)).all()
+    definition = {"format": "class_maps", "images": "images", "maps": "maps", "list": "train.txt"}
+    own = own_dataset("mine", definition | {"classes": ["ground", "person"]}, folder / "suite.yaml")
+    assert len(load_dataset("mine", folder, {"mine": own}).records) == len(_json(folder, "train")["images"])
+
+
 def test_every_set_is_one_that_a_suite_takes(source: Path, tmp_path: Path) -> None:
     fabricated.penn_fudan(source)
     fabricated.bccd(source)
@@ -62,7 +81,7 @@ def test_every_set_is_one_that_a_suite_takes(source: Path, tmp_path: Path) -> No
     fabricated.tiny_imagenet(source)
     assert main([*SETS, "--source", str(source), "--output", str(tmp_path)]) == 0
     for name in SETS:
-        tasks = ["bbox", "segm"] if name == "penn_fudan" else ["bbox"]
+        tasks = ["bbox", "segm"] if name.startswith("penn_fudan") else ["bbox"]
         for split in ("train", "test", "fit", "tune"):
             definition = {"format": "coco", "json": f"{name}/{split}.json", "images": f"{name}/images"}
             own = {"mine": own_dataset("mine", definition | {"tasks": tasks}, tmp_path / "suite.yaml")}

@@ -25,8 +25,8 @@ _REQUIRED, _OPTIONAL = ("format", "json", "images"), ("tasks",)
 class OwnDataset:
     """A data set of a user: absolute paths, annotated tasks (boxes always), and the file that defines it.
 
-    classes: the user's, of a set in VOC's layout; its `json` is the list of the split. Without them the
-    set is COCO's.
+    classes: the user's, of a set in VOC's layout or of class maps; its `json` is the list of the split.
+    Without them the set is COCO's. maps: the folder of the class maps, of a set of these.
     """
 
     name: str
@@ -35,6 +35,7 @@ class OwnDataset:
     tasks: tuple[str, ...]
     suite: Path
     classes: tuple[str, ...] = ()
+    maps: Path | None = None
 
     @property
     def where(self) -> str:
@@ -50,6 +51,7 @@ class OwnDataset:
     def to_json(self) -> dict[str, Any]:
         """The definition in JSON types, for a process that may have another working directory."""
         paths = {"json": self.json, "images": self.images, "suite": self.suite}
+        paths |= {"maps": self.maps} if self.maps else {}
         lists = {"tasks": list(self.tasks), **({"classes": list(self.classes)} if self.classes else {})}
         return {**lists, **{key: str(path.absolute()) for key, path in paths.items()}}
 
@@ -58,7 +60,8 @@ class OwnDataset:
         """The inverse of `to_json`."""
         json, images, suite = (Path(content[key]) for key in ("json", "images", "suite"))
         classes = tuple(content.get("classes", ()))
-        return OwnDataset(name, json, images, tuple(content["tasks"]), suite, classes)
+        maps = Path(content["maps"]) if "maps" in content else None
+        return OwnDataset(name, json, images, tuple(content["tasks"]), suite, classes, maps)
 
 
 def block(suite: Path) -> str:
