@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("bundle", type=Path, help="a bundle (folder, .tar.gz, .zip) or a directory of runs")
     parser.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
     parser.add_argument(
-        "--suite", nargs="+", default=[], help="files of suites that define your own data sets"
+        "--suite", nargs="+", type=Path, default=[], help="files of suites that define your own data sets"
     )
     parser.add_argument("--sha256", help="the bundle's hash over all, as its author told it")
     args = parser.parse_args(argv)
@@ -81,14 +81,14 @@ def _printed(one: Scored) -> Scored:
 def _rescore(args: Any) -> Iterator[Scored]:
     import os
 
-    from benchmarks.planning.suite import load_suites
+    from benchmarks.planning.suite_file import read_suite
     from results.bundle.check import is_bundle, opened
     from results.errors import RecordError
     from transfer.datasets.own_file import own_datasets
 
     root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
     own: dict[str, Any] = {}
-    for suite in load_suites(args.suite):
+    for suite in map(read_suite, args.suite):
         own |= own_datasets(suite.datasets, suite.file)
     if not args.bundle.exists():
         raise RecordError(f"{args.bundle}: no such bundle or directory of runs")

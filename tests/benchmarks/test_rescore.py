@@ -82,7 +82,7 @@ def test_what_cannot_be_computed_again_is_listed(
     (cell / FILE).unlink()
     assert main([str(tmp_path / "runs"), "--data-root", str(tmp_path / "none")]) == 0
     printed = capsys.readouterr().out
-    assert "not computed again: bbox/AP, bbox/AP50, bbox/AP75: data set voc_2007_test: " in printed
+    assert "not computed again: bbox/AP, bbox/AP50, bbox/AP75: data root " in printed
     assert "0 numbers equal, 0 others, 3 not computed again" in printed
     (record,) = load_records(tmp_path / "runs")
     record["data"]["test"]["sha256"] = "0" * 64
@@ -146,7 +146,7 @@ def test_a_real_cell_is_published_pulled_and_scored_elsewhere(
         (["nowhere"], "no such bundle"),
         (["."], "no records in"),
         ([".", "--sha256", "0"], "is not a bundle, so it has no hash over all"),
-        ([".", "--suite", "no_such"], "no such suite"),
+        ([".", "--suite", "no_such.yaml"], "no_such.yaml"),
     ],
 )
 def test_bad_input_is_one_line(

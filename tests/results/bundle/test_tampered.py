@@ -138,6 +138,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "bundle"
 
 
+def restore(bundle: Path, content: dict[Path, bytes]) -> None:
+    """Makes it what it was: a fresh copy for each change takes five times as long."""
+    for path in sorted(bundle.rglob("*"), reverse=True):
+        if path.is_symlink() or (path.is_file() and content.get(path) != path.read_bytes()):
+            path.unlink()
+        elif path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    for path, before in content.items():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(before)
+
+
 def found(bundle: Path, expected: str | None = None) -> bool:
     try:
         return bool(verify_bundle(bundle, expected)[0].problems)
@@ -150,17 +163,18 @@ def test_every_change_is_found(
     kind: Callable[[Path, random.Random], None], whole: Path, tmp_path: Path
 ) -> None:
     expected = sealed(whole) if kind is other_predictions else None
-    assert not found(whole, expected)
+    bundle = tmp_path / "bundle"
+    shutil.copytree(whole, bundle)
+    content = {path: path.read_bytes() for path in _files(bundle)}
     for number in range(EACH):
-        bundle = tmp_path / "bundle"
-        shutil.copytree(whole, bundle)
+        assert not found(bundle, expected)
         kind(bundle, random.Random(f"{kind.__name__} {number}"))
         assert found(bundle, expected), number
         if number % 7 == 0:
             with pytest.raises(RecordError):
                 list(pull(bundle, tmp_path / "runs", expected))
             assert not (tmp_path / "runs").exists()
-        shutil.rmtree(bundle)
+        restore(bundle, content)
 
 
 def test_an_archive_gives_what_was_published_or_nothing(whole: Path, tmp_path: Path) -> None:

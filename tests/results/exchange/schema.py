@@ -62,7 +62,8 @@ RESULT = _object(
 )
 LOG = {
     **_object(
-        "schema_version evaluation_id retrieved_timestamp source_metadata model_info eval_library evaluation_results",
+        "schema_version evaluation_id retrieved_timestamp source_metadata model_info eval_library"
+        " evaluation_results",
         schema_version=TEXT,
         evaluation_id=TEXT,
         evaluation_timestamp=TEXT,
@@ -74,7 +75,13 @@ LOG = {
     ),
     "additionalProperties": False,
 }
-TYPES = {"object": dict, "array": list, "string": str, "number": (int, float), "boolean": bool}
+TYPES: dict[str, Any] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "number": (int, float),
+    "boolean": bool,
+}
 
 
 def problems(value: Any, schema: dict[str, Any] | None = None, where: str = "log") -> list[str]:

@@ -51,7 +51,8 @@ def test_logs_of_every_eval_ever_are_valid(runs: Path, tmp_path: Path) -> None:
     for path, log in logs:
         assert problems(log) == []
         # the store's own rules: five parts, a UUID of version 4, a score within its bounds
-        form = r"data/moco-transfer/[\w.-]+/[\w.-]+/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\.json"
+        uuid4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+        form = rf"data/moco-transfer/[\w.-]+/[\w.-]+/{uuid4}\.json"
         assert re.fullmatch(form, path.relative_to(folder).as_posix())
         for result in log["evaluation_results"]:
             low, high = (float(result["metric_config"][key]) for key in ("min_score", "max_score"))
