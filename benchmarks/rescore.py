@@ -26,7 +26,7 @@ ROUNDING = 1e-6
 
 @dataclass
 class Scored:
-    """What was found of one record: names of equal numbers, lines of others, reasons by number."""
+    """The findings of one record: names of equal numbers, lines of others, reasons by number."""
 
     title: str
     equal: dict[str, str] = field(default_factory=dict)  # name -> what it was computed from

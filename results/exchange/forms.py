@@ -37,7 +37,7 @@ def wanted_forms(
     models: Sequence[str],
     benchmarks: Sequence[str],
 ) -> Wanted:
-    """What is wanted, checked; `folders`: in the order of the fields of Wanted.
+    """The wishes of a user, checked; `folders`: in the order of the fields of Wanted.
 
     RecordError, before anything is written: a folder is there already, a name lacks or has another form.
     """

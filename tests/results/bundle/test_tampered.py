@@ -98,7 +98,7 @@ def swap_hashes(bundle: Path, draw: random.Random) -> None:
 
 
 def reseal(bundle: Path) -> None:
-    """What somebody does who knows the form: an index of what is there now."""
+    """Makes the index anew, as somebody does who knows the form."""
     names = [path.relative_to(bundle).as_posix() for path in _files(bundle) if path.name != "index.json"]
     (bundle / "index.json").write_bytes(index_bytes(make_index({n: entry_of(bundle / n) for n in names})))
 

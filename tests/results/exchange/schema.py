@@ -85,7 +85,7 @@ TYPES: dict[str, Any] = {
 
 
 def problems(value: Any, schema: dict[str, Any] | None = None, where: str = "log") -> list[str]:
-    """What is wrong with a log by these facts, a line each; jsonschema says it where it is importable."""
+    """The faults of a log by these facts, a line each; jsonschema says it where it is importable."""
     if schema is None:
         own = problems(value, LOG)
         try:
