@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,13 @@ def test_two_directories_of_different_engines_become_equal(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_equal_input_gives_equal_bytes(name: str, runs: Path, tmp_path: Path) -> None:
+def test_equal_input_gives_equal_bytes(
+    name: str, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(runs, tmp_path / "copy", copy_function=shutil.copy)
     for number, root in enumerate((runs, tmp_path / "copy")):
         (tmp_path / str(number)).mkdir()
+        monkeypatch.setattr(time, "time", lambda day=number: 1e9 + 86400 * day)
         list(publish(root, tmp_path / str(number) / name))
         for path in root.rglob("*"):
             os.utime(path, (1, 1))
