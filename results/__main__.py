@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.bundle.command import add_parsers, expect_hash, publish_command, pull_command, verify_command
 from results.errors import RecordError
+from results.exchange.command import add_parsers, expect_hash, publish_command, pull_command, verify_command
 from results.options import Parser
 from results.output import print_line, print_text, write_file, write_tables
 from results.tables.formats import FORMATS

@@ -29,6 +29,7 @@ COMMANDS = {
     "benchmarks/demo.py": "",
     "-m benchmarks.demo_kit.make": "x --command a --commit b --hardware c --images d --terms e",
     "-m benchmarks.per_image": "x",
+    "-m benchmarks.rescore": "x",
     "benchmarks/shuffle_bn.py": "--data x --output y",
     "-m converters": "--list",
     "-m pretrain": "--data x --output y",

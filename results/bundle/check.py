@@ -24,7 +24,7 @@ def is_bundle(path: Path) -> bool:
 
 
 def verify_bundle(path: Path, expected: str | None = None) -> tuple[Verdict, str]:
-    """Tells what is wrong with a bundle, and its hash over all; nothing is changed.
+    """The verdict on a bundle, and its hash over all; nothing is changed.
 
     `expected`: that hash as it was told elsewhere. RecordError: no bundle at all, or hostile.
     """

@@ -71,7 +71,7 @@ def look_at_folder(folder: Path) -> tuple[Index, list[str]]:
         index = read_index((folder / INDEX).read_bytes(), str(folder / INDEX))
     except OSError as error:
         raise RecordError(f"{folder / INDEX}: {error.strerror}; a bundle has an index") from None
-    problems = []
+    problems = [f"{INDEX}: a link; a bundle holds none"] if (folder / INDEX).is_symlink() else []
     there = {name for name in _names(folder) if name != INDEX}
     for name, entry in index.files.items():
         if name not in there:

@@ -86,7 +86,7 @@ def index_bytes(index: Index) -> bytes:
 
 
 def read_index(content: bytes, where: str) -> Index:
-    """The index in a file. RecordError, opened by `where`: none, altered, or names that lead elsewhere."""
+    """The index in a file. RecordError, opened by `where`: altered, or a name that leads elsewhere."""
     try:
         told = json.loads(content)
         form, files = told["form"], told["files"]

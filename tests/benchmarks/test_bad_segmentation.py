@@ -42,14 +42,15 @@ CASES = {
         "ade20k_linear_4layer",
         "vit14",
         [],
-        r"INPUT.CROP.SIZE is \[64, 64\], and the weights have patches of 14 pixels: expected multiples of "
-        r"14, as INPUT.CROP.SIZE '\[56, 56\]'",
+        r"INPUT.CROP.SIZE is \[128, 128\], and the weights have patches of 14 pixels: expected multiples of "
+        r"14, as INPUT.CROP.SIZE '\[126, 126\]'",
     ),
     "window": (
         "ade20k_linear_4layer",
         "vit14",
-        ["INPUT.CROP.SIZE", "[56, 56]"],
-        r"TEST.SLIDING_WINDOW.SIZE is \[64, 64\], and the weights have patches of 14 pixels: .*'\[56, 56\]'",
+        ["INPUT.CROP.SIZE", "[126, 126]"],
+        r"TEST.SLIDING_WINDOW.SIZE is \[128, 128\], and the weights have patches of 14 pixels: "
+        r".*'\[126, 126\]'",
     ),
     "size": (
         "ade20k_upernet_b",

@@ -97,7 +97,7 @@ def test_each_suite_can_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
     suite = load_suite(str(path))
     draft = foresee(suite, Request(None, 0, "torchvision", False, False, tmp_path, 1, [], tmp_path))
     assert draft.notes == []
-    longer = path.stem.endswith(("_x2", "_x4"))
+    longer = path.stem.endswith(("_x2", "_x4", "_linear", "_vitdet"))
     assert suite.trials == (1 if path.stem.endswith("_tune") else 3 if longer else 5)
     assert suite.name == f"study_{path.stem}"
     for name, own in draft.own.items():
@@ -108,6 +108,8 @@ def test_each_suite_can_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
         tuned = path.stem.endswith("_tune")
         assert own.json.stem in (("fit", "tune") if tuned else ("train", "test"))
     iterations = draft.recipe.cfg.SOLVER.MAX_ITER
+    if draft.recipe.cfg.SOLVER.LR_SCHEDULER_NAME != "WarmupMultiStepLR":
+        return
     assert list(draft.recipe.cfg.SOLVER.STEPS) == [iterations * 3 // 4, iterations * 9 // 10]
 
 

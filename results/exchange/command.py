@@ -1,4 +1,4 @@
-"""The commands of bundles: `publish`, `pull`, and `verify` of either a bundle or a directory of runs."""
+"""Defines the commands `publish` and `pull`, and `verify` of either a bundle or a directory of runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,30 @@ def add_parsers(commands: argparse._SubParsersAction[Parser]) -> None:
     publish.add_argument("-o", "--output", type=Path, required=True, help=name)
     without = "leave the files of predictions out; nobody can score the records again then"
     publish.add_argument("--without-predictions", action="store_true", help=without)
+    _forms(publish)
 
     pull = commands.add_parser("pull", help="check somebody's bundle and merge it")
     pull.add_argument("bundle", type=Path, help="folder, .tar.gz or .zip")
     pull.add_argument("destination", type=Path, help="directory to write to; may hold records already")
     expect_hash(pull)
+
+
+def _forms(parser: argparse.ArgumentParser) -> None:
+    """Adds the forms that are written beside the bundle, each into a new folder."""
+    for form, what in (
+        ("every-eval-ever", "a JSON file for each finished record, by the schema of Every Eval Ever"),
+        ("eval-results", "a .eval_results file for each model repository"),
+        ("leaderboard", "a page and its numbers, for any server of files"),
+    ):
+        parser.add_argument(f"--{form}", type=Path, metavar="DIR", help=what)
+    parser.add_argument("--organization", help="who reports the numbers, for --every-eval-ever")
+    parser.add_argument(
+        "--model", nargs="+", default=[], metavar="INIT=OWNER/NAME", help="the repository of an init"
+    )
+    form = "SUITE=OWNER/DATASET:TASK"
+    parser.add_argument(
+        "--benchmark", nargs="+", default=[], metavar=form, help="the registered benchmark that a suite is"
+    )
 
 
 def expect_hash(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +52,15 @@ def expect_hash(parser: argparse.ArgumentParser) -> None:
 
 
 def publish_command(args: argparse.Namespace) -> None:
-    """`publish`: writes the bundle."""
+    """`publish`: writes the bundle, and the forms that are asked for."""
     from results.bundle.publish import publish
+    from results.exchange.forms import wanted_forms, write_forms
 
+    folders = (args.every_eval_ever, args.eval_results, args.leaderboard)
+    wanted = wanted_forms(folders, args.organization, args.model, args.benchmark)
     for line in publish(args.directory, args.output, not args.without_predictions):
+        print_line(line)
+    for line in write_forms(args.output, wanted):
         print_line(line)
 
 
