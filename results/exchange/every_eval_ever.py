@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from results.exchange.names import plain
-from results.ranking.scores import LOWER
 from results.record import Record, flat_metrics
+from results.tables.cell import less_is_better
 
 SCHEMA_VERSION, COLLECTION = "0.3.0", "moco-transfer"
 PERCENT = (0.0, 100.0)
@@ -99,7 +99,7 @@ def log_of(record: Record, organization: str, model: str) -> dict[str, Any]:
 def _result(
     record: Record, name: str, value: float, data: dict[str, Any], trial: dict[str, str]
 ) -> dict[str, Any]:
-    smaller = name.rpartition("/")[2] in LOWER
+    smaller = less_is_better(name)
     percent = not smaller and PERCENT[0] <= value <= PERCENT[1]  # errors beside a baseline's may be above
     return {
         "evaluation_result_id": f"{record['id']}/{name}",

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import results.report
-from results.ranking.scores import LOWER
 from results.record import Record
 from results.report.html import details, text_table
+from results.tables.cell import less_is_better
 from results.tables.escape import html_text
 from results.tables.suite import our_cell
 from results.tables.trials import Trials
@@ -37,7 +37,7 @@ def _board(rows: Sequence[Trials]) -> dict[str, Any]:
     """The rows of a suite, the best mean of its primary metric first; without a number last, unranked."""
     primary = rows[0].records[0]["primary"]
     means = {id(row): found.mean for row in rows if (found := row.summary(primary)) is not None}
-    sign = 1 if primary.rpartition("/")[2] in LOWER else -1
+    sign = 1 if less_is_better(primary) else -1
     ordered = sorted(rows, key=lambda row: (id(row) not in means, sign * means.get(id(row), 0.0), row.label))
     values = sorted(means.values(), reverse=sign < 0)
     return {"primary": primary, "rows": [_row(row, primary, values, means.get(id(row))) for row in ordered]}
