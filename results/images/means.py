@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from results.images.measure import OverImages, over_images
+from results.images.measure import OverImages, counted, over_images
 from results.images.signs import mcnemar, sign_flip
 
 ALIKE = 64  # different scores of a class, up to which they are drawn by their numbers
@@ -64,7 +64,7 @@ class MeanOf:
         """This one minus the other, on the same images in the same order; None without any difference."""
         gaps = MeanOf(self.scores - other.scores, self.classes, self.unit)
         parts, drawn = gaps.scores * gaps.weights, gaps.resampled(draws)
-        over = f"over {self.n} {self.unit}s"
+        over = f"over {counted(self.n, self.unit)}"
         if len(np.unique(np.abs(parts[parts != 0]))) > 1:
             return over_images(drawn, sign_flip(parts), f"paired permutation {over}")
         exact, mid = mcnemar(int((parts > 0).sum()), int((parts < 0).sum()))

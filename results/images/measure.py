@@ -109,3 +109,8 @@ def exchange_p(n: int, both: Callable[[np.ndarray], np.ndarray], gap: float, dra
         gaps = both(np.hstack([ours, theirs])) - both(np.hstack([theirs, ours]))
         far += int((np.abs(gaps) >= abs(gap) - ROUNDING).sum())
     return far / len(flips) if n <= EXCHANGED else (far + 1) / (draws + 1)
+
+
+def counted(n: int, unit: str) -> str:
+    """The units of a test in words: 1000 images, 70 queries."""
+    return f"{n} {f'{unit[:-1]}ie' if unit.endswith('y') else unit}s"

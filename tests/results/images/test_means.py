@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from results.images.means import MeanOf
-from results.images.measure import SEEN, interval
+from results.images.measure import SEEN, counted, interval
 from results.images.signs import mcnemar
 
 
@@ -121,3 +121,7 @@ def test_intervals_hold_what_they_say() -> None:
         assert ends is not None
         held += ends[0] <= 80.0 <= ends[1]
     assert held / 300 == pytest.approx(0.95, abs=0.035)
+
+
+def test_a_test_counts_its_units_in_words() -> None:
+    assert [counted(3, "query"), counted(3, "image")] == ["3 queries", "3 images"]
