@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from converters.command import add_version
 from pretrain.methods.choose import METHODS, option_classes
 from pretrain.options import Parser, add_watching, frozen, positive, real, seed, whole
 from pretrain.process.exit_code import exit_code
@@ -31,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Pre-training of a ResNet by MoCo, its rivals or labels. The same command again resumes.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...",
     )
+    add_version(parser)
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("method and network"))
     for kind in option_classes():
