@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="recipe, cells, what is missing; needs no data and no GPU"
     )
     p.add_argument(
+        "--print-config", action="store_true", help="the resolved recipe of a suite (and an init) as YAML"
+    )
+    p.add_argument(
         "overrides", nargs="*", metavar="KEY VALUE", help="Detectron2 config overrides; they come last"
     )
     return p
