@@ -22,7 +22,7 @@ from results.record import flat_metrics
 
 RUNNING, FINISHED, FAILED, STOPPED, WAITING = "running", "finished", "failed", "stopped", "waiting"
 QUEUE_EVERY_S = 15.0  # between two questions to squeue, which many users ask
-TAIL = 8192  # bytes of a log that are read
+TAIL = 2048  # bytes of a log that are read: some lines
 LOST = "no process has it any more; the same command goes on"
 
 
