@@ -114,27 +114,26 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
 
 
 def _print_config(args: argparse.Namespace, overrides: list[tuple[str, str]], team: Team | None) -> int:
-    """Prints the recipe of one suite as YAML, fit to an init where one is given, and nothing else."""
+    """Prints the recipe of one suite as YAML, fit to the init (random), and nothing else."""
     import json
 
     import yaml
 
     from benchmarks.planning.cells import with_facts_of
     from benchmarks.planning.inits import open_inits
-    from transfer.recipes.resolve import flatten
 
-    if len(args.suite or ()) != 1 or len(args.init or ()) > 1:
-        given = f"{len(args.suite or ())} and {len(args.init or ())}"
+    inits = open_inits(args.init or ["random"], fetch=False)
+    if len(args.suite or ()) != 1 or len(inits) != 1:
+        given = f"{len(args.suite or ())} and {len(inits) if args.init else 0}"
         raise UsageError(f"--print-config: expected one --suite and at most one --init, got {given}")
     drafts, request = _drafts(args, overrides, team)
     if len(drafts) != 1:
         names = ", ".join(draft.suite.name for draft in drafts)
         raise UsageError(f"--print-config: {args.suite[0]} is a group; name one of {names}")
-    inits = open_inits(args.init, fetch=False) if args.init else []
-    if inits and inits[0].absent:  # their facts belong to the recipe
-        raise UsageError(f"--print-config: {inits[0].absent} is not fetched yet; leave --init out, or run it")
-    cfg = drafts[0].recipe_of(inits[0].label if inits else "").cfg
-    flat = with_facts_of(inits[0], cfg, request) if inits else flatten(cfg)
+    (init,) = inits
+    if init.absent:  # their facts belong to the recipe
+        raise UsageError(f"--print-config: {init.absent} is not fetched yet; leave --init out, or run it")
+    flat = with_facts_of(init, drafts[0].recipe_of(init.label).cfg, request)
     # through JSON: YAML has no tuples
     print(yaml.safe_dump(json.loads(json.dumps(flat)), sort_keys=False, default_flow_style=None), end="")
     return 0

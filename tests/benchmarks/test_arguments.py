@@ -49,7 +49,7 @@ def test_the_last_of_an_override_counts_and_is_said(devkit: Path, capsys: pytest
 def test_print_config_prints_the_recipe_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     """Without data. The dry run has the same keys and values, among much else."""
     words = ["--suite", "voc_c4", "--init", "random"]
-    assert main([*words, "--print-config", "SOLVER.MAX_ITER", "7", "SOLVER.STEPS", "[3,5]"]) == 0
+    assert main([*words[:2], "--print-config", "SOLVER.MAX_ITER", "7", "SOLVER.STEPS", "[3,5]"]) == 0
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["SOLVER.MAX_ITER"] == 7
     assert printed["SOLVER.STEPS"] == [3, 5]
@@ -60,9 +60,18 @@ def test_print_config_prints_the_recipe_of_the_plan(capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize(("words", "says"), [
     (["--suite", "voc_c4", "voc_dc5"], "expected one --suite and at most one --init, got 2 and 0"),
+    (["--suite", "voc_c4", "--init", "@inits.txt"], "expected one --suite and at most one --init, got 1 and 2"),
     (["--suite", "paper"], "paper is a group; name one of"),
 ])  # fmt: skip
-def test_print_config_prints_one(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_config_prints_one(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inits.txt").write_text("random\nwide=random:resnet18\n")
     assert main([*words, "--print-config"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
