@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.request import SEEDS, TRIALS, TUNE
+from converters.command import add_version
 from converters.options import Parser
 
 if TYPE_CHECKING:
@@ -55,9 +56,13 @@ def parser() -> argparse.ArgumentParser:
     _run(p)
     _cells(p)
     _slurm(p.add_argument_group("--launcher slurm (pip install -e '.[slurm]')"))
+    add_version(p)
     p.add_argument("--list", action="store_true", help="the suites and named inits, then stop")
     p.add_argument(
         "--dry-run", action="store_true", help="recipe, cells, what is missing; needs no data and no GPU"
+    )
+    p.add_argument(
+        "--print-config", action="store_true", help="the resolved recipe of a suite (and an init) as YAML"
     )
     p.add_argument(
         "overrides", nargs="*", metavar="KEY VALUE", help="Detectron2 config overrides; they come last"

@@ -77,6 +77,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
         raise UsageError(
             f"{args.overrides[0]!r} is no override; overrides are pairs like SOLVER.MAX_ITER 100"
         )
+    if args.print_config:
+        return _print_config(args, overrides, team)
     if not args.suite or not args.init:
         raise UsageError("--suite and --init are needed; --list shows the suites, --help an example")
 
@@ -116,6 +118,32 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     return code
 
 
+def _print_config(args: argparse.Namespace, overrides: list[tuple[str, str]], team: Team | None) -> int:
+    """Prints the recipe of one suite as YAML, fit to the init (random), and nothing else."""
+    import json
+
+    import yaml
+
+    from benchmarks.planning.cells import with_facts_of
+    from benchmarks.planning.inits import open_inits
+
+    inits = open_inits(args.init or ["random"], fetch=False)
+    if len(args.suite or ()) != 1 or len(inits) != 1:
+        given = f"{len(args.suite or ())} and {len(inits) if args.init else 0}"
+        raise UsageError(f"--print-config: expected one --suite and at most one --init, got {given}")
+    drafts, request = _drafts(args, overrides, team)
+    if len(drafts) != 1:
+        names = ", ".join(draft.suite.name for draft in drafts)
+        raise UsageError(f"--print-config: {args.suite[0]} is a group; name one of {names}")
+    (init,) = inits
+    if init.absent:  # their facts belong to the recipe
+        raise UsageError(f"--print-config: {init.absent} is not fetched yet; leave --init out, or run it")
+    flat = with_facts_of(init, drafts[0].recipe_of(init.label).cfg, request)
+    # through JSON: YAML has no tuples
+    print(yaml.safe_dump(json.loads(json.dumps(flat)), sort_keys=False, default_flow_style=None), end="")
+    return 0
+
+
 def _drafts(
     args: argparse.Namespace, overrides: list[tuple[str, str]], team: Team | None
 ) -> tuple[list[Draft], Request]:
@@ -144,7 +172,7 @@ def _drafts(
         deterministic=args.deterministic,
         tune=args.tune,
     )
-    if not args.dry_run:
+    if not args.dry_run and not args.print_config:
         _check_machine(args)
     drafts = []
     for suite in suites:

@@ -13,6 +13,7 @@ import sys
 from typing import Any, NoReturn
 
 from converters.certify.command import add_options, run
+from converters.command import add_version
 from converters.options import Parser
 from converters.printable import printable
 
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("input", nargs="?", help="checkpoint file or HuggingFace folder")
     parser.add_argument("output", nargs="?", help="file to write: *.pkl, *.pth, *.pt or *.safetensors")
     parser.add_argument("--inspect", metavar="INPUT", help="report what is in a file, write nothing")
+    add_version(parser)
     parser.add_argument("--list", action="store_true", help="show the known sources")
     parser.add_argument("--source", metavar="NAME", help="whose file it is, when the content cannot tell")
     parser.add_argument("--encoder", choices=("online", "ema"), help="default: the one the field evaluates")

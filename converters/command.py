@@ -5,11 +5,13 @@ All packages import this module and `options.py` beside it, so both import nothi
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = (3, 10)
@@ -51,9 +53,11 @@ VERBS = {
     "evaluate": Verb("transfer.evaluation", "scores a file of predictions"),
     "study": Verb("benchmarks.studies", "studies on real images, a command each"),
     "study-data": Verb("benchmarks.studies.data", "prepares the small sets of the studies"),
+    "top": Verb("benchmarks.top", "what of a grid runs, how far, what failed, what waits"),
     "demo": Verb("benchmarks.demo", "pre-train, convert, fine-tune, table: in miniature"),
     "doctor": Verb("benchmarks.doctor", "whether this machine is ready"),
 }
+COMMAND = "moco-transfer"  # the installed command, and the distribution that brings it
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended: here, too, nobody reads our output
 
 
@@ -83,6 +87,30 @@ def command(main: Callable[[], int]) -> int:
         if package not in REQUIRED:
             raise
         return _refuse(f"{package} is not installed in {sys.executable}")
+
+
+def version() -> str:
+    """Returns the version that is installed; of a checkout that is not installed, its name."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed(COMMAND)
+    except PackageNotFoundError:
+        return "of a checkout that is not installed"
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Adds --version to the parser of a command."""
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version, then stop")
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked for only then, and ends the program."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        print(f"{COMMAND} {version()}")
+        parser.exit()
 
 
 def spelled(module: str, words: str) -> str:

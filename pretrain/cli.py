@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from converters.command import add_version
 from pretrain.methods.choose import METHODS, PRESETS, joint_row, method_names, option_classes, row_names
 from pretrain.methods.options import MethodOptions
 from pretrain.options import Parser, add_watching, frozen, positive, real, seed, whole
@@ -75,6 +76,7 @@ def build_parser(row: Row | None = None, name: str = "") -> argparse.ArgumentPar
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...  With --method NAME, --help lists "
         "the options of that method.",
     )
+    add_version(parser)
     _add_data(parser.add_argument_group("data"))
     _add_network(parser.add_argument_group("method and network"))
     training = parser.add_argument_group("training")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from converters.command import add_version
 from results.errors import RecordError
 from results.exchange.command import add_parsers, expect_hash, publish_command, pull_command, verify_command
 from results.options import Parser
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands and their options."""
     parser = Parser(prog="python -m results", description=__doc__)
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", required=True)
 
     table = commands.add_parser("table", help="one table per suite, our rows beside the published ones")

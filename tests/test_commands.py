@@ -24,6 +24,7 @@ COMMANDS = {
     "-m benchmarks.run": "--list",
     "benchmarks/run.py": "--list",
     DOCTOR: "",
+    "-m benchmarks.top": "x",
     "-m benchmarks.demo": "",
     "-m benchmarks.front": "table",
     "benchmarks/demo.py": "",

@@ -11,9 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from converters.command import VERBS, command
-
-COMMAND = "moco-transfer"
+from converters.command import COMMAND, VERBS, command, version
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,17 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1 if end.code else 0
     return 0
-
-
-def version() -> str:
-    """Returns the version that is installed; of a checkout that is not installed, its name."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed(COMMAND)
-    except PackageNotFoundError:
-        return "of a checkout that is not installed"
 
 
 def _print(text: str | None) -> int:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from benchmarks.arguments import last_of_each, parser, split_overrides
 from benchmarks.run import main
@@ -43,6 +44,38 @@ def test_the_last_of_an_override_counts_and_is_said(devkit: Path, capsys: pytest
     assert "override: SOLVER.GAMMA is given more than once; the last counts, 0.2" in captured.err
     assert "not comparable: overrides: SOLVER.GAMMA=0.2\n" in captured.out
     assert "  SOLVER.GAMMA: 0.2\n" in captured.out
+
+
+def test_print_config_prints_the_recipe_of_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without data. The dry run has the same keys and values, among much else."""
+    words = ["--suite", "voc_c4", "--init", "random"]
+    assert main([*words[:2], "--print-config", "SOLVER.MAX_ITER", "7", "SOLVER.STEPS", "[3,5]"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["SOLVER.MAX_ITER"] == 7
+    assert printed["SOLVER.STEPS"] == [3, 5]
+    assert main([*words, "--dry-run", "SOLVER.MAX_ITER", "7", "SOLVER.STEPS", "[3,5]"]) == 0
+    recipe = capsys.readouterr().out.partition("\nrecipe voc_c4")[2].splitlines()[1:]
+    assert [line.strip().partition(":")[0] for line in recipe] == list(printed)
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (["--suite", "voc_c4", "voc_dc5"], "expected one --suite and at most one --init, got 2 and 0"),
+    (["--suite", "voc_c4", "--init", "@inits.txt"], "at most one --init, got 1 and 2"),
+    (["--suite", "paper"], "paper is a group; name one of"),
+])  # fmt: skip
+def test_print_config_prints_one(
+    words: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inits.txt").write_text("random\nwide=random:resnet18\n")
+    assert main([*words, "--print-config"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert says in captured.err
 
 
 def test_help_and_list_import_nothing_heavy(real_benchmark: Run) -> None:

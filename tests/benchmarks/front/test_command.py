@@ -94,3 +94,16 @@ def test_only_what_is_listed_is_there() -> None:
     assert front.suites()["paper"]
     with pytest.raises(AttributeError, match="has no attribute 'tabel'; it has .*table"):
         _ = front.tabel
+
+
+@pytest.mark.parametrize(
+    "module", ["benchmarks.run", "results.__main__", "converters.__main__", "pretrain.cli"]
+)
+def test_each_command_has_the_version(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(module).main(["--version"])
+    assert end.value.code in (0, None)
+    assert main(["--version"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+    assert first.startswith("moco-transfer ")

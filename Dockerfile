@@ -1,0 +1,15 @@
+# The command moco-transfer on CPU cores. docs/command.md says how it is built and called.
+FROM python:3.11-slim
+
+# Another index of packages, such as that of torch's wheels without CUDA, which are five gigabytes smaller.
+ARG PIP_EXTRA_INDEX_URL=""
+
+WORKDIR /src
+COPY . .
+RUN pip install --no-cache-dir . && rm -rf /src
+
+# Data, checkpoints and results are mounted here; weights that are fetched stay in it, too.
+WORKDIR /work
+ENV MOCO_TRANSFER_CACHE=/work/.cache/moco-transfer
+ENTRYPOINT ["moco-transfer"]
+CMD ["--help"]
