@@ -17,6 +17,9 @@ from converters.command import VERBS, spelled
 from converters.options import Parser
 from tests.conftest import ROOT
 
+# Only here are the modules imported already: the command begins with none of them.
+pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+
 
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch: pytest.MonkeyPatch) -> None:
