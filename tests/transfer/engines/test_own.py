@@ -11,7 +11,7 @@ import torch
 
 from tests.transfer.engines.both_engines import compare_pyramids
 from tests.transfer.engines.golden import detection, semantic, values
-from tests.transfer.engines.user_modules import MINE, PLAIN, recipe, write
+from tests.transfer.engines.user_modules import FOUR, MINE, PLAIN, recipe, write
 from transfer.engines.choose import detectron2_found, load_engine
 from transfer.engines.own import call, load
 from transfer.errors import TransferError
@@ -47,7 +47,7 @@ def upernet(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def flat_upernet(tmp_path: Path) -> Any:
-    return recipe("ade20k_upernet_b", write(tmp_path, PLAIN), "Four", MAPS)
+    return recipe("ade20k_upernet_b", write(tmp_path, FOUR), "Four", MAPS)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_what_lies_beside_the_file_is_imported_and_nothing_else_sees_it(tmp_path
         ),
         (
             "ade20k_upernet_b",
-            PLAIN.replace("blocks", "layers"),
+            FOUR.replace("blocks", "layers"),
             "Four",
             "LAYER_DECAY 0.65 counts blocks, and mine.py:Four has no parameters blocks.0",
         ),

@@ -40,7 +40,8 @@ class Plain(nn.Module):
 
 def by_14():
     return Plain(14)
-
+"""
+FOUR = f"""{PLAIN}
 
 class Four(Plain):
     def features(self, x):
