@@ -25,7 +25,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks.arguments import split_overrides
 from benchmarks.errors import UsageError, one_line
 from benchmarks.launch import child
-from converters.command import command
+from converters.command import command, spelled
 from converters.options import Parser
 from transfer.process.disk import disk_line
 from transfer.process.signals import forwarded
@@ -104,7 +104,7 @@ def epoch_of(path: Path) -> float:
         return round(contents["iteration"] / (identity["num_images"] // identity["batch_size"]), 4)
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
         reason = " ".join(str(error).split())[:100]
-        raise UsageError(f"{path}: no checkpoint of `python -m pretrain` ({reason})") from None
+        raise UsageError(f"{path}: no checkpoint of `{spelled('pretrain', '')}` ({reason})") from None
 
 
 def _link(path: Path, copy: Path) -> None:
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
     parser = Parser("python -m benchmarks.watch", description=__doc__.split("\n", 1)[0], epilog=EPILOGUE)
     add = parser.add_argument
-    add("run", type=Path, metavar="DIR", help="the --output of python -m pretrain")
+    add("run", type=Path, metavar="DIR", help="the --output of a pre-training")
     add("--suite", nargs="+", required=True, metavar="NAME|FILE", help="what every checkpoint is measured on")
     add("--output", type=Path, metavar="DIR", help="records and report (default: DIR/transfer)")
     add("--name", metavar="NAME", help="of the run, in its rows (default: that of DIR)")
@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _planned(args: Any, words: list[str]) -> Watch:
     if not args.run.is_dir():
-        raise UsageError(f"{args.run}: no such folder; expected the --output of python -m pretrain")
+        raise UsageError(f"{args.run}: no such folder; expected the --output of `{spelled('pretrain', '')}`")
     decided = [word for word in words if word.partition("=")[0] in OURS]
     if decided:
         raise UsageError(f"{decided[0]} cannot be given: every row is a checkpoint of {args.run}")

@@ -46,6 +46,7 @@ VERBS = {
     "convert": Verb("converters", "any checkpoint to a proven backbone; --inspect, --list"),
     "certify": Verb("converters", "holds a backbone's function against its publisher's", ("certify",)),
     "pretrain": Verb("pretrain", "pre-trains a backbone on a folder of images"),
+    "watch": Verb("benchmarks.watch", "each new checkpoint of a running pre-training becomes a row"),
     "knn": Verb("pretrain.knn", "kNN accuracy of a checkpoint of pretrain"),
     "linear": Verb("pretrain.linear", "linear classification on a checkpoint of pretrain"),
     "features": Verb("pretrain.features", "features of a checkpoint of pretrain"),

@@ -9,7 +9,7 @@ from benchmarks.planning.foresight import Draft
 from benchmarks.planning.inits import Init
 from benchmarks.planning.request import SEEDS, TUNING_SEED, Request
 from benchmarks.planning.suite_file import Suite
-from transfer.recipes.frozen import EXACT
+from transfer.recipes.frozen import PROBES, exact
 
 
 def seeds(suite: Suite, request: Request) -> list[int]:
@@ -24,8 +24,12 @@ def seeds(suite: Suite, request: Request) -> list[int]:
 def seeds_of(draft: Draft, init: Init) -> list[int]:
     """The seeds of a row: one where it draws nothing by them, as an exact probe of given weights."""
     found = seeds(draft.suite, draft.request)
-    exact = draft.recipe.cfg.PROBE.NAME in EXACT and init.backbone is not None
-    return found[:1] if exact else found
+    return found[:1] if _is_exact(draft) and init.backbone is not None else found
+
+
+def _is_exact(draft: Draft) -> bool:
+    probe = draft.recipe.cfg.PROBE
+    return probe.NAME in PROBES and exact(probe.NAME, probe.HEAD)
 
 
 def told_of_trials(drafts: Sequence[Draft], inits: Sequence[Init]) -> list[str]:
@@ -35,5 +39,5 @@ def told_of_trials(drafts: Sequence[Draft], inits: Sequence[Init]) -> list[str]:
         f"{draft.suite.name}: one trial of {', '.join(once)}: {draft.recipe.cfg.PROBE.NAME} draws nothing by "
         "a trial's seed, so every other would be the same number"
         for draft in drafts
-        if once and draft.recipe.cfg.PROBE.NAME in EXACT and len(seeds(draft.suite, draft.request)) > 1
+        if once and _is_exact(draft) and len(seeds(draft.suite, draft.request)) > 1
     ]

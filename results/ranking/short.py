@@ -94,9 +94,13 @@ def short_lines(suites: Mapping[str, Sequence[Trials]]) -> list[str]:
     """
     if not set(SHORT) <= set(suites):
         return []
-    lines = []
+    lines, sets = [], {_tested_on(suites[one]) for one in SHORT}
     for frozen, kind in KINDS.items():
-        others = [one for one in suites if one not in SHORT and _is_frozen(suites[one]) == frozen]
+        others = [
+            one
+            for one, rows in suites.items()
+            if one not in SHORT and _is_frozen(rows) == frozen and _tested_on(rows) not in sets
+        ]
         if others:
             lines += _told({one: suites[one] for one in (*SHORT, *others)}, kind)
     return lines
@@ -104,6 +108,11 @@ def short_lines(suites: Mapping[str, Sequence[Trials]]) -> list[str]:
 
 def _is_frozen(rows: Sequence[Trials]) -> bool:
     return rows[0].identity.get("engine") == "frozen"
+
+
+def _tested_on(rows: Sequence[Trials]) -> str:
+    """The test set of a suite: one of the short suite's does not stand on the other side, too."""
+    return str((rows[0].records[0]["data"].get("test") or {}).get("name", rows[0].records[0]["suite"]))
 
 
 def _told(suites: Mapping[str, Sequence[Trials]], kind: str) -> list[str]:

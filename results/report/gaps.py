@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from results.report.charts import nice_range
 from results.report.html import DOUBTED
-from results.tables.cell import signed
+from results.tables.cell import less_is_better, signed
 from results.tables.compared import row_difference
 from results.tables.escape import html_text
 from results.tables.paired import LEVEL, holm
@@ -32,6 +32,19 @@ class Gap:
     p: float | None
     against: str
     test: str = ""
+    lower: bool = False  # less is better
+
+    @property
+    def better(self) -> float:
+        """The gap in the direction in which more is better."""
+        return -self.value if self.lower else self.value
+
+    @property
+    def tone(self) -> str:
+        """ "good", "bad" or "": the colour of the gap."""
+        if self.p is None or self.p >= LEVEL:
+            return ""
+        return "good" if self.better > 0 else "bad"
 
     @property
     def half(self) -> float | None:
@@ -48,7 +61,7 @@ def gaps(
     rows: Sequence[Trials], metric: str, reference: str | None = None, patient: bool = False
 ) -> list[Gap]:
     """The gaps of all rows that may be compared, the best first; `metric` is a flat name."""
-    baselines = find_baselines(rows, reference)
+    baselines, lower = find_baselines(rows, reference), less_is_better(metric)
     found = []
     for row in rows:
         against = find_reference(row, baselines)
@@ -58,10 +71,10 @@ def gaps(
         if ours and theirs:
             label = row.label + (DOUBTED if row.doubted or against.doubted else "")
             made = row_difference(row, against, metric, patient)
-            found.append(Gap(label, made.gap, made.interval, made.p, against.label, made.test))
+            found.append(Gap(label, made.gap, made.interval, made.p, against.label, made.test, lower))
     corrected = holm([gap.p for gap in found])
     found = [replace(gap, p=p) for gap, p in zip(found, corrected, strict=True)]
-    return sorted(found, key=lambda gap: -gap.value)
+    return sorted(found, key=lambda gap: -gap.better)
 
 
 def answers(
@@ -83,9 +96,9 @@ def answers(
         tested = [gap for gap in found if gap.p is not None]
         sure = [gap for gap in tested if gap.p is not None and gap.p < LEVEL]
         groups = {
-            '<b class="good">better</b>': [gap for gap in sure if gap.value > 0],
+            '<b class="good">better</b>': [gap for gap in sure if gap.better > 0],
             "<b>no difference shown</b>": [gap for gap in tested if gap not in sure],
-            '<b class="bad">worse</b>': [gap for gap in sure if gap.value <= 0],
+            '<b class="bad">worse</b>': [gap for gap in sure if gap.better <= 0],
             "<b>not tested, too few trials</b>": [gap for gap in found if gap.p is None],
         }
         against |= dict.fromkeys(gap.against for gap in found)
@@ -123,7 +136,7 @@ def gap_chart(found: Sequence[Gap]) -> str:
         if gap.ends is not None:
             left, right = map(place, gap.ends)
             whisker = f'<span class="whisker" style="left:{left:.3f}%;width:{right - left:.3f}%"></span>'
-        tone = "" if gap.p is None or gap.p >= LEVEL else " good" if gap.value > 0 else " bad"
+        tone = f" {gap.tone}" if gap.tone else ""
         edge = " far" if gap not in near else ""
         lines.append(
             f'<div class="bar"><span class="name">{html_text(gap.label)}</span><span class="track">'

@@ -51,9 +51,7 @@ def multiples(
             gap = found.get(row.label)
             if gap is not None:
                 against[gap.against] = None
-            sure = gap is not None and gap.p is not None and gap.p < LEVEL
-            tone = "" if not sure or gap is None else "good" if gap.value > 0 else "bad"
-            points[row.label] = Point(point.value, point.ends, tone)
+            points[row.label] = Point(point.value, point.ends, gap.tone if gap else "")
         if len(points) >= LEAST:
             panels.append(_panel(f"{suite} {primary}", labels, points))
     if len(panels) < LEAST:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 COLORED_FROM = 0.5
 STARS = ((0.01, "**"), (0.05, "*"))
 # Metrics of which less is better, by what follows the task.
-LOWER = ("mCE", "relative_mCE", "ECE", "ECE_scaled", "RMSE", "drop")
+LOWER = ("mCE", "relative_mCE", "ECE", "ECE_scaled", "RMSE", "drop", "error", "relative")
 
 
 @dataclass(frozen=True)

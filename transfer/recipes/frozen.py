@@ -20,15 +20,19 @@ HEADS = ("logreg", "ridge", "linear")  # probes that score every class of every 
 LEARNS = ("knn", *HEADS, "svm", "lowshot", "ood", "corrupt")
 DISCOVERY, REVISITED = "discovery", "revisited"  # of sets of their own: with boxes, with queries
 PROBES = (*LEARNS, "fewshot", "retrieval", DISCOVERY, REVISITED)
-EXACT = tuple(name for name in PROBES if name not in ("linear", "ood", "corrupt"))  # a seed draws nothing
 SEVERAL = ("svm", "lowshot")  # take images of several classes
 # Of every family the first three, of a ViT all (see `transfer.frozen.network`).
 POOLS = ("published", "mean", "class_or_gem", "class", "class+mean")
 MCE = "imagenet"  # the set on which AlexNet's errors are published
 OF_THEIR_OWN = {
     DISCOVERY: ["discovery/CorLoc"],
-    REVISITED: ["retrieval/mAP_M", "retrieval/mAP_H", "retrieval/mAP_E", "features/norm", "features/RankMe"],
+    REVISITED: ["retrieval/mAP_M", "retrieval/mAP_H", "retrieval/mAP_E"],
 }
+
+
+def exact(name: str, head: str) -> bool:
+    """Whether a seed draws nothing in a probe of given weights; `head` is that of `ood` and `corrupt`."""
+    return (head if name in ("ood", "corrupt") else name) != "linear"
 
 
 def probe_of(family: Family) -> dict[str, Any]:

@@ -109,8 +109,14 @@ def records(make_record: Any) -> list[Any]:
         for place, init in enumerate(INITS):
             value = 50.0 + 3 * place + (20.0 if (suite, init) == ("knn_mine", "a") else 0)
             metrics = {suite.partition("_")[0]: {"top1": value}}
-            made.append(make_record(init, 0, None, suite, metrics=metrics, engine="frozen"))
+            record = make_record(init, 0, None, suite, metrics=metrics, engine="frozen")
+            made.append(on_set(record, suite.partition("_")[2]))
     return made
+
+
+def on_set(record: Any, name: str) -> Any:
+    """The record with a test set of this name."""
+    return record | {"data": {**record["data"], "test": {"name": name}}}
 
 
 def test_records_that_have_both_say_how_they_agree(records: list[Any], make_record: Any) -> None:
@@ -126,6 +132,15 @@ def test_records_that_have_both_say_how_they_agree(records: list[Any], make_reco
     assert lines[0] == line
     assert lines[1].startswith("short suite against the 1 other suites that are fine-tuned: rank correlation")
     assert "-1.00" in lines[1]
+
+
+def test_a_set_stands_on_one_side(records: list[Any]) -> None:
+    (line,) = short_lines(group_trials(records))
+    same = [on_set(r, "pets") if r["suite"] == "knn_mine" else r for r in records]
+    (without,) = short_lines(group_trials(same))
+    assert "the 2 other suites" in line
+    assert "the 1 other suites" in without
+    assert "rank correlation 1.00" in without, "knn_mine, which disagrees, is of the same images"
 
 
 def test_rows_that_lack_a_suite_do_not_count(records: list[Any]) -> None:

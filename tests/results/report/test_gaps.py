@@ -78,6 +78,22 @@ def test_the_answers(rows: list[Trials]) -> None:
     assert answers({"voc_c4": [row for row in rows if row.init != "supervised"]}) == ""
 
 
+def test_less_may_be_better(make_record: Any) -> None:
+    """Rows of an error are ordered, named and coloured by what is better, and print the gap as it is."""
+    errors = {"supervised": (50.0, 50.2, 50.1), "good": (40.0, 40.3, 40.2), "bad": (60.0, 60.1, 60.4)}
+    records = [
+        make_record(init, t, None, metrics={"corrupt": {"error": value}}, primary="corrupt/error")
+        for init, values in errors.items()
+        for t, value in enumerate(values)
+    ]
+    rows = group_trials(records)["voc_c4"]
+    found = gaps(rows, "corrupt/error")
+    assert [(gap.label, gap.tone) for gap in found] == [("good", "good"), ("bad", "bad")]
+    text = re.sub("<[^>]+>", "", answers({"voc_c4": rows}))
+    assert "better good -9.9" in text
+    assert "worse bad +10.1" in text
+
+
 def test_the_chart_is_to_scale(rows: list[Trials]) -> None:
     chart = gap_chart(gaps(rows, "bbox/AP"))
     ticks = [float(tick) for tick in re.findall(r"<span>([+-]?[\d.]+)</span>", chart)]

@@ -17,7 +17,7 @@ from transfer.frozen.shifted import corrupt_step, ood_step
 from transfer.frozen.view import Corrupted, Seen
 from transfer.frozen.work import Finished
 from transfer.probes.robustness import ALEXNET, ALEXNET_CLEAN
-from transfer.recipes.frozen import metrics_of_probe
+from transfer.recipes.frozen import PROBES, exact, metrics_of_probe
 from transfer.recipes.resolve import flatten, load_recipe
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox")
@@ -163,3 +163,8 @@ def test_a_corrupted_view_is_of_its_image_alone() -> None:
     assert len({repr(sorted(one.items())) for one in facts}) == 5
     assert "corruption" not in view.facts(), "features of clean images keep their key"
     assert torch.from_numpy(seen.seen(image, "a").copy()).shape == (32, 32, 3)
+
+
+def test_a_head_without_draws_is_exact_on_other_images_too() -> None:
+    assert [name for name in PROBES if not exact(name, "ridge")] == ["linear"]
+    assert [name for name in PROBES if not exact(name, "linear")] == ["linear", "ood", "corrupt"]
