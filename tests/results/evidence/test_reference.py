@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from results.__main__ import main
@@ -39,16 +40,25 @@ def test_a_shipped_study_is_what_was_written(name: str) -> None:
     assert (verdict.problems, verdict.notes) == ([], [])
     assert verdict.records > 0
     held = files(REFERENCE / name)
-    assert {Path(path).suffix for path in held} <= {".json", ".jsonl", ".md"}, "no picture, log or network"
+    kinds = {".json", ".jsonl", ".md", ".npz"}  # the last: what a probe did on each image
+    assert {Path(path).suffix for path in held} <= kinds, "no picture, log or network"
     assert max(map(len, held.values())) < LARGEST
+
+
+def _text(path: Path, held: bytes) -> bytes:
+    """What is readable in a file: of outcomes the ids and what is told about them, in quotes."""
+    if path.suffix != ".npz":
+        return held
+    with np.load(path) as arrays:
+        words = [str(arrays["about"]), *(f'"{one}"' for one in arrays["ids"].ravel())]
+    return "\n".join(words).encode()
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_no_folder_of_a_machine_is_passed_on(name: str) -> None:
     told = re.compile(rb'"(?:/|[A-Za-z]:\\\\)[^"]*"')
-    assert {
-        path: told.findall(held) for path, held in files(REFERENCE / name).items() if told.search(held)
-    } == {}
+    texts = {path: _text(REFERENCE / name / path, held) for path, held in files(REFERENCE / name).items()}
+    assert {path: told.findall(held) for path, held in texts.items() if told.search(held)} == {}
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -69,11 +79,12 @@ def test_its_tables_and_report_are_printed_and_nothing_is_written(
 def test_an_edited_number_is_found(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tmp_path / name
     shutil.copytree(REFERENCE / name, study)
-    record = next(path for path in sorted(study.glob("records/*/*.json")) if '"AP": ' in path.read_text())
+    number = re.compile(r'"(AP|top1)": ([\d.]+)')
+    record = next(p for p in sorted(study.glob("records/*/*.json")) if number.search(p.read_text()))
     text = record.read_text()
-    record.write_text(re.sub(r'"AP": ([\d.]+)', r'"AP": 9\1', text, count=1))
+    record.write_text(number.sub(r'"\1": 9\2', text, count=1))
     assert record.read_text() != text
-    kept = next(iter(sorted(study.glob("cells/*/*/per_class.json"))), None)
+    kept = next(iter(sorted(study.glob("cells/*/*/per_*"))), None)
     if kept:
         kept.write_bytes(kept.read_bytes() + b" ")
     assert main(["verify", str(study)]) == 1
@@ -81,7 +92,9 @@ def test_an_edited_number_is_found(name: str, tmp_path: Path, capsys: pytest.Cap
     assert f"problem: {record.relative_to(study)}: its bytes are not those that were saved" in printed
     if kept:
         assert f"problem: {kept.relative_to(study)}: its bytes are not those that were kept" in printed
-    assert printed.endswith(f"{1 + bool(kept)} problem{'s' if kept else ''}\n")
+    # Outcomes by image are known to the record, too.
+    count = 1 + bool(kept) + bool(kept and kept.suffix == ".npz")
+    assert printed.endswith(f"{count} problem{'s' if kept else ''}\n")
     (study / HASHES).unlink(missing_ok=True)
     record.unlink()
     assert main(["verify", str(study)]) == 1
