@@ -22,21 +22,27 @@ if TYPE_CHECKING:
 # Points between a number and its record's. Predictions are written in full, so it is mostly 0; another
 # version of a library may add in another order.
 ROUNDING = 1e-6
+# what Python says of somebody's files that are not what they should be
+BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
 @dataclass
 class Scored:
-    """The findings of one record: names of equal numbers, lines of others, reasons by number."""
+    """The findings of one record: names of equal numbers, lines of others, reasons by number, a doubt."""
 
     title: str
     equal: dict[str, str] = field(default_factory=dict)  # name -> what it was computed from
     others: list[str] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
     largest: float = 0.0
+    doubt: str = ""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints lines for each record; returns 1 where a number came out otherwise, 2 for bad input, else 0."""
+    """Prints lines for each record; returns its exit code.
+
+    1: a number came out otherwise, a record was changed, or no number came out equal. 2: bad input.
+    """
     parser = Parser(prog="python -m benchmarks.rescore", description=__doc__.split("\n")[0])
     parser.add_argument("bundle", type=Path, help="a bundle (folder, .tar.gz, .zip) or a directory of runs")
     parser.add_argument("--data-root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets")
@@ -51,12 +57,14 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         found = [_printed(one) for one in _rescore(args)]
+    except BrokenPipeError:
+        raise  # `command` ends it
     except (RecordError, TransferError, UsageError, OSError) as error:
         print(f"error: {visible(str(error))}", file=sys.stderr)
         return 2
     equal, wrong, left = (sum(map(len, column)) for column in zip(*map(_counted, found), strict=True))
     print(f"{len(found)} records: {equal} numbers equal, {wrong} others, {left} not computed again")
-    return 1 if wrong else 0
+    return 1 if wrong or not equal else 0
 
 
 def _counted(one: Scored) -> tuple[Any, ...]:
@@ -68,6 +76,8 @@ def _printed(one: Scored) -> Scored:
     if one.equal:
         told = f"{len(one.equal)} numbers equal, from {' and '.join(sources)}"
         print(visible(f"{one.title}: {told} (largest difference {one.largest:.1g})"))
+    if one.doubt:
+        print(visible(f"{one.title}: note: the record {one.doubt}"))
     for line in one.others:
         print(visible(f"{one.title}: OTHER: {line}"))
     reasons: dict[str, list[str]] = {}
@@ -104,9 +114,11 @@ def _rescore(args: Any) -> Iterator[Scored]:
 def rescore(folder: Path, data_root: Path, own: Mapping[str, Any]) -> Iterator[Scored]:
     """Scores the records of a folder again; `own`: definitions of users' data sets by name.
 
-    RecordError: no records. A record that was altered, or has no numbers, is listed and not scored.
+    RecordError: no records. A record without numbers is listed and not scored. A doubt is a note beside the
+    numbers, and a record that was changed is one of the others, whatever they say.
     """
     from results.errors import RecordError
+    from results.journal import CHANGED, DOUBTS
     from results.run_files import cell_directories
     from results.store import load_records
 
@@ -116,9 +128,14 @@ def rescore(folder: Path, data_root: Path, own: Mapping[str, Any]) -> Iterator[S
     cells, sets = cell_directories(folder), Sets(data_root, own)
     for record in records:
         scored = Scored(f"{record['suite']} {record['init']} trial {record['trial']} ({record['id']})")
-        if record["status"] != "finished" or record.get("doubt"):
-            told = record.get("doubt") or record["status"]
-            scored.reasons = dict.fromkeys(_numbers(record) or {"all": 0.0}, f"the record is {told}")
+        doubt = record.get("doubt")
+        if doubt == CHANGED:
+            scored.others.append(f"the record {DOUBTS[doubt]}")
+        elif doubt:
+            scored.doubt = DOUBTS[doubt]
+        if record["status"] != "finished":
+            told = f"the record is {record['status']}"
+            scored.reasons = dict.fromkeys(_numbers(record) or {"all": 0.0}, told)
         else:
             _score(scored, record, cells.get((record["suite"], record["id"])), sets)
         yield scored
@@ -211,8 +228,10 @@ def _of_predictions(record: Any, cell: Path | None, sets: Sets) -> Values | str:
         return f"{told['name']} here is not the one that it was tested on (SHA-256); name another --data-root"
     try:
         scores = evaluate(test, read_predictions(test, cell / "predictions"))
-    except (TransferError, OSError, ValueError) as error:  # somebody's files
+    except (TransferError, OSError) as error:
         return " ".join(str(error).split())
+    except BROKEN as error:
+        return f"{cell / 'predictions'}: {type(error).__name__}: {' '.join(str(error).split())}"
     return _numbers({"metrics": json_ready(scores.summary)})
 
 

@@ -143,5 +143,7 @@ def _of_zip(path: Path) -> Iterator[_Member]:
             name, mode = info.orig_filename, info.external_attr >> 16
             kind = "a folder" if info.is_dir() else "a link" if stat.S_ISLNK(mode) else ""
             kind = kind or ("encrypted" if info.flag_bits & 1 else "")
+            plain = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            kind = kind or ("" if plain else "packed otherwise than stored or deflated")
             with contextlib.nullcontext(io.BytesIO()) if kind else file.open(info) as stream:
                 yield name, kind, stream, lambda _: None  # each file is read to its size in the index

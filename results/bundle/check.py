@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from results.bundle.archive import look_at_archive, unpack
-from results.bundle.contents import made_of
+from results.bundle.contents import made_of, odd_pulls
 from results.bundle.files import look_at_folder
-from results.bundle.index import ENVIRONMENT, INDEX, Index
+from results.bundle.index import ENVIRONMENT, INDEX, PULLED, Index
 from results.bundle.pack import is_archive
 from results.errors import RecordError
 from results.store import load_records
@@ -78,6 +78,7 @@ def _look(path: Path) -> tuple[Index, list[str]]:
 def _records(folder: Path, index: Index) -> Verdict:
     """The verdict on records and journal, and on what was made of the records."""
     verdict = verify(folder)
+    verdict.problems += odd_pulls(folder / PULLED)
     if not verdict.problems:
         made = made_of(load_records(folder))
         there = {name for name in index.files if name == ENVIRONMENT or name.startswith("manifests/")}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from results.bundle.files import Source
-from results.bundle.index import BESIDE, ENVIRONMENT, PREDICTIONS, PULLED
+from results.bundle.index import BESIDE, ENVIRONMENT, PREDICTIONS, PULLED, is_sha256
 from results.journal import JOURNAL
 from results.record import Record
 from results.run_files import cell_directories
@@ -62,6 +62,22 @@ def made_of(records: Sequence[Record]) -> dict[str, Source]:
         entry["records"].append(f"{record['suite']}/{record['id']}")
     ordered = [{**made[key], "records": sorted(made[key]["records"])} for key in sorted(made)]
     return {**files, ENVIRONMENT: _json(ordered)}
+
+
+def odd_pulls(path: Path) -> list[str]:
+    """A line for each line of a pulled.jsonl that `pull` did not write; none where there is no such file."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    told = "not a pull, expected at, from, sha256 and records; fetch the bundle again, or take the line out"
+    return [f"{PULLED}:{number}: {told}" for number, line in enumerate(lines, 1) if not _is_pull(line)]
+
+
+def _is_pull(line: bytes) -> bool:
+    try:
+        at, source, sha256, records = map(json.loads(line).get, ("at", "from", "sha256", "records"))
+        texts = all(isinstance(one, str) for one in (at, source, sha256, *records))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return False
+    return texts and isinstance(records, list) and is_sha256(sha256)
 
 
 def absolute_paths(records: Iterable[Record]) -> list[str]:

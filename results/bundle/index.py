@@ -32,6 +32,7 @@ _PLACES = re.compile(
     rf"|manifests/[0-9a-f]{{16}}\.json"
     rf"|cells/{_PART}/{_PART}-[0-9a-f]{{16}}/({'|'.join(map(re.escape, BESIDE))}|{PREDICTIONS}(/{_PART})+)"
 )
+LONGEST_PART, LONGEST, DEEPEST = 255, 1024, 32  # bytes, bytes, folders: what common disks can hold
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -63,6 +64,10 @@ def make_index(files: Mapping[str, Entry]) -> Index:
     for name in ordered:
         if not _PLACES.fullmatch(name) or not name.isprintable():
             raise RecordError(f"{name!r} is no name of a bundle's file; see results/bundle/index.py")
+        longest = max(len(part.encode()) for part in name.split("/"))
+        if longest > LONGEST_PART or len(name.encode()) > LONGEST or name.count("/") > DEEPEST:
+            told = f"expected {LONGEST_PART} bytes a part, {LONGEST} in all, {DEEPEST} folders at most"
+            raise RecordError(f"{name[:60]!r}... is a name that some disks cannot hold; {told}; rename it")
         # two names that are one file on some disks: case, or accents as one character or two
         plain = unicodedata.normalize("NFC", name).casefold()
         if plain in spelled:
@@ -111,10 +116,10 @@ def read_index(content: bytes, where: str) -> Index:
     return index
 
 
+def is_sha256(value: object) -> bool:
+    """Whether it is a SHA-256 as we write it: 64 hexadecimal digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
+
+
 def _is_entry(entry: Entry) -> bool:
-    return (
-        isinstance(entry.sha256, str)
-        and _SHA256.fullmatch(entry.sha256) is not None
-        and type(entry.size) is int
-        and entry.size >= 0
-    )
+    return is_sha256(entry.sha256) and type(entry.size) is int and entry.size >= 0

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from results.bundle.contents import absolute_paths, contents_of
+from results.bundle.contents import absolute_paths, contents_of, odd_pulls
 from results.bundle.files import entry_of, write_folder
-from results.bundle.index import PREDICTIONS, Index, make_index
+from results.bundle.index import PREDICTIONS, PULLED, Index, make_index
 from results.bundle.pack import is_archive, write_archive
 from results.errors import RecordError
 from results.record import Record
@@ -28,7 +28,7 @@ def publish(root: Path, output: Path, predictions: bool = True) -> Iterator[str]
         raise RecordError(
             f"{output}: {output.parent} is not a folder; make it first, or name another with -o"
         )
-    problems = verify(root).problems
+    problems = verify(root).problems + odd_pulls(root / PULLED)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise RecordError(f"{root}: {problems[0]}{more}; only what is as it was written is published")

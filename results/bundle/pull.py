@@ -52,5 +52,5 @@ def _remember(path: Path, bundle: Path, index: Index, names: list[str], earlier:
 def _sha256(line: bytes) -> str:
     try:
         return str(json.loads(line)["sha256"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""

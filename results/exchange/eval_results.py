@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from results.tables.columns import SPREAD
 from results.tables.trials import Trials
 
 FILE = ".eval_results/moco-transfer.yaml"
@@ -51,6 +52,8 @@ def _why_not(
         return f"which benchmark is it? --benchmark {row.suite}=OWNER/DATASET:TASK"
     if row.init not in models:
         return f"which repository is it? --model {row.init}=OWNER/NAME"
+    if primary.startswith(SPREAD):
+        return f"{primary} is no percentage, and neither more nor less of it is better"
     if row.reasons:
         return f"not comparable ({'; '.join(row.reasons)})"
     if inits.count(row.init) > 1:

@@ -17,6 +17,7 @@ from typing import Any
 from results.exchange.names import plain
 from results.record import Record, flat_metrics
 from results.tables.cell import less_is_better
+from results.tables.columns import SPREAD
 
 SCHEMA_VERSION, COLLECTION = "0.3.0", "moco-transfer"
 PERCENT = (0.0, 100.0)
@@ -27,7 +28,8 @@ def every_eval_ever(
 ) -> dict[str, bytes]:
     """{path: content} of the files; `models`: the repositories of inits, "unknown/INIT" for all others.
 
-    Left out are records that are doubted or not finished, candidates of a tuning, and undefined numbers.
+    Left out are records that are doubted or not finished, candidates of a tuning, undefined numbers, and how
+    features spread: the schema asks whether less is better, and there neither is.
     """
     files = {}
     for record in records:
@@ -35,6 +37,8 @@ def every_eval_ever(
             log = log_of(
                 record, organization, models.get(record["init"]) or f"unknown/{plain(record['init'])}"
             )
+            if not log["evaluation_results"]:
+                continue
             content = (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
             name = uuid.UUID(bytes=hashlib.sha256(content).digest()[:16], version=4)
             owner, _, model = log["model_info"]["id"].partition("/")
@@ -91,7 +95,7 @@ def log_of(record: Record, organization: str, model: str) -> dict[str, Any]:
         "evaluation_results": [
             _result(record, name, value, data, trial)
             for name, value in flat_metrics(record).items()
-            if value is not None
+            if value is not None and not name.startswith(SPREAD)
         ],
     }
 

@@ -11,7 +11,7 @@ _REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
 
 
 def pairs(words: Sequence[str], option: str, form: str) -> dict[str, str]:
-    """{"moco": "owner/name"} of NAME=VALUE words. RecordError: another form, or a name given twice."""
+    """{"moco": "owner/name"} of NAME=VALUE words. RecordError: another form, name or repository twice."""
     pattern = re.compile({"OWNER/NAME": _REPOSITORY, "OWNER/DATASET:TASK": rf"{_REPOSITORY}:[\w.-]+"}[form])
     found: dict[str, str] = {}
     for word in words:
@@ -20,6 +20,10 @@ def pairs(words: Sequence[str], option: str, form: str) -> dict[str, str]:
             raise RecordError(f"{option} {word}: expected NAME={form}")
         if name in found:
             raise RecordError(f"{option} {word}: {name} is given twice; keep one")
+        if form == "OWNER/NAME" and value.casefold() in map(str.casefold, found.values()):
+            raise RecordError(
+                f"{option} {word}: {value} is given twice; a repository is of one init, keep one"
+            )
         found[name] = value
     return found
 

@@ -80,21 +80,71 @@ def test_what_cannot_be_computed_again_is_listed(
     assert main([str(tmp_path / "runs"), "--data-root", str(tmp_path / "none")]) == 0
     assert "3 numbers equal, from per_image.npz" in capsys.readouterr().out
     (cell / FILE).unlink()
-    assert main([str(tmp_path / "runs"), "--data-root", str(tmp_path / "none")]) == 0
+    assert main([str(tmp_path / "runs"), "--data-root", str(tmp_path / "none")]) == 1, "nothing is equal"
     printed = capsys.readouterr().out
     assert "not computed again: bbox/AP, bbox/AP50, bbox/AP75: data root " in printed
     assert "0 numbers equal, 0 others, 3 not computed again" in printed
     (record,) = load_records(tmp_path / "runs")
     record["data"]["test"]["sha256"] = "0" * 64
     save_record(record, tmp_path / "runs")
-    assert main([str(tmp_path / "runs"), "--data-root", str(data / "voc")]) == 0
+    assert main([str(tmp_path / "runs"), "--data-root", str(data / "voc")]) == 1
     assert "is not the one that it was tested on (SHA-256)" in capsys.readouterr().out
     save_record(build_record(status="failed", suite="other"), tmp_path / "runs")
     shutil.rmtree(cell / "predictions")
-    assert main([str(tmp_path / "runs")]) == 0
+    assert main([str(tmp_path / "runs")]) == 1
     printed = capsys.readouterr().out
     assert "no predictions are kept; no per_image.npz" in printed
     assert "not computed again: all: the record is failed" in printed
+
+
+def falsified(runs: Path) -> None:
+    """Puts a better number into the only record."""
+    (path,) = (runs / "records").rglob("*.json")
+    record = json.loads(path.read_text())
+    record["metrics"]["bbox"]["AP50"] = 99.0
+    path.write_text(json.dumps(record))
+
+
+def test_doubted_records_are_computed_too(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its journal a falsified bundle verifies; its numbers do not come out."""
+    cell_of("voc", data, tmp_path / "runs")
+    words = ["--data-root", str(data / "voc")]
+    falsified(tmp_path / "runs")
+    assert main([str(tmp_path / "runs"), *words]) == 1
+    assert "OTHER: the record was changed after it was written\n" in capsys.readouterr().out
+    (tmp_path / "runs" / "journal.jsonl").unlink()
+    list(publish(tmp_path / "runs", tmp_path / "bundle"))
+    assert main([str(tmp_path / "bundle"), *words]) == 1
+    printed = capsys.readouterr().out
+    assert "note: the record is not in the journal" in printed
+    assert "OTHER: bbox/AP50 is 99.000000 in the record, " in printed
+    assert "2 numbers equal, 2 others" in printed, "by predictions and by per_image.npz"
+
+
+def test_broken_predictions_are_a_line(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = cell_of("voc", data, tmp_path / "runs")
+
+    def broken(*_: object) -> None:
+        raise RecursionError("too\ndeep")
+
+    monkeypatch.setattr("transfer.evaluation.evaluate.read_predictions", broken)
+    (cell / FILE).unlink()
+    assert main([str(tmp_path / "runs"), "--data-root", str(data / "voc")]) == 1
+    assert "/predictions: RecursionError: too deep; no per_image.npz\n" in capsys.readouterr().out
+
+
+def test_a_pipe_that_closes_is_left_to_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: object) -> None:
+        raise BrokenPipeError
+
+    save_record(build_record(), tmp_path)
+    monkeypatch.setattr("benchmarks.rescore._printed", closed)
+    with pytest.raises(BrokenPipeError):
+        main([str(tmp_path)])
 
 
 def test_probes_are_computed_from_what_is_kept_by_image(

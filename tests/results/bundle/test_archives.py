@@ -41,14 +41,15 @@ def tar(members: Members, **of_last: object) -> bytes:
     return stream.getvalue()
 
 
-def zipped(members: Members, mode: int = 0) -> bytes:
+def zipped(members: Members, mode: int = 0, packed: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of the members; `mode` and `packed`: of the last one."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
         for number, (name, content) in enumerate(members):
             info = zipfile.ZipInfo(name)
             info.compress_type = zipfile.ZIP_DEFLATED
             if number == len(members) - 1:
-                info.external_attr = mode << 16
+                info.external_attr, info.compress_type = mode << 16, packed
             file.writestr(info, content)
     return stream.getvalue()
 
@@ -59,6 +60,11 @@ BIG = ("journal.jsonl", b"\0" * 2**23)
 LINK = "is a link"
 NO_NAME = "no name of a bundle"
 OUTSIDE = ["../x.json", "/tmp/x.json", "records/../../x.json", "records\\x.json", "C:x.json", "cells/a/b.pth"]
+
+
+CANNOT = "is a name that some disks cannot hold"
+_FOLDER = f"cells/a/b-{'0' * 16}/predictions"
+LONG = {"wide": f"{_FOLDER}/{'x' * 256}", "long": _FOLDER + f"/{'x' * 250}" * 4, "deep": _FOLDER + "/x" * 33}
 
 
 def _raw_index(name: str) -> bytes:
@@ -103,6 +109,12 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "bomb in a tar": (".tar.gz", lambda: tar([INDEX, (PLAIN, BIG[1])]), "holds more than its index says"),
     "bomb beside the index": (".tar.gz", lambda: tar([INDEX, BIG]), "holds more than its index says"),
     "bomb in a header": (".tar.gz", _bomb_in_a_header, "holds more than its index says"),
+    "LZMA": (".zip", lambda: zipped([INDEX, *GOOD], packed=zipfile.ZIP_LZMA), "packed otherwise than"),
+    "bzip2": (".zip", lambda: zipped([INDEX, *GOOD], packed=zipfile.ZIP_BZIP2), "packed otherwise than"),
+    **{
+        f"name that is too {kind}": (".zip", lambda n=name: zipped([("index.json", _raw_index(n))]), CANNOT)
+        for kind, name in LONG.items()
+    },
     "no index": (".tar.gz", lambda: tar(GOOD), "begins with 'environment.json', expected index.json"),
     "empty": (".zip", lambda: zipped([]), "an empty archive"),
     "half": (".tar.gz", lambda: tar([INDEX, *GOOD])[:-20], "not a whole archive"),

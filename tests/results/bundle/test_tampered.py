@@ -177,6 +177,41 @@ def test_every_change_is_found(
         restore(bundle, content)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "[" * 10**6,
+        "[]",
+        '{"at": "", "from": "", "sha256": "0", "records": []}',
+        json.dumps({"at": "", "from": "", "sha256": "0" * 64, "records": [1]}),
+        json.dumps({"at": "", "from": "", "sha256": "0" * 64, "records": "x"}),
+    ],
+    ids=("deep", "list", "short", "number", "text"),
+)
+def test_where_records_came_from_has_a_form(told: str, whole: Path, tmp_path: Path) -> None:
+    """Sealed again: verify says it, pull writes nothing, and publish makes no bundle of it."""
+    shutil.copytree(whole, tmp_path / "bundle")
+    (tmp_path / "bundle" / "pulled.jsonl").write_text(told + "\n")
+    reseal(tmp_path / "bundle")
+    (problem,) = verify_bundle(tmp_path / "bundle")[0].problems
+    assert problem.startswith("pulled.jsonl:1: not a pull, expected at, from, sha256 and records; ")
+    with pytest.raises(RecordError, match="pulled.jsonl:1: not a pull"):
+        list(pull(tmp_path / "bundle", tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+    shutil.copytree(whole.with_name("runs"), tmp_path / "own")
+    (tmp_path / "own" / "pulled.jsonl").write_text(told + "\n")
+    with pytest.raises(RecordError, match="pulled.jsonl:1: not a pull"):
+        list(publish(tmp_path / "own", tmp_path / "again"))
+
+
+def test_a_deep_line_that_was_there_stops_no_pull(whole: Path, tmp_path: Path) -> None:
+    """The lines of the destination are its own; that of the bundle comes behind."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "pulled.jsonl").write_text("[" * 10**6 + "\n")
+    list(pull(whole, tmp_path / "runs"))
+    assert sealed(whole) in (tmp_path / "runs" / "pulled.jsonl").read_text().splitlines()[1]
+
+
 def test_an_archive_gives_what_was_published_or_nothing(whole: Path, tmp_path: Path) -> None:
     """Bytes of an archive that carry no content (times, check sums of headers) may change nothing."""
     list(publish(whole.with_name("runs"), tmp_path / "whole.tar.gz"))

@@ -113,6 +113,28 @@ def test_eval_results_hold_rows_that_may_go_out(
     assert "verifyToken" not in entry
 
 
+def test_how_features_spread_goes_out_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """RankMe and norms are no percentages, and neither more nor less of them is better."""
+    numbers = {"knn": {"top1": 60.0}, "features": {"norm": 12.0, "RankMe": 133.9}}
+    spread = {"features": {"norm": 12.0, "RankMe": 133.9}}
+    save_record(build_record(suite="knn", metrics=numbers), tmp_path / "runs")
+    save_record(build_record(suite="spread", metrics=spread), tmp_path / "runs")
+    words = (
+        "--every-eval-ever",
+        tmp_path / "eee",
+        "--organization",
+        "Us",
+        "--eval-results",
+        tmp_path / "hub",
+    )
+    named = ("--benchmark", "knn=a/b:c", "spread=a/d:c")
+    assert publish(tmp_path / "runs", *words, *MODELS, *named) == 0
+    ((_, log),) = _logs(tmp_path / "eee")
+    assert [one["metric_config"]["metric_name"] for one in log["evaluation_results"]] == ["knn/top1"]
+    left = "spread moco: no .eval_results: features/norm is no percentage, and neither more nor less of it"
+    assert left in capsys.readouterr().out
+
+
 def test_the_leaderboard_ranks_and_fetches_nothing(runs: Path, tmp_path: Path) -> None:
     assert publish(runs, "--leaderboard", tmp_path / "board") == 0
     page = (tmp_path / "board" / "index.html").read_text()
@@ -141,6 +163,7 @@ def test_the_leaderboard_ranks_and_fetches_nothing(runs: Path, tmp_path: Path) -
         (["--model", "moco"], "--model moco: expected NAME=OWNER/NAME"),
         (["--model", "moco=../x"], "expected NAME=OWNER/NAME"),
         (["--model", "a=b/c", "a=b/d"], "a is given twice"),
+        (["--model", "a=b/c", "b=B/c"], "B/c is given twice; a repository is of one init, keep one"),
         (["--benchmark", "voc_c4=a/b"], "expected NAME=OWNER/DATASET:TASK"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,11 @@ def about(**more: Any) -> Any:
         (lambda arrays: arrays.pop("logreg.label"), "no logreg.label; expected one of right"),
         (about(metrics={"x/y": {"kind": "guess", "of": "x"}}), "kind 'guess'; expected one of right"),
         (lambda arrays: arrays.update({"logreg.label": np.zeros(3)}), r"logreg/top1: .*score the cell again"),
+        (about(metrics=[]), "has no attribute 'items'; expected the form of"),
+        (about(metrics={"x/y": 1}), "has no attribute 'get'; expected the form of"),
+        (about(metrics={"x/y": {"kind": []}}), "unhashable .*; expected the form of"),
+        (lambda arrays: arrays.update(about=np.array("[" * 10**5)), "recursion .*; expected the form of"),
+        (lambda arrays: arrays.update({"logreg.label": np.array(["a"] * 4)}), "logreg.label is of type <U1"),
         (lambda arrays: arrays.update({"ids": np.array([{}] * 4, object)}), "expected the form of"),
     ],
 )
@@ -90,6 +96,52 @@ def test_another_form_is_refused(tmp_path: Path, change: Any, says: str) -> None
     sha256 = rewritten(path, change)
     with pytest.raises(RecordError, match=says) as caught:
         read_outcomes(path, sha256).measure("logreg/top1")
+    assert "\n" not in str(caught.value)
+
+
+def _of_shape(path: Path, shape: tuple[int, ...], kind: str) -> None:
+    """Adds an array that by its header has the shape, without its numbers."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("ids.npy", header.getvalue())
+
+
+def _damaged(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("about.npy", b"a" * 1000)
+        file.writestr("ids.npy", b"a" * 1000)
+    content = path.read_bytes()
+    path.write_bytes(content[:39] + b"\xff\xff" + content[41:])
+
+
+def _large(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in "ab":
+            file.writestr(name, b"\0" * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (_damaged, "expected the form of"),
+        (_large, "would unpack to 2 MB, more than 1; expected the form of"),
+        (lambda path: _of_shape(path, (10**13,), "<f8"), "expected the form of"),
+        (lambda path: _of_shape(path, (10**13,), "<U0"), "ids is of type <U0"),
+        (lambda path: np.save(path.open("wb"), np.zeros(3)), "expected the form of"),
+    ],
+    ids=("damaged", "large", "shape", "nothing", "npy"),
+)
+def test_a_hostile_file_is_one_line(
+    tmp_path: Path, make: Any, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("results.images.file.LARGEST", 2**20)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w"):
+        pass
+    make(tmp_path / "a.npz")
+    content = (tmp_path / "a.npz").read_bytes()
+    with pytest.raises(RecordError, match=f"a.npz: .*{says}") as caught:
+        read_outcomes(tmp_path / "a.npz", hashlib.sha256(content).hexdigest())
     assert "\n" not in str(caught.value)
 
 
@@ -133,6 +185,8 @@ def test_queries_of_other_labels_are_not_paired(tmp_path: Path) -> None:
     ("arrays", "says"),
     [
         ({"hit": [1, 1, 1]}, "columns of"),
+        ({"score": [[0.5], [0.4]]}, "a column is no list of numbers"),
+        ({"thresholds": 1}, "not iterable; score the cell again"),
         ({"image": [0, 9]}, "of no image"),
         ({"truth_class": [7]}, "or class"),
         ({"thresholds": [16]}, "expected bits of `hit`"),

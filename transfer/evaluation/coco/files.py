@@ -6,6 +6,7 @@ With masks or keypoints a dict also has segmentation or keypoints.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def read_coco_results(dataset: Dataset[CocoTruth], directory: Path) -> list[Pred
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as e:
         raise DataError(f"{path}: {e.strerror}; expected a COCO result file") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise DataError(f"{path}: not valid JSON ({e}); expected a COCO result file") from None
     if not isinstance(entries, list):
         raise DataError(f"{path}: got {type(entries).__name__}; expected a list of results")
@@ -90,34 +91,36 @@ def _problem(entry: Any, classes: dict[int, int]) -> str | None:
     for key in ("image_id", "category_id", "score"):
         if key not in entry:
             return f"{key} is missing"
-    if entry["category_id"] not in classes:
+    if not _number(entry["category_id"]) or entry["category_id"] not in classes:
         return f"category_id {entry['category_id']!r} is not in the annotations"
-    if not isinstance(entry["image_id"], int):
+    if type(entry["image_id"]) is not int:
         return f"image_id {entry['image_id']!r} is no integer"
     box = entry.get("bbox")
     if box is not None and not (isinstance(box, list) and len(box) == 4 and all(map(_number, box))):
         return f"bbox {box!r}, expected [x, y, width, height]"
     if not _number(entry["score"]):
         return f"score {entry['score']!r}, expected a number"
-    shape = entry.get("segmentation")
-    if shape is not None:
-        # pycocotools would write out of bounds for a broken text
-        try:
-            fits = run_lengths(shape["counts"], shape["size"][0] * shape["size"][1]) is not None
-        except (KeyError, TypeError, IndexError, AttributeError):
-            fits = False
-        if not fits:
-            return "segmentation is no valid compressed run-length mask"
-    points = entry.get("keypoints")
-    if points is not None and not (
-        isinstance(points, list) and len(points) % 3 == 0 and all(map(_number, points))
-    ):
+    if "segmentation" in entry and not _is_mask(entry["segmentation"]):
+        return "segmentation is no valid compressed run-length mask"
+    points = entry.get("keypoints", [])
+    if not (isinstance(points, list) and len(points) % 3 == 0 and all(map(_number, points))):
         return "keypoints must be a list of x, y, score"
     return None
 
 
+def _is_mask(shape: Any) -> bool:
+    """Whether it is one that pycocotools can read, which would write out of bounds for a broken text."""
+    try:
+        height, width = shape["size"]
+        sound = type(height) is type(width) is int and height >= 0 and isinstance(shape["counts"], str)
+        return sound and run_lengths(shape["counts"], height * width) is not None
+    except (LookupError, TypeError, ValueError):
+        return False
+
+
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether it is a number that a float holds: no NaN, and no integer beyond all floats."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _prediction(
