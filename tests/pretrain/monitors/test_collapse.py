@@ -187,7 +187,7 @@ def test_a_collapse_stops_a_run_by_the_flag(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_stops_by_a_collapse_of_before(tmp_path: Path) -> None:
-    """It was announced then, without the flag; with it the first measurement that still shows it is enough."""
+    """It was announced then, without the flag; with it one more measurement is enough."""
     log = Log(tmp_path / "log.jsonl")
     watch(log, {10 * number: 0.01 for number in range(1, 6)})
     assert len([line for line in log.said if "feature_std" in line]) == 1

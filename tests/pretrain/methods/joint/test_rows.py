@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.models.resnet import BasicBlock
 
 from pretrain import cli, features, linear
 from pretrain.methods.choose import joint_row, row_names
 from pretrain.methods.joint.flags import GENERAL
+from pretrain.methods.joint.frame import JointEmbedding
 from pretrain.methods.joint.heads import head
 from pretrain.methods.joint.spec import layers
 from tests.pretrain.helpers import module
-from tests.pretrain.methods.joint.cases import TINY
+from tests.pretrain.methods.joint.cases import TINY, tiny_row
 from tests.pretrain.methods.joint.runs import ITERATIONS, command
-from tests.pretrain.tiny import register_miniature
+from tests.pretrain.tiny import register_miniature, tiny_resnet
 
 TRIALS = int(os.environ.get("JOINT_KILL_TRIALS", "1"))
 
@@ -163,6 +166,18 @@ def test_a_flag_changes_one_value_and_no_other() -> None:
     assert cli.read(words).batch_size == 2048
     rested = cli.read(["--data", "d", "--output", "o", "--method", "swav", "--freeze-iterations", "0"])
     assert rested.method.optimizer.freeze == ()
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_the_last_scales_of_blocks_begin_as_published(name: str) -> None:
+    """At 0 in these rows, at 1 in the others; the other scales at 1 in all."""
+    method = JointEmbedding(tiny_row(name), lambda dim: partial(tiny_resnet, dim))
+    first = 0 if name in ("simclr", "simsiam", "barlow", "vicreg", "moco_v3") else 1
+    blocks = [part for part in method.modules() if isinstance(part, BasicBlock)]
+    assert blocks
+    for block in blocks:
+        assert block.bn2.weight.eq(first).all()
+        assert block.bn1.weight.eq(1).all()
 
 
 def test_layers_without_a_bias_are_begun() -> None:
