@@ -211,7 +211,7 @@ def _schedule(plan: Plan) -> Callable[[int], float]:
 
 def _reporter(plan: Plan, first: int, identity: dict[str, Any]) -> Reporter:
     options, quiet = plan.options, distributed.rank() > 0
-    tracker = Tracker(options.tracker, options.output, identity) if options.tracker and not quiet else None
+    tracker = None if quiet or options.tracker is None else Tracker(options.tracker, options.output, identity)
     return Reporter(
         options.output,
         first=first,

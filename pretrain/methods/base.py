@@ -12,6 +12,8 @@ from pretrain.images.draws import Views
 from pretrain.images.sources import ImageSet
 from pretrain.methods.options import MethodOptions
 
+MOST_IMAGES = 512  # of a batch, for monitors; what they cost grows with the cube
+
 Options = TypeVar("Options", bound=MethodOptions)
 # make_encoder(dim=C) gives a maker of fresh encoders: images Nx3xHxW to features NxC.
 EncoderFactory = Callable[..., Callable[[], nn.Module]]
@@ -52,7 +54,8 @@ class Method(nn.Module, Generic[Options]):
     encoder_name: ClassVar[str] = "encoder_q"
     key_encoder_name: ClassVar[str] = "encoder_k"
     # Detached tensors of the last step for monitors: "projections", the views' outputs as a list of nxC, and
-    # perhaps "teacher", the targets as nxK probabilities. None where a method leaves nothing behind.
+    # perhaps "teacher", the targets as nxK probabilities; the first MOST_IMAGES rows of each are enough. None
+    # where a method leaves nothing behind.
     last: dict[str, Any] | None = None
     # Whether BatchNorm should see parts of a batch in one process too, as it does in several.
     splits_batch: ClassVar[bool] = False

@@ -12,7 +12,7 @@ from pretrain.methods.base import Method
 from pretrain.methods.joint.row import Row
 from pretrain.monitors.collapse import CollapseMonitor
 from pretrain.monitors.knn import KnnEvaluation, KnnMonitor
-from pretrain.monitors.symptoms import course_of
+from pretrain.monitors.symptoms import Course, course_of
 from pretrain.process import distributed
 from pretrain.process.progress import LOG, Reporter
 from pretrain.process.signals import Signals
@@ -33,7 +33,7 @@ def monitors_of(
 ) -> list[Monitor]:
     """The kNN monitor where it is asked for, and that of collapse for the methods that can show one.
 
-    Only the first process measures. The log must end where the run goes on.
+    Only the first process measures, and reads the log, which must end where the run goes on.
     """
     first = distributed.rank() == 0
     monitors: list[Monitor] = []
@@ -46,7 +46,7 @@ def monitors_of(
             KnnMonitor(options.knn_every, per_epoch, method.encoder, evaluation, reporter, signals)
         )
     if every := collapse_every(options):
-        course = course_of(options.output / LOG)
+        course = course_of(options.output / LOG) if first else Course()
         monitors.append(
             CollapseMonitor(every, method, reporter if first else None, options.stop_on_collapse, course)
         )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.errors import PretrainError
-from pretrain.methods.base import Method
+from pretrain.methods.base import MOST_IMAGES, Method
 from pretrain.monitors.measures import (
     alignment,
     code_usage,
@@ -21,8 +21,6 @@ from pretrain.monitors.measures import (
 )
 from pretrain.monitors.symptoms import Course, symptoms
 from pretrain.process.progress import Reporter
-
-MOST_IMAGES = 512  # of a batch; what they cost grows with the cube
 
 
 @dataclass
@@ -49,17 +47,25 @@ class CollapseMonitor:
         last = self.method.last
         if last is None:  # no step was made since the run was started again
             return
+        if not all_finite(last):  # nothing to measure; the run ends by its loss, where that is not finite
+            return
         values = measured(last, self.method)
         self.reporter.record(done, values)
         found = symptoms(values)
         new, gone = self.course.add(done, found)
         for name in gone:
             self.reporter.say(f"iteration {done}: {name} tells of a collapse no more")
-        for name in new:
+        for name in self.course.lasting() if self.stop else new:
             told = f"collapse since iteration {self.course.since(name)}: {name} is {found[name]}"
             if self.stop:
                 raise PretrainError(f"{told}; stopped by --stop-on-collapse, earlier checkpoints are good")
             self.reporter.say(told)
+
+
+def all_finite(last: dict[str, Any]) -> bool:
+    teacher = last.get("teacher")
+    tensors = [*last["projections"], *([] if teacher is None else [teacher])]
+    return all(bool(x[:MOST_IMAGES].isfinite().all()) for x in tensors)
 
 
 @torch.no_grad()
@@ -67,7 +73,7 @@ def measured(last: dict[str, Any], network: nn.Module) -> dict[str, float]:
     """The measures of one batch by name. `rank_share` is that of the largest rank that it allows."""
     views = [view[:MOST_IMAGES].detach().float() for view in last["projections"]]
     views = [view for view in views if view.shape == views[0].shape]
-    first, stacked = views[0], torch.stack(views, 1)
+    first, stacked = views[0], torch.stack(views[:2], 1)  # of more views LiDAR costs too much
     rank = rankme(first)
     values = {
         "feature_std": feature_std(first),
@@ -79,6 +85,7 @@ def measured(last: dict[str, Any], network: nn.Module) -> dict[str, float]:
         values |= {"alignment": alignment(stacked), "lidar": lidar(stacked)}
     teacher = last.get("teacher")
     if teacher is not None:
+        teacher = teacher[:MOST_IMAGES]
         values |= {"target_entropy": target_entropy(teacher), "code_usage": code_usage(teacher)}
     norm = first_layer_gradient(network)
     return values if norm is None else values | {"first_layer_gradient": norm}

@@ -70,7 +70,7 @@ def target_entropy(targets: Tensor) -> float:
 
     0 where each is one class for sure (no centring), 1 where all are alike (no sharpening): DINO, 5.3.
     """
-    return float(_entropy(targets.double()).mean()) / math.log(targets.shape[1])
+    return float(_entropy(targets.double()).mean()) / math.log(max(2, targets.shape[1]))
 
 
 def code_usage(targets: Tensor) -> float:

@@ -42,15 +42,25 @@ class Course:
         self.shown = {name: [*self.shown.get(name, []), iteration] for name in found}
         return [name for name, seen in self.shown.items() if len(seen) == PATIENCE], gone
 
+    def lasting(self) -> list[str]:
+        """The symptoms that are a collapse, announced already or not."""
+        return [name for name, seen in self.shown.items() if len(seen) >= PATIENCE]
+
     def since(self, name: str) -> int:
         return self.shown[name][0]
 
 
 def course_of(log: Path) -> Course:
-    """The symptoms up to the end of a run's log.jsonl, so that a resumed run tells the same "since"."""
+    """The symptoms up to the end of a run's log.jsonl, so that a resumed run tells the same "since".
+
+    Lines that cannot be read are passed over, as those that a crash cut short.
+    """
     course = Course()
     for line in log.read_text().splitlines() if log.exists() else ():
-        record = json.loads(line)
-        if "feature_std" in record:
-            course.add(record["iteration"], symptoms(record))
+        try:
+            record = json.loads(line)
+            if "feature_std" in record:
+                course.add(record["iteration"], symptoms(record))
+        except (ValueError, KeyError, TypeError):
+            continue
     return course

@@ -110,8 +110,10 @@ def zero_last_norms(encoder: nn.Module) -> None:
 
 
 def feature_width(encoder: Any) -> int:
-    """Channels that enter the head (2048 for ResNet-50)."""
+    """Channels that enter the head (2048 for ResNet-50); without a head, those that the last stage gives."""
     head = encoder.fc
+    if isinstance(head, nn.Identity):
+        return [part for part in encoder.layer4.modules() if isinstance(part, nn.Conv2d)][-1].out_channels
     if isinstance(head, nn.Sequential):
         head = head[0]
     return int(head.in_features)

@@ -21,8 +21,9 @@ class Tracker:
         """
         try:
             self._module: Any = importlib.import_module(module)
-        except ImportError as error:
-            raise PretrainError(f"--tracker {module}: cannot be imported ({error}); install it") from None
+        except Exception as error:  # whatever a name that is none, or the module itself, raises
+            told = f"--tracker {module or repr(module)}: cannot be imported ({_line(error)})"
+            raise PretrainError(f"{told}; install it, or run without it") from None
         missing = [name for name in CALLS if not callable(getattr(self._module, name, None))]
         if missing:
             raise PretrainError(

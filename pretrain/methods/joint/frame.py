@@ -10,11 +10,12 @@ from torch.nn import functional as F
 
 from pretrain.images.draws import Views
 from pretrain.images.sources import ImageSet
-from pretrain.methods.base import EncoderFactory, Method, Step
-from pretrain.methods.joint.heads import head, prototypes, width_of
+from pretrain.methods.base import MOST_IMAGES, EncoderFactory, Method, Step
+from pretrain.methods.joint.heads import head, prototypes
 from pretrain.methods.joint.memory import Memory
 from pretrain.methods.joint.outputs import Outputs, spread
 from pretrain.methods.joint.row import Row
+from pretrain.methods.joint.spec import width_of
 from pretrain.methods.parts import full_precision
 from pretrain.networks.encoders import feature_width, zero_last_norms
 from pretrain.networks.sync_bn import synchronised
@@ -36,6 +37,7 @@ class JointEmbedding(Method[Row]):
         branch, width = _branch(row, make_encoder)
         for name, part in branch.items():
             self.add_module(name, part)
+        row.require_equal_widths(width)
         self.predictor = head(row.predictor, width)
         row.initialise(self.predictor)
         self.memory = row.memory(width, row.prototypes or width_of(row.predictor, width))
@@ -86,9 +88,9 @@ class JointEmbedding(Method[Row]):
         with full_precision(views[0]):
             found = row.loss(online, target, self.memory, step)
         loss, teacher = found if isinstance(found, tuple) else (found, None)
-        self.last = {"projections": [z.detach() for z in online.projections]}
+        self.last = {"projections": [_few(z) for z in online.projections]}
         if teacher is not None:
-            self.last["teacher"] = teacher.detach()
+            self.last["teacher"] = _few(teacher)
         return loss, {"std": spread(online.projections[0])}
 
     def outputs(self, views: list[Tensor], slow: str = "") -> Outputs:
@@ -126,6 +128,12 @@ class JointEmbedding(Method[Row]):
         """Moves the slow copy: m times itself + (1 - m) times the online branch, parameters only."""
         momentum = self.row.ema_at(self._step.done, self._step.total)
         torch._foreach_lerp_(self._slow, self._fast, 1 - momentum)
+
+
+def _few(rows: Tensor) -> Tensor:
+    """The rows that monitors look at; a copy, so that the others are freed."""
+    kept = rows.detach()
+    return kept[:MOST_IMAGES].clone() if len(kept) > MOST_IMAGES else kept
 
 
 def _branch(row: Row, make_encoder: EncoderFactory) -> tuple[dict[str, nn.Module], int]:

@@ -25,12 +25,6 @@ def head(text: str, width: int) -> nn.Sequential:
     return nn.Sequential(*parts)
 
 
-def width_of(text: str, width: int) -> int:
-    """The outputs of a head for inputs Nx`width`."""
-    described = layers(text)
-    return (described[-1].width or width) if described else width
-
-
 def _norm(layer: Layer, width: int) -> list[nn.Module]:
     if not layer.norm:
         return []

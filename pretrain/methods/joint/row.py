@@ -6,9 +6,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pretrain.errors import PretrainError
 from pretrain.images.draws import Views
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.spec import asked, read_spec, read_views
+from pretrain.methods.joint.spec import asked, read_spec, read_views, width_of
 from pretrain.methods.options import MethodOptions
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
@@ -42,6 +43,7 @@ class Row(MethodOptions):
     zero_residual: ClassVar[bool] = False  # the last norm of each residual block begins at zero
     fresh_target: ClassVar[bool] = False  # the slow copy begins with random weights of its own
     ema_when: ClassVar[str] = "after"  # the slow copy moves "before" its forward pass, or "after" the step
+    multi_crop: ClassVar[bool] = False  # the loss takes two views or more, else exactly two
     one_pass: ClassVar[bool] = False  # views of one size go through the encoder together, all through heads
     online_views: ClassVar[tuple[int, ...]] = ()  # the views that the online branch sees; empty: all
     target_views: ClassVar[tuple[int, ...]] = (0, 1)  # those that have targets
@@ -68,6 +70,11 @@ class Row(MethodOptions):
         return tuple(Views(a.count, a.recipe, max(1, round(a.share * image_size))) for a in asked(self.views))
 
     @property
+    def name(self) -> str:
+        """The method's name: that of the file that defines it."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
     def other_encoder(self) -> str:
         """The encoder that is not evaluated, which a row without a slow copy has not."""
         return "backbone" if self.evaluated != "backbone" else "target_backbone"
@@ -78,6 +85,38 @@ class Row(MethodOptions):
 
     def check(self, batch_size: int, per_epoch: int) -> None:
         """Raises PretrainError where values do not fit one another or the batch of all processes."""
+        count = sum(one.count for one in asked(self.views))
+        if count != 2 and not self.multi_crop:
+            raise PretrainError(
+                f"--views {self.views}: are {count} views; the loss of {self.name} takes 2, as in 2*v2"
+            )
+        if (self.online_views or self.evaluated != "backbone") and self.target != "ema":
+            raise PretrainError(f"--target {self.target}: {self.name} needs its slow copy; give --target ema")
+        if self.prototypes == 1 or (self.unit_prototypes and not self.prototypes):
+            raise PretrainError(f"--prototypes {self.prototypes}: expected 2 or more to choose from")
+        for part, flag in self._parts().items():
+            if part not in self.layout.places:
+                raise PretrainError(f"{flag}: {self.name}'s file has no place for {part}; leave it out")
+        self.require_equal_widths(width_of(self.projector, 0))
+
+    def _parts(self) -> dict[str, str]:
+        """The parts that hold weights, each with the flag that asks for it."""
+        found = {"backbone": ""}
+        if self.projector != "none":
+            found["projector"] = f"--projector {self.projector}"
+        if self.prototypes:
+            found["prototypes"] = f"--prototypes {self.prototypes}"
+        slow = {f"target_{part}": f"--target {self.target}" for part in found} if self.target == "ema" else {}
+        predictor = {} if self.predictor == "none" else {"predictor": f"--predictor {self.predictor}"}
+        return {**found, **predictor, **slow}
+
+    def require_equal_widths(self, width: int) -> None:
+        """Raises PretrainError where predictions are not as wide as projections; 0 is not known yet."""
+        if width and (predicted := width_of(self.predictor, width)) != width:
+            raise PretrainError(
+                f"--predictor {self.predictor}: is {predicted} wide at its end; expected {width}, "
+                "the width of the projections that it is compared with"
+            )
 
     def memory(self, width: int, outputs: int) -> nn.Module | None:
         """Makes what the loss keeps between steps, for so wide projections and predictions."""

@@ -18,6 +18,7 @@ from fractions import Fraction
 
 from pretrain.images.recipes import RECIPES
 
+LARGEST = 4  # share of the image size that a view may be wide
 _VIEWS = re.compile(r"(?:(?P<count>[1-9]\d?)\*)?(?P<recipe>\w+)(?:@(?P<share>[1-9]\d*/[1-9]\d*))?")
 _LAYER = re.compile(
     r"(?P<width>w|[1-9]\d{0,6})(?P<bias>[bf]?)(?::(?P<norm>bn[0s]?))?(?::(?P<act>gelu|relu))?"
@@ -47,6 +48,12 @@ def layers(text: str) -> list[Layer]:
         for m in found
         if m
     ]
+
+
+def width_of(text: str, width: int) -> int:
+    """The outputs of a head for inputs Nx`width`; 0 where they are those of the inputs and `width` is 0."""
+    described = layers(text)
+    return (described[-1].width or width) if described else width
 
 
 def read_spec(text: str) -> str:
@@ -83,6 +90,8 @@ def read_views(text: str) -> str:
         wanted = asked(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if wide := [part for part, one in zip(text.split("+"), wanted, strict=True) if one.share > LARGEST]:
+        raise argparse.ArgumentTypeError(f"{wide[0]!r}: expected at most {LARGEST} times --image-size")
     if sum(one.count for one in wanted) < 2:
         raise argparse.ArgumentTypeError(f"expected two views at least, got {text!r}")
     return text

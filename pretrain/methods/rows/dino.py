@@ -43,6 +43,7 @@ class Dino(Row):
     )
     published: ClassVar[dict[str, Any]] = {"batch_size": 512, "epochs": 100}
     evaluated: ClassVar[str] = "target_backbone"
+    multi_crop: ClassVar[bool] = True
     one_pass: ClassVar[bool] = True
     unit_prototypes: ClassVar[str] = "norm"
 
@@ -63,7 +64,8 @@ class Dino(Row):
         for part in head.modules():
             if isinstance(part, nn.Linear):
                 nn.init.trunc_normal_(part.weight, std=0.02)
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
         return Centre(outputs)

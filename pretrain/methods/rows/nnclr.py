@@ -39,6 +39,7 @@ class NnClr(Row):
     temperature: float = option(0.1, "softmax temperature", real(0, above=True))
 
     def check(self, batch_size: int, per_epoch: int) -> None:
+        super().check(batch_size, per_epoch)
         require_whole_queue(self.queue, batch_size)
 
     def memory(self, width: int, outputs: int) -> nn.Module:

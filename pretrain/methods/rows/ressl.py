@@ -42,6 +42,7 @@ class ReSsl(Row):
     teacher_temperature: float = option(0.04, "softmax temperature of the weak view", real(0, above=True))
 
     def check(self, batch_size: int, per_epoch: int) -> None:
+        super().check(batch_size, per_epoch)
         require_whole_queue(self.queue, batch_size)
 
     def memory(self, width: int, outputs: int) -> nn.Module:

@@ -2,7 +2,8 @@
 
 Official: google-research/simclr, `tf2/objective.py` and `tf2/model.py`. The code sums the losses of the two
 views where the paper's equation 1 takes the mean over all: the loss, and with it the step of an optimizer
-that does not adapt, is twice the paper's. This row does as the code.
+that does not adapt, is twice the paper's. This row does as the code, whose residual blocks begin with a last
+scale of 0. The head is v1's two layers, as in the paper; the code's default has three.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class SimClr(Row):
         {"backbone": "state_dict/module.encoder.", "projector": "state_dict/module.projector."}, ("simclr",)
     )
     published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 1000}
+    zero_residual: ClassVar[bool] = True
     one_pass: ClassVar[bool] = True
 
     views: str = "2*simclr"

@@ -37,6 +37,7 @@ class SwAv(Row):
         }
     )
     published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 800}
+    multi_crop: ClassVar[bool] = True
     one_pass: ClassVar[bool] = True
     unit_prototypes: ClassVar[str] = "weights"
 
@@ -52,6 +53,7 @@ class SwAv(Row):
     queue_epoch: int = option(15, "epoch from which the queue is filled", whole(0))
 
     def check(self, batch_size: int, per_epoch: int) -> None:
+        super().check(batch_size, per_epoch)
         if self.queue:
             require_whole_queue(self.queue, batch_size)
         if self.sinkhorn and batch_size + self.queue < self.prototypes:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pretrain import cli
-from pretrain.monitors import symptoms
+from pretrain.methods.choose import joint_row
+from pretrain.monitors import choose, symptoms
+from pretrain.process import distributed
 from tests.pretrain.tiny import register_miniature
 
 TINY = (
@@ -77,3 +79,37 @@ def test_refused(
     assert train(image_folder, tmp_path / "run", options) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_name_of_a_tracker_is_refused(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    register_miniature()
+    words = ["--data", str(image_folder), "--output", str(tmp_path), *f"{TINY} {ROW}".split()]
+    assert cli.main([*words, "--tracker", ""]) == 2
+    assert capsys.readouterr().err.startswith("error: --tracker '': cannot be imported (")
+
+
+def test_a_loss_that_is_not_finite_ends_a_run_by_its_own_line(
+    image_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    options = f"{ROW[:-1]}1 --optimizer sgd --lr 1e38 -p 3"
+    assert train(image_folder, tmp_path / "run", options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: the loss became nan by iteration ")
+    assert error.count("\n") == 1
+
+
+def test_only_the_first_process_reads_the_log(
+    image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: Any = SimpleNamespace(
+        knn_every=0, output=tmp_path, monitor_every=2, stop_on_collapse=False, method=joint_row("simsiam")
+    )
+    read: list[Path] = []
+    monkeypatch.setattr(choose, "course_of", lambda log: read.append(log) or symptoms.Course())
+    for rank in (0, 1):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        (monitor,) = choose.monitors_of(options, 1, 1, None, None, None, None)  # type: ignore[arg-type]
+        assert monitor.course == symptoms.Course()  # type: ignore[attr-defined]
+    assert read == [tmp_path / "log.jsonl"]

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pretrain.errors import PretrainError
+from pretrain.methods.base import MOST_IMAGES
+from pretrain.methods.joint.frame import _few
+from pretrain.monitors import collapse
 from pretrain.monitors.collapse import CollapseMonitor, first_layer_gradient, measured
 from pretrain.monitors.measures import (
     alignment,
@@ -181,3 +184,55 @@ def test_a_collapse_stops_a_run_by_the_flag(tmp_path: Path) -> None:
     with pytest.raises(PretrainError, match="collapse since iteration 10: .* stopped by --stop-on-collapse"):
         watch(log, {10: 0.01, 20: 0.01, 30: 0.01}, stop=True)
     assert len(log.path.read_text().splitlines()) == 3  # the last measurement is recorded
+
+
+def test_a_resumed_run_stops_by_a_collapse_of_before(tmp_path: Path) -> None:
+    """It was announced then, without the flag; with it one more measurement is enough."""
+    log = Log(tmp_path / "log.jsonl")
+    watch(log, {10 * number: 0.01 for number in range(1, 6)})
+    assert len([line for line in log.said if "feature_std" in line]) == 1
+    with pytest.raises(PretrainError, match="collapse since iteration 10: .* stopped by --stop-on-collapse"):
+        watch(log, {60: 0.01}, stop=True, course=course_of(log.path))
+
+
+def test_lines_that_cannot_be_read_are_passed_over(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log.jsonl")
+    watch(log, {10: 0.01})
+    lines = [
+        "",
+        "7",
+        '{"feature_std": 0.1}',
+        '{"iteration": 15, "feature_std": "x"}',
+        '{"iteration": 20, "fe',
+    ]
+    log.path.write_text(log.path.read_text() + "\n".join(lines))
+    assert course_of(log.path).shown["feature_std"] == [10]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_is_not_finite_is_not_measured(tmp_path: Path, bad: float) -> None:
+    """The run's own line about its loss comes at the next report."""
+    log = Log(tmp_path / "log.jsonl")
+    watch(log, {10: bad})
+    assert not log.path.exists()
+    method: Any = nn.Identity()
+    method.last = {"projections": [normal(64, 8)], "teacher": torch.full((64, 4), bad)}
+    CollapseMonitor(10, method, log).measure(10)  # type: ignore[arg-type]
+    assert not log.path.exists()
+
+
+def test_one_prototype_has_no_entropy() -> None:
+    assert target_entropy(torch.ones(5, 1)) == 0
+
+
+def test_a_large_batch_is_measured_by_its_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And LiDAR by two views, whose cost grows with the cube of both."""
+    seen: list[torch.Size] = []
+    for name in ("lidar", "code_usage"):
+        monkeypatch.setattr(collapse, name, lambda x: float(seen.append(x.shape) or 0))
+    views = [normal(MOST_IMAGES + 8, 4, seed=seed) for seed in range(4)]
+    measured({"projections": views, "teacher": torch.softmax(views[0], 1)}, nn.Identity())
+    assert seen == [(MOST_IMAGES, 2, 4), (MOST_IMAGES, 4)]
+    kept = _few(views[0])
+    assert len(kept) == MOST_IMAGES
+    assert kept.untyped_storage().nbytes() == 4 * kept.numel()

@@ -61,6 +61,8 @@ def test_a_tracker_that_fails_does_not_end_the_run(
     ("module", "message"),
     [
         ("no_such_tracker", "no_such_tracker: cannot be imported .*; install it"),
+        ("", "--tracker '': cannot be imported .*; install it"),
+        (".foo", r"--tracker \.foo: cannot be imported .*; install it"),
         ("json", "json: has no function init; expected a module with init, log, finish"),
     ],
 )
@@ -76,3 +78,10 @@ def test_a_tracker_that_refuses_to_begin(calls: list, tmp_path: Path, monkeypatc
     monkeypatch.setattr(sys.modules["fake_tracker"], "init", refuses)
     with pytest.raises(PretrainError, match=r"init failed \(not logged in\); run without it"):
         Tracker("fake_tracker", tmp_path, {})
+
+
+def test_a_tracker_that_fails_at_its_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_tracker.py").write_text("raise OSError('no home\\nfolder')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PretrainError, match=r"cannot be imported \(no home folder\); install it"):
+        Tracker("broken_tracker", tmp_path, {})

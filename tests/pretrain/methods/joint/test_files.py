@@ -14,7 +14,7 @@ from torchvision.models import resnet50
 from converters.convert import open_checkpoint
 from pretrain.methods.choose import joint_row
 from pretrain.methods.joint.frame import JointEmbedding
-from pretrain.networks.encoders import make_encoder_factory
+from pretrain.networks.encoders import feature_width, make_encoder_factory
 from pretrain.training import checkpoint
 from pretrain.training.load_encoder import load_encoder
 from pretrain.training.start import put_in_place, read_start
@@ -84,6 +84,7 @@ def test_our_commands_read_the_evaluated_network(name: str, files: Path) -> None
     stored = torch.load(files / f"{name}.pth.tar", weights_only=True)[entry]
     encoder, arch = load_encoder(files / f"{name}.pth.tar", torch.device("cpu"))
     assert arch == "resnet50w0.25x"
+    assert feature_width(encoder) == 512
     assert torch.equal(encoder.layer4[2].conv3.weight, stored[f"{prefix}layer4.2.conv3.weight"])
 
 

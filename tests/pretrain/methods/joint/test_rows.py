@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torchvision.models.resnet import BasicBlock
 
-from pretrain import cli, features
+from pretrain import cli, features, linear
 from pretrain.methods.choose import joint_row, row_names
 from pretrain.methods.joint.flags import GENERAL
+from pretrain.methods.joint.frame import JointEmbedding
 from pretrain.methods.joint.heads import head
 from pretrain.methods.joint.spec import layers
 from tests.pretrain.helpers import module
-from tests.pretrain.methods.joint.cases import TINY
+from tests.pretrain.methods.joint.cases import TINY, tiny_row
 from tests.pretrain.methods.joint.runs import ITERATIONS, command
-from tests.pretrain.tiny import register_miniature
+from tests.pretrain.tiny import register_miniature, tiny_resnet
 
 TRIALS = int(os.environ.get("JOINT_KILL_TRIALS", "1"))
 
@@ -89,6 +92,7 @@ def test_features_are_those_of_the_evaluated_network(runs: tuple, image_folder: 
         ("simsiam", "--projector 12:xx", "'12:xx' is no layer; expected layers such as"),
         ("simsiam", "--views v2", "expected two views at least, got 'v2'"),
         ("simsiam", "--views 2*v9", "'2*v9': expected views such as 2*swav"),
+        ("simsiam", "--views 2*v2@9/2", "'2*v2@9/2': expected at most 4 times --image-size"),
         ("dino", "--keep-apart nothing", "invalid choice: 'nothing'"),
         ("nosuch", "", "invalid choice: 'nosuch'"),
     ],
@@ -111,6 +115,22 @@ def test_a_wrong_option_is_one_line(
         ("ressl", "--queue 4", "--queue 4 is not a multiple of the batch of 8; nearest valid: 8"),
         ("swav", "--prototypes 50", "cannot be used equally; lower --prototypes or give --queue 48"),
         ("simsiam", "--warmup-epochs 9", "the warm-up of 9 epochs takes 27 iterations of 5"),
+        ("simsiam", "--target ema", "--target ema: simsiam's file has no place for target_backbone"),
+        ("swav", "--target ema", "--target ema: swav's file has no place for target_backbone"),
+        ("simclr", "--predictor 128", "--predictor 128: simclr's file has no place for predictor"),
+        ("byol", "--prototypes 4", "--prototypes 4: byol's file has no place for prototypes"),
+        ("swav", "--prototypes 0", "--prototypes 0: expected 2 or more to choose from"),
+        ("dino", "--prototypes 1", "--prototypes 1: expected 2 or more to choose from"),
+        ("ressl", "--target stop", "--target stop: ressl needs its slow copy; give --target ema"),
+        ("dino", "--target stop", "--target stop: dino needs its slow copy; give --target ema"),
+        ("byol", "--predictor 5b", "--predictor 5b: is 5 wide at its end; expected 6, the width of the"),
+        ("nnclr", "--predictor 5b", "--predictor 5b: is 5 wide at its end; expected 6"),
+        ("simsiam", "--projector w:bn-w", "--predictor 5:bn-10b: is 10 wide at its end; expected 8"),
+        *[
+            (name, "--views 3*v2", f"--views 3*v2: are 3 views; the loss of {name} takes 2, as in 2*v2")
+            for name in TINY
+            if name not in ("swav", "dino")
+        ],
     ],
 )
 def test_values_that_do_not_fit_are_one_line(
@@ -146,6 +166,39 @@ def test_a_flag_changes_one_value_and_no_other() -> None:
     assert cli.read(words).batch_size == 2048
     rested = cli.read(["--data", "d", "--output", "o", "--method", "swav", "--freeze-iterations", "0"])
     assert rested.method.optimizer.freeze == ()
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_the_last_scales_of_blocks_begin_as_published(name: str) -> None:
+    """At 0 in these rows, at 1 in the others; the other scales at 1 in all."""
+    method = JointEmbedding(tiny_row(name), lambda dim: partial(tiny_resnet, dim))
+    first = 0 if name in ("simclr", "simsiam", "barlow", "vicreg", "moco_v3") else 1
+    blocks = [part for part in method.modules() if isinstance(part, BasicBlock)]
+    assert blocks
+    for block in blocks:
+        assert block.bn2.weight.eq(first).all()
+        assert block.bn1.weight.eq(1).all()
+
+
+def test_layers_without_a_bias_are_begun() -> None:
+    row = joint_row("dino")
+    built = head("6:gelu-4b", 3)
+    row.initialise(built)
+    assert not built[2].bias.any()
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_the_linear_protocol_takes_every_row(name: str, runs: tuple, image_folder: Path) -> None:
+    register_miniature()
+    data = runs[0] / "labelled"
+    data.mkdir(exist_ok=True)
+    for part in ("train", "val"):
+        if not (data / part).exists():
+            (data / part).symlink_to(image_folder)
+    file = ["--pretrained", str(runs[0] / name / "checkpoint_last.pth.tar"), "--data", str(data)]
+    options = "--device cpu --image-size 32 -b 8 --epochs 1 -j 1 --schedule"
+    assert linear.main([*file, *options.split()]) == 0
+    assert set(json.loads((runs[0] / name / "linear.json").read_text())["top1"]) == {"30"}
 
 
 def test_a_head_has_the_layers_of_its_text() -> None:
