@@ -46,7 +46,7 @@ def test_a_shipped_study_is_what_was_written(name: str) -> None:
 
 
 def _text(path: Path, held: bytes) -> bytes:
-    """What is readable in a file: of outcomes the ids and what is told about them, in quotes."""
+    """Shows what is readable in a file: of outcomes the ids and what is told about them, in quotes."""
     if path.suffix != ".npz":
         return held
     with np.load(path) as arrays:
