@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -106,11 +107,7 @@ def gather(x: Tensor) -> Tensor:
 
 def gather_with_gradient(x: Tensor) -> Tensor:
     """Like `gather`; gradients flow back to the process that each row came from."""
-    if world_size() == 1:
-        return x
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(x.contiguous()))
+    return x if world_size() == 1 else _Gather.apply(x)
 
 
 def any_process(flag: int, device: torch.device) -> int:
@@ -131,11 +128,7 @@ def mean_over_processes(x: Tensor) -> Tensor:
 
 def sum_with_gradient(x: Tensor) -> Tensor:
     """The sum over the processes; each gets the sum of all their gradients back."""
-    if world_size() == 1:
-        return x
-    from torch.distributed.nn.functional import all_reduce
-
-    return all_reduce(x)
+    return x if world_size() == 1 else _Sum.apply(x)
 
 
 @torch.no_grad()
@@ -144,3 +137,31 @@ def sum_in_place(x: Tensor) -> Tensor:
     if world_size() > 1:
         dist.all_reduce(x)
     return x
+
+
+class _Gather(torch.autograd.Function):
+    """Gathers rows; each process gets the sum of all gradients of its own rows back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return gather(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _summed(grad)[my_slice(len(grad))]
+
+
+class _Sum(torch.autograd.Function):
+    """Sums over the processes, forwards and backwards."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return _summed(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return _summed(grad)
+
+
+def _summed(x: Tensor) -> Tensor:
+    return sum_in_place(x.clone(memory_format=torch.contiguous_format))

@@ -46,6 +46,7 @@ def test_two_processes_are_two_groups(image_folder: Path, tmp_path: Path, mechan
     common = ["--data", str(image_folder), *OPTIONS.split(), "--mechanism", mechanism]
     done = two_processes([*common, "--output", str(tmp_path / "two"), "--max-iters", "6"])
     assert done.returncode == 0, done.stderr
+    assert "distributed.nn.functional" not in done.stderr  # deprecated
     register_miniature()
     assert cli.main([*common, "--output", str(tmp_path / "one"), "--max-iters", "6"]) == 0
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
