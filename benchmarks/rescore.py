@@ -19,6 +19,8 @@ from converters.options import Parser, visible
 if TYPE_CHECKING:
     from transfer.datasets.base import Dataset
 
+    Values = dict[str, float | None]
+
 # Points between a number and its record's. Predictions are written in full, so it is mostly 0; another
 # version of a library may add in another order.
 ROUNDING = 1e-6
@@ -205,9 +207,6 @@ class Sets:
             except (TransferError, OSError) as error:
                 self._read[name] = str(error)
         return self._read[name]
-
-
-Values = dict[str, float | None]
 
 
 def _of_predictions(record: Any, cell: Path | None, sets: Sets) -> Values | str:

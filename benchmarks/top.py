@@ -20,11 +20,12 @@ from converters.options import Parser, visible
 if TYPE_CHECKING:
     from benchmarks.launch.standing import Standing
 
+    Look = Callable[[], list[Standing]]
+
 EVERY_S = 2.0
 SILENT_S = 120.0  # a pre-training logs far more often, but for a kNN evaluation
 SHOWN = 5  # of what is finished and what waits; of a screen's other states as many as fit
 WIDE = 64  # characters of a title, at most
-Look = Callable[[], "list[Standing]"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
