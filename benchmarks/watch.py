@@ -8,6 +8,8 @@ ends it, the same command goes on. The rows are named after the run and the epoc
 
 from __future__ import annotations
 
+import argparse
+import math
 import os
 import re
 import shutil
@@ -166,6 +168,17 @@ def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
         time.sleep(min(0.2, seconds))
 
 
+def above_zero(text: str) -> float:
+    """Reads a number of seconds or epochs. Raises ArgumentTypeError for what would be waited for in vain."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
     parser = Parser("python -m benchmarks.watch", description=__doc__.split("\n", 1)[0], epilog=EPILOGUE)
@@ -174,10 +187,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--suite", nargs="+", required=True, metavar="NAME|FILE", help="what every checkpoint is measured on")
     add("--output", type=Path, metavar="DIR", help="records and report (default: DIR/transfer)")
     add("--name", metavar="NAME", help="of the run, in its rows (default: that of DIR)")
-    add("--every", type=float, default=1.0, metavar="EPOCHS", help="at most one row in so many epochs (1)")
+    add(
+        "--every",
+        type=above_zero,
+        default=1.0,
+        metavar="EPOCHS",
+        help="at most one row in so many epochs (1)",
+    )
     add("--once", action="store_true", help="end where no checkpoint is left, instead of waiting for more")
-    add("--until", type=float, metavar="EPOCH", help="end after a checkpoint of at least this epoch")
-    add("--seconds", type=float, default=30.0, metavar="N", help="between two looks into DIR (30)")
+    add("--until", type=above_zero, metavar="EPOCH", help="end after a checkpoint of at least this epoch")
+    add("--seconds", type=above_zero, default=30.0, metavar="N", help="between two looks into DIR (30)")
     try:
         args, words = parser.parse_known_args(argv)
         plan = _planned(args, words)
@@ -195,8 +214,6 @@ def _planned(args: Any, words: list[str]) -> Watch:
     decided = [word for word in words if word.partition("=")[0] in OURS]
     if decided:
         raise UsageError(f"{decided[0]} cannot be given: every row is a checkpoint of {args.run}")
-    if not args.every > 0:
-        raise UsageError(f"--every {args.every:g}: expected epochs above 0")
     name = re.sub(r"[^\w-]+", "_", args.name or args.run.resolve().name).strip("_") or "run"
     return Watch(
         args.run, args.output or args.run / "transfer", name, args.every, ["--suite", *args.suite, *words]

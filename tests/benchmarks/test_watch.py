@@ -114,12 +114,20 @@ def test_a_cell_that_fails_is_told_and_tried_again_by_the_next_command(
     ("more", "message"),
     [
         (["--init", "random"], "--init cannot be given: every row is a checkpoint of"),
-        (["--every", "0"], "--every 0: expected epochs above 0"),
     ],
 )
 def test_refused(more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert watch.main([str(tmp_path), "--suite", "voc_c4", *more]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("given", ["--every 0", "--seconds -1", "--seconds nan", "--until inf"])
+def test_what_would_be_waited_for_in_vain(given: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        watch.main([str(tmp_path), "--suite", "voc_c4", *given.split()])
+    option, value = given.split()
+    assert ended.value.code == 2
+    assert f"{option}: expected a number above 0, got {value!r}" in capsys.readouterr().err
 
 
 def test_no_run_and_a_foreign_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -71,7 +71,9 @@ def test_another_row_is_refused(runs: tuple, image_folder: Path, capsys: pytest.
     assert not list((folder / "new").glob("*.tar"))
 
 
-def test_features_are_those_of_the_evaluated_network(runs: tuple, image_folder: Path) -> None:
+def test_features_are_those_of_the_evaluated_network(
+    runs: tuple, image_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """DINO's teacher, and its student with --key-encoder; a row without a slow copy has no other."""
     register_miniature()
     folder = runs[0]
@@ -82,6 +84,7 @@ def test_features_are_those_of_the_evaluated_network(runs: tuple, image_folder: 
     assert (folder / "0.npz").read_bytes() != (folder / "1.npz").read_bytes()
     file = ["--pretrained", str(folder / "vicreg" / "checkpoint_last.pth.tar"), "--key-encoder"]
     assert features.main([*common, *file, "--output", str(folder / "2.npz")]) == 2
+    assert "its method has no key encoder; leave out --key-encoder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
