@@ -111,6 +111,11 @@ def test_a_folder_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def _heeds_ctrl_c() -> None:
+    """Undoes what nohup and a shell's & hand down: they ignore the signal, a terminal does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("end", [b"q", signal.SIGINT])
 def test_a_terminal_is_left_as_it_was(end: bytes | signal.Signals, tmp_path: Path) -> None:
     plant(tmp_path, "finished", 0)
@@ -118,7 +123,9 @@ def test_a_terminal_is_left_as_it_was(end: bytes | signal.Signals, tmp_path: Pat
     before = termios.tcgetattr(slave)
     words = [sys.executable, "-m", "benchmarks.top", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-    view = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    view = subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, env=environment, preexec_fn=_heeds_ctrl_c
+    )
     seen = b""
     deadline = time.monotonic() + 60
     while b"bbox/AP" not in seen and time.monotonic() < deadline:
