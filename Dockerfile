@@ -9,7 +9,7 @@ COPY . .
 RUN pip install --no-cache-dir . && rm -rf /src
 
 # Data, checkpoints and results are mounted here; weights that are fetched stay in it, too.
-WORKDIR /work
-ENV MOCO_TRANSFER_CACHE=/work/.cache/moco-transfer
+WORKDIR /runs
+ENV MOCO_TRANSFER_CACHE=/runs/.cache/moco-transfer
 ENTRYPOINT ["moco-transfer"]
 CMD ["--help"]

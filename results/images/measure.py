@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -25,22 +24,6 @@ EXCHANGED = 10  # images, up to which all exchanges are gone through: 2^9 pairs 
 ROUNDING = 1e-9  # points
 # Of a normal distribution: a test at LEVEL sees a gap of so many standard errors in 80 % of all cases.
 SEEN = 1.959964 + 0.841621
-
-
-class Measure(Protocol):
-    """A metric of one trial as a function of its test images, `n` of them, in per cent."""
-
-    draws: ClassVar[int]  # how many bootstrap samples an interval is made of
-
-    @property
-    def n(self) -> int:
-        """Number of units that are resampled: images, queries or episodes."""
-
-    def value(self) -> float:
-        """The metric on all images; NaN where it is undefined."""
-
-    def resampled(self, draws: int | None = None) -> np.ndarray:
-        """(draws,) values on bootstrap samples, seeded; NaN where a sample leaves it undefined."""
 
 
 @dataclass(frozen=True)

@@ -63,16 +63,11 @@ def expanded(alike: Tensor, patches: int = LOST_PATCHES) -> Tensor:
     return alike[low[alike[order[0], low] > 0]].sum(0) > 0
 
 
-def correctly_localised(boxes: Sequence[Sequence[float]], truth: Sequence[Any]) -> float:
-    """CorLoc in percent: in how many images the one box has IoU >= 0.5 with any true box (n, 4).
-
-    Images without a true box do not count; there must be one that has.
-    """
-    return 100 * float(localised(boxes, truth).mean())
-
-
 def localised(boxes: Sequence[Any], truth: Sequence[Any]) -> np.ndarray:
-    """(images with a true box,) 1.0 where the one box has IoU >= 0.5 with any of them, else 0.0."""
+    """(images with a true box,) 1.0 where the one box has IoU >= 0.5 with any of them (n, 4), else 0.0.
+
+    The mean is CorLoc. Images without a true box do not count; there must be one that has.
+    """
     if len(boxes) != len(truth):
         raise ProbeError(f"{len(boxes)} boxes for {len(truth)} images: expected one each")
     hits = [

@@ -8,7 +8,6 @@ test images together; here the caller says which images there are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +16,7 @@ import torch
 from torch import Tensor
 
 from transfer.probes.checks import ProbeError, checked_features, checked_labels
-from transfer.probes.logistic import fit
 from transfer.probes.protocols import EPISODE_QUERIES, EPISODE_WAYS, EPISODES
-
-# support (ways, shots, D) and queries (M, D) -> the class of each query (M,)
-Classifier = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -34,16 +29,9 @@ class FewShot:
 
 
 def nearest_mean(support: Tensor, queries: Tensor) -> Tensor:
-    """Classifies by the nearest class mean, in squared Euclidean distance."""
+    """Classifies queries (M, D) by the nearest mean of support (ways, shots, D), in squared distance."""
     mean = support.mean(1)
     return (mean.square().sum(1) - 2 * queries @ mean.T).argmin(1)  # |x|^2 is the same for all means
-
-
-def logistic_regression(support: Tensor, queries: Tensor) -> Tensor:
-    """Classifies by logistic regression with C = 1, scikit-learn's default."""
-    ways, shots, width = support.shape
-    labels = torch.arange(ways, device=support.device).repeat_interleave(shots)
-    return fit(support.reshape(-1, width), labels, (1.0,)).scores(queries)[0].argmax(1)
 
 
 def few_shot(
@@ -55,7 +43,6 @@ def few_shot(
     ways: int = EPISODE_WAYS,
     queries: int = EPISODE_QUERIES,
     episodes: int = EPISODES,
-    classifier: Classifier = nearest_mean,
 ) -> FewShot:
     """Draws episodes from features (N, D) with labels (N,) and gives the mean accuracy over them.
 
@@ -71,7 +58,7 @@ def few_shot(
     for number in range(episodes):
         picked = torch.from_numpy(draw(members, ways, shots + queries, seed, number)).to(rows.device)
         support, asked = rows[picked[:, :shots]], rows[picked[:, shots:]].flatten(0, 1)
-        found.append(100 * (classifier(support, asked) == truth).double().mean())
+        found.append(100 * (nearest_mean(support, asked) == truth).double().mean())
     values = torch.stack(found).cpu()
     return FewShot(float(values.mean()), 1.96 * float(values.std()) / math.sqrt(episodes), values)
 

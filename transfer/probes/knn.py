@@ -36,24 +36,11 @@ def classify(
     return torch.cat(list(votes), dim=1)
 
 
-def classify_others(
-    features: Any,
-    labels: Any,
-    counts: Sequence[int],
-    temperature: float = KNN_TEMPERATURE,
-    classes: int | None = None,
-) -> Tensor:
-    """Gives the classes (counts, N) of rows (N, D) by all other rows of the same set: leave-one-out."""
-    parts = _votes(features, labels, None, counts, temperature, classes)
-    return torch.cat([part.argmax(2) for part in parts], dim=1)
-
-
-def nearest(train: Tensor, test: Tensor, count: int, first: int | None = None) -> tuple[Tensor, Tensor]:
+def nearest(train: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Gives similarities and numbers (M, count) of the nearest rows of `train` (N, D), the nearest first.
 
     Test rows (M, D) are of length 1; those of `train` are brought to it block by block, so that they may be
-    mapped from a file. `first` says that the test rows are rows `first`, `first` + 1, ... of `train`, and
-    that no row is its own neighbour.
+    mapped from a file.
     """
     best, index = (
         test.new_empty(len(test), 0),
@@ -62,11 +49,6 @@ def nearest(train: Tensor, test: Tensor, count: int, first: int | None = None) -
     for begin in range(0, len(train), ROWS):
         block = F.normalize(train[begin : begin + ROWS], dim=1)
         similarity = test @ block.T
-        if first is not None:
-            own = torch.arange(len(test), device=test.device)
-            column = own + first - begin
-            inside = (column >= 0) & (column < len(block))
-            similarity[own[inside], column[inside]] = -torch.inf
         values, places = _greatest(similarity, count)
         best, index = torch.cat([best, values], 1), torch.cat([index, places + begin], 1)
         order = best.argsort(dim=1, descending=True, stable=True)[:, :count]
@@ -92,19 +74,18 @@ def _greatest(similarity: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _votes(
     train: Any, labels: Any, test: Any, counts: Sequence[int], temperature: float, classes: int | None
 ) -> Iterator[Tensor]:
-    """Yields the votes (counts, m, classes) of each block of test features; None: of the train set itself."""
+    """Yields the votes (counts, m, classes) of each block of test features."""
     train = checked_features(train, "train features")
     labels, classes = checked_labels(labels, len(train), classes, "train labels")
     labels = labels.to(train.device)
-    most = len(train) - (test is None)
     if not counts or min(counts) < 1:
-        raise ProbeError(f"neighbours: {list(counts)}, expected numbers above 0, at most {most}")
+        raise ProbeError(f"neighbours: {list(counts)}, expected numbers above 0, at most {len(train)}")
     if not temperature >= 0.0125:  # below, exp(1 / T) leaves the range of float32
         raise ProbeError(f"temperature: {temperature:g}, expected 0.0125 or more; 0.07 is published")
-    queries = train if test is None else checked_features(test, "test features", train.shape[1]).to(train)
+    queries = checked_features(test, "test features", train.shape[1]).to(train)
     for first in range(0, len(queries), QUERIES):
         block = F.normalize(queries[first : first + QUERIES], dim=1)
-        similarity, index = nearest(train, block, min(max(counts), most), first if test is None else None)
+        similarity, index = nearest(train, block, min(max(counts), len(train)))
         weight, voted = (similarity / temperature).exp(), labels[index]
         votes = block.new_zeros(len(counts), len(block), classes)
         for number, count in enumerate(counts):

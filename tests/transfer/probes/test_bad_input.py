@@ -135,7 +135,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "patches": (lambda: discovery.object_box(X, (3, 3), (9, 9)), "patches: 12, expected 3 x 3"),
     "zero patches": (lambda: discovery.object_box(0 * X, (3, 4), (9, 9)), "patches: the seed is all 0"),
     "no boxes": (
-        lambda: discovery.correctly_localised([(0, 0, 1, 1)], [[]]),
+        lambda: discovery.localised([(0, 0, 1, 1)], [[]]),
         "CorLoc: no image has a true box",
     ),
 }
