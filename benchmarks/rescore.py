@@ -91,14 +91,13 @@ def _printed(one: Scored) -> Scored:
 
 
 def _rescore(args: Any) -> Iterator[Scored]:
-    import os
-
+    from benchmarks.arguments import data_root
     from benchmarks.planning.suite_file import read_suite
     from results.bundle.check import is_bundle, opened
     from results.errors import RecordError
     from transfer.datasets.own_file import own_datasets
 
-    root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
+    root = data_root(args.data_root, False, Path())
     own: dict[str, Any] = {}
     for suite in map(read_suite, args.suite):
         own |= own_datasets(suite.datasets, suite.file)

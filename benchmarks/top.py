@@ -59,13 +59,14 @@ def _looking(runs: Path) -> Look | None:
 def _pretraining(folder: Path) -> Standing:
     """The standing of a pre-training: its log tells neither length nor end, but how long it is still."""
     from benchmarks.launch.standing import RUNNING, STOPPED, Standing, tail
+    from transfer.process.progress import clock
 
     log = folder / "log.jsonl"
     entries = [entry for entry in tail(log) if "loss" in entry]
     silent = time.time() - log.stat().st_mtime
     state, says = RUNNING, f"{entries[-1].get('images_per_s', 0):.0f} images/s" if entries else ""
     if silent > SILENT_S:
-        state, says = STOPPED, f"finished or stopped: no line in its log for {_clock(silent)}"
+        state, says = STOPPED, f"finished or stopped: no line in its log for {clock(silent)}"
     last = entries[-1] if entries else {"iteration": 0}
     return Standing(
         f"pre-training {folder.name}", state, last["iteration"], None, last.get("loss"), None, says
@@ -95,6 +96,8 @@ def lines(cells: Sequence[Standing], height: int | None) -> list[str]:
 
 
 def _line(cell: Standing, wide: int) -> str:
+    from transfer.process.progress import clock
+
     title = visible(cell.title)
     text = f"  {cell.state:<9} {title if len(title) <= wide else title[: wide - 3] + '...':<{wide}}"
     if cell.done:
@@ -103,13 +106,8 @@ def _line(cell: Standing, wide: int) -> str:
     if cell.loss is not None:
         text += f"  loss {cell.loss:.3f}"
     if cell.left_s is not None:
-        text += f"  eta {_clock(cell.left_s)}"
+        text += f"  eta {clock(cell.left_s)}"
     return f"{text}  {visible(cell.says)}".rstrip()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def _live(look: Look, name: str) -> int:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Watch:
     name: str  # of the run, in its rows
     every: float  # epochs
     words: list[str]  # for benchmarks/run.py
+    seen: set[str] = field(default_factory=set)  # names of checkpoints that were looked at, due or not
 
     @property
     def kept(self) -> Path:
@@ -63,7 +64,10 @@ class Watch:
         self.kept.mkdir(parents=True, exist_ok=True)
         taken = self.taken()
         for path in sorted(path for path in self.run.glob("checkpoint_*") if _NUMBERED.fullmatch(path.name)):
+            if path.name in self.seen:
+                continue
             found = self._copy(path, taken)
+            self.seen.add(path.name)
             taken += [] if found is None else [found]
         waiting = self.kept.glob(f"{self.name}_epoch_*.pth.tar")
         return sorted(waiting, key=lambda path: float(epoch_in(path)))

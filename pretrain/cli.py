@@ -85,7 +85,7 @@ def build_parser(row: Row | None = None, name: str = "") -> argparse.ArgumentPar
         for kind in option_classes():
             kind.add_to(parser.add_argument_group(kind.title))
         _add_training(training)
-        parser.set_defaults(**PRESETS.get(name, {}) | {"mechanism": "queue"})
+        parser.set_defaults(**PRESETS.get(name, {}))
     else:
         from pretrain.methods.joint.flags import GENERAL, add_row
 

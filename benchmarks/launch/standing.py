@@ -84,7 +84,7 @@ class Grid:
         lines = tail(job.with_name("log.jsonl"))
         if state == RUNNING and not lines:
             says = _last_line(job.with_name(LOG))
-        return progress_of(title, state, lines, total, "total_loss", says)
+        return progress_of(title, state, lines, total, says)
 
     def _ask_queue(self) -> None:
         """Asks the queue for the batches that were submitted from here; one that knows processes is local."""
@@ -112,7 +112,7 @@ class Grid:
 
 
 def progress_of(
-    title: str, state: str, lines: list[dict[str, Any]], total: int | None, loss: str, says: str
+    title: str, state: str, lines: list[dict[str, Any]], total: int | None, says: str
 ) -> Standing:
     """The standing of a training by the last lines of its log; time is left only for one that runs."""
     if not lines:
@@ -125,7 +125,7 @@ def progress_of(
         left = (last["time_s"] - first["time_s"]) / steps * max(0, total - done)
     if state == RUNNING and total is not None and done >= total:
         says, left = "trained; predicts and scores", None
-    return Standing(title, state, done, total, last.get(loss), left, says)
+    return Standing(title, state, done, total, last.get("total_loss"), left, says)
 
 
 def tail(path: Path) -> list[dict[str, Any]]:

@@ -27,16 +27,6 @@ from pretrain.optimizers.rows import PUBLISHED
 LARGE, SMALL, LOCAL = 224, 96, 8  # pixels, pixels, small crops an image: DINO's
 
 
-class Chance:
-    """An operation on a PIL image with a probability."""
-
-    def __init__(self, p: float, operation: Callable[[Image.Image], Image.Image]) -> None:
-        self.p, self.operation = p, operation
-
-    def __call__(self, image: Image.Image) -> Image.Image:
-        return self.operation(image) if random.random() < self.p else image
-
-
 def _blur(image: Image.Image) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(radius=random.uniform(0.1, 2.0)))
 
@@ -48,8 +38,8 @@ def _view(size: int, scale: tuple[float, float], blur: float, solarise: float = 
             transforms.RandomHorizontalFlip(),
             transforms.RandomApply([transforms.ColorJitter(0.4, 0.4, 0.2, 0.1)], p=0.8),
             transforms.RandomGrayscale(p=0.2),
-            Chance(blur, _blur),
-            *([Chance(solarise, ImageOps.solarize)] if solarise else []),
+            transforms.RandomApply([_blur], blur),
+            *([transforms.RandomApply([ImageOps.solarize], solarise)] if solarise else []),
             transforms.ToTensor(),
             transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ]

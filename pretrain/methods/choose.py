@@ -29,6 +29,7 @@ METHODS = {
     "end_to_end": Row(ContrastOptions, "pretrain.methods.end_to_end:EndToEnd"),
     "supervised": Row(SupervisedOptions, "pretrain.methods.supervised:Supervised"),
 }
+FRAME = "pretrain.methods.joint.frame:JointEmbedding"  # the class of all rows
 # A method of the table with other defaults: the published commands. Its files are those of the method.
 PRESETS: dict[str, dict[str, Any]] = {
     "moco_v1": {"mechanism": "queue"},
@@ -53,7 +54,7 @@ def joint_row(name: str) -> JointRow:
 
 def method_class(name: str) -> type[Method[Any]]:
     """Imports the class of a method."""
-    place = METHODS[name].place if name in METHODS else "pretrain.methods.joint.frame:JointEmbedding"
+    place = FRAME if name in row_names() else METHODS[name].place
     module, _, found = place.partition(":")
     return getattr(importlib.import_module(module), found)
 

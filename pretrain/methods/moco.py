@@ -19,6 +19,7 @@ from pretrain.methods.base import EncoderFactory, Method, Step
 from pretrain.methods.options import ContrastOptions
 from pretrain.methods.parts import (
     ACCURACIES,
+    enqueue,
     full_precision,
     make_pair,
     require_groups,
@@ -122,7 +123,7 @@ class MoCo(Method[ContrastOptions]):
         The published code enqueues in `forward`, and copies the queue (32 MB at K = 65536) at every step for
         the backward pass.
         """
-        self.enqueue(self.keys)
+        enqueue(self.queue, self.queue_ptr, self.keys)
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:
@@ -131,13 +132,3 @@ class MoCo(Method[ContrastOptions]):
         BatchNorm statistics are not averaged, as in the published code.
         """
         torch._foreach_lerp_(list(self.encoder_k.parameters()), list(self.encoder_q.parameters()), 1 - self.m)
-
-    @torch.no_grad()
-    def enqueue(self, keys: Tensor) -> None:
-        """Replaces the oldest keys of the queue by NxC new ones, which are those of all processes.
-
-        The pointer stays on the device, so the host never waits.
-        """
-        slots = (self.queue_ptr + torch.arange(len(keys), device=keys.device)) % self.K
-        self.queue.index_copy_(1, slots, keys.T)
-        self.queue_ptr.add_(len(keys)).remainder_(self.K)

@@ -46,6 +46,18 @@ def unshuffle(x: Tensor, order: Tensor, gather: Callable[[Tensor], Tensor] = dis
     return gather(x)[torch.argsort(order)]
 
 
+@torch.no_grad()
+def enqueue(queue: Tensor, queue_ptr: Tensor, rows: Tensor) -> None:
+    """Replaces the oldest columns of a queue CxK by NxC new rows, which are those of all processes.
+
+    The pointer stays on the device, so the host never waits.
+    """
+    size = queue.shape[1]
+    slots = (queue_ptr + torch.arange(len(rows), device=rows.device)) % size
+    queue.index_copy_(1, slots, rows.T.to(queue.dtype))
+    queue_ptr.add_(len(rows)).remainder_(size)
+
+
 def softmax_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """Cross-entropy of logits NxK and labels N, with the accuracy in percent among the first 1 and 5."""
     loss = F.cross_entropy(logits, labels)

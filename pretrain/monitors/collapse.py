@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from pretrain.errors import PretrainError
 from pretrain.methods.base import MOST_IMAGES, Method
+from pretrain.methods.joint.outputs import spread
 from pretrain.monitors.measures import (
     alignment,
     code_usage,
-    feature_std,
     lidar,
     rankme,
     target_entropy,
@@ -76,7 +76,7 @@ def measured(last: dict[str, Any], network: nn.Module) -> dict[str, float]:
     first, stacked = views[0], torch.stack(views[:2], 1)  # of more views LiDAR costs too much
     rank = rankme(first)
     values = {
-        "feature_std": feature_std(first),
+        "feature_std": float(spread(first)),
         "rankme": rank,
         "rank_share": rank / min(first.shape),
         "uniformity": uniformity(first),

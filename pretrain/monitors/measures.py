@@ -11,14 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def feature_std(features: Tensor) -> float:
-    """Deviation of the normalised features NxD over the batch, times the root of D.
-
-    1 for directions that are spread evenly, 0 where all are one (SimSiam, figure 2).
-    """
-    unit = F.normalize(features.double(), dim=1)
-    return float(unit.std(0).mean() * features.shape[1] ** 0.5)
+from transfer.probes.spread import effective_rank
 
 
 def rankme(features: Tensor, eps: float = 1e-7) -> float:
@@ -26,8 +19,7 @@ def rankme(features: Tensor, eps: float = 1e-7) -> float:
 
     It is the exponential of the entropy of the singular values' shares.
     """
-    values = torch.linalg.svdvals(features.double())
-    return _effective(values / values.sum().clamp_min(1e-300) + eps)
+    return effective_rank(torch.linalg.svdvals(features.double()), eps)
 
 
 def lidar(features: Tensor, delta: float = 1e-4, eps: float = 1e-8) -> float:
@@ -47,7 +39,7 @@ def lidar(features: Tensor, delta: float = 1e-4, eps: float = 1e-8) -> float:
     matrix = (between @ between.T - cross.T @ torch.linalg.solve(inner, cross)) / delta
     values = torch.linalg.eigvalsh(matrix).clamp_min(0).flip(0)  # the largest first
     found = F.pad(values[:width], (0, max(0, width - images)))
-    return _effective((found + eps) / (found + eps).sum())
+    return effective_rank(found + eps, 0.0)
 
 
 def alignment(views: Tensor) -> float:
@@ -70,17 +62,14 @@ def target_entropy(targets: Tensor) -> float:
 
     0 where each is one class for sure (no centring), 1 where all are alike (no sharpening): DINO, 5.3.
     """
-    return float(_entropy(targets.double()).mean()) / math.log(max(2, targets.shape[1]))
+    return float(entropy(targets.double()).mean()) / math.log(max(2, targets.shape[1]))
 
 
 def code_usage(targets: Tensor) -> float:
     """Share of the K codes that NxK probabilities use, by the entropy of their mean: 1/K is one code."""
-    return math.exp(float(_entropy(targets.double().mean(0)))) / targets.shape[1]
+    return math.exp(float(entropy(targets.double().mean(0)))) / targets.shape[1]
 
 
-def _entropy(shares: Tensor) -> Tensor:
+def entropy(shares: Tensor) -> Tensor:
+    """In nats, of shares (..., K) that sum to 1."""
     return -torch.xlogy(shares, shares).sum(-1)
-
-
-def _effective(shares: Tensor) -> float:
-    return math.exp(float(_entropy(shares)))

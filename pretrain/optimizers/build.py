@@ -49,7 +49,7 @@ def build(
     groups = parameter_groups(row, named, batch_size)
     rates = [_rate(row, group, warmup, per_epoch, total) for group in groups]
     end = row.wd if row.wd_end is None else row.wd_end
-    decay = warm_cosine(row.wd, end=end, total=total) if end != row.wd else constant(row.wd)
+    decay = warm_cosine(row.wd, end=end, total=total)
     decays = [decay if group["adapt"] else constant(0.0) for group in groups]
     for group in groups:
         del group["constant"]

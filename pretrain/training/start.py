@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pretrain.errors import PretrainError
 from pretrain.methods.base import Method
-from pretrain.methods.choose import METHODS, method_class, row_names
+from pretrain.methods.choose import METHODS, method_class
+from pretrain.methods.joint.frame import JointEmbedding
 from pretrain.training import checkpoint
 from pretrain.training.checkpoint import PREFIX
 from pretrain.training.state import require_equal
@@ -40,7 +41,7 @@ def read_start(path: Path) -> Start:
     """Reads the encoders of a file. Raises PretrainError where none is there that a method evaluates."""
     contents = checkpoint.load(path)
     tensors = {name.removeprefix(PREFIX): value for name, value in contents["state_dict"].items()}
-    kinds = [method_class(name) for name in (*METHODS, *row_names()[:1])]  # the frame has one class
+    kinds: list[type[Method[Any]]] = [*map(method_class, METHODS), JointEmbedding]
     row = checkpoint.recorded_row(contents["identity"])
     first = [row.evaluated, row.other_encoder] if row else []  # of DINO the teacher
     known = [name for kind in kinds for name in (kind.encoder_name, kind.key_encoder_name)]

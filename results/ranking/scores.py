@@ -15,7 +15,6 @@ from results.tables.published import WORDS, PublishedRow
 from results.tables.suite import of_several_networks
 from results.tables.trials import Trials
 
-SHOWN = SPREAD  # RankMe and norms: they see how features spread, not what for
 LEAST_ROWS, LEAST_SETS = 2, 2
 
 
@@ -39,7 +38,7 @@ def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | Non
     remarks: dict[str, None] = {}
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
-        if primary.startswith(SHOWN):
+        if primary.startswith(SPREAD):  # RankMe and norms see how features spread, not what for
             remarks[f"{suite} is left out: {primary} is shown, and nothing is ranked by it"] = None
             continue
         if less_is_better(primary):

@@ -27,6 +27,7 @@ class Gap:
     """
 
     label: str
+    row: str  # the label without a mark of doubt
     value: float
     ends: tuple[float, float] | None
     p: float | None
@@ -71,7 +72,9 @@ def gaps(
         if ours and theirs:
             label = row.label + (DOUBTED if row.doubted or against.doubted else "")
             made = row_difference(row, against, metric, patient)
-            found.append(Gap(label, made.gap, made.interval, made.p, against.label, made.test, lower))
+            found.append(
+                Gap(label, row.label, made.gap, made.interval, made.p, against.label, made.test, lower)
+            )
     corrected = holm([gap.p for gap in found])
     found = [replace(gap, p=p) for gap, p in zip(found, corrected, strict=True)]
     return sorted(found, key=lambda gap: -gap.better)

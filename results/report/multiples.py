@@ -5,16 +5,15 @@ Rows stand in one order in all panels, so that a row that moves is seen.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.report.charts import nice_range
 from results.report.gaps import gaps
+from results.report.html import DOUBTED
 from results.tables.compared import row_interval
 from results.tables.escape import html_text
-from results.tables.paired import LEVEL
-from results.tables.significance import t_quantile
+from results.tables.lengths import mean_interval
 from results.tables.trials import Trials
 
 LEAST = 2  # panels, and rows of one
@@ -32,6 +31,7 @@ class Point:
     value: float
     ends: tuple[float, float] | None
     tone: str = ""
+    mark: str = ""  # of a doubted number
 
 
 def multiples(
@@ -43,15 +43,17 @@ def multiples(
     for suite, rows in suites.items():
         primary = rows[0].records[0]["primary"]
         known = reference if any(row.init == reference for row in rows) else None
-        found = {gap.label: gap for gap in gaps(rows, primary, known, patient)}
+        found = {gap.row: gap for gap in gaps(rows, primary, known, patient)}
+        against |= dict.fromkeys(gap.against for gap in found.values())
         points = {}
         for row in rows:
-            if (point := _point(row, primary, patient)) is None:
-                continue
-            gap = found.get(row.label)
-            if gap is not None:
-                against[gap.against] = None
-            points[row.label] = Point(point.value, point.ends, gap.tone if gap else "")
+            if (mean := mean_interval(row, primary)) is not None:
+                value, half, n = mean
+                ends = row_interval(row, primary, patient) or (
+                    (value - half, value + half) if n > 1 else None
+                )
+                tone = found[row.label].tone if row.label in found else ""
+                points[row.label] = Point(value, ends, tone, DOUBTED if row.doubted else "")
         if len(points) >= LEAST:
             panels.append(_panel(f"{suite} {primary}", labels, points))
     if len(panels) < LEAST:
@@ -61,17 +63,6 @@ def multiples(
         f'<h3>Data set by data set</h3><div class="multiples">{"".join(panels)}</div>'
         f'<p class="soft">{NOTE}{tested}</p>'
     )
-
-
-def _point(row: Trials, metric: str, patient: bool) -> Point | None:
-    summary = row.summary(metric)
-    if summary is None:
-        return None
-    ends = row_interval(row, metric, patient)
-    if ends is None and summary.std is not None:
-        half = t_quantile(LEVEL, summary.n - 1) * summary.std / math.sqrt(summary.n)
-        ends = summary.mean - half, summary.mean + half
-    return Point(summary.mean, ends)
 
 
 def _panel(title: str, labels: Sequence[str], points: Mapping[str, Point]) -> str:
@@ -85,7 +76,7 @@ def _panel(title: str, labels: Sequence[str], points: Mapping[str, Point]) -> st
     for label in labels:
         drawn, text = "", "-"
         if (point := points.get(label)) is not None:
-            text = f"{point.value:.1f}"
+            text = f"{point.value:.1f}{point.mark}"
             if point.ends is not None:
                 left, right = map(place, point.ends)
                 drawn = f'<span class="whisker" style="left:{left:.2f}%;width:{right - left:.2f}%"></span>'

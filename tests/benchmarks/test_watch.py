@@ -86,8 +86,25 @@ def test_which_checkpoints_are_due(pretrained: Path, tmp_path: Path) -> None:
     """Half epochs where they are asked for, and one row a step of --every."""
     for every, epochs in ((0.5, ["0.5", "1", "1.5", "2"]), (1.5, ["1.5"]), (3.0, [])):
         plan = watch.Watch(pretrained, tmp_path / str(every), "run", every, [])
-        assert [watch.epoch_in(path) for path in plan.take()] == epochs
-        assert [watch.epoch_in(path) for path in plan.take()] == epochs  # and none of them again
+        waiting = plan.take()
+        assert [watch.epoch_in(path) for path in waiting] == epochs
+        for path in waiting:
+            path.rename(path.with_name(path.name.replace(".pth.tar", ".done")))
+        assert plan.take() == []
+        again = watch.Watch(pretrained, tmp_path / str(every), "run", every, [])
+        assert again.take() == [], "nor by the next command"
+
+
+def test_a_checkpoint_is_looked_at_once(
+    pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    epoch_of = watch.epoch_of
+    monkeypatch.setattr(watch, "epoch_of", lambda path: looked.append(path) or epoch_of(path))
+    plan = watch.Watch(pretrained, tmp_path / "out", "run", 1.5, [])
+    plan.take()
+    plan.take()
+    assert len(looked) == 4
 
 
 def test_a_cell_that_fails_is_told_and_tried_again_by_the_next_command(

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from transfer.frozen.device import fitted_on
 from transfer.frozen.probes import Learned, grid_of, single
 from transfer.probes import logistic, ridge
+from transfer.process.distributed import device_name
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def _ridge(known: Learned, cfg: CfgNode, device: torch.device) -> Head:
         known.classes,
         known.metric,  # type: ignore[arg-type]
     )
-    told = {"penalty": chosen.model.penalties[0], "at_edge_of_grid": chosen.at_edge}
-    return Head(lambda features: chosen.model.scores(features.to(device))[0].cpu(), told)
+    told = {"penalty": chosen.model.penalty, "at_edge_of_grid": chosen.at_edge}
+    return Head(lambda features: chosen.model.scores(features.to(device)).cpu(), told)
 
 
 # Those of cached features; a linear layer by SGD is trained in `linear`.
@@ -56,4 +58,6 @@ CLOSED: Mapping[str, Callable[[Learned, CfgNode, torch.device], Head]] = {"logre
 
 def fitted(learned: Learned, cfg: CfgNode, device: torch.device) -> Head:
     """The recipe's head on features that are there; nothing of the test is seen."""
-    return CLOSED[cfg.PROBE.HEAD](single(learned), cfg, device)
+    name, known = cfg.PROBE.HEAD, single(learned)
+    head, there = fitted_on(device, name, lambda where: CLOSED[name](known, cfg, where))
+    return Head(head.scores, {**head.told, "device": device_name(there)})

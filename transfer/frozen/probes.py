@@ -111,15 +111,7 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         metric=known.metric,  # type: ignore[arg-type]
     )
     logits = chosen.model.scores(test)[0].cpu()
-    # Of a model that never saw the held-out images: what was learned by heart would be too cold.
-    blind = (
-        logistic.fit(
-            known.features[fitted], torch.from_numpy(known.labels[fitted]), (chosen.C,), known.classes
-        )
-        .scores(known.features[held])[0]
-        .cpu()
-    )
-    temperature = best_temperature(blind, torch.from_numpy(known.labels[held]))
+    temperature = best_temperature(chosen.blind.cpu(), torch.from_numpy(known.labels[held]))
     told = {
         "C": chosen.C,
         "at_edge_of_grid": chosen.at_edge,
@@ -145,8 +137,8 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     penalties = tuple(1 / c for c in reversed(grid_of(cfg)))
     labels = torch.from_numpy(known.labels)
     chosen = ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
-    predicted = chosen.model.scores(test)[0].argmax(1).cpu()
-    told = {"penalty": chosen.model.penalties[0], "at_edge_of_grid": chosen.at_edge}
+    predicted = chosen.model.scores(test).argmax(1).cpu()
+    told = {"penalty": chosen.model.penalty, "at_edge_of_grid": chosen.at_edge}
 
     def judge(truth: np.ndarray) -> Result:
         score = accuracy(predicted, torch.from_numpy(truth), known.classes, known.metric)  # type: ignore[arg-type]

@@ -15,7 +15,6 @@ from transfer.frozen.work import Finish, Finished, Work, there
 from transfer.probes import retrieval
 
 KINDS = {"M": "medium", "H": "hard", "E": "easy"}
-CUTS = (1, 5, 10)
 
 
 def revisited_step(work: Work, train: RetrievalSet, test: RetrievalSet) -> Finish:
@@ -27,7 +26,7 @@ def revisited_step(work: Work, train: RetrievalSet, test: RetrievalSet) -> Finis
 
     def finish() -> Finished:
         ranks = retrieval.ranking(there(asked), there(index))
-        cuts = [k for k in CUTS if k <= len(test.images)]
+        cuts = [k for k in retrieval.CUTS if k <= len(test.images)]
         easy, hard, junk = _lists(test)
         found = retrieval.revisited(ranks, easy, hard, junk, cuts)
         numbers = {f"mAP_{short}": found[kind].mean for short, kind in KINDS.items()}

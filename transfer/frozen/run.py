@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from transfer.evaluation.per_image import save_outcomes
 from transfer.evaluation.scores import json_ready
 from transfer.frozen import shifted
 from transfer.frozen.cache import Entry
+from transfer.frozen.device import fitted_on
 from transfer.frozen.discover import Discoverer, discovery_step
 from transfer.frozen.extract import How, features_of, list_sha256
 from transfer.frozen.learned import learned, tensor, whole
@@ -147,12 +147,24 @@ def _from_features(work: Work, train: Task, test: Task) -> Finish:
     def finish() -> Finished:
         exam = there(tested)
         known = None if fitted is None else learned(train, fitted, test.metric)
-        judge, device = fitted_on(work.world.device, cfg, known, tensor(exam))
+        judge, device = judge_on(work.world.device, cfg, known, tensor(exam))
         result: Result = test.exam.mark(judge)
         told = {**result.told, "device": device_name(device)}
         return Finished(replace(result, told=told), exam, test.exam.images.ids)
 
     return finish
+
+
+def judge_on(
+    device: torch.device, cfg: CfgNode, learned: Learned | None, exam: torch.Tensor
+) -> tuple[Judge, torch.device]:
+    """The recipe's probe, fitted on the device if that can be; `learned` and `exam` are on the CPU."""
+
+    def fit(there: torch.device) -> Judge:
+        moved = None if learned is None else replace(learned, features=learned.features.to(there))
+        return PROBES[cfg.PROBE.NAME](moved, exam.to(there), cfg)
+
+    return fitted_on(device, cfg.PROBE.NAME, fit)
 
 
 def _kept(done: Finished, directory: Path, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -164,22 +176,6 @@ def _kept(done: Finished, directory: Path, device: torch.device) -> tuple[dict[s
         with writing(directory):
             save_outcomes(done.result.outcomes(done.ids), directory / PER_IMAGE)
     return metrics, {"device": device_name(device), **done.result.told}
-
-
-def fitted_on(
-    device: torch.device, cfg: CfgNode, learned: Learned | None, exam: torch.Tensor
-) -> tuple[Judge, torch.device]:
-    """Fits the recipe's probe on the device, or on the CPU where the GPU's memory does not suffice.
-
-    learned and exam are on the CPU. The optimum is the same within the solver's tolerance.
-    """
-    probe = PROBES[cfg.PROBE.NAME]
-    try:
-        there = None if learned is None else replace(learned, features=learned.features.to(device))
-        return probe(there, exam.to(device), cfg), device
-    except torch.OutOfMemoryError:
-        print(f"{cfg.PROBE.NAME}: the GPU's memory does not suffice; going on, on the CPU", file=sys.stderr)
-    return probe(learned, exam, cfg), torch.device("cpu")
 
 
 def _spread(features: torch.Tensor) -> dict[str, float | None]:

@@ -29,9 +29,9 @@ def _head(work: Work, train: Task, name: str) -> Head | None:
     if name == "linear":
         return linear.trained(work, train)
     features = work.features(whole(train))
-    if not work.world.main or features is None:
+    if not work.world.main:
         return None
-    return heads.fitted(learned(train, features, train.metric), work.cfg, work.world.device)
+    return heads.fitted(learned(train, there(features), train.metric), work.cfg, work.world.device)
 
 
 def linear_step(work: Work, train: Task, test: Task) -> Finish:

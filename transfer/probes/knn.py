@@ -39,21 +39,20 @@ def classify(
 def nearest(train: Tensor, test: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Gives similarities and numbers (M, count) of the nearest rows of `train` (N, D), the nearest first.
 
-    Test rows (M, D) are of length 1; those of `train` are brought to it block by block, so that they may be
-    mapped from a file.
+    Test rows (M, D) are of length 1; those of `train` are brought to it block by block, each block once, so
+    that they may be mapped from a file.
     """
-    best, index = (
-        test.new_empty(len(test), 0),
-        torch.empty(len(test), 0, dtype=torch.long, device=test.device),
-    )
+    queries = test.split(QUERIES)
+    none = torch.empty(0, dtype=torch.long, device=test.device)
+    found = [(one.new_empty(len(one), 0), none.new_empty(len(one), 0)) for one in queries]
     for begin in range(0, len(train), ROWS):
         block = F.normalize(train[begin : begin + ROWS], dim=1)
-        similarity = test @ block.T
-        values, places = _greatest(similarity, count)
-        best, index = torch.cat([best, values], 1), torch.cat([index, places + begin], 1)
-        order = best.argsort(dim=1, descending=True, stable=True)[:, :count]
-        best, index = best.gather(1, order), index.gather(1, order)
-    return best, index
+        for number, (one, (best, index)) in enumerate(zip(queries, found, strict=True)):
+            values, places = _greatest(one @ block.T, count)
+            best, index = torch.cat([best, values], 1), torch.cat([index, places + begin], 1)
+            order = best.argsort(dim=1, descending=True, stable=True)[:, :count]
+            found[number] = best.gather(1, order), index.gather(1, order)
+    return torch.cat([best for best, _ in found]), torch.cat([index for _, index in found])
 
 
 def _greatest(similarity: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -82,12 +81,11 @@ def _votes(
         raise ProbeError(f"neighbours: {list(counts)}, expected numbers above 0, at most {len(train)}")
     if not temperature >= 0.0125:  # below, exp(1 / T) leaves the range of float32
         raise ProbeError(f"temperature: {temperature:g}, expected 0.0125 or more; 0.07 is published")
-    queries = checked_features(test, "test features", train.shape[1]).to(train)
-    for first in range(0, len(queries), QUERIES):
-        block = F.normalize(queries[first : first + QUERIES], dim=1)
-        similarity, index = nearest(train, block, min(max(counts), len(train)))
+    queries = F.normalize(checked_features(test, "test features", train.shape[1]).to(train), dim=1)
+    near = nearest(train, queries, min(max(counts), len(train)))
+    for similarity, index in zip(*(part.split(QUERIES) for part in near), strict=True):
         weight, voted = (similarity / temperature).exp(), labels[index]
-        votes = block.new_zeros(len(counts), len(block), classes)
+        votes = weight.new_zeros(len(counts), len(weight), classes)
         for number, count in enumerate(counts):
             votes[number].scatter_add_(1, voted[:, :count], weight[:, :count])
         yield votes

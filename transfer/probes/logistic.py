@@ -60,6 +60,8 @@ class Chosen:
     at_edge: bool  # the best C is the first or the last of the grid, so a wider one may be better
     held_out: Tensor  # (G,) percent, of the models that were fitted without the held-out images
     converged: tuple[bool, ...]  # of these
+    # (M, K) of the held-out images, by the model of C that never saw them: by heart it would be too cold
+    blind: Tensor
 
 
 def tolerance(C: float, images: int, classes: int) -> float:
@@ -141,7 +143,8 @@ def choose(
             f"{tolerance(trial.grid[best], len(both), classes):.1e}; scale the features, or leave out large C"
         )
     edge = best in (0, len(trial.grid) - 1)
-    return Chosen(model, trial.grid[best], edge, scores, trial.converged)
+    blind = asked @ trial.weight[best].T + trial.bias[best]
+    return Chosen(model, trial.grid[best], edge, scores, trial.converged, blind)
 
 
 def _path(

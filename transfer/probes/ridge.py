@@ -25,35 +25,54 @@ from transfer.probes.checks import (
 
 @dataclass(frozen=True)
 class Ridge:
-    """The models of L penalties, for K outputs and features of width D; float64."""
+    """The model of one penalty, for K outputs and features of width D; float64."""
 
-    penalties: tuple[float, ...]
-    weight: Tensor  # (L, K, D)
-    bias: Tensor  # (L, K)
-    left_out: Tensor  # (L, N, K) the prediction for each row by a fit to all others
+    penalty: float
+    weight: Tensor  # (K, D)
+    bias: Tensor  # (K,)
 
     def scores(self, features: Any) -> Tensor:
-        """Gives the predictions (L, M, K) for features (M, D)."""
-        rows = checked_features(features, width=self.weight.shape[2]).to(self.weight)
-        return rows @ self.weight.transpose(1, 2) + self.bias[:, None]
+        """Gives the predictions (M, K) for features (M, D)."""
+        rows = checked_features(features, width=self.weight.shape[1]).to(self.weight)
+        return rows @ self.weight.T + self.bias
 
 
 @dataclass(frozen=True)
 class ChosenRidge:
     """The classifier of the penalty that is best in leave-one-out."""
 
-    model: Ridge  # of one penalty
+    model: Ridge
     at_edge: bool
     left_out: Tensor  # (L,) accuracy in percent
 
 
-def fit(features: Any, targets: Any, penalties: Sequence[float]) -> Ridge:
-    """Fits features (N, D) to targets (N, K) for each penalty."""
-    solved = _Solved(features, targets)
-    penalties = checked_grid(penalties, "penalties")
-    weight = torch.stack([solved.weight(penalty) for penalty in penalties])
-    left_out = torch.stack([solved.left_out(penalty) for penalty in penalties])
-    return Ridge(penalties, weight, solved.middle - weight @ solved.mean, left_out)
+class Solved:
+    """Holds what all penalties share of features (N, D) and targets (N, K): a decomposition of the rows."""
+
+    def __init__(self, features: Any, targets: Any) -> None:
+        rows = checked_features(features).double()
+        self.wanted = checked_features(targets, "targets").to(rows)
+        if len(rows) != len(self.wanted) or len(rows) < 2:
+            raise ProbeError(
+                f"{len(rows)} images, {len(self.wanted)} targets: expected equal numbers, 2 or more"
+            )
+        self.mean, self.middle = rows.mean(0), self.wanted.mean(0)
+        self.left, self.values, self.right = torch.linalg.svd(rows - self.mean, full_matrices=False)
+        self.known = self.left.T @ (self.wanted - self.middle)  # (p, K); left (N, p), right (p, D)
+
+    def model(self, penalty: float) -> Ridge:
+        """The fit to all rows."""
+        shrunk = self.values / (self.values.square() + penalty)
+        weight = (self.right.T @ (shrunk[:, None] * self.known)).T
+        return Ridge(penalty, weight, self.middle - weight @ self.mean)
+
+    def left_out(self, penalty: float) -> Tensor:
+        """(N, K) the prediction for each row by a fit to all others."""
+        power = self.values.square()
+        kept = power / (power + penalty)
+        fitted = self.left @ (kept[:, None] * self.known)
+        leverage = self.left.square() @ kept + 1 / len(self.left)  # the bias has its share
+        return self.wanted - (self.wanted - self.middle - fitted) / (1 - leverage[:, None])
 
 
 def choose(
@@ -71,40 +90,9 @@ def choose(
     labels, classes = checked_labels(labels, len(rows), classes)
     require_every_class(labels, classes, "labels that are fitted", least=2)  # one is left out
     labels = labels.to(rows.device)
-    solved = _Solved(rows, 2.0 * torch.nn.functional.one_hot(labels, classes).double() - 1)
+    solved = Solved(rows, 2.0 * torch.nn.functional.one_hot(labels, classes).double() - 1)
     penalties = checked_grid(penalties, "penalties")
     found = [accuracy(solved.left_out(one).argmax(1), labels, classes, metric) for one in penalties]
     scores = torch.stack(found)
     best = int((scores == scores.max()).nonzero()[-1])
-    weight = solved.weight(penalties[best])[None]
-    left_out = solved.left_out(penalties[best])[None]
-    model = Ridge((penalties[best],), weight, solved.middle - weight @ solved.mean, left_out)
-    return ChosenRidge(model, best in (0, len(penalties) - 1), scores)
-
-
-class _Solved:
-    """Holds what all penalties share: the singular value decomposition of the centred rows."""
-
-    def __init__(self, features: Any, targets: Any) -> None:
-        rows = checked_features(features).double()
-        self.wanted = checked_features(targets, "targets").to(rows)
-        if len(rows) != len(self.wanted) or len(rows) < 2:
-            raise ProbeError(
-                f"{len(rows)} images, {len(self.wanted)} targets: expected equal numbers, 2 or more"
-            )
-        self.mean, self.middle = rows.mean(0), self.wanted.mean(0)
-        self.left, self.values, self.right = torch.linalg.svd(rows - self.mean, full_matrices=False)
-        self.known = self.left.T @ (self.wanted - self.middle)  # (p, K); left (N, p), right (p, D)
-
-    def weight(self, penalty: float) -> Tensor:
-        """(K, D)."""
-        shrunk = self.values / (self.values.square() + penalty)
-        return (self.right.T @ (shrunk[:, None] * self.known)).T
-
-    def left_out(self, penalty: float) -> Tensor:
-        """(N, K) the prediction for each row by a fit to all others."""
-        power = self.values.square()
-        kept = power / (power + penalty)
-        fitted = self.left @ (kept[:, None] * self.known)
-        leverage = self.left.square() @ kept + 1 / len(self.left)  # the bias has its share
-        return self.wanted - (self.wanted - self.middle - fitted) / (1 - leverage[:, None])
+    return ChosenRidge(solved.model(penalties[best]), best in (0, len(penalties) - 1), scores)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from transfer.probes.checks import ProbeError, checked_features
 
@@ -38,8 +39,13 @@ def rank_me(features: Any) -> float:
     values = torch.linalg.svdvals(rows)
     if values[0] == 0:
         raise ProbeError("RankMe: all features are 0; look at the backbone's output")
-    share = values / values.sum() + 1e-7
-    return float((-(share * share.log()).sum()).exp())
+    return effective_rank(values)
+
+
+def effective_rank(values: Tensor, eps: float = 1e-7) -> float:
+    """The exponential of the entropy of the shares of singular values (p,), to each of which eps is added."""
+    share = values / values.sum().clamp_min(1e-300) + eps
+    return float((-torch.xlogy(share, share).sum()).exp())
 
 
 def norms(features: Any) -> Norms:

@@ -56,12 +56,13 @@ def _line_writer(what: str, total: int, start: int) -> Advance:
             return
         last = now
         left = (now - began) / (done - start) * (total - done)
-        print(f"{what} {done}/{total}  {note}  eta {_clock(left)}", file=sys.stderr, flush=True)
+        print(f"{what} {done}/{total}  {note}  eta {clock(left)}", file=sys.stderr, flush=True)
 
     return advance
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds: 1:02:03."""
     minutes, rest = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from pretrain.methods.joint.row import Row
@@ -46,18 +46,12 @@ def flag(name: str) -> str:
 
 def row_options(row: Row) -> dict[str, tuple[str, Any]]:
     """Says what each field of the row is, with the reader of its value; the others are no flags."""
-    found = {}
-    for one in fields(row):
-        # A subclass that gives another default repeats the field; what it is stands in the class above.
-        told = [vars(kind)["__dataclass_fields__"][one.name].metadata for kind in _kinds(row, one.name)]
-        told = [metadata for metadata in told if metadata]
-        if told:
-            found[one.name] = (told[0]["help"], told[0]["read"])
+    found: dict[str, tuple[str, Any]] = {}
+    # A subclass that gives another default repeats the field; what it is stands in the class above.
+    for kind in reversed(type(row).__mro__):
+        told = [(one.name, one.metadata) for one in fields(kind)] if is_dataclass(kind) else []
+        found |= {name: (metadata["help"], metadata["read"]) for name, metadata in told if metadata}
     return found
-
-
-def _kinds(row: Row, name: str) -> list[type]:
-    return [k for k in type(row).__mro__ if name in vars(k).get("__dataclass_fields__", {})]
 
 
 def row_flags(row: Row) -> list[str]:

@@ -45,8 +45,3 @@ def sinkhorn(scores: Tensor, epsilon: float, rounds: int) -> Tensor:
         q = q / distributed.sum_in_place(q.sum(1, keepdim=True)) / len(q)
         q = q / q.sum(0, keepdim=True) / samples
     return (q * samples).T
-
-
-def entropy(probabilities: Tensor) -> Tensor:
-    """Mean entropy of probabilities nxK, in nats."""
-    return -(probabilities * torch.log(probabilities.clamp_min(1e-30))).sum(1).mean()

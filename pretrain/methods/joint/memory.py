@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pretrain.errors import PretrainError
+from pretrain.methods.parts import enqueue
 from pretrain.process import distributed
 
 
@@ -39,10 +40,7 @@ class Queue(Memory):
         if self._next is None:
             return
         rows, self._next = self._next, None
-        size = self.queue.shape[1]
-        slots = (self.queue_ptr + torch.arange(len(rows), device=rows.device)) % size
-        self.queue.index_copy_(1, slots, rows.T.to(self.queue.dtype))
-        self.queue_ptr.add_(len(rows)).remainder_(size)
+        enqueue(self.queue, self.queue_ptr, rows)
 
 
 class Centre(Memory):

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from converters.models.hierarchy import start
 from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import sinkhorn, soft_cross_entropy
+from pretrain.methods.joint.losses import sinkhorn
 from pretrain.methods.joint.memory import Centre
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
@@ -61,11 +62,7 @@ class Dino(Row):
     centre_momentum: float = option(0.9, "momentum of the centre", real(0, 1))
 
     def initialise(self, head: nn.Module) -> None:
-        for part in head.modules():
-            if isinstance(part, nn.Linear):
-                nn.init.trunc_normal_(part.weight, std=0.02)
-                if part.bias is not None:
-                    nn.init.zeros_(part.bias)
+        start(head, nn.Linear)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
         return Centre(outputs)
@@ -91,8 +88,9 @@ class Dino(Row):
 
 def distilled(teacher: list[Tensor], scores: list[Tensor], temperature: float) -> Tensor:
     """Mean cross-entropy of the student's scores of each crop nxK and the teacher's of every other one."""
-    pairs = [(p, s) for i, p in enumerate(teacher) for v, s in enumerate(scores) if v != i]
-    return torch.stack([soft_cross_entropy(p, s, temperature) for p, s in pairs]).mean()
+    logs = [F.log_softmax(s / temperature, dim=1) for s in scores]
+    terms = [-(p * log).sum(1).mean() for i, p in enumerate(teacher) for v, log in enumerate(logs) if v != i]
+    return torch.stack(terms).mean()
 
 
 ROW = Dino()

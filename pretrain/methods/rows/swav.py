@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from pretrain.errors import PretrainError
 from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import sinkhorn, soft_cross_entropy
+from pretrain.methods.joint.losses import sinkhorn
 from pretrain.methods.joint.memory import Queue, Several, require_whole_queue
 from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
@@ -87,8 +87,9 @@ class SwAv(Row):
 
 def swapped(codes: list[Tensor], scores: list[Tensor], temperature: float) -> Tensor:
     """Mean cross-entropy of the scores nxK of each crop against the codes nxK of every other one."""
+    logs = [F.log_softmax(s / temperature, dim=1) for s in scores]
     terms = [
-        torch.stack([soft_cross_entropy(code, s, temperature) for v, s in enumerate(scores) if v != i])
+        torch.stack([-(code * log).sum(1).mean() for v, log in enumerate(logs) if v != i])
         for i, code in enumerate(codes)
     ]
     return torch.stack([term.mean() for term in terms]).mean()

@@ -17,12 +17,12 @@ from torch.nn import functional as F
 from pretrain.errors import PretrainError
 from pretrain.methods.base import MOST_IMAGES
 from pretrain.methods.joint.frame import _few
+from pretrain.methods.joint.outputs import spread
 from pretrain.monitors import collapse
 from pretrain.monitors.collapse import CollapseMonitor, first_layer_gradient, measured
 from pretrain.monitors.measures import (
     alignment,
     code_usage,
-    feature_std,
     lidar,
     rankme,
     target_entropy,
@@ -36,8 +36,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_std_and_rank_of_known_features() -> None:
-    assert feature_std(normal(4096, 16)) == pytest.approx(1, abs=0.02)
-    assert feature_std(torch.ones(50, 16) + 1e-4 * normal(50, 16)) < 1e-3
+    assert spread(normal(4096, 16)) == pytest.approx(1, abs=0.02)
+    assert spread(torch.ones(50, 16) + 1e-4 * normal(50, 16)) < 1e-3
     basis = torch.linalg.qr(normal(64, 64))[0]
     for rank in (1, 5, 64):  # `rank` singular values are equal, the others zero
         assert rankme(basis[:, :rank] @ basis[:rank]) == pytest.approx(rank, rel=1e-3)
@@ -157,9 +157,9 @@ def watch(log: Log, spreads: dict[int, float], **more: Any) -> CollapseMonitor:
     """A monitor of features whose spread about one direction is given by iteration."""
     method: Any = nn.Identity()
     monitor = CollapseMonitor(10, method, log, **more)  # type: ignore[arg-type]
-    for iteration, spread in spreads.items():
+    for iteration, noise in spreads.items():
         assert monitor.due(iteration)
-        method.last = {"projections": [torch.ones(64, 8) + spread * normal(64, 8)]}
+        method.last = {"projections": [torch.ones(64, 8) + noise * normal(64, 8)]}
         monitor.measure(iteration)
     return monitor
 
@@ -174,7 +174,7 @@ def test_a_collapse_is_announced_once_with_its_beginning(tmp_path: Path) -> None
     # a resumed run reads what came before from the log
     watch(log, {50: bad, 60: bad, 70: fine}, course=course_of(log.path))
     assert [line for line in log.said if "feature_std" in line] == [
-        "collapse since iteration 30: feature_std is 0.0094, below 0.4: features are alike",
+        "collapse since iteration 30: feature_std is 0.0093, below 0.4: features are alike",
         "iteration 70: feature_std tells of a collapse no more",
     ]
 

@@ -84,3 +84,19 @@ def test_one_panel_is_none_and_names_are_escaped(make_record: Any) -> None:
     page = multiples(group_trials(records))
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_doubted_number_is_marked_and_keeps_its_colour(make_record: Any) -> None:
+    gain = {"supervised": 0.0, "moco": 5.0}
+    records = [
+        make_record(init, trial, 50.0 + more * (1 + trial / 50) + trial / 10, suite)
+        for suite in ("one", "two")
+        for init, more in gain.items()
+        for trial in range(3)
+    ]
+    plain = multiples(group_trials(records))
+    records[3]["doubt"] = "unjournalled"
+    page = multiples(group_trials(records))
+    assert [value for _, value, *_ in _panels(page)["one bbox/AP"]] == ["50.1", "55.2 (!)"]
+    assert page.replace(" (!)", "") == plain
+    assert 'class="dot good"' in page

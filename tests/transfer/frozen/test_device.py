@@ -11,11 +11,12 @@ from torch import Tensor
 
 from tests.transfer.frozen.test_probes import CLASSES, cfg_of
 from transfer.datasets.synthetic.dial import Dial
-from transfer.frozen import run
+from transfer.frozen import heads, run
 from transfer.frozen.probes import PROBES, Judge, Learned, Result
-from transfer.frozen.run import fitted_on
+from transfer.frozen.run import judge_on
 from transfer.probes import knn, logistic, ridge, svm
 from transfer.probes.lbfgs import EXCESS
+from transfer.recipes.resolve import load_recipe
 
 CPU = torch.device("cpu")
 
@@ -25,7 +26,7 @@ def _scored(probe: str, device: torch.device) -> tuple[Result, torch.device]:
     train, test = dial.draw(400, 0), dial.draw(600, 1)
     held = np.arange(400) // CLASSES % 4 == 0
     learned = Learned(torch.from_numpy(train.x), train.y, held, CLASSES, "mean_per_class")
-    judge, there = fitted_on(device, cfg_of(probe), learned, torch.from_numpy(test.x))
+    judge, there = judge_on(device, cfg_of(probe), learned, torch.from_numpy(test.x))
     return judge(test.y), there
 
 
@@ -47,7 +48,8 @@ def test_solvers_on_a_gpu_reach_the_optimum_of_the_cpu(cuda: torch.device) -> No
     assert there.weight.device.type == "cuda"
     assert all(there.converged)
     assert (here.objective - there.objective.cpu()).abs().max() <= EXCESS
-    _near(ridge.fit(x, _signs(y), (0.1, 10.0)).weight, ridge.fit(x.to(cuda), _signs(y), (0.1, 10.0)).weight)
+    one, other = (ridge.Solved(rows, _signs(y)).model(0.1).weight for rows in (x, x.to(cuda)))
+    _near(one, other)
     one, other = (svm.fit(rows, _signs(y), (0.1, 10.0))[1] for rows in (x, x.to(cuda)))
     assert (one.objective - other.objective.cpu()).abs().max() <= EXCESS
     found, again = (knn.classify(rows, y, rows[:100], [20]) for rows in (x, x.to(cuda)))
@@ -92,3 +94,23 @@ def test_a_gpu_that_is_too_small_leaves_it_to_the_cpu(
     assert device == CPU
     assert found.metrics == _scored("knn", CPU)[0].metrics
     assert "knn: the GPU's memory does not suffice; going on, on the CPU" in capsys.readouterr().err
+
+
+def test_a_head_for_other_images_goes_on_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what `ood` and `corrupt` fit: the device that is told is the one that it was fitted on."""
+    whole = heads.CLOSED["ridge"]
+
+    def narrow(known: Any, cfg: Any, device: torch.device) -> heads.Head:
+        if device.type != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        return whole(known, cfg, device)
+
+    monkeypatch.setattr(heads, "CLOSED", {"ridge": narrow})
+    cfg = load_recipe("corrupt", [("PROBE.HEAD", "ridge")])
+    drawn = Dial(1.0, CLASSES, 8).draw(60, 0)
+    held = np.arange(60) % 5 == 0
+    head = heads.fitted(
+        Learned(torch.from_numpy(drawn.x), drawn.y, held, CLASSES, "top1"), cfg, torch.device("meta")
+    )
+    assert head.told["device"] == "cpu"
+    assert head.scores(torch.from_numpy(drawn.x)).shape == (60, CLASSES)

@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
         "class 1 has 1 of 4 images, expected at least 2",
     ),
     "targets": (
-        lambda: ridge.fit(X, X[:4], (1.0,)),
+        lambda: ridge.Solved(X, X[:4]),
         "12 images, 4 targets: expected equal numbers, 2 or more",
     ),
     "neighbours": (

@@ -26,7 +26,7 @@ def neighbours(data: Dial) -> np.ndarray:
 
 def ridge_regression(data: Dial) -> np.ndarray:
     model = ridge.choose(data.train, data.labels, (1.0, 10.0, 100.0)).model
-    return (model.scores(data.test)[0].argmax(1) == data.truth).numpy()
+    return (model.scores(data.test).argmax(1) == data.truth).numpy()
 
 
 def few_shot(data: Dial) -> np.ndarray:

@@ -26,24 +26,25 @@ def test_leave_one_out_equals_brute_force(each: int, width: int) -> None:
     """To 1e-12: each row is predicted by a fit to all others."""
     data = dial(0.8, classes=3, width=width, each=each)
     x, y = 2 + data.train.numpy(), np.random.default_rng(0).standard_normal((len(data.train), 2))
-    found = ridge.fit(x, y, PENALTIES)
-    for i, penalty in enumerate(PENALTIES):
+    solved = ridge.Solved(x, y)
+    for penalty in PENALTIES:
         weight, bias = slow(x, y, penalty)
-        np.testing.assert_allclose(found.weight[i].T, weight, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(found.scores(x)[i], x @ weight + bias, rtol=0, atol=1e-12)
+        found, left_out = solved.model(penalty), solved.left_out(penalty)
+        np.testing.assert_allclose(found.weight.T, weight, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(found.scores(x), x @ weight + bias, rtol=0, atol=1e-12)
         for row in range(len(x)):
             weight, bias = slow(np.delete(x, row, 0), np.delete(y, row, 0), penalty)
-            np.testing.assert_allclose(found.left_out[i, row], x[row] @ weight + bias, rtol=0, atol=1e-12)
+            np.testing.assert_allclose(left_out[row], x[row] @ weight + bias, rtol=0, atol=1e-12)
 
 
 def test_the_penalty_is_chosen_by_leave_one_out() -> None:
     data = dial(0.4)
     found = ridge.choose(data.train, data.labels, PENALTIES)
     signs = 2.0 * torch.nn.functional.one_hot(data.labels, 5).double() - 1
-    grid = ridge.fit(data.train, signs, PENALTIES)
-    right = (grid.left_out.argmax(2) == data.labels).double().mean(1) * 100
-    assert found.left_out.tolist() == pytest.approx(right.tolist())
-    best = max(range(4), key=lambda i: (float(right[i]), i))
-    assert found.model.penalties == (PENALTIES[best],)
+    solved = ridge.Solved(data.train, signs)
+    right = [100 * float((solved.left_out(p).argmax(1) == data.labels).double().mean()) for p in PENALTIES]
+    assert found.left_out.tolist() == pytest.approx(right)
+    best = max(range(4), key=lambda i: (right[i], i))
+    assert found.model.penalty == PENALTIES[best]
     assert found.at_edge == (best in (0, 3))
-    torch.testing.assert_close(found.model.weight[0], grid.weight[best])
+    torch.testing.assert_close(found.model.weight, solved.model(PENALTIES[best]).weight)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from pretrain.methods.base import Step
 from pretrain.methods.choose import joint_row
 from pretrain.methods.joint.frame import JointEmbedding
-from pretrain.methods.joint.losses import entropy
 from pretrain.methods.joint.outputs import spread
+from pretrain.monitors.measures import entropy
 from pretrain.training.updates import Updates
 
 POINTS, BATCH, NOISE = 256, 64, 0.3
@@ -70,5 +70,5 @@ def trained(name: str, steps: int, lr: float, **more: Any) -> dict[str, float]:
     }
     if method.row.prototypes:
         p = torch.softmax(out.predictions[0] / 0.1, dim=1)
-        found["apart"] = float(entropy(p.mean(0, keepdim=True)) - entropy(p))
+        found["apart"] = float(entropy(p.mean(0)) - entropy(p).mean())
     return found
