@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from results.evidence.breakdown import Part, breakdowns
@@ -15,6 +15,7 @@ from results.tables.cell import signed
 from results.tables.grid import Table
 from results.tables.lengths import Curve, length_curves, length_of, mean_interval, schedule_curves
 from results.tables.markdown import md_block
+from results.tables.trials import Trials
 
 INTERVALS = "mean [its 95 % interval over trials] (trials)"
 GAPS = "; then the gap to {0} [its 95 % interval]"
@@ -107,16 +108,15 @@ def frozen_features(study: Study) -> Iterator[Section]:
 
 
 def correlations(study: Study) -> Iterator[Section]:
-    """Rank correlations of every column of frozen results with the primary metric of every suite."""
+    """Rank correlations of everything frozen with the primary metric of every fine-tuned suite."""
     rows, marks = [], Table("", [], [])
-    for column, values in study.frozen.items():
+    probed = {suite: _primary(of_suite) for suite, of_suite in study.groups.items() if of_suite[0].frozen}
+    for column, values in {**study.frozen, **probed}.items():
         for suite, of_suite in study.groups.items():
+            if suite in probed:
+                continue
             metric = of_suite[0].records[0]["primary"]
-            both = [
-                (values[row.init], found[0])
-                for row in of_suite
-                if row.init in values and (found := mean_interval(row, metric)) is not None
-            ]
+            both = [(values[init], mean) for init, mean in _primary(of_suite).items() if init in values]
             if len(both) >= LEAST:
                 x, y = [a for a, _ in both], [b for _, b in both]
                 made = [_shown(correlation(statistic, x, y)) for statistic in (spearman, kendall)]
@@ -126,6 +126,12 @@ def correlations(study: Study) -> Iterator[Section]:
         yield Section(
             "Rank correlations", _untitled(heads, rows, [*marks.marked_notes, RANKS.format(exact=EXACT)])
         )
+
+
+def _primary(rows: Sequence[Trials]) -> dict[str, float]:
+    """Init -> mean of the suite's primary metric, where there is one."""
+    metric = rows[0].records[0]["primary"]
+    return {row.init: found[0] for row in rows if (found := mean_interval(row, metric)) is not None}
 
 
 def _shown(found: Correlation | None) -> str:

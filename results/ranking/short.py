@@ -99,15 +99,11 @@ def short_lines(suites: Mapping[str, Sequence[Trials]]) -> list[str]:
         others = [
             one
             for one, rows in suites.items()
-            if one not in SHORT and _is_frozen(rows) == frozen and _tested_on(rows) not in sets
+            if one not in SHORT and rows[0].frozen == frozen and _tested_on(rows) not in sets
         ]
         if others:
             lines += _told({one: suites[one] for one in (*SHORT, *others)}, kind)
     return lines
-
-
-def _is_frozen(rows: Sequence[Trials]) -> bool:
-    return rows[0].identity.get("engine") == "frozen"
 
 
 def _tested_on(rows: Sequence[Trials]) -> str:

@@ -120,6 +120,11 @@ class Trials:
         return self._summaries[metric]
 
     @property
+    def frozen(self) -> bool:
+        """Whether a probe measured it: its network was not trained further."""
+        return self.identity.get("engine") == "frozen"
+
+    @property
     def certificate(self) -> str:
         """The code that computes the same with these weights, where that was certified; otherwise nothing."""
         found = (self.records[0].get("init_manifest") or {}).get("certificate") or {}

@@ -149,3 +149,15 @@ def test_the_command_writes_page_and_figures_and_writes_them_twice_alike(
     assert (printed.out, "is no folder; make it" in printed.err) == ("", True), "before any study is computed"
     assert main(["evidence", str(tmp_path / "docs"), "-o", str(output)]) == 2
     assert "no study in" in capsys.readouterr().err
+
+
+def test_a_frozen_suite_is_held_against_the_fine_tuned_ones(study: Path, make_record: Any) -> None:
+    """One checkpoint out of order: of six pairs five agree. The suites of frozen features are no "with"."""
+    for init, top1 in {"epoch_02": 30.0, "epoch_04": 20.0, "epoch_08": 40.0, "epoch_16": 50.0}.items():
+        save_record(make_record(init, 0, top1, "neighbours", engine="frozen"), study)
+    page, _ = page_of(study.parent)
+    text = page.split("### Rank correlations")[1].split("### ")[0]
+    lines = [line for line in text.splitlines() if "neighbours" in line]
+    assert [re.split(r" *\| *", line)[1:4] for line in lines] == [["neighbours", "people bbox/AP (a)", "4"]]
+    assert "+0.80 [" in lines[0], "Spearman: 1 - 6 * 2 / (4 * 15)"
+    assert "+0.67 [" in lines[0], "Kendall: 4 / 6"
