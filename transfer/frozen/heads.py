@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -11,8 +11,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from transfer.frozen.device import fitted_on
-from transfer.frozen.probes import Learned, grid_of, single
-from transfer.probes import logistic, ridge
+from transfer.frozen.probes import Learned, least_squares, regression, single
 from transfer.process.distributed import device_name
 
 
@@ -24,40 +23,29 @@ class Head:
     told: dict[str, Any]
 
 
-def _logreg(known: Learned, cfg: CfgNode, device: torch.device) -> Head:
-    fitted, held = known.rows
-    chosen = logistic.choose(
-        known.features.to(device),
-        torch.from_numpy(known.labels),
-        fitted,
-        held,
-        grid_of(cfg),
-        known.classes,
-        known.metric,  # type: ignore[arg-type]
-    )
+def _logreg(known: Learned, cfg: CfgNode) -> Head:
+    chosen = regression(known, cfg)
     told = {"C": chosen.C, "at_edge_of_grid": chosen.at_edge, "held_out": chosen.held_out.tolist()}
-    return Head(lambda features: chosen.model.scores(features.to(device))[0].cpu(), told)
+    return Head(lambda features: chosen.model.scores(features)[0], told)
 
 
-def _ridge(known: Learned, cfg: CfgNode, device: torch.device) -> Head:
-    penalties = tuple(1 / c for c in reversed(grid_of(cfg)))
-    chosen = ridge.choose(
-        known.features.to(device),
-        torch.from_numpy(known.labels),
-        penalties,
-        known.classes,
-        known.metric,  # type: ignore[arg-type]
-    )
+def _ridge(known: Learned, cfg: CfgNode) -> Head:
+    chosen = least_squares(known, cfg)
     told = {"penalty": chosen.model.penalty, "at_edge_of_grid": chosen.at_edge}
-    return Head(lambda features: chosen.model.scores(features.to(device)).cpu(), told)
+    return Head(chosen.model.scores, told)
 
 
 # Those of cached features; a linear layer by SGD is trained in `linear`.
-CLOSED: Mapping[str, Callable[[Learned, CfgNode, torch.device], Head]] = {"logreg": _logreg, "ridge": _ridge}
+CLOSED: Mapping[str, Callable[[Learned, CfgNode], Head]] = {"logreg": _logreg, "ridge": _ridge}
 
 
 def fitted(learned: Learned, cfg: CfgNode, device: torch.device) -> Head:
     """The recipe's head on features that are there; nothing of the test is seen."""
     name, known = cfg.PROBE.HEAD, single(learned)
-    head, there = fitted_on(device, name, lambda where: CLOSED[name](known, cfg, where))
-    return Head(head.scores, {**head.told, "device": device_name(there)})
+
+    def fit(where: torch.device) -> Head:
+        return CLOSED[name](replace(known, features=known.features.to(where)), cfg)
+
+    head, there = fitted_on(device, name, fit)
+    told = {**head.told, "device": device_name(there)}
+    return Head(lambda features: head.scores(features.to(there)).cpu(), told)

@@ -98,20 +98,25 @@ def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     return judge
 
 
+def regression(known: Learned, cfg: CfgNode) -> logistic.Chosen:
+    """Fits logistic regression by the recipe's grid of C, where the features are."""
+    fitted, held = known.rows
+    labels = torch.from_numpy(known.labels)
+    return logistic.choose(known.features, labels, fitted, held, grid_of(cfg), known.classes, known.metric)  # type: ignore[arg-type]
+
+
+def least_squares(known: Learned, cfg: CfgNode) -> ridge.ChosenRidge:
+    """Fits ridge regression by penalties 1 / C of the recipe's grid, where the features are."""
+    penalties = tuple(1 / c for c in reversed(grid_of(cfg)))
+    labels = torch.from_numpy(known.labels)
+    return ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
+
+
 def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = single(learned)
-    fitted, held = known.rows
-    chosen = logistic.choose(
-        known.features,
-        torch.from_numpy(known.labels),
-        fitted,
-        held,
-        grid=grid_of(cfg),
-        classes=known.classes,
-        metric=known.metric,  # type: ignore[arg-type]
-    )
+    chosen = regression(known, cfg)
     logits = chosen.model.scores(test)[0].cpu()
-    temperature = best_temperature(chosen.blind.cpu(), torch.from_numpy(known.labels[held]))
+    temperature = best_temperature(chosen.blind.cpu(), torch.from_numpy(known.labels[known.held_out]))
     told = {
         "C": chosen.C,
         "at_edge_of_grid": chosen.at_edge,
@@ -134,9 +139,7 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = single(learned)
-    penalties = tuple(1 / c for c in reversed(grid_of(cfg)))
-    labels = torch.from_numpy(known.labels)
-    chosen = ridge.choose(known.features, labels, penalties, known.classes, known.metric)  # type: ignore[arg-type]
+    chosen = least_squares(known, cfg)
     predicted = chosen.model.scores(test).argmax(1).cpu()
     told = {"penalty": chosen.model.penalty, "at_edge_of_grid": chosen.at_edge}
 

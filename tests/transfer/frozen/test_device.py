@@ -100,10 +100,10 @@ def test_a_head_for_other_images_goes_on_there_too(monkeypatch: pytest.MonkeyPat
     """It is what `ood` and `corrupt` fit: the device that is told is the one that it was fitted on."""
     whole = heads.CLOSED["ridge"]
 
-    def narrow(known: Any, cfg: Any, device: torch.device) -> heads.Head:
-        if device.type != "cpu":
+    def narrow(known: Any, cfg: Any) -> heads.Head:
+        if known.features.device.type != "cpu":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return whole(known, cfg, device)
+        return whole(known, cfg)
 
     monkeypatch.setattr(heads, "CLOSED", {"ridge": narrow})
     cfg = load_recipe("corrupt", [("PROBE.HEAD", "ridge")])
