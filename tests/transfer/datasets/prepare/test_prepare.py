@@ -10,7 +10,9 @@ import signal
 import socket
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,12 +22,23 @@ from transfer.datasets.check import main
 from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.image_list.public.table import ROWS, read_parts, set_names
 from transfer.datasets.prepare import fetch as fetching
+from transfer.datasets.prepare import prepare as preparing
 from transfer.datasets.prepare.fetch import fetch
-from transfer.datasets.prepare.prepare import Wanted, names, prepare, wanted
+from transfer.datasets.prepare.prepare import prepare
+from transfer.datasets.prepare.sets import SETS, names, wanted
 from transfer.datasets.prepare.unpack import unpack
+from transfer.datasets.prepare.wanted import Part, Wanted
 from transfer.errors import DataError, TransferError
 
 FILE = "dtd.tar.gz"
+
+
+class Usage(NamedTuple):
+    """What a disk says of itself."""
+
+    total: int
+    used: int
+    free: int
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +73,7 @@ def dtd(tmp_path: Path, *remotes: Remote) -> Wanted:
     def check(root: Path) -> str:
         return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
 
-    return Wanted("dtd", row.folder, remotes, 10_000, check, "textures")
+    return Wanted("dtd", "textures", (Part((row.folder,), remotes, 10_000, check),))
 
 
 @pytest.mark.parametrize(("how", "asked"), [
@@ -138,6 +151,29 @@ def test_where_no_server_gives_it_a_line_says_why(
     assert bool(kept) == (how in (("stalls",), ("breaks",))), "only what may be right is kept"
 
 
+@pytest.mark.parametrize(("how", "said"), [("loop", "infinite loop"), ("no-length", "how long the file is")])
+def test_strange_answers_are_one_line(how: str, said: str, server: BadServer, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=said) as caught:
+        fetch(remote(server, how, proof=False), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_drips_is_left(
+    server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "SLOW_S", 0.05)
+    fetch(remote(server, "drips", "good"), tmp_path)
+    assert [how for how, _ in server.asked] == ["drips"] * 4 + ["good"]
+
+
+def test_sha1_is_held_against_too(server: BadServer, tmp_path: Path) -> None:
+    one = Remote(FILE, (server.at("lies", FILE),), "", sha1=hashlib.sha1(server.files[FILE]).hexdigest())
+    with pytest.raises(DataError, match="its SHA1 is"):
+        fetch(one, tmp_path)
+    fetch(replace(one, addresses=(server.at("good", FILE),)), tmp_path)
+
+
 def test_without_a_connection_a_line_says_where_to_put_it(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -187,19 +223,37 @@ def test_what_is_in_the_way_is_not_touched(server: BadServer, tmp_path: Path) ->
         prepare(what, tmp_path / "root", lambda line: None)
 
 
-def test_an_archive_of_another_set_is_not_put_into_place(server: BadServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("proof", [True, False])
+def test_an_archive_of_another_set_is_not_put_into_place(
+    proof: bool, server: BadServer, tmp_path: Path
+) -> None:
     other = io.BytesIO()
     with tarfile.open(fileobj=other, mode="w:gz") as tar:
         tar.addfile(tarfile.TarInfo("dtd/labels/train1.txt"), io.BytesIO(b""))
     server.files[FILE] = other.getvalue()
-    with pytest.raises(DataError, match="val1.txt: No such file.*remove it to fetch it again"):
-        prepare(dtd(tmp_path, remote(server, "good", proof=False)), tmp_path / "root", lambda line: None)
+    says = (
+        "remove it to fetch it again"
+        if proof
+        else "no hash of dtd.tar.gz is published, and it is not the file"
+    )
+    with pytest.raises(DataError, match=f"val1.txt: No such file.*{says}"):
+        prepare(dtd(tmp_path, remote(server, "good", proof=proof)), tmp_path / "root", lambda line: None)
     assert not (tmp_path / "root/dtd").exists()
-    assert not [p for p in (tmp_path / "root/downloads").iterdir() if p.name.startswith(".")]
+    left = [path.name for path in (tmp_path / "root/downloads").rglob("*") if path.is_file()]
+    assert left == [FILE] * proof, "what nothing proves is fetched anew by the next call"
+
+
+def test_a_file_that_was_brought_is_left_where_it_is(server: BadServer, tmp_path: Path) -> None:
+    brought = tmp_path / "root/downloads/dtd" / FILE
+    brought.parent.mkdir(parents=True)
+    brought.write_bytes(b"not it")
+    with pytest.raises(DataError, match="remove it to fetch it again"):
+        prepare(dtd(tmp_path, remote(server, "good", proof=False)), tmp_path / "root", lambda line: None)
+    assert brought.read_bytes() == b"not it"
 
 
 def test_disk_is_looked_at_first(server: BadServer, tmp_path: Path) -> None:
-    what = Wanted("dtd", "dtd/dtd", (remote(server, "good"),), 1 << 60, lambda root: "")
+    what = Wanted("dtd", "", (Part(("dtd/dtd",), (remote(server, "good"),), 1 << 60, lambda root: ""),))
     with pytest.raises(DataError, match=r"to fetch .* GB are free under .*; make room"):
         prepare(what, tmp_path, lambda line: None)
     assert server.asked == []
@@ -227,23 +281,52 @@ def test_a_broken_archive_is_named(tmp_path: Path, archive: bytes) -> None:
 
 
 def test_every_set_can_be_had_or_says_how() -> None:
-    assert names() == [*set_names(), "roxford5k", "rparis6k"]
+    assert names() == [*(one.name for one in SETS), *set_names(), "roxford5k", "rparis6k"]
+    unproven = {"roxford5k", "rparis6k", "densepose", "lvis_v0.5"}
     for name in names():
         what = wanted(name)
+        remotes = [remote for part in what.parts for remote in part.remotes]
         assert "licence: " in what.about
-        assert bool(what.remotes) != bool(what.by_hand)
-        assert what.disk > 0
-        for one in what.remotes:
-            assert one.addresses
-            assert one.sha256 or one.md5 or name in ("roxford5k", "rparis6k")
+        assert bool(remotes) != bool(what.by_hand)
+        assert all(part.disk > 0 and part.places for part in what.parts)
+        assert all(remote.addresses and (remote.proof[0] or name in unproven) for remote in remotes)
+        assert all(wanted(split) is what for split in what.splits)
+        assert all(wanted(need).parts for need in what.needs)
     assert sum(len(one.addresses) > 1 for row in ROWS.values() for one in row.remotes) >= 14
+    assert all(len(one.addresses) > 1 for what in SETS for part in what.parts for one in part.remotes)
 
 
 def test_by_hand_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prepare", "cars", "imagenet", "--root", str(tmp_path / "no")]) == 2
-    first, second = capsys.readouterr().err.splitlines()
+    assert main(["prepare", "cars", "imagenet", "cityscapes", "--root", str(tmp_path / "no")]) == 2
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert third.startswith(
+        "error: cityscapes: cannot be downloaded; cityscapes-dataset.com wants a login: bring"
+    )
     assert first.startswith("error: cars: cannot be downloaded; its address is dead: bring cars_train.tgz")
     assert second.startswith("error: imagenet: cannot be downloaded; image-net.org wants a login")
     assert not (tmp_path / "no").exists()
     assert main(["prepare", "foo101", "--root", str(tmp_path)]) == 2
     assert "did you mean food101" in capsys.readouterr().err
+
+
+def test_what_a_set_needs_comes_with_it_and_disk_is_said_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(one: Remote, folder: Path) -> Path:
+        asked.append(one.file)
+        raise DataError(f"{one.file}: no connection")
+
+    monkeypatch.setattr(preparing, "fetch", fetch)
+    monkeypatch.setattr(preparing.shutil, "disk_usage", lambda path: Usage(10**12, 0, 10**12))
+    said: list[str] = []
+    failed = preparing.prepare_all(["lvis_v1_val", "coco2017"], tmp_path, said.append)
+    assert asked == ["annotations_trainval2017.zip", "lvis_v1_train.json.zip"]
+    assert failed == [f"{file}: no connection" for file in asked]
+    assert said[0].startswith(
+        "coco2017, lvis_v1: 20.82 GB to fetch (0.00 GB are there), about 41.64 GB of disk"
+    )
+    monkeypatch.setattr(preparing.shutil, "disk_usage", lambda path: Usage(10**12, 0, 40 * 10**9))
+    (line,) = preparing.prepare_all(["lvis_v1", "coco2017"], tmp_path, said.append)
+    assert line.endswith("40.00 GB are free under " + f"{tmp_path}; make room, or give another --data-root")
