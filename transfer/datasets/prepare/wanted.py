@@ -11,7 +11,7 @@ from transfer.datasets.image_list.public.row import Remote
 
 @dataclass(frozen=True)
 class Part:
-    """What is fetched, unpacked, checked and moved into place together.
+    """Lists what is fetched, unpacked, checked and moved into place together.
 
     places: its folders and files below the data root. remotes: what they come from. disk: bytes, unpacked.
     check: a root -> what it holds of the part, in a few words; DataError where that is not the part.
@@ -34,7 +34,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A set by its name.
+    """Describes a set of a name.
 
     about: what it is, whose, and on which terms. splits: the names that `load_dataset` reads it by. needs:
     the sets whose images it uses. by_hand: what to do where nothing can be downloaded.

@@ -116,13 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         if mood == "resets":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif mood == "stalls":
-            time.sleep(0.08)
+            time.sleep(0.05)
         else:
             rest = whole[begin + len(some) :]
-            for i in range(min(len(rest), 12)):
+            for i in range(min(len(rest), 8)):
                 self.wfile.write(rest[i : i + 1])
                 self.wfile.flush()
-                time.sleep(0.02)
+                time.sleep(0.01)
 
     def _unusual(self, mood: str, some: bytes) -> None:
         """Ends without having said how long it is, says it in words, sends one on and on, speaks no HTTP."""
