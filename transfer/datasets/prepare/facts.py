@@ -76,7 +76,7 @@ def counts_of(dataset: Dataset[Any]) -> dict[str, int]:
 def compared(found: dict[str, int], facts: Facts) -> tuple[str, str]:
     """(what is as published, what is not) of the counts, each in words; what is not published is left out."""
     published = {key: getattr(facts, key) for key in found}
-    same = [f"{n:,} {key}" for key, n in found.items() if published[key] == n]
+    same = [f"{n:,} {key}" for key, n in found.items() if n and published[key] == n]
     other = [f"{n:,} {key}, published {published[key]:,}" for key, n in found.items()
              if published[key] not in (0, n)]  # fmt: skip
     return ", ".join(same), "; ".join(other)

@@ -17,8 +17,9 @@ from transfer.datasets.check import main
 from transfer.datasets.image_list.public import table
 from transfer.datasets.prepare import content
 from transfer.datasets.prepare import facts as published
-from transfer.datasets.prepare.facts import Facts
+from transfer.datasets.prepare.facts import Facts, check_folder, check_tables
 from transfer.datasets.prepare.sets import SETS
+from transfer.errors import DataError
 
 Drawn = tuple[Path, dict[str, Facts]]
 
@@ -100,6 +101,7 @@ def test_where_it_lies_and_how_it_is_written_is_no_part_of_the_content(
         [line.rpartition("content ")[2] for line in lines if "; content" in line] for lines in (before, after)
     ]
     assert contents[0] == contents[1]
+    assert not any(" 0 objects" in line for line in before), "that is not published of class maps"
     assert all("images and their annotations as in the list; content" in line for line in after[:2])
 
 
@@ -199,6 +201,20 @@ def test_a_labelled_set_has_a_content_too(
     swap(images[0], images[1])
     found = told(capsys, "dtd", "--against", str(tmp_path / "list"), root=tmp_path, code=1)
     assert any("indices are scrambled" in line or "other bytes" in line for line in found)
+
+
+def test_parts_without_their_images_are_counted(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(copy / "coco/val2017")
+    assert check_tables(["coco_2017_val"], copy) == "annotations coco_2017_val"
+    (copy / TABLE).write_text(json.dumps(json.loads((copy / TABLE).read_text())) + "\n")
+    assert check_tables(["coco_2017_val"], copy), "the counts are right, though the file was written anew"
+    monkeypatch.setitem(published.FACTS, "coco_2017_val", Facts(9, 0, 80))
+    with pytest.raises(DataError, match=r"instances_val2017.json: 3 images, published 9$"):
+        check_tables(["coco_2017_val"], copy)
+    assert check_folder("VOC2007/JPEGImages", 6, copy)
+    for folder in ("VOC2007/JPEGImages", "none"):
+        with pytest.raises(DataError, match=r"\d images \*.jpg, published are 7$"):
+            check_folder(folder, 7, copy)
 
 
 def test_every_split_of_a_set_has_its_facts() -> None:
