@@ -50,7 +50,7 @@ VERBS = {
     "knn": Verb("pretrain.knn", "kNN accuracy of a checkpoint of pretrain"),
     "linear": Verb("pretrain.linear", "linear classification on a checkpoint of pretrain"),
     "features": Verb("pretrain.features", "features of a checkpoint of pretrain"),
-    "data": Verb("transfer.datasets", "data sets: list, check, prepare, synthetic"),
+    "data": Verb("transfer.datasets", "data sets: list, check, prepare, verify, synthetic"),
     "evaluate": Verb("transfer.evaluation", "scores a file of predictions"),
     "study": Verb("benchmarks.studies", "studies on real images, a command each"),
     "study-data": Verb("benchmarks.studies.data", "prepares the small sets of the studies"),

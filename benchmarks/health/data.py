@@ -21,7 +21,7 @@ def find_data(root: Path, suites: Iterable[str], needed: bool) -> Iterator[Findi
 
     found: dict[str, str] = {}
     complete, nothing = [], []
-    where = "pass --data-root DIR or set DETECTRON2_DATASETS; docs/data.md has the layout"
+    where = "pass --data-root DIR or set DETECTRON2_DATASETS; docs/data.md has the layout, and how to fetch"
     for suite in load_suites(list(suites)):
         cfg = load_recipe(suite.recipe, (), (suite.changes, suite.where))
         names = [n for n in dict.fromkeys([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST]) if n in dataset_names()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from converters.options import Parser
@@ -17,6 +17,7 @@ from transfer.datasets.image_list.public.table import row_of, set_names
 from transfer.datasets.image_list.report import check_own, check_set
 from transfer.datasets.own_file import read_own_datasets, read_own_labelled
 from transfer.datasets.prepare.prepare import prepare_all
+from transfer.datasets.prepare.sets import SETS
 from transfer.datasets.registry import dataset_names, describe_layout, read_dataset
 from transfer.datasets.waiting import waiting
 from transfer.errors import TransferError
@@ -59,9 +60,9 @@ def check_dataset(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs `python -m transfer.datasets {check,list,prepare,synthetic}`.
+    """Runs `python -m transfer.datasets {check,list,prepare,synthetic,verify}`.
 
-    Exit codes: 0 fine, 1 errors in the data, 2 wrong use or a data set that cannot be read.
+    Exit codes: 0 fine, 1 errors in the data or another content, 2 wrong use or a set that cannot be read.
     """
     args = _parser().parse_args(argv)
     root = args.data_root or Path(os.environ.get("DETECTRON2_DATASETS") or "datasets")
@@ -71,11 +72,16 @@ def main(argv: list[str] | None = None) -> int:
                 print(name, *(f"    {line}" for line in describe_layout(name).splitlines()), sep="\n")
             for name in set_names():
                 print(name, *(f"    {line}" for line in row_of(name).layout), sep="\n")
+            for one in SETS:
+                print(one.name, f"    (for prepare and verify) {', '.join(one.splits)}", sep="\n")
             return 0
         if args.command == "prepare":
-            failed = prepare_all(args.name, root, lambda line: print(line, flush=True))
-            print(*(f"error: {line}" for line in failed), sep="\n", end="\n" * bool(failed), file=sys.stderr)
-            return 2 if failed else 0
+            return _told(prepare_all(args.name, root, _say), True)
+        if args.command == "verify":
+            from transfer.datasets.prepare.verify import verify_all
+
+            same, failed = verify_all(args.name, root, _say, args.save, args.against)
+            return _told(failed, same)
         if args.command == "synthetic":
             from transfer.datasets.synthetic.make import make_synthetic
 
@@ -95,9 +101,20 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _told(failed: Sequence[str], same: bool) -> int:
+    """Prints what could not be done, a line each; returns the exit code."""
+    for line in failed:
+        print(f"error: {line}", file=sys.stderr)
+    return 2 if failed else 0 if same else 1
+
+
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m transfer.datasets", description="Data sets: check, list, fetch, generate."
+        prog="python -m transfer.datasets", description="Data sets: check, list, fetch, verify, generate."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
@@ -111,15 +128,17 @@ def _parser() -> Parser:
     )
     check.add_argument("--json", action="store_true", help="print the counts as JSON")
     listing = commands.add_parser("list", help="names of all data sets and the files that they are read from")
-    fetch = commands.add_parser(
-        "prepare", help="fetch public sets of labelled images, and unpack and check them"
-    )
-    fetch.add_argument("name", nargs="+", help="sets, as `list` prints them, and roxford5k, rparis6k")
+    fetch = commands.add_parser("prepare", help="fetch public sets, and unpack and check them")
+    proof = commands.add_parser("verify", help="is a copy the official one? The first record that differs")
+    for command in (fetch, proof):
+        command.add_argument("name", nargs="+", help="sets, as `list` prints them, and roxford5k, rparis6k")
+    proof.add_argument("--save", type=Path, metavar="LIST", help="write down what the copy holds")
+    proof.add_argument("--against", type=Path, metavar="LIST", help="compare with what another copy holds")
     make = commands.add_parser("synthetic", help="generate data sets in the layout of the real ones")
     make.add_argument("name", nargs="+")
     for option, default in (("train-images", 200), ("test-images", 80), ("image-size", 128), ("seed", 0)):
         make.add_argument(f"--{option}", type=int, default=default, help=f"default {default}")
-    for command in (check, listing, fetch, make):
+    for command in (check, listing, fetch, proof, make):
         command.add_argument(
             "--data-root", "--root", type=Path, help="default: $DETECTRON2_DATASETS, else ./datasets"
         )

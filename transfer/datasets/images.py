@@ -100,6 +100,18 @@ def image_size(path: str) -> tuple[int, int]:
         raise _unusable(path, "opened", error) from None
 
 
+def upright_size(path: str) -> tuple[int, int]:
+    """As `image_size`, turned as its EXIF says."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            turned = opened.getexif().get(_EXIF_ORIENTATION, 1) in _TURNED_BY_90
+            return opened.size[::-1] if turned else opened.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unusable(path, "opened", error) from None
+
+
 def image_columns(image_ids: Sequence[str], paths: Sequence[str], name: str) -> dict[str, Column]:
     """Columns of records whose sizes stand only in the headers of their images."""
     if name == "image_id":

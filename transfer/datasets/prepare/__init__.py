@@ -1,1 +1,1 @@
-"""The name of a public set comes in; its folder goes out, whole and checked, or not at all."""
+"""The name of a public set comes in; its folder, whole and checked, or a verdict on a copy goes out."""

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from transfer.process.disk import writing
 
 TRIES = 4  # of one address, as long as each brings something
 TIMEOUT_S = 30.0  # of silence
+SLOW_S, SLOWEST = 60.0, 1000  # a server that drips fewer bytes a second, for so long, is left
 _CHUNK = 1 << 20
 
 
@@ -59,8 +61,7 @@ def disproved(remote: Remote, path: Path) -> str:
     size = path.stat().st_size
     if remote.size and size != remote.size:
         return f"has {size} bytes, expected {remote.size}"
-    kind = "sha256" if remote.sha256 else "md5"
-    expected = remote.sha256 or remote.md5
+    kind, expected = remote.proof
     if not expected:
         return ""
     from transfer.process.progress import progress
@@ -105,7 +106,7 @@ def _resolved(address: str) -> str:
 
 def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
     """Fetches what is missing from one address and proves the whole; one of FAILURES says what failed."""
-    if len(remote.addresses) > 1 and not remote.sha256 and not remote.md5:
+    if len(remote.addresses) > 1 and not remote.proof[0]:
         _empty(file)  # nothing would prove a file that is joined of two servers' parts
     resumed = file.tell() > 0
     for attempt in range(TRIES):
@@ -151,8 +152,10 @@ def _receive(address: str, remote: Remote, file: IO[bytes]) -> None:
         if begin and not _goes_on(answer, begin):
             _empty(file)
             begin = 0
-        length = int(answer.headers.get("Content-Length") or 0)
+        length = max(0, int(answer.headers.get("Content-Length") or 0))
         total = begin + length if length else remote.size
+        if not total and not remote.proof[0]:
+            raise Refused("it does not say how long the file is, and no hash of it is published")
         if remote.size and length and total != remote.size:
             raise Refused(f"the server has {total} bytes, expected {remote.size}")
         _copy(answer, file, remote, total)
@@ -165,8 +168,13 @@ def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int) -> None:
     from transfer.process.progress import progress
 
     done = file.tell() // _CHUNK
+    watched, since = file.tell(), time.monotonic()
     with progress(f"fetch {remote.file} (MB)", max(1, -(-total // _CHUNK)), done) as advance:
         while chunk := memoryview(answer.read1(_CHUNK)):
+            if time.monotonic() - since > SLOW_S:
+                if file.tell() - watched < SLOWEST * SLOW_S:
+                    raise TimeoutError(f"less than {SLOWEST} bytes a second for {SLOW_S:g} s")
+                watched, since = file.tell(), time.monotonic()
             with writing(Path(file.name), total):
                 while chunk:
                     chunk = chunk[file.write(chunk) :]
@@ -196,7 +204,8 @@ def _told(remote: Remote, folder: Path, failures: dict[str, BaseException]) -> s
 
 
 def _of_http(error: BaseException) -> str:
-    return f"{error.code} {error.reason}" if isinstance(error, HTTPError) else web.why(error)
+    says = f"{error.code} {error.reason}" if isinstance(error, HTTPError) else web.why(error)
+    return " ".join(says.split())  # one line, also of a loop of redirects
 
 
 def _no_connection(error: BaseException) -> bool:

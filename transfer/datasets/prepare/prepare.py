@@ -6,61 +6,21 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from transfer.datasets.image_list.public import revisited
-from transfer.datasets.image_list.public.row import Remote
-from transfer.datasets.image_list.public.table import ROWS, read_parts, row_of
 from transfer.datasets.prepare.fetch import fetch
+from transfer.datasets.prepare.sets import wanted
 from transfer.datasets.prepare.unpack import staged, unpack
+from transfer.datasets.prepare.wanted import Part, Wanted
 from transfer.errors import DataError, TransferError
 from transfer.process.alone import alone
 from transfer.process.disk import writing
 
 DOWNLOADS = "downloads"  # below the data root: files on their way
+Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Says what is prepared: its folder below the data root, its files, and the check of a root that has it.
-
-    about: what it is, whose, and on which terms. disk: bytes of the unpacked set. check: returns what it
-    found in one line; DataError for what is not the set. by_hand: what to do where nothing can be downloaded.
-    """
-
-    name: str
-    folder: str
-    remotes: tuple[Remote, ...]
-    disk: int
-    check: Callable[[Path], str]
-    about: str = ""
-    by_hand: str = ""
-
-
-def names() -> list[str]:
-    """Names of all sets that `prepare` knows."""
-    return [*ROWS, *revisited.SETS]
-
-
-def wanted(name: str) -> Wanted:
-    """Says what a name stands for; DataError with the nearest names for an unknown one."""
-    if name in revisited.SETS:
-        remotes, about = (
-            revisited.REMOTES[name],
-            "buildings; filipradenovic/revisitop; licence: images Flickr's",
-        )
-        return Wanted(name, name, remotes, 2_500_000_000, lambda root: _retrieval(name, root), about)
-    row = row_of(name)
-
-    def check(root: Path) -> str:
-        return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
-
-    about = f"{row.says}; {row.source}; licence: {row.licence}"
-    return Wanted(name, row.folder, row.remotes, row.disk, check, about, row.by_hand)
-
-
-def prepare(what: Wanted, root: Path, say: Callable[[str], None]) -> str:
+def prepare(what: Wanted, root: Path, say: Say) -> str:
     """Makes sure that the set lies under `root`, and says in a line what it holds. `say` shows what is done.
 
     DataError where it cannot be: it must be fetched by hand, the disk is too small, no address gave it, or
@@ -68,62 +28,102 @@ def prepare(what: Wanted, root: Path, say: Callable[[str], None]) -> str:
     One process at a time prepares a set; another one waits and finds it done.
     """
     root = Path(root).expanduser().absolute()
-    place = root / what.folder
-    if place.exists():  # needs no lock, for which a root that all share may give no right
-        return _there(what, root, place)
-    if not what.remotes:
-        raise DataError(f"{what.name}: cannot be downloaded; {what.by_hand} ({place})")
+    if not _missing(what, root):  # needs no lock, for which a root that all share may give no right
+        return _line(what, root, "is there already, ", [_there(part, root) for part in what.parts])
+    if what.by_hand:
+        first = what.parts[0].missing(root)
+        raise DataError(
+            f"{what.name}: cannot be downloaded; {what.by_hand} ({root / (first or what.places)[0]})"
+        )
     with alone(root / f".{what.name}.lock", what.name):
-        if place.exists():
-            return _there(what, root, place)
+        missing = _missing(what, root)
         for left in (root / DOWNLOADS).glob(f".{what.name}.*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-        return _fetched(what, root, place, say)
+        found = {part: _there(part, root) for part in what.parts if part not in missing}
+        if missing:
+            say(f"{what.name}: {what.about}")
+            say(_needs([what], root))
+        for part in missing:
+            found[part] = _fetched(what.name, part, root, say)
+        how = "" if missing else "is there already, "
+        return _line(what, root, how, [found[part] for part in what.parts])
 
 
-def _there(what: Wanted, root: Path, place: Path) -> str:
+def _missing(what: Wanted, root: Path) -> list[Part]:
+    return [part for part in what.parts if part.missing(root)]
+
+
+def _line(what: Wanted, root: Path, how: str, found: Sequence[str]) -> str:
+    place = root / what.places[0] if len(what.places) == 1 else f"under {root}"
+    return f"{what.name}: {how}{place}: {', '.join(found)}"
+
+
+def _there(part: Part, root: Path) -> str:
     try:
-        return f"{what.name}: is there already, {place}: {what.check(root)}"
+        return part.check(root)
     except DataError as error:
-        if not what.remotes:
+        if not part.remotes:
             raise
+        place = ", ".join(str(root / place) for place in part.places)
         raise DataError(f"{error}; {place} is in the way: move it aside to fetch the set") from None
 
 
-def _fetched(what: Wanted, root: Path, place: Path, say: Callable[[str], None]) -> str:
-    downloads = root / DOWNLOADS / what.name
-    say(f"{what.name}: {what.about}")
-    say(_needs(what, root, downloads))
-    archives = [fetch(remote, downloads) for remote in what.remotes]
-    with staged(root / DOWNLOADS / f".{what.name}.{os.getpid()}") as aside:
-        for remote, archive in zip(what.remotes, archives, strict=True):
-            say(f"unpacking {archive}")
-            unpack(remote, archive, aside)
+def _fetched(name: str, part: Part, root: Path, say: Say) -> str:
+    """Fetches, unpacks, checks and moves a part; returns what it holds. Its archives are gone then."""
+    downloads = root / DOWNLOADS / name
+    brought = {one.file for one in part.remotes if (downloads / one.file).exists()}
+    archives = [fetch(remote, downloads) for remote in part.remotes]
+    with staged(root / DOWNLOADS / f".{name}.{os.getpid()}") as aside:
         try:
-            found = what.check(aside)
+            for remote, archive in zip(part.remotes, archives, strict=True):
+                say(f"unpacking {archive}")
+                unpack(remote, archive, aside)
+            found = part.check(aside)
         except DataError as error:
-            raise DataError(
-                f"{error}; what was fetched is in {downloads}: remove it to fetch it again"
-            ) from None
-        with writing(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (aside / what.folder).rename(place)
-    shutil.rmtree(downloads)
-    with suppress(OSError):  # there is another set in it
+            raise DataError(_wrong(error, part, downloads, brought)) from None
+        missing = part.missing(root)
+        for place in missing:
+            with writing(root / place):
+                (root / place).parent.mkdir(parents=True, exist_ok=True)
+                (aside / place).rename(root / place)
+    if len(missing) < len(part.places):  # some of it was there, and was not looked at
+        found = _there(part, root)
+    for archive in archives:
+        archive.unlink()
+    with suppress(OSError):  # there is another part, or another set, in it
+        downloads.rmdir()
         downloads.parent.rmdir()
-    return f"{what.name}: {place}: {found}"
+    return found
 
 
-def _needs(what: Wanted, root: Path, downloads: Path) -> str:
-    """Says what is fetched and how much disk it takes; DataError where that is not there."""
-    there = sum(path.stat().st_size for path in downloads.iterdir()) if downloads.is_dir() else 0
-    fetched = sum(remote.size for remote in what.remotes) or what.disk
-    need = max(fetched - there, 0) + what.disk
+def _wrong(error: DataError, part: Part, downloads: Path, brought: set[str]) -> str:
+    """Removes what was fetched, and no hash vouches for; says what is wrong, and what to do."""
+    says = str(error).partition("; remove it")[0]
+    bad = [one.file for one in part.remotes if not one.proof[0] and one.file not in brought]
+    for file in bad:
+        (downloads / file).unlink()
+    if len(bad) == len(part.remotes):
+        return f"{says}; no hash of {', '.join(bad)} is published, and it is not the file: try again later"
+    return f"{says}; what was fetched is in {downloads}: remove it to fetch it again"
+
+
+def _needs(whats: Sequence[Wanted], root: Path) -> str:
+    """Says what is fetched and how much disk it takes; DataError where that is not there.
+
+    Archives are removed part by part, so that the largest alone comes on top of what stays.
+    """
+    parts = [(what, part) for what in whats for part in _missing(what, root)]
+    files = [root / DOWNLOADS / what.name / f"{one.file}{end}"
+             for what, part in parts for one in part.remotes for end in ("", ".part")]  # fmt: skip
+    there = sum(path.stat().st_size for path in files if path.exists())
+    fetched, stays = (sum(n) for n in zip(*((p.to_fetch, p.disk) for _, p in parts), strict=True))
+    need = stays + max(max(part.to_fetch for _, part in parts) - there, 0)
     parent = next(path for path in (root, *root.parents) if path.exists())
     free = shutil.disk_usage(parent).free
+    name = ", ".join(what.name for what in whats)
     says = (
-        f"{what.name}: {_gb(fetched)} to fetch ({_gb(there)} are there), about {_gb(need)} of disk until it "
-        f"is unpacked, {_gb(what.disk)} afterwards; {_gb(free)} are free under {root}"
+        f"{name}: {_gb(fetched)} to fetch ({_gb(there)} are there), about {_gb(need)} of disk until it is "
+        f"unpacked, {_gb(stays)} afterwards; {_gb(free)} are free under {root}"
     )
     if need > free:
         raise DataError(f"{says}; make room, or give another --data-root")
@@ -134,17 +134,26 @@ def _gb(size: int) -> str:
     return f"{size / 1e9:.2f} GB"
 
 
-def _retrieval(name: str, root: Path) -> str:
-    counts = revisited.load_retrieval(name, root).summary
-    return f"images {counts['images']}, queries {counts['queries']}"
-
-
-def prepare_all(chosen: Sequence[str], root: Path, say: Callable[[str], None]) -> list[str]:
-    """Prepares one after the other; returns a line for each that could not be."""
+def prepare_all(chosen: Sequence[str], root: Path, say: Say) -> list[str]:
+    """Prepares one after the other, what a set needs before it; returns a line for each that could not be."""
+    root = Path(root).expanduser().absolute()
+    whats: list[Wanted] = []
     failed = []
     for name in chosen:
         try:
-            say(prepare(wanted(name), root, say))
+            what = wanted(name)
+            whats += [one for one in (*map(wanted, what.needs), what) if one not in whats]
+        except TransferError as error:
+            failed.append(str(error))
+    try:
+        absent = [what for what in whats if not what.by_hand and _missing(what, root)]
+        if len(absent) > 1:
+            say(_needs(absent, root))
+    except TransferError as error:
+        return [*failed, str(error)]
+    for what in whats:
+        try:
+            say(prepare(what, root, say))
         except TransferError as error:
             failed.append(str(error))
     return failed

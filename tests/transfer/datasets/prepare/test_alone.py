@@ -14,7 +14,8 @@ from tests.transfer.datasets.image_list.public.layouts import WRITERS
 from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.image_list.public.table import read_parts
 from transfer.datasets.prepare import prepare as module
-from transfer.datasets.prepare.prepare import Wanted, prepare
+from transfer.datasets.prepare.prepare import prepare
+from transfer.datasets.prepare.wanted import Part, Wanted
 from transfer.errors import DataError
 from transfer.process.alone import alone
 
@@ -42,7 +43,7 @@ def _wanted(tmp_path: Path, *remotes: Remote, by_hand: str = "") -> Wanted:
     def check(root: Path) -> str:
         return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
 
-    return Wanted("dtd", row.folder, remotes, 10_000, check, "textures", by_hand)
+    return Wanted("dtd", "textures", (Part((row.folder,), remotes, 10_000, check),), by_hand=by_hand)
 
 
 def test_the_second_waits_and_finds_it(tmp_path: Path, fetched: list[str], capsys: Any) -> None:

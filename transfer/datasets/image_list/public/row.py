@@ -49,6 +49,13 @@ class Remote:
     rename: tuple[str, str] = ("", "")
     inner: tuple[str, ...] = ()
     flat: bool = False
+    sha1: str = ""
+
+    @property
+    def proof(self) -> tuple[str, str]:
+        """(kind, value) of the strongest published hash, both empty where there is none."""
+        kinds = ((kind, getattr(self, kind)) for kind in ("sha256", "md5", "sha1"))
+        return next((one for one in kinds if one[1]), ("", ""))
 
 
 def mirrors(places: Iterable[str], file: str) -> tuple[str, ...]:
