@@ -14,6 +14,7 @@ from benchmarks.errors import UsageError
 from benchmarks.planning.request import SEEDS, TRIALS, TUNE
 from converters.command import add_version
 from converters.options import Parser
+from converters.trackers import add_flags
 
 if TYPE_CHECKING:
     from benchmarks.launch.choose import Launch
@@ -125,6 +126,7 @@ def _run(p: argparse.ArgumentParser) -> None:
         help="ask torch for algorithms that repeat a GPU's run to the bit: slower, and some suites refuse",
     )
     p.add_argument("--device", metavar="cpu|cuda", help="default: cuda where there is one")
+    add_flags(p)
 
 
 def _cells(p: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks.arguments import data_root, last_of_each, launch_of, parser, split_overrides
 from benchmarks.errors import UsageError, one_line
 from converters.errors import CheckpointError
+from converters.trackers import TrackerError, Trackers
 from results.errors import RecordError
 from transfer.errors import TransferError
 from transfer.process.disk import disk_line
@@ -47,7 +48,7 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
         return _benchmark(args, overrides, team)
     except BrokenPipeError:
         raise  # nobody reads the output any more: `command` ends it
-    except (UsageError, TransferError, CheckpointError, RecordError) as error:
+    except (UsageError, TransferError, CheckpointError, RecordError, TrackerError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
     except OSError as error:
         print(f"error: {one_line(disk_line(error, 'output'))}", file=sys.stderr)
@@ -171,9 +172,10 @@ def _drafts(
         accumulate=args.accumulate,
         deterministic=args.deterministic,
         tune=args.tune,
+        trackers=Trackers(args.tensorboard, args.tracker),
     )
     if not args.dry_run and not args.print_config:
-        _check_machine(args)
+        _check_machine(args, request.trackers)
     drafts = []
     for suite in suites:
         seeds(suite, request)
@@ -183,14 +185,15 @@ def _drafts(
     return drafts, request
 
 
-def _check_machine(args: argparse.Namespace) -> None:
-    """Refuses an unwritable output and devices that do not exist, before anything is made."""
+def _check_machine(args: argparse.Namespace, trackers: Trackers) -> None:
+    """Refuses an unwritable output, and devices and trackers that are not there, before anything is made."""
     output: Path = args.output.absolute()
     there = next(path for path in [output, *output.parents] if path.exists())
     if not there.is_dir():
         raise UsageError(f"--output {args.output}: {there} is a file; choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"--output {args.output}: {there} is not writable; choose another folder")
+    trackers.check()
     if args.launcher == "local":  # a cluster's devices are not those of the machine where it is asked
         from transfer.process.distributed import pick_device
 

@@ -17,6 +17,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
+from converters.trackers import Tracker
 from transfer.datasets.base import Dataset
 from transfer.datasets.records import column, joined
 from transfer.engines.base import Engine
@@ -59,6 +60,7 @@ class RunRequest:
     directory: str
     micro_steps: int = 1  # processes that each process stands in for
     deterministic: bool = False  # see `transfer.process.deterministic`
+    trackers: Sequence[Tracker] = ()  # of the main process, which begins them itself
 
 
 def run(
@@ -139,7 +141,8 @@ def _train(
 ) -> float:
     """Trains the model; what training alone needs (optimizer, shared gradients) is freed behind it."""
     learner = Learner(engine, model, cfg, request.seed, world, request.micro_steps)
-    return train(cfg, learner, batches, Saver(Path(request.directory), learner), Watcher(learner))
+    saver = Saver(Path(request.directory), learner, trackers=request.trackers)
+    return train(cfg, learner, batches, saver, Watcher(learner))
 
 
 def _predict(

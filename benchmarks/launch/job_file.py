@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
         "engine": cell.identity["engine"],
         "num_processes": request.num_processes,
         "device": device,
+        "trackers": asdict(request.trackers),
     }
     path = directory / "job.json"
     with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
