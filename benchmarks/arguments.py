@@ -80,8 +80,8 @@ def _rows(p: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PATH|NAME",
         help="rows: converted backbone, raw checkpoint, or a name (random, supervised, msra, timm/NAME, "
-        "hf/OWNER/NAME and others, see --list), or your module, own:FILE.py:CALLABLE[:WEIGHTS]; label=path "
-        "names the row; @list.txt holds one a line",
+        "hf/OWNER/NAME, https://ADDRESS and others, see --list), or your module, "
+        "own:FILE.py:CALLABLE[:WEIGHTS]; label=path names the row; @list.txt holds one a line",
     )
     p.add_argument(
         "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
@@ -108,6 +108,16 @@ def _run(p: argparse.ArgumentParser) -> None:
         "--data", choices=["real", "synthetic"], default="real", help="synthetic: generate and use a data set"
     )
     p.add_argument("--smoke", action="store_true", help="miniature sizes and schedule; marked not comparable")
+    p.add_argument(
+        "--limit", type=_limit, default=0, metavar="N", help="test on N images at most; marked truncated"
+    )
+    p.add_argument(
+        "--eval-only",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="train nothing: evaluate the models of finished cells, or the fine-tuned model in FILE",
+    )
     p.add_argument(
         *("--num-gpus", "--gpus-per-cell"),
         type=_positive,
@@ -199,6 +209,10 @@ def _trials(text: str) -> int:
 
 def _candidates(text: str) -> int:
     return _integer(text, 1, TUNE)
+
+
+def _limit(text: str) -> int:
+    return _integer(text, 1, SEEDS)
 
 
 def _seed(text: str) -> int:

@@ -86,6 +86,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     from benchmarks.launch.tune import run_all
     from benchmarks.planning.cells import cells_of
     from benchmarks.planning.dry_run import show_plan
+    from benchmarks.planning.evaluation import evaluations
     from benchmarks.planning.inits import introduction, open_inits
     from benchmarks.planning.random_rows import one_a_shape
     from benchmarks.planning.trials import told_of_trials
@@ -109,6 +110,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if request.synthetic:
         _make_data(drafts, request.data_root)
     cells = [cell for draft in drafts for cell in cells_of(draft, inits)]
+    if request.evaluate is not None:
+        cells = evaluations(cells, request)
     scalings = (f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line)
     warnings = (f"{c.test.name}: {line}" for c in cells for line in c.test.summary.get("warnings", ()))
     for line in dict.fromkeys([*scalings, *warnings]):
@@ -156,6 +159,8 @@ def _drafts(
     from transfer.engines.choose import choose_engine
 
     overrides, notes = last_of_each(overrides)
+    if args.tune and (args.limit or args.eval_only is not None):
+        raise UsageError("--tune trains, and scores on a part of train; leave --limit and --eval-only out")
     suites = load_suites(args.suite)
     engine, why = choose_engine(args.engine)
     print(why, file=sys.stderr)
@@ -172,6 +177,8 @@ def _drafts(
         accumulate=args.accumulate,
         deterministic=args.deterministic,
         tune=args.tune,
+        limit=args.limit,
+        evaluate=args.eval_only,
         trackers=Trackers(args.tensorboard, args.tracker),
     )
     if not args.dry_run and not args.print_config:

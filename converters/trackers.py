@@ -120,7 +120,8 @@ class _Board:
     """TensorBoard with the three functions of a tracker."""
 
     def __init__(self, library: Any, directory: Path) -> None:
-        self._library, self._directory, self._writer = library, directory / "tensorboard", None
+        self._library, self._directory = library, directory / "tensorboard"
+        self._writer: Any = None
 
     def init(self, **_: Any) -> None:
         """Waits for the first values: what a killed run wrote behind them is taken back then."""

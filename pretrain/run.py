@@ -223,7 +223,7 @@ def _reporter(plan: Plan, first: int, identity: dict[str, Any]) -> Reporter:
 
 
 def _trackers(options: RunOptions, identity: dict[str, Any]) -> list[Tracker]:
-    """Begins the run in the trackers: the project is the folder around the run's, the name that of its own."""
+    """Begins the run in the trackers, under the name of its folder; the one around it is the project."""
     place = options.output.resolve()
     run = Run(options.output, place.parent.name or "pretrain", place.name, identity)
     try:
