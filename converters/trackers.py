@@ -17,7 +17,6 @@ from typing import Any
 
 CALLS = ("init", "log", "finish")
 BOARD = "torch.utils.tensorboard"  # needs the package tensorboard
-Warn = Callable[[str], None]
 
 
 class TrackerError(ValueError):
@@ -46,7 +45,7 @@ class Trackers:
         for flag, module in self.flags:
             _load(flag, module)
 
-    def begin(self, run: Run, warn: Warn) -> list[Tracker]:
+    def begin(self, run: Run, warn: Callable[[str], None]) -> list[Tracker]:
         """Begins the run in each of them. TrackerError where one refuses; `warn` gets what fails later."""
         return [Tracker(flag, module, run, warn) for flag, module in self.flags]
 
@@ -60,7 +59,7 @@ class Trackers:
 class Tracker:
     """One run in one tracker."""
 
-    def __init__(self, flag: str, module: str, run: Run, warn: Warn) -> None:
+    def __init__(self, flag: str, module: str, run: Run, warn: Callable[[str], None]) -> None:
         """Calls init(project=..., name=..., config=...). TrackerError where that is not possible."""
         loaded = _load(flag, module)
         self._calls: Any = _Board(loaded, run.directory) if module == BOARD else loaded
@@ -98,7 +97,7 @@ def add_flags(group: argparse._ActionsContainer) -> None:
 
 
 @contextmanager
-def tracking(wanted: Trackers, run: Run | None, warn: Warn) -> Iterator[Sequence[Tracker]]:
+def tracking(wanted: Trackers, run: Run | None, warn: Callable[[str], None]) -> Iterator[Sequence[Tracker]]:
     """Gives the trackers of a run, and closes them at its end; none where `run` is another process's to tell.
 
     They were checked before the start, so that one which refuses now is one warning and left out.

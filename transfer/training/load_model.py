@@ -21,7 +21,7 @@ SHOWN = 3
 def load_model_into(state: Mapping[str, Tensor], weights: Mapping[str, np.ndarray]) -> LoadReport:
     """Copies the weights into the model's own tensors; both have Detectron2's names.
 
-    Raises TransferError with the difference unless all tensors of the model are set, and all of the file used.
+    Raises TransferError with the difference unless all tensors of the model are set and all of the file used.
     """
     wanted = [name for name in state if not name.endswith(COUNTER)]
     missing = [name for name in wanted if name not in weights]
