@@ -102,10 +102,13 @@ def tracking(wanted: Trackers, run: Run | None, warn: Callable[[str], None]) -> 
 
     They were checked before the start, so that one which refuses now is one warning and left out.
     """
+    if run is None:
+        yield ()
+        return
     begun: list[Tracker] = []
-    for flag, module in wanted.flags if run else ():
+    for flag, module in wanted.flags:
         try:
-            begun.append(Tracker(flag, module, run, warn))  # type: ignore[arg-type]
+            begun.append(Tracker(flag, module, run, warn))
         except TrackerError as error:
             warn(f"{error}; this run goes on without it")
     try:
