@@ -14,6 +14,7 @@ from benchmarks.errors import UsageError
 from benchmarks.planning.request import SEEDS, TRIALS, TUNE
 from converters.command import add_version
 from converters.options import Parser
+from converters.trackers import add_flags
 
 if TYPE_CHECKING:
     from benchmarks.launch.choose import Launch
@@ -79,8 +80,8 @@ def _rows(p: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="PATH|NAME",
         help="rows: converted backbone, raw checkpoint, or a name (random, supervised, msra, timm/NAME, "
-        "hf/OWNER/NAME and others, see --list), or your module, own:FILE.py:CALLABLE[:WEIGHTS]; label=path "
-        "names the row; @list.txt holds one a line",
+        "hf/OWNER/NAME, https://ADDRESS and others, see --list), or your module, "
+        "own:FILE.py:CALLABLE[:WEIGHTS]; label=path names the row; @list.txt holds one a line",
     )
     p.add_argument(
         "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"
@@ -108,6 +109,16 @@ def _run(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--smoke", action="store_true", help="miniature sizes and schedule; marked not comparable")
     p.add_argument(
+        "--limit", type=_limit, default=0, metavar="N", help="test on N images at most; marked truncated"
+    )
+    p.add_argument(
+        "--eval-only",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="train nothing: evaluate the models of finished cells, or the fine-tuned model in FILE",
+    )
+    p.add_argument(
         *("--num-gpus", "--gpus-per-cell"),
         type=_positive,
         default=1,
@@ -125,6 +136,7 @@ def _run(p: argparse.ArgumentParser) -> None:
         help="ask torch for algorithms that repeat a GPU's run to the bit: slower, and some suites refuse",
     )
     p.add_argument("--device", metavar="cpu|cuda", help="default: cuda where there is one")
+    add_flags(p)
 
 
 def _cells(p: argparse.ArgumentParser) -> None:
@@ -197,6 +209,10 @@ def _trials(text: str) -> int:
 
 def _candidates(text: str) -> int:
     return _integer(text, 1, TUNE)
+
+
+def _limit(text: str) -> int:
+    return _integer(text, 1, SEEDS)
 
 
 def _seed(text: str) -> int:

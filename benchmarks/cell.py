@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,8 @@ from benchmarks.launch.inputs import inputs_of
 from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON, title_of
 from benchmarks.planning.environment import environment
 from converters.backbone import CheckpointError
+from converters.options import visible
+from converters.trackers import Run, Trackers, tracking
 from results.errors import RecordError
 from results.record import flat_metrics
 from results.run_files import vouched_per_image
@@ -41,6 +44,7 @@ from transfer.training.checkpoint import remove_checkpoints
 from transfer.training.outcome import FILE as METRICS
 from transfer.training.outcome import forget_metrics, kept_metrics
 
+Told = tuple[Trackers, Run]
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -164,7 +168,8 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     cfg = unflatten(record["recipe"])
     arguments = inputs_of(content, cfg, place)
     errors = Path(content["directory"]) / ERRORS
-    outcome = launch(_run_request, content["num_processes"], device, *arguments, errors=errors)
+    told = _told_of(content)
+    outcome = launch(_run_request, content["num_processes"], device, told, *arguments, errors=errors)
     account = outcome.pop("account")
     return outcome | {
         **vouched_per_image(Path(content["directory"])),
@@ -179,16 +184,34 @@ def _run(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _told_of(content: dict[str, Any]) -> Told:
+    """The trackers of the cell's job, and how they know it: one run a cell."""
+    record = content["record"]
+    about = {name: record[name] for name in ("id", "suite", "init", "trial", "seed", "engine")}
+    output = Path(content["output"])
+    run = Run(Path(content["directory"]), output.name, title_of(record), about | record["recipe"])
+    return Trackers(**content.get("trackers", {})), run
+
+
 def _run_request(
-    world: World, run: Callable[..., Any], request: RunRequest, *arguments: Any
+    world: World, told: Told, run: Callable[..., Any], request: RunRequest, *arguments: Any
 ) -> dict[str, Any]:
-    """Runs the request in one of its processes, which does nothing else."""
+    """Runs the request in one of its processes, which does nothing else; the main one tells the trackers."""
     if world.device.type == "cpu":
         keep_freed_memory()
     if request.deterministic:
         ask_for_deterministic()
-    with refusal_named():
-        return run(world, request, *arguments)
+    wanted, cell = told
+    with refusal_named(), tracking(wanted, cell if world.main else None, _warn) as trackers:
+        outcome: dict[str, Any] = run(world, replace(request, trackers=trackers), *arguments)
+        metrics = {name: value for name, value in flat_metrics(outcome).items() if value is not None}
+        for tracker in trackers:
+            tracker.log(metrics, cell.config.get("SOLVER.MAX_ITER", 0))  # a probe has no iterations
+        return outcome
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {visible(line)}", file=sys.stderr, flush=True)
 
 
 def _line(error: BaseException) -> str:

@@ -47,6 +47,7 @@ def _all(args: argparse.Namespace) -> Iterator[Finding]:
     if any(finding.level == PROBLEM for finding in needed):
         return  # whatever is asked next imports what is missing, and would only say so again
     yield from libraries.metrics()
+    yield from libraries.opencv()
     yield from libraries.torch()
     yield from libraries.detectron2()
     yield from cell_process()

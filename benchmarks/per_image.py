@@ -64,6 +64,7 @@ def _add(root: Path, record: Any, cell: Path | None, data_root: Path | None) -> 
     from results.run_files import PER_IMAGE, vouched_per_image
     from results.store import save_record
     from transfer.datasets.coco.own import OwnDataset
+    from transfer.datasets.limit import limited
     from transfer.datasets.registry import load_dataset
     from transfer.evaluation.evaluate import outcomes, read_predictions
     from transfer.evaluation.per_image import save_outcomes
@@ -78,6 +79,8 @@ def _add(root: Path, record: Any, cell: Path | None, data_root: Path | None) -> 
         raise RecordError(
             f"{told['name']} is not the one that it was tested on (SHA-256); name another --data-root"
         )
+    if cut := record.get("truncated"):
+        test = limited(test, cut["images"])
     kept = outcomes(test, read_predictions(test, cell / "predictions"))
     if kept is None:
         return f"nothing is kept by image for {test.metadata['evaluator']}"

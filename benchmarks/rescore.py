@@ -210,6 +210,7 @@ class Sets:
 
 def _of_predictions(record: Any, cell: Path | None, sets: Sets) -> Values | str:
     """The numbers by the official evaluation of the predictions, or why there are none."""
+    from transfer.datasets.limit import limited
     from transfer.errors import TransferError
     from transfer.evaluation.evaluate import evaluate, read_predictions
     from transfer.evaluation.scores import json_ready
@@ -224,6 +225,8 @@ def _of_predictions(record: Any, cell: Path | None, sets: Sets) -> Values | str:
         return test
     if test.summary["sha256"] != told["sha256"]:
         return f"{told['name']} here is not the one that it was tested on (SHA-256); name another --data-root"
+    if cut := record.get("truncated"):
+        test = limited(test, cut["images"])
     try:
         scores = evaluate(test, read_predictions(test, cell / "predictions"))
     except (TransferError, OSError) as error:

@@ -15,6 +15,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 from benchmarks.arguments import data_root, last_of_each, launch_of, parser, split_overrides
 from benchmarks.errors import UsageError, one_line
 from converters.errors import CheckpointError
+from converters.trackers import TrackerError, Trackers
 from results.errors import RecordError
 from transfer.errors import TransferError
 from transfer.process.disk import disk_line
@@ -47,7 +48,7 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
         return _benchmark(args, overrides, team)
     except BrokenPipeError:
         raise  # nobody reads the output any more: `command` ends it
-    except (UsageError, TransferError, CheckpointError, RecordError) as error:
+    except (UsageError, TransferError, CheckpointError, RecordError, TrackerError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
     except OSError as error:
         print(f"error: {one_line(disk_line(error, 'output'))}", file=sys.stderr)
@@ -85,6 +86,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     from benchmarks.launch.tune import run_all
     from benchmarks.planning.cells import cells_of
     from benchmarks.planning.dry_run import show_plan
+    from benchmarks.planning.evaluation import evaluations
     from benchmarks.planning.inits import introduction, open_inits
     from benchmarks.planning.random_rows import one_a_shape
     from benchmarks.planning.trials import told_of_trials
@@ -108,6 +110,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if request.synthetic:
         _make_data(drafts, request.data_root)
     cells = [cell for draft in drafts for cell in cells_of(draft, inits)]
+    if request.evaluate is not None:
+        cells = evaluations(cells, request)
     scalings = (f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line)
     warnings = (f"{c.test.name}: {line}" for c in cells for line in c.test.summary.get("warnings", ()))
     for line in dict.fromkeys([*scalings, *warnings]):
@@ -155,6 +159,8 @@ def _drafts(
     from transfer.engines.choose import choose_engine
 
     overrides, notes = last_of_each(overrides)
+    if args.tune and (args.limit or args.eval_only is not None):
+        raise UsageError("--tune trains, and scores on a part of train; leave --limit and --eval-only out")
     suites = load_suites(args.suite)
     engine, why = choose_engine(args.engine)
     print(why, file=sys.stderr)
@@ -171,9 +177,12 @@ def _drafts(
         accumulate=args.accumulate,
         deterministic=args.deterministic,
         tune=args.tune,
+        limit=args.limit,
+        evaluate=args.eval_only,
+        trackers=Trackers(args.tensorboard, args.tracker),
     )
     if not args.dry_run and not args.print_config:
-        _check_machine(args)
+        _check_machine(args, request.trackers)
     drafts = []
     for suite in suites:
         seeds(suite, request)
@@ -183,14 +192,15 @@ def _drafts(
     return drafts, request
 
 
-def _check_machine(args: argparse.Namespace) -> None:
-    """Refuses an unwritable output and devices that do not exist, before anything is made."""
+def _check_machine(args: argparse.Namespace, trackers: Trackers) -> None:
+    """Refuses an unwritable output, and devices and trackers that are not there, before anything is made."""
     output: Path = args.output.absolute()
     there = next(path for path in [output, *output.parents] if path.exists())
     if not there.is_dir():
         raise UsageError(f"--output {args.output}: {there} is a file; choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"--output {args.output}: {there} is not writable; choose another folder")
+    trackers.check()
     if args.launcher == "local":  # a cluster's devices are not those of the machine where it is asked
         from transfer.process.distributed import pick_device
 

@@ -59,11 +59,12 @@ VERBS = {
     "doctor": Verb("benchmarks.doctor", "whether this machine is ready"),
 }
 COMMAND = "moco-transfer"  # the installed command, and the distribution that brings it
+LIBRARIES = "OpenCV needs two: apt-get install libgl1 libglib2.0-0 (or what your system calls them)"
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended: here, too, nobody reads our output
 
 
 def command(main: Callable[[], int]) -> int:
-    """Calls `main` and returns its exit code; 2 where this Python is too old or lacks a requirement.
+    """Calls `main` and returns its exit code; 2 where this Python is too old or a requirement is missing.
 
     Characters that the terminal does not have are printed as question marks. Any other module that is missing
     is a fault of ours, and is raised.
@@ -88,6 +89,12 @@ def command(main: Callable[[], int]) -> int:
         if package not in REQUIRED:
             raise
         return _refuse(f"{package} is not installed in {sys.executable}")
+    except ImportError as error:  # a package is there, and its library wants one of the system's
+        library, _, what = str(error).partition(":")
+        if "cannot open shared object file" not in what:
+            raise
+        print(f"error: {library} is missing in this system; {LIBRARIES}", file=sys.stderr)
+        return 2
 
 
 def version() -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.command import add_version
+from converters.trackers import add_flags
 from pretrain.methods.choose import METHODS, PRESETS, joint_row, method_names, option_classes, row_names
 from pretrain.methods.options import MethodOptions
 from pretrain.options import Parser, add_watching, frozen, positive, real, seed, whole
@@ -159,12 +160,10 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     add_watching(group)
     add("--save-iters", type=positive, metavar="N", help="save every N iterations as well")
     add("--keep", type=positive, default=2, metavar="K", help="checkpoints kept")
-    add("--tensorboard", action="store_true")
+    add_flags(group)
     add("--knn-every", type=positive, metavar="EPOCHS", help="kNN accuracy every N epochs")
     folders = "class folders in train/ and val/ or test/; default: --data"
     add("--knn-data", metavar="DIR", help=folders)
     collapse = "measure collapse every N iterations: methods of the frame, default 100, 0 never"
     add("--monitor-every", type=whole(0), metavar="N", help=collapse)
     add("--stop-on-collapse", action="store_true", help="end a run that has collapsed, with exit code 2")
-    tracker = "hand the records to this module too, which has init, log and finish (trackio, wandb)"
-    add("--tracker", metavar="MODULE", help=tracker)

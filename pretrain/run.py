@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from converters.trackers import Run, Tracker, TrackerError, Trackers
+from pretrain.errors import PretrainError, warn
 from pretrain.images.decode import Pixels
 from pretrain.images.draws import Views
 from pretrain.images.loader import Loading, batches
@@ -25,7 +27,6 @@ from pretrain.options import default_workers
 from pretrain.process import distributed
 from pretrain.process.progress import Reporter, is_logged, trim_log
 from pretrain.process.signals import STOP, Signals
-from pretrain.process.tracker import Tracker
 from pretrain.training.identity import identity_of
 from pretrain.training.loop import callable_of, train
 from pretrain.training.precision import choose_precision
@@ -211,16 +212,24 @@ def _schedule(plan: Plan) -> Callable[[int], float]:
 
 def _reporter(plan: Plan, first: int, identity: dict[str, Any]) -> Reporter:
     options, quiet = plan.options, distributed.rank() > 0
-    tracker = None if quiet or options.tracker is None else Tracker(options.tracker, options.output, identity)
     return Reporter(
         options.output,
         first=first,
         total=plan.total,
         batch_size=options.batch_size,
-        tensorboard=options.tensorboard,
-        tracker=tracker,
+        trackers=() if quiet else _trackers(options, identity),
         quiet=quiet,
     )
+
+
+def _trackers(options: RunOptions, identity: dict[str, Any]) -> list[Tracker]:
+    """Begins the run in the trackers, under the name of its folder; the one around it is the project."""
+    place = options.output.resolve()
+    run = Run(options.output, place.parent.name or "pretrain", place.name, identity)
+    try:
+        return Trackers(options.tensorboard, options.tracker).begin(run, warn)
+    except TrackerError as error:
+        raise PretrainError(str(error)) from None
 
 
 def _beginning(plan: Plan, method: Method, first: int) -> str:

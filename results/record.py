@@ -72,6 +72,22 @@ class PerImage(TypedDict):
     images: int
 
 
+class Truncated(TypedDict):
+    """How many of the test images were tested on, by --limit, and which; see transfer/datasets/limit.py."""
+
+    images: int
+    of: int
+    rule: str
+
+
+class Evaluated(TypedDict):
+    """The model that was evaluated, by --eval-only, where nothing was trained."""
+
+    model: str  # name of its file
+    sha256: str
+    trained_by: str  # id of the record of the cell that trained it here, or empty
+
+
 class Always(TypedDict):
     """The fields of every record."""
 
@@ -116,6 +132,8 @@ class AnyTime(TypedDict, total=False):
     tuned: Tuned | None
     probe: dict[str, Any] | None  # what a probe of frozen features chose: its C, the temperature, intervals
     per_image: PerImage | None
+    truncated: Truncated | None
+    evaluated: Evaluated | None
 
 
 class Record(Always, WhenFinished, AnyTime, total=False):

@@ -20,8 +20,10 @@ from results.record import (
     Always,
     AnyTime,
     Candidate,
+    Evaluated,
     PerImage,
     Record,
+    Truncated,
     Tuned,
     Variant,
     WhenFinished,
@@ -154,6 +156,8 @@ _FORMS: dict[str, type] = {
     "candidate": Candidate,
     "tuned": Tuned,
     "per_image": PerImage,
+    "truncated": Truncated,
+    "evaluated": Evaluated,
 }
 
 

@@ -186,6 +186,15 @@ def test_a_module_of_ours_that_is_missing_is_a_fault() -> None:
         guard.command(main)
 
 
+def test_a_library_of_the_system_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> int:
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    assert guard.command(main) == 2
+    expected = "error: libGL.so.1 is missing in this system; OpenCV needs two: apt-get install libgl1"
+    assert capsys.readouterr().err.startswith(expected)
+
+
 def test_the_exit_code_is_the_commands() -> None:
     assert guard.command(lambda: 7) == 7
 

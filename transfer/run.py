@@ -6,17 +6,19 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from boltons.fileutils import atomic_save
 from torch import nn
 from yacs.config import CfgNode
 
 from converters.backbone import Backbone
+from converters.trackers import Tracker
 from transfer.datasets.base import Dataset
 from transfer.datasets.records import column, joined
 from transfer.engines.base import Engine
@@ -41,8 +43,9 @@ from transfer.samples.sample import Sample
 from transfer.training.finite import refuse_weights
 from transfer.training.learner import Learner
 from transfer.training.load_backbone import LoadReport, load_backbone_into, random_report
+from transfer.training.load_model import load_model_into
 from transfer.training.loop import Batches, train
-from transfer.training.outcome import Metrics, keep_metrics
+from transfer.training.outcome import Metrics, forget_metrics, keep_metrics
 from transfer.training.precise_bn import measure_statistics
 from transfer.training.saver import Saver
 from transfer.training.watcher import Watcher
@@ -59,6 +62,8 @@ class RunRequest:
     directory: str
     micro_steps: int = 1  # processes that each process stands in for
     deterministic: bool = False  # see `transfer.process.deterministic`
+    model: Mapping[str, np.ndarray] | None = None  # a fine-tuned one, which is evaluated and not trained
+    trackers: Sequence[Tracker] = ()  # of the main process, which begins them itself
 
 
 def run(
@@ -68,27 +73,24 @@ def run(
 
     Keys: metrics and account, the same everywhere; durations_s, images_per_s and peak_memory_bytes of its
     own. In the request's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
-    per_class.json, per_image.npz and samples.png.
+    per_class.json, per_image.npz and samples.png; the first two not where the request has a model.
     """
     cfg, engine = in_pixels(request.recipe), load_engine(request.engine)
     directory = Path(request.directory)
     group = cpu_group(world)
-    batches = _training_data(cfg, training, request, world)
 
     seed_torch(request.seed, INIT)
     model = build_model(engine, cfg, training, world.device)
-    account = _load_init(engine, model, backbone, cfg, request.label)
     durations: dict[str, float] = {}
-    durations["train"] = _train(cfg, engine, model, batches, request, world)
+    if request.model is None:
+        account = _load_init(engine, model, backbone, cfg, request.label)
+        batches = _training_data(cfg, training, request, world)
+        _tune(cfg, engine, model, batches, request, world, durations)
+    else:
+        account = load_model_into(engine.state(model), request.model)
+        if world.main:
+            forget_metrics(directory)
     clock = Clock(durations)
-    if cfg.TEST.PRECISE_BN.ENABLED:
-        number = cfg.TEST.PRECISE_BN.NUM_ITER * request.micro_steps
-        # On the batches that would have come next in training.
-        measure_statistics(engine, model, batches(cfg.SOLVER.MAX_ITER), number, request.seed, world)
-        refuse_weights(model, cfg.SOLVER.MAX_ITER, world.size)
-        clock.lap("precise_bn")
-    if world.main:
-        _save_model(engine, model, directory / "model_final.pth")
     records = test.records[world.rank :: world.size]
     mine = _predict(engine, model, evaluation_batches(records, cfg), len(records), quiet=not world.main)
     predictions = gather(mine, len(test.records), world, group)
@@ -98,9 +100,38 @@ def run(
         "metrics": share(metrics, world, group),
         "account": asdict(account),
         "durations_s": durations,
-        "images_per_s": cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / max(durations["train"], 1e-9),
+        "images_per_s": _speed(cfg, durations),
         "peak_memory_bytes": peak_memory(world.device),
     }
+
+
+def _tune(
+    cfg: CfgNode,
+    engine: Engine,
+    model: nn.Module,
+    batches: Batches,
+    request: RunRequest,
+    world: World,
+    durations: dict[str, float],
+) -> None:
+    """Trains the model, measures its statistics where the recipe does, and saves it."""
+    durations["train"] = _train(cfg, engine, model, batches, request, world)
+    clock = Clock(durations)
+    if cfg.TEST.PRECISE_BN.ENABLED:
+        number = cfg.TEST.PRECISE_BN.NUM_ITER * request.micro_steps
+        # On the batches that would have come next in training.
+        measure_statistics(engine, model, batches(cfg.SOLVER.MAX_ITER), number, request.seed, world)
+        refuse_weights(model, cfg.SOLVER.MAX_ITER, world.size)
+        clock.lap("precise_bn")
+    if world.main:
+        _save_model(engine, model, Path(request.directory) / "model_final.pth")
+
+
+def _speed(cfg: CfgNode, durations: dict[str, float]) -> float | None:
+    """The images of training in a second; None where nothing was trained."""
+    if "train" not in durations:
+        return None
+    return float(cfg.SOLVER.MAX_ITER * cfg.SOLVER.IMS_PER_BATCH / max(durations["train"], 1e-9))
 
 
 def _training_data(cfg: CfgNode, training: Sequence[Dataset], request: RunRequest, world: World) -> Batches:
@@ -139,7 +170,8 @@ def _train(
 ) -> float:
     """Trains the model; what training alone needs (optimizer, shared gradients) is freed behind it."""
     learner = Learner(engine, model, cfg, request.seed, world, request.micro_steps)
-    return train(cfg, learner, batches, Saver(Path(request.directory), learner), Watcher(learner))
+    saver = Saver(Path(request.directory), learner, trackers=request.trackers)
+    return train(cfg, learner, batches, saver, Watcher(learner))
 
 
 def _predict(

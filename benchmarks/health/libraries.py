@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.health.finding import NOTE, OK, PROBLEM, Finding
-from converters.command import REQUIRED
+from converters.command import LIBRARIES, REQUIRED
 
 TORCH = (2, 10)  # older ones have holes in the safe way of loading
 TOGETHER = "install torch and torchvision together, from one index: pip install --upgrade torch torchvision"
@@ -25,6 +25,14 @@ def python() -> Iterator[Finding]:
     missing = [name for name in REQUIRED if importlib.util.find_spec(name) is None]
     if missing:
         yield Finding(PROBLEM, f"not installed: {', '.join(missing)}", "pip install -e . in the checkout")
+
+
+def opencv() -> Iterator[Finding]:
+    """Imports OpenCV, whose libraries want some of the system's that a server or a container may lack."""
+    try:
+        importlib.import_module("cv2")
+    except Exception as error:
+        yield Finding(PROBLEM, f"OpenCV does not import: {_first_line(error)}", LIBRARIES)
 
 
 def torch() -> Iterator[Finding]:

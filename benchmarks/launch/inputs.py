@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from yacs.config import CfgNode
 
+from benchmarks.planning.download import file_sha256
 from benchmarks.planning.labelled import is_probe, own_from_json, read_labelled
-from benchmarks.planning.own_weights import own_weights
-from converters.backbone import Backbone, load_backbone
+from benchmarks.planning.own_weights import own_weights, read_weights
+from converters.backbone import Backbone, CheckpointError, load_backbone
+from results.record import Evaluated
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.images import decode_each
+from transfer.datasets.limit import limited
 from transfer.datasets.records import column, joined
 from transfer.datasets.registry import load_dataset
 from transfer.errors import TransferError
@@ -43,8 +47,16 @@ def _request(content: dict[str, Any], cfg: CfgNode) -> tuple[RunRequest, Backbon
         *(cfg, content["engine"], record["seed"], record["init"], content["directory"]),
         micro_steps=record["scaling"]["micro_steps"],
         deterministic=record["identity"].get("deterministic", False),
+        model=_model(content["model"], record["evaluated"]) if "model" in content else None,
     )
     return request, backbone
+
+
+def _model(path: str, told: Evaluated) -> dict[str, np.ndarray]:
+    """The weights of a fine-tuned model; CheckpointError where the file is not the one of the plan."""
+    if not Path(path).is_file() or file_sha256(Path(path)) != told["sha256"]:
+        raise CheckpointError(f"{path} changed or went since the plan was made; start the command again")
+    return read_weights(path)
 
 
 def _annotated(content: dict[str, Any], cfg: CfgNode, place: Member | None) -> tuple[Any, ...]:
@@ -53,6 +65,8 @@ def _annotated(content: dict[str, Any], cfg: CfgNode, place: Member | None) -> t
     training = [load_dataset(name, root, own) for name in cfg.DATASETS.TRAIN]
     test = load_dataset(cfg.DATASETS.TEST[0], root, own)
     _check_content(content, [*training, test])
+    if cut := content["record"].get("truncated"):
+        test = limited(test, cut["images"])
     arguments = _request(content, cfg)
     if place is None or place.rank == 0:  # one that cannot be read would be found behind all training
         decode_each(column(test.records, "file_name").tolist(), "open test images")
@@ -70,7 +84,9 @@ def _labelled(content: dict[str, Any], cfg: CfgNode) -> tuple[Any, ...]:
     boxes = {name: OwnDataset.from_json(name, one) for name, one in content["datasets"].items()}
     training, test = read_labelled(cfg, root, own, boxes)
     _check_content(content, [*training, test])
-    sources = Sources(root, own, Path(content["output"]) / "features", boxes)
+    cut = content["record"].get("truncated")
+    features, limit = Path(content["output"]) / "features", cut["images"] if cut else 0
+    sources = Sources(root, own, features, boxes, limit)
     return (probe, *_request(content, cfg), sources)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
         "from_start": rerun and before is not None and before["status"] in ("finished", "failed"),
         "backbone": None if backbone is None else str(backbone.absolute()),
         **({"code": cell.init.code.place} if cell.init.code else {}),
+        **({"model": str(cell.model.absolute())} if cell.model else {}),
         "data_root": str(request.data_root.absolute()),
         "datasets": {name: own.to_json() for name, own in cell.own.items()},
         "labelled": own_to_json(cell.labelled),
@@ -41,6 +43,7 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
         "engine": cell.identity["engine"],
         "num_processes": request.num_processes,
         "device": device,
+        "trackers": asdict(request.trackers),
     }
     path = directory / "job.json"
     with atomic_save(str(path), text_mode=True, overwrite_part=True) as file:
@@ -65,6 +68,10 @@ def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
         own_recipe["candidate"] = cell.candidate
     if cell.tuned:
         own_recipe["tuned"] = cell.tuned
+    if cell.truncated:
+        own_recipe["truncated"] = cell.truncated
+    if cell.evaluated:
+        own_recipe["evaluated"] = cell.evaluated
     return {
         "schema": SCHEMA,
         "id": cell.id,

@@ -21,11 +21,12 @@ from benchmarks.planning.recipe import said_by_user
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite_file import Suite
 from benchmarks.planning.trials import seeds_of
-from results.record import Candidate, Tuned, Variant, record_id
+from results.record import Candidate, Evaluated, Truncated, Tuned, Variant, record_id
 from results.store import find_record
 from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.findings import shorten
+from transfer.datasets.limit import limited
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.recipes.architectures import ARCHITECTURES, architecture_of
@@ -33,6 +34,8 @@ from transfer.recipes.identity import NEUTRAL_KEYS, recipe_sha256
 from transfer.recipes.own import OWN
 from transfer.recipes.resolve import apply_manifest, flatten
 from transfer.recipes.scaling import Scaling
+
+TRUNCATED = "truncated: {images} of {of} test images, by --limit"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class Cell:
     variant: Variant | None = None  # see `_variant`
     candidate: Candidate | None = None  # see `tuning`; so `tuned`
     tuned: Tuned | None = None
+    evaluated: Evaluated | None = None  # see `evaluation`; so `model`
+    model: Path | None = None
+
+    @property
+    def truncated(self) -> Truncated | None:
+        """How much of the test set it is tested on, where that is not all."""
+        found: Truncated | None = self.test.summary.get("truncated")
+        return found
 
     @functools.cached_property
     def id(self) -> str:
@@ -115,7 +126,9 @@ def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
     names = dict.fromkeys([suite.recipe, *(suite.recipe_of(init.label) for init in inits)])
     if is_probe(flatten(draft.recipe.cfg)):
         engine = ENGINE
-        training, test = read_labelled(draft.recipe.cfg, request.data_root, draft.labelled, draft.own)
+        training, test = read_labelled(
+            draft.recipe.cfg, request.data_root, draft.labelled, draft.own, request.limit
+        )
         fitted = {name: draft.recipes[name].cfg for name in names}
     else:
         engine = request.engine
@@ -128,6 +141,8 @@ def cells_of(draft: Draft, inits: Sequence[Init]) -> list[Cell]:
         "engine_version": engine_version(engine),
         "processes": request.num_processes,
     }
+    if request.limit and not is_probe(flatten(draft.recipe.cfg)):
+        test = limited(test, request.limit)
     rows = [_row(draft, init, fitted, shared, training, test) for init in inits]
     cells = [cell for of_a_trial in zip_longest(*rows) for cell in of_a_trial if cell]
     _refuse_twins(cells)
@@ -159,6 +174,9 @@ def _row(
         **({"deterministic": True} if request.deterministic else {}),
     }
     reasons = why_not_comparable(request, scaling)
+    if cut := test.summary.get("truncated"):
+        identity["limit"] = cut["images"]
+        reasons.append(TRUNCATED.format(**cut))
     variant = _variant(draft, init, fitted[suite.recipe])
     return [
         Cell(

@@ -18,6 +18,7 @@ from benchmarks.planning.cells import (
     why_not_comparable,
     with_facts_of,
 )
+from benchmarks.planning.evaluation import evaluations
 from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
 from benchmarks.planning.init_names import FORMS
@@ -112,6 +113,8 @@ def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str], todo: list
     inits = [init for init in inits if not init.absent]
     try:
         cells = cells_of(draft, inits)
+        if request.evaluate is not None:
+            cells = evaluations(cells, request)
     except DataError as error:
         if suite.datasets:  # no absence of public data, which a dry run may lack: the user's file is at fault
             raise
@@ -171,6 +174,8 @@ def _alike(draft: Draft, inits: Sequence[Init], training: Sequence[Dataset] | No
         notes = [scaling.line] if scaling.line else []
         reasons = why_not_comparable(draft.request, scaling)
         reasons += [OF_TRIAL.format(draft.request.tune)] if draft.request.tune else []
+        limit = draft.request.limit
+        notes += [f"tested on {limit} images at most, and truncated where there are more"] if limit else []
         notes += [f"not comparable: {reason}" for reason in reasons]
         same = next((rows for rows in alike if (rows.recipe, rows.notes) == (flat, notes)), None)
         if same:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UsageError
-from benchmarks.planning import hub_names, own_code
+from benchmarks.planning import address, hub_names, own_code
 from benchmarks.planning.named_weights import KNOWN
 from converters.containers.remote import BY_NAME
 from converters.networks.sizes import LIKE, RANDOM
 
 NAMES = ("random", *KNOWN)
-FORMS = (*NAMES, "random@LABEL", f"{RANDOM}SIZE", *BY_NAME, own_code.FORM)
+FORMS = (*NAMES, "random@LABEL", f"{RANDOM}SIZE", *BY_NAME, address.FORM, own_code.FORM)
 LABEL = 100  # characters of the longest one
 
 
@@ -45,9 +45,14 @@ class Wanted:
         return self.path.startswith(own_code.PREFIX)
 
     @property
+    def is_address(self) -> bool:
+        """Whether it is an address of the web."""
+        return address.is_address(self.path)
+
+    @property
     def absent(self) -> bool:
-        named = self.path in NAMES or self.path.startswith((LIKE, RANDOM)) or self.on_hub or self.is_code
-        return not named and not _exists(self.path)
+        drawn = self.path in NAMES or self.path.startswith((LIKE, RANDOM))
+        return not (drawn or self.on_hub or self.is_code or self.is_address or _exists(self.path))
 
 
 def read_inits(texts: Sequence[str]) -> list[Wanted]:
@@ -67,6 +72,8 @@ def _wanted(text: str, where: str) -> Wanted:
         name = path
     elif path.startswith(own_code.PREFIX):
         name = Path(own_code.parse(path).file).stem
+    elif address.is_address(path):
+        name = address.file_of(path).split(".")[0]
     elif hub_names.is_hub_name(path) and not _exists(path):
         name = hub_names.label_of(path)
     else:
@@ -75,8 +82,9 @@ def _wanted(text: str, where: str) -> Wanted:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Splits `label=path`; the facts of a `random:` and files of own code may have such signs themselves."""
-    sized = re.fullmatch(rf"(?:(.*?)=)?((?:{RANDOM}|{own_code.PREFIX}).*)", text, re.DOTALL)
+    """Splits `label=path`; facts of a `random:`, own code and addresses may have such signs themselves."""
+    begins = rf"{RANDOM}|{own_code.PREFIX}|(?i:https?://)"
+    sized = re.fullmatch(rf"(?:(.*?)=)?((?:{begins}).*)", text, re.DOTALL)
     if sized is not None:
         return sized[1] or "", sized[2]
     label, _, path = text.rpartition("=")
@@ -127,7 +135,7 @@ def _refuse_absent(absent: Sequence[Wanted]) -> None:
         near = difflib.get_close_matches(Path(one.path).name, NAMES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         if "://" in one.path or ":" in one.path.split("/")[0]:
-            hint = "; an address is not fetched: download it first, and give the file"
+            hint = "; such an address is not fetched: download it first, and give the file"
         says.append(f"{one.where}--init {one.text}: no such file, and not a name{hint}")
     if says:
         expected = f"expected a checkpoint, a converted backbone or one of {', '.join(FORMS)}"
@@ -165,6 +173,7 @@ def _from_list(entry: str, folder: Path) -> str:
         path = own_code.parse(path).within(folder).text
         return f"{label}={path}" if label else path
     named = path in NAMES or path.startswith((LIKE, RANDOM)) or Path(path).is_absolute()
+    named = named or address.is_address(path)
     if not named and not (hub_names.is_hub_name(path) and not _exists(str(folder / path))):
         path = str(folder / path)
     return f"{label}={path}" if label else path

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UsageError
-from benchmarks.planning import hub
+from benchmarks.planning import address, hub
 from benchmarks.planning.init_names import Wanted, read_inits
 from benchmarks.planning.named_weights import KNOWN, at_hand, cached
 from benchmarks.planning.own_code import OwnCode, introduce, open_code
@@ -106,7 +106,7 @@ def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
 def _turn(numbered: tuple[int, Wanted]) -> int:
     """Files come first, then what is fetched or tried, then rows that need another row's shape."""
     one = numbered[1]
-    return 2 if one.like else int(one.path in KNOWN or one.on_hub or one.is_code)
+    return 2 if one.like else int(one.path in KNOWN or one.on_hub or one.is_address or one.is_code)
 
 
 def _opened(one: Wanted, fetch: bool) -> Init:
@@ -117,6 +117,10 @@ def _opened(one: Wanted, fetch: bool) -> Init:
         return Init(one.label, None, facts=facts_of_size(one.path.removeprefix(RANDOM)))
     if one.is_code:
         return Init(one.label, None, code=open_code(one.path))
+    if one.is_address:
+        there = fetch or address.at_hand(one.path)
+        opened = address.open_address(one.path) if there else None
+        return Init(one.label, opened, absent="" if there else one.path)
     if one.on_hub:
         there = fetch or hub.at_hand(one.path)
         return Init(one.label, hub.open_hub(one.path)) if there else Init(one.label, None, absent=one.path)

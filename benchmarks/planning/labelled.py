@@ -18,8 +18,10 @@ from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.corruptions.constants import NAMES, SEVERITIES
 from transfer.datasets.image_list.own import OwnLabelled
+from transfer.datasets.image_list.parts import limited_task
 from transfer.datasets.image_list.public.class_folders import positions
 from transfer.datasets.image_list.public.revisited import SETS
+from transfer.datasets.limit import limited
 from transfer.datasets.own_file import own_labelled
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
@@ -134,17 +136,21 @@ def yielded_by(flat: Mapping[str, Any], own: Labelled, boxes: Boxes) -> list[str
 
 
 def read_labelled(
-    cfg: CfgNode, root: Path, own: Labelled, boxes: Boxes
+    cfg: CfgNode, root: Path, own: Labelled, boxes: Boxes, limit: int = 0
 ) -> tuple[list[Dataset[Any]], Dataset[Any]]:
-    """Reads, checks and hashes the sets of a suite; the records of labelled images stay with the cell."""
+    """Reads, checks and hashes the sets of a suite; the records of labelled images stay with the cell.
+
+    limit: of how many images the test may consist at most, 0 for all.
+    """
     name = cfg.DATASETS.TEST[0]
     if cfg.PROBE.NAME == DISCOVERY:
         one = load_dataset(name, root, boxes)
-        return [one], one
+        return [one], limited(one, limit) if limit else one
     if cfg.PROBE.NAME == REVISITED:
-        one = _read_queries(name, root, own)
+        one = _read_queries(name, root, own, limit)
         return [one], one
-    found = [_read(name, root, own) for name in dict.fromkeys([cfg.DATASETS.TRAIN[0], name])]
+    names = dict.fromkeys([cfg.DATASETS.TRAIN[0], name])
+    found = [_read(one, root, own, limit if one == name else 0) for one in names]
     train, test = found[0], found[-1]
     if cfg.PROBE.NAME in LEARNS and "train" not in train.summary["parts"]:
         raise DataError(f"{train.name} is only tested on; name a set that is trained on in DATASETS.TRAIN")
@@ -161,18 +167,18 @@ def read_labelled(
     return [train], test
 
 
-def _read(name: str, root: Path, own: Labelled) -> Dataset[Any]:
-    task = load_task(name, root, own)
+def _read(name: str, root: Path, own: Labelled, limit: int) -> Dataset[Any]:
+    task = limited_task(load_task(name, root, own), limit)
     counts = task.summary["images"]
     # The metric decides what a probe chooses, and so does what is held out: another of them is another cell.
     told = [task.summary["sha256"], task.metric, task.summary["held_out"]]
     sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
-    summary = {**task.summary, "images": counts["test"], "parts": counts, "sha256": sha256}
+    summary = {**task.summary, "images": len(task.exam.images), "parts": counts, "sha256": sha256}
     return Dataset(name, [], {"evaluator": "class", "image_classes": list(task.classes)}, summary, None)
 
 
-def _read_queries(name: str, root: Path, own: Labelled) -> Dataset[Any]:
-    summary = load_queries(name, root, own).summary
+def _read_queries(name: str, root: Path, own: Labelled, limit: int) -> Dataset[Any]:
+    summary = load_queries(name, root, own).limited(limit).summary
     # A query is what is resampled and counted; of the images that are searched the record says how many.
     told = {**summary, "images": summary["queries"], "searched": summary["images"]}
     return Dataset(name, [], {"evaluator": "retrieval"}, told, None)

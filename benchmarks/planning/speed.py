@@ -40,7 +40,8 @@ class Speed:
 
     def seconds(self, cell: Cell) -> float:
         """How long the cell takes."""
-        return self.train * _trained(cell.recipe) + self.test * int(cell.test.summary["images"])
+        trained = 0.0 if cell.evaluated else self.train * _trained(cell.recipe)
+        return trained + self.test * int(cell.test.summary["images"])
 
 
 def kind_of(recipe: Mapping[str, Any], identity: Mapping[str, Any]) -> Kind:
@@ -56,7 +57,7 @@ def speed_of(record: Record) -> Speed | None:
     spent = record["durations_s"]
     training = spent.get("train", 0.0) + spent.get("precise_bn", 0.0)
     tested = (record["data"].get("test") or {}).get("images")
-    if not tested or "SOLVER.MAX_ITER" not in record["recipe"]:
+    if not tested or "SOLVER.MAX_ITER" not in record["recipe"] or record.get("evaluated"):
         return None
     return Speed(training / _trained(record["recipe"]), (sum(spent.values()) - training) / tested)
 
@@ -80,6 +81,8 @@ def measure(cell: Cell, device: str | None) -> Speed | None:
 
     from transfer.datasets.waiting import waiting
 
+    if cell.evaluated:
+        return None
     if is_probe(cell.recipe):  # most of it is the features of images that another cell may have made
         return None
     with (

@@ -1,18 +1,18 @@
-"""Shows and records a run while it goes: progress line, log.jsonl; TensorBoard and a tracker on request."""
+"""Shows and records a run while it goes: progress line, log.jsonl; trackers on request."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from converters.options import visible
+from converters.trackers import Tracker
 from pretrain.errors import PretrainError
-from pretrain.process.tracker import Tracker
 
 LOG = "log.jsonl"
 SECONDS_BETWEEN_LINES = 5.0
@@ -52,22 +52,18 @@ class Reporter:
         first: int,
         total: int,
         batch_size: int,
-        tensorboard: bool = False,
-        tracker: Tracker | None = None,
+        trackers: Sequence[Tracker] = (),
         quiet: bool = False,
     ) -> None:
-        self._quiet, self._tracker = quiet, tracker
+        self._quiet, self._trackers = quiet, trackers
         self._total, self._batch_size = total, batch_size
         self._clock = self._line = time.monotonic()
         self._done = first
         self._bar: Any = None
-        self._writer: Any = None
         self._file: Any = None
         if quiet:
             return
         self._file = open(directory / LOG, "a", buffering=1)  # noqa: SIM115  closed in close()
-        if tensorboard:
-            self._writer = _tensorboard(directory)
         if sys.stderr.isatty():
             self._bar = _bar()
             self._bar.add_task("until the first report", total=total, completed=first)
@@ -107,20 +103,18 @@ class Reporter:
         self._clock += time.monotonic() - begin
 
     def record(self, iteration: int, values: dict[str, float], **more: float) -> None:
-        """Writes values to log.jsonl, TensorBoard and the tracker without showing them."""
+        """Writes values to log.jsonl and the trackers without showing them."""
         if self._quiet:
             return
         self._file.write(json.dumps({"iteration": iteration, **values, **more}) + "\n")
-        if self._writer is not None:
-            for name, value in {**values, **more}.items():
-                self._writer.add_scalar(name, value, iteration)
-        if self._tracker is not None:
-            self._tracker.log({**values, **more}, iteration)
+        for tracker in self._trackers:
+            tracker.log({**values, **more}, iteration)
 
     def close(self) -> None:
-        for thing in (self._file, self._writer, self._tracker):
-            if thing is not None:
-                thing.close()
+        if self._file is not None:
+            self._file.close()
+        for tracker in self._trackers:
+            tracker.close()
         if self._bar is not None:
             self._bar.stop()
 
@@ -184,14 +178,6 @@ def _bar() -> Any:
         BarColumn(None, table_column=Column(ratio=1)),
     )
     return Progress(*columns, console=Console(stderr=True), expand=True)
-
-
-def _tensorboard(directory: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise PretrainError("--tensorboard needs the package tensorboard: pip install tensorboard") from None
-    return SummaryWriter(str(directory / "tensorboard"))
 
 
 def write_result(result: dict[str, Any], path: Path) -> None:

@@ -125,7 +125,7 @@ def test_all_that_is_missing_is_said_at_once_and_nothing_is_fetched(
     refuse(*options, "a=gone.pth", "b=lost.pth", message="a=gone.pth: no such file.*b=lost.pth: no such file")
     (tmp_path / "empty.pth").write_bytes(b"")
     refuse(*options, tmp_path / "empty.pth", message="empty.pth: .*empty")
-    refuse(*options, "hf://someone/net", message="an address is not fetched: download it first")
+    refuse(*options, "hf://someone/net", message="such an address is not fetched: download it first")
     refuse(*options, "x" * 5000, message="has 5000 characters")
     assert fetched == []
 

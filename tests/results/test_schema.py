@@ -30,6 +30,8 @@ def test_the_type_says_what_is_accepted() -> None:
         "tuned": (dict,),
         "probe": (dict,),
         "per_image": (dict,),
+        "truncated": (dict,),
+        "evaluated": (dict,),
     }
 
 

@@ -51,21 +51,25 @@ def part_of(dataset: Dataset[Any], part: str) -> Dataset[Any]:
             "leave --tune out"
         )
     whole = dataset.summary
+    cut = taken(dataset, rows)
+    summary = {
+        **cut.summary,
+        "sha256": hashlib.sha256(f"{whole['sha256']} {RULE} {part}".encode()).hexdigest(),
+        "part_of": {"name": dataset.name, "images": len(held), "sha256": whole["sha256"]},
+    }
+    return replace(cut, name=f"{dataset.name}@{part}", summary=summary)
+
+
+def taken(dataset: Dataset[Any], rows: np.ndarray) -> Dataset[Any]:
+    """The images of these rows as a data set of the same name; its summary has their counts alone."""
     records, truth = chosen(dataset.records, rows), _truth(dataset.ground_truth, rows)
-    objects = whole["objects"]
+    objects = dataset.summary["objects"]
     if isinstance(truth, CocoTruth):
         objects = len(truth.table)
     elif objects:  # of VOC's, whose annotations are in memory
         objects = sum(map(len, column(records, "categories")))
-    summary = {
-        "images": len(rows),
-        "objects": objects,
-        "sha256": hashlib.sha256(f"{whole['sha256']} {RULE} {part}".encode()).hexdigest(),
-        "part_of": {"name": dataset.name, "images": len(held), "sha256": whole["sha256"]},
-    }
-    return replace(
-        dataset, name=f"{dataset.name}@{part}", records=records, summary=summary, ground_truth=truth
-    )
+    summary = {"images": len(rows), "objects": objects}
+    return replace(dataset, records=records, summary=summary, ground_truth=truth)
 
 
 def _number(name: str) -> int:

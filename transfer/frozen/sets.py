@@ -11,9 +11,10 @@ from yacs.config import CfgNode
 
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.image_list.own import OwnLabelled, load_own
-from transfer.datasets.image_list.parts import Task
+from transfer.datasets.image_list.parts import Task, limited_task
 from transfer.datasets.image_list.public.revisited import SETS, RetrievalSet, load_retrieval
 from transfer.datasets.image_list.public.table import load_set, row_of
+from transfer.datasets.limit import limited
 from transfer.datasets.registry import load_dataset
 from transfer.datasets.synthetic.revisited import DRAWN
 from transfer.datasets.waiting import waiting
@@ -31,6 +32,7 @@ class Sources:
     own: Mapping[str, OwnLabelled]
     features: Path
     boxes: Mapping[str, OwnDataset] = field(default_factory=dict)
+    limit: int = 0  # test images at most; 0: all
 
     @property
     def heads(self) -> Path:
@@ -45,12 +47,14 @@ def load_sets(cfg: CfgNode, sources: Sources) -> tuple[Any, Any]:
     """
     name = cfg.DATASETS.TEST[0]
     if cfg.PROBE.NAME == DISCOVERY:
-        return (load_dataset(name, sources.data_root, sources.boxes),) * 2
+        one = load_dataset(name, sources.data_root, sources.boxes)
+        return (limited(one, sources.limit) if sources.limit else one,) * 2
     if cfg.PROBE.NAME == REVISITED:
-        return (load_queries(name, sources.data_root, sources.own),) * 2
+        return (load_queries(name, sources.data_root, sources.own).limited(sources.limit),) * 2
     names = dict.fromkeys([cfg.DATASETS.TRAIN[0], name])
     train, *other = (load_task(name, sources.data_root, sources.own) for name in names)
-    return train, other[0] if other else train
+    test = limited_task(other[0] if other else train, sources.limit)
+    return train if other else test, test
 
 
 def load_task(name: str, root: Path, own: Mapping[str, OwnLabelled]) -> Task:

@@ -6,6 +6,7 @@ import os
 import urllib.request
 from http.client import HTTPException, HTTPMessage
 from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 30
@@ -14,11 +15,16 @@ FAILURES = (OSError, HTTPException, ValueError, RecursionError)  # all that a do
 
 
 class _SameServerOnly(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect with the token only where it stays on the server that the token is for."""
+    """Follows a redirect with the token only where it stays on the server that the token is for.
+
+    From https it never follows to plain http, on which anybody on the way can change what comes.
+    """
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
+        if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
+            raise URLError(f"redirected to {newurl}, which is not https")
         new = super().redirect_request(req, fp, code, msg, headers, newurl)
         token = req.unredirected_hdrs.get("Authorization")
         if new is not None and token and urlsplit(new.full_url)[:2] == urlsplit(req.full_url)[:2]:

@@ -1,13 +1,18 @@
-"""Keeps a training on disk, so that a run that was killed goes on: its checkpoints, its log and its time."""
+"""Keeps a training on disk, so that a run that was killed goes on: its checkpoints, its log and its time.
+
+What is logged is handed to trackers, too.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from boltons.fileutils import atomic_save
 
+from converters.trackers import Tracker
 from transfer.process.disk import writing
 from transfer.training.checkpoint import load_checkpoint, save_checkpoint
 from transfer.training.learner import Learner
@@ -20,8 +25,15 @@ LOG_PERIOD = 20  # iterations between two lines of log.jsonl, as in Detectron2
 class Saver:
     """Reads and writes a learner's state in `directory`; of several processes the main one alone writes."""
 
-    def __init__(self, directory: Path, learner: Learner, log_period: int = LOG_PERIOD):
+    def __init__(
+        self,
+        directory: Path,
+        learner: Learner,
+        log_period: int = LOG_PERIOD,
+        trackers: Sequence[Tracker] = (),
+    ):
         self.directory, self.learner, self.log_period = directory, learner, log_period
+        self.trackers = trackers
         self.main = learner.world.main
         self._began = time.monotonic()
 
@@ -48,12 +60,14 @@ class Saver:
         return start
 
     def log(self, iteration: int, total: float, rate: float, losses: dict[str, float]) -> None:
-        """Adds a line to log.jsonl."""
+        """Adds a line to log.jsonl, and tells the trackers."""
         if self.main:
             entry = {"iteration": iteration, "total_loss": total, "lr": rate, "time_s": self.seconds}
             path = self.directory / LOG
             with writing(path), path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry | losses) + "\n")
+            for tracker in self.trackers:
+                tracker.log({"total_loss": total, "lr": rate, **losses}, iteration)
 
     def save(self, done: int) -> None:
         """Writes a checkpoint of the state after `done` iterations; on DiskError the one before stays."""

@@ -31,6 +31,15 @@ def test_torch_that_does_not_import(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "together" in finding.fix
 
 
+def test_opencv_without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(libraries.opencv()) == []
+    broken(monkeypatch, "cv2", ImportError("libGL.so.1: cannot open shared object file: No such file"))
+    (finding,) = libraries.opencv()
+    assert finding.level == PROBLEM
+    assert "libGL.so.1: cannot open" in finding.what
+    assert "apt-get install libgl1 libglib2.0-0" in finding.fix
+
+
 def test_torchvision_of_another_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch, "torchvision", RuntimeError("operator torchvision::nms does not exist"))
     (finding,) = libraries.torch()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from yacs.config import CfgNode
 
 from benchmarks import cell
+from converters.trackers import Run, Trackers
 from tests.conftest import ROOT
 from transfer.process.distributed import World
 from transfer.run import RunRequest
@@ -51,5 +53,6 @@ def test_a_cell_on_a_cpu_keeps_its_memory(device: str, monkeypatch: pytest.Monke
     def run(world: World, request: RunRequest) -> dict[str, str]:
         return {"on": world.device.type}
 
-    assert cell._run_request(World(0, 1, torch.device(device)), run, request) == {"on": device}
+    told = (Trackers(), Run(Path(), "", "", {}))
+    assert cell._run_request(World(0, 1, torch.device(device)), told, run, request) == {"on": device}
     assert calls == (["kept"] if device == "cpu" else [])

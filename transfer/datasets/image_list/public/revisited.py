@@ -6,7 +6,7 @@ The ground truth is read from `gnd_NAME.mat`; the pickled one beside it could ru
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from transfer.datasets.image_list.content import digests
 from transfer.datasets.image_list.images import Images, Place
 from transfer.datasets.image_list.public.mat_lists import load_mat
 from transfer.datasets.image_list.public.row import Remote, missing, scrambled
+from transfer.datasets.limit import lowest, truncated
 from transfer.errors import DataError
 
 SETS = {"roxford5k": 4_993, "rparis6k": 6_322}  # images that are searched
@@ -41,6 +42,25 @@ class RetrievalSet:
     hard: tuple[np.ndarray, ...]
     junk: tuple[np.ndarray, ...]
     summary: dict[str, Any]
+
+    def limited(self, number: int) -> RetrievalSet:
+        """The set with `number` of its queries; itself for 0, or where it has no more. All images stay."""
+        if not 0 < number < len(self.queries):
+            return self
+        rows = lowest(self.queries.ids, number)
+        easy, hard, junk = (
+            tuple(column[row] for row in rows.tolist()) for column in (self.easy, self.hard, self.junk)
+        )
+        cut = truncated(number, len(self.queries))
+        return replace(
+            self,
+            queries=self.queries.take(rows, self.queries.name),
+            boxes=self.boxes[rows],
+            summary={**self.summary, "queries": number, "truncated": cut},
+            easy=easy,
+            hard=hard,
+            junk=junk,
+        )
 
 
 def load_retrieval(name: str, root: Path, images: int | None = None, queries: int = QUERIES) -> RetrievalSet:
