@@ -80,22 +80,6 @@ class Exam:
         """
         return judge(self._truth())
 
-    def limited(self, number: int, every_class: bool) -> Exam:
-        """An exam of `number` of its images, in whose place it stands: this one cannot be marked any more.
-
-        DataError where a metric needs `every_class`, and one has no image among them.
-        """
-        ids, places, classes = self.images.ids, self.images.places, self.classes
-        whole = LabelledImages(self.images.name, ids, places, classes, self._truth())
-        cut = whole.take(of_each_class(ids, whole.labels, number), whole.name)
-        known = np.flatnonzero((cut.labels == 1).any(0)) if cut.multi_label else np.unique(cut.labels)
-        if every_class and len(known) < len(classes):
-            raise DataError(
-                f"{whole.name}: of {number} test images none shows {len(classes) - len(known)} of its "
-                f"{len(classes)} classes, and its metric is a mean over them; --limit {len(classes)} will do"
-            )
-        return Exam(cut)
-
     def __reduce__(self) -> Any:
         raise TypeError("an exam is neither copied nor stored: each copy could be marked once more")
 
@@ -134,8 +118,25 @@ def limited_task(task: Task, number: int) -> Task:
     of = len(task.exam.images)
     if not 0 < number < of:
         return task
-    exam = task.exam.limited(number, every_class=task.metric != "top1")
-    return replace(task, exam=exam, summary={**task.summary, "truncated": truncated(number, of, OF_CLASSES)})
+    summary = {**task.summary, "truncated": truncated(number, of, OF_CLASSES)}
+    return replace(task, exam=_limited(task.exam, number, task.metric != "top1"), summary=summary)
+
+
+def _limited(exam: Exam, number: int, every_class: bool) -> Exam:
+    """An exam of `number` of the images; the one that it was cut from cannot be marked any more.
+
+    DataError where a metric needs `every_class`, and one has no image among them.
+    """
+    ids, classes = exam.images.ids, exam.classes
+    whole = LabelledImages(exam.images.name, ids, exam.images.places, classes, exam._truth())
+    cut = whole.take(of_each_class(ids, whole.labels, number), whole.name)
+    known = np.flatnonzero((cut.labels == 1).any(0)) if cut.multi_label else np.unique(cut.labels)
+    if every_class and len(known) < len(classes):
+        raise DataError(
+            f"{whole.name}: of {number} test images none shows {len(classes) - len(known)} of its "
+            f"{len(classes)} classes, and its metric is a mean over them; --limit {len(classes)} will do"
+        )
+    return Exam(cut)
 
 
 def choose(candidates: list[Chosen], learn: Learnable, score: Callable[[Chosen, Learnable], float]) -> Chosen:

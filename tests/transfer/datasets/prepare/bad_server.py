@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.05)
         else:
             rest = whole[begin + len(some) :]
-            for i in range(min(len(rest), 8)):
+            for i in range(min(len(rest), 20)):
                 self.wfile.write(rest[i : i + 1])
                 self.wfile.flush()
                 time.sleep(0.01)

@@ -91,6 +91,8 @@ def test_a_server_that_drips_is_left(
     monkeypatch.setattr(fetching, "SLOW_S", 0.05)
     fetch(remote(server, "drips", "good"), tmp_path)
     assert [how for how, _ in server.asked] == ["drips"] * 4 + ["good"]
+    with pytest.raises(DataError, match=r"less than 1000 bytes a second for 0.05 s"):
+        fetch(remote(server, "drips"), tmp_path / "other")
 
 
 def test_sha1_is_held_against_too(server: BadServer, tmp_path: Path) -> None:
