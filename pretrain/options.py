@@ -58,8 +58,10 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
     return read
 
 
-def real(least: float, most: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
-    """Makes the reader of a finite number from `least` (or above it) to `most`."""
+def real(
+    least: float, most: float = math.inf, *, above: bool = False, below: bool = False
+) -> Callable[[str], float]:
+    """Makes the reader of a finite number from `least` (or above it) to `most` (or below it)."""
 
     def read(text: str) -> float:
         try:
@@ -67,9 +69,9 @@ def real(least: float, most: float = math.inf, *, above: bool = False) -> Callab
         except ValueError:
             value = math.nan
         low_enough = value <= most and math.isfinite(value)
-        if not low_enough or value < least or (above and value == least):
+        if not low_enough or value < least or (above and value == least) or (below and value == most):
             low = f"above {least:g}" if above else f"from {least:g}"
-            high = "" if most == math.inf else f" to {most:g}"
+            high = "" if most == math.inf else f" {'below' if below else 'to'} {most:g}"
             raise argparse.ArgumentTypeError(f"expected a finite number {low}{high}, got {text!r}")
         return value
 

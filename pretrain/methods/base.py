@@ -79,7 +79,7 @@ class Method(nn.Module, Generic[Options]):
 
     @property
     def encoder(self) -> nn.Module:
-        """The network that is evaluated; it has a ResNet's stages (`networks.encoders.pooled_features`)."""
+        """The network that is evaluated; `networks.encoders.pooled_features` knows its kind."""
         return self.get_submodule(self.encoder_name)
 
     def forward(

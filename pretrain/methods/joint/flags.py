@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from pretrain.methods.joint.row import Row
+from pretrain.methods.joint.published import Published
 from pretrain.optimizers.rows import KINDS, Optimizer
 from pretrain.options import real, whole
 
@@ -44,7 +44,7 @@ def flag(name: str) -> str:
     return NAMED.get(name, "--" + name.replace("_", "-"))
 
 
-def row_options(row: Row) -> dict[str, tuple[str, Any]]:
+def row_options(row: Published) -> dict[str, tuple[str, Any]]:
     """Says what each field of the row is, with the reader of its value; the others are no flags."""
     found: dict[str, tuple[str, Any]] = {}
     # A subclass that gives another default repeats the field; what it is stands in the class above.
@@ -54,7 +54,7 @@ def row_options(row: Row) -> dict[str, tuple[str, Any]]:
     return found
 
 
-def row_flags(row: Row) -> list[str]:
+def row_flags(row: Published) -> list[str]:
     """All flags of a row, in the order of --help."""
     return [
         flag(name)
@@ -62,7 +62,7 @@ def row_flags(row: Row) -> list[str]:
     ]
 
 
-def add_row(row: Row, group: argparse._ArgumentGroup) -> None:
+def add_row(row: Published, group: argparse._ArgumentGroup) -> None:
     """Adds a flag for every value of the row and of its optimizer."""
     for source, options in ((row, row_options(row)), (row.optimizer, OPTIMIZER)):
         for name, (told, read) in options.items():
@@ -85,7 +85,7 @@ def _add(
         add(flag(name), dest=name, type=read or str, default=default, metavar="X", help=told + shown)
 
 
-def given_row(row: Row, args: argparse.Namespace) -> Row:
+def given_row(row: Published, args: argparse.Namespace) -> Published:
     """The row with the values that the arguments have."""
     given = vars(args)
     rests = row.optimizer.freeze

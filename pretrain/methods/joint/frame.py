@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -34,7 +35,7 @@ class JointEmbedding(Method[Row]):
     def __init__(self, row: Row, make_encoder: EncoderFactory) -> None:
         super().__init__()
         self.row = row
-        branch, width = _branch(row, make_encoder)
+        branch, width = self.branch(make_encoder)
         for name, part in branch.items():
             self.add_module(name, part)
         row.require_equal_widths(width)
@@ -42,7 +43,7 @@ class JointEmbedding(Method[Row]):
         row.initialise(self.predictor)
         self.memory = row.memory(width, row.prototypes or width_of(row.predictor, width))
         if row.target == "ema":
-            for name, part in _branch(row, make_encoder)[0].items():
+            for name, part in self.branch(make_encoder, slow=True)[0].items():
                 if not row.fresh_target:
                     part.load_state_dict(branch[name].state_dict())
                 self.add_module(SLOW + name, part.requires_grad_(False))
@@ -52,6 +53,21 @@ class JointEmbedding(Method[Row]):
         self._slow: list[Tensor] = [p for name, p in names.items() if name.startswith(SLOW)]
         self._fast: list[Tensor] = [names[name.removeprefix(SLOW)] for name in names if name.startswith(SLOW)]
         self._step = Step(0, 1)
+
+    def branch(self, make_encoder: EncoderFactory, *, slow: bool = False) -> tuple[dict[str, nn.Module], int]:
+        """Makes the parts of one branch, and tells the width of its projections."""
+        row = self.row
+        encoder: Any = make_encoder(dim=1, **row.encoder_options(slow))()
+        features = feature_width(encoder)
+        encoder.fc = nn.Identity()
+        if row.zero_residual:
+            zero_last_norms(encoder)
+        parts = {"backbone": encoder, "projector": head(row.projector, features)}
+        width = width_of(row.projector, features)
+        row.initialise(parts["projector"])
+        if row.prototypes:
+            parts["prototypes"] = prototypes(row.unit_prototypes, width, row.prototypes)
+        return parts, width
 
     @classmethod
     def build(cls, options: Row, make_encoder: EncoderFactory, images: ImageSet) -> JointEmbedding:
@@ -134,18 +150,3 @@ def _few(rows: Tensor) -> Tensor:
     """The rows that monitors look at; a copy, so that the others are freed."""
     kept = rows.detach()
     return kept[:MOST_IMAGES].clone() if len(kept) > MOST_IMAGES else kept
-
-
-def _branch(row: Row, make_encoder: EncoderFactory) -> tuple[dict[str, nn.Module], int]:
-    """The parts of one branch, and the width of its projections."""
-    encoder = make_encoder(dim=1)()
-    features = feature_width(encoder)
-    encoder.fc = nn.Identity()
-    if row.zero_residual:
-        zero_last_norms(encoder)
-    parts = {"backbone": encoder, "projector": head(row.projector, features)}
-    width = width_of(row.projector, features)
-    row.initialise(parts["projector"])
-    if row.prototypes:
-        parts["prototypes"] = prototypes(row.unit_prototypes, width, row.prototypes)
-    return parts, width

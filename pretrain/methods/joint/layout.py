@@ -54,14 +54,15 @@ class Layout:
             for name, value in inside.items() if isinstance(inside, dict) else ():
                 fitting = [pair for pair in prefixes if isinstance(name, str) and name.startswith(pair[0])]
                 prefix, part = max(fitting, key=lambda pair: len(pair[0]), default=("", ""))
-                state[f"{part}.{name[len(prefix) :]}" if part else name] = value
+                rest = name[len(prefix) :] if part else name
+                state[".".join(filter(None, (part, rest)))] = value
         return state
 
 
-def in_fc(encoder: str, target: str = "", **more: str) -> Layout:
-    """The layout of files whose projector is the encoder's `fc`, in the one entry `state_dict`."""
+def in_fc(encoder: str, target: str = "", fc: str = "fc", **more: str) -> Layout:
+    """The layout of files whose projector is the encoder's last layer `fc`, in the one entry `state_dict`."""
     pairs = {"backbone": encoder, "target_backbone": target} if target else {"backbone": encoder}
     places = {part: f"state_dict/module.{name}." for part, name in pairs.items()}
-    heads = {part.replace("backbone", "projector"): f"{place}fc." for part, place in places.items()}
+    heads = {part.replace("backbone", "projector"): f"{place}{fc}." for part, place in places.items()}
     own = tuple(place for place in more.values() if not place.startswith("state_dict/"))
     return Layout({**places, **heads, **more}, tuple(place.partition("/")[0] for place in own))

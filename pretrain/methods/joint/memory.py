@@ -53,18 +53,45 @@ class Centre(Memory):
         self.register_buffer("center", torch.zeros(1, dim))
         self._next: Tensor | None = None
 
-    @torch.no_grad()
     def later(self, outputs: Tensor, momentum: float) -> None:
         """Keeps the centre that follows from this process's outputs NxK until the step is made."""
-        total = distributed.sum_in_place(outputs.sum(0, keepdim=True))
-        mean = total / (len(outputs) * distributed.world_size())
-        self._next = self.center * momentum + mean * (1 - momentum)
+        self._next = _moved(self.center, outputs, momentum)
 
     @torch.no_grad()
     def after_step(self) -> None:
         if self._next is not None:
             self.center.copy_(self._next)
             self._next = None
+
+
+@torch.no_grad()
+def _moved(centre: Tensor, outputs: Tensor, momentum: float) -> Tensor:
+    """The centre 1x... after outputs Nx... of this process and those of all others."""
+    total = distributed.sum_in_place(outputs.sum(0, keepdim=True))
+    mean = total / (len(outputs) * distributed.world_size())
+    return centre * momentum + mean * (1 - momentum)
+
+
+class PatchCentre(Centre):
+    """The same beside the running mean of a teacher's patches, 1x1xK (iBOT, section 3.2)."""
+
+    center2: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.register_buffer("center2", torch.zeros(1, 1, dim))
+        self._next_patches: Tensor | None = None
+
+    def later_patches(self, patches: Tensor, momentum: float) -> None:
+        """Keeps the centre that follows from this process's patches NxLxK until the step is made."""
+        self._next_patches = _moved(self.center2, patches.mean(1, keepdim=True), momentum)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        super().after_step()
+        if self._next_patches is not None:
+            self.center2.copy_(self._next_patches)
+            self._next_patches = None
 
 
 class Several(Memory):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,6 +15,8 @@ class Outputs:
     projections: list[Tensor]  # nxC, as the projector gives them
     predictions: list[Tensor]  # what a loss compares: of the predictor or the prototypes, else projections
     prototypes: Tensor | None = None  # KxC, where scores are predictions
+    patches: list[Tensor] = field(default_factory=list)  # scores of patches nxLxK, of the views with masks
+    hidden: list[Tensor] = field(default_factory=list)  # which of them are masked, bool nxL
 
     def of(self, views: tuple[int, ...], *, detached: bool) -> Outputs:
         """The outputs of some views as targets; `detached` is the stop-gradient."""

@@ -16,7 +16,8 @@ from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.losses import off_diagonal
 from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.published import option
+from pretrain.methods.joint.row import Row
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
 from pretrain.process import distributed

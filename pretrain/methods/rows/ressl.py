@@ -17,7 +17,8 @@ from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
 from pretrain.methods.joint.memory import Queue, require_whole_queue
 from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.published import option
+from pretrain.methods.joint.row import Row
 from pretrain.optimizers.rows import Optimizer
 from pretrain.options import real, whole
 

@@ -19,7 +19,8 @@ from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.losses import sinkhorn
 from pretrain.methods.joint.memory import Queue, Several, require_whole_queue
 from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.published import option
+from pretrain.methods.joint.row import Row
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
 from pretrain.process import distributed

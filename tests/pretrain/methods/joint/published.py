@@ -72,12 +72,17 @@ def _wrapped(model: nn.Module) -> Any:
 
 
 def _train(
-    name: str, model: nn.Module, loss_of: Loss, entry: str, after: Callable[[int], None] = lambda step: None
+    name: str,
+    model: nn.Module,
+    loss_of: Loss,
+    entry: str,
+    after: Callable[[int], None] = lambda step: None,
+    views: Callable[[str, int], list[Tensor]] = views_of,
 ) -> dict[str, Any]:
     """Twenty steps of a model whose loss is one call; `after` does what follows the optimizer's step."""
     optimizer, losses, gradients = _sgd(model), [], {}
     for step in range(STEPS):
-        loss = loss_of(views_of(name, step), step)
+        loss = loss_of(views(name, step), step)
         optimizer.zero_grad()
         loss.backward()
         if not step:

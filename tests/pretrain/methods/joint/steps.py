@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def run(kind: str, name: str) -> dict[str, Any]:
     return run_ours(name, sync_bn=False)
 
 
-def in_processes(folder: Path, world: int, kind: str, names: list[str]) -> list[dict[str, Any]]:
+def in_processes(
+    folder: Path, world: int, kind: str, names: list[str], run: Callable[[str, str], dict[str, Any]] = run
+) -> list[dict[str, Any]]:
     """The results of each process, a dictionary by row; raises where one of them fails."""
     children = []
     for rank in range(world):
@@ -64,13 +67,13 @@ def in_processes(folder: Path, world: int, kind: str, names: list[str]) -> list[
     return [torch.load(folder / f"{kind}-{world}-{rank}.pt") for rank in range(world)]
 
 
-def write_golden() -> None:
+def write_golden(path: Path, names: list[str], run: Callable[[str, str], dict[str, Any]] = run) -> None:
     golden: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for world in (1, 2):
-            first, *_ = in_processes(Path(folder), world, "published", list(PUBLISHED))
+            first, *_ = in_processes(Path(folder), world, "published", names, run)
             golden[str(world)] = {name: digest(result) for name, result in first.items()}
-    GOLDEN.write_text(json.dumps(_rounded(golden), indent=0) + "\n")
+    path.write_text(json.dumps(_rounded(golden), indent=0) + "\n")
 
 
 def _rounded(value: Any) -> Any:
@@ -83,7 +86,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     if sys.argv[1] == "golden":
-        write_golden()
+        write_golden(GOLDEN, list(PUBLISHED))
     else:
         folder, world, kinds = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
         for kind in kinds:

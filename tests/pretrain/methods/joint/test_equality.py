@@ -25,9 +25,16 @@ live = pytest.mark.skipif("JOINT_REPOS" not in os.environ, reason="JOINT_REPOS n
 OURS_ALONE = ("queue/",)
 
 
-def results(folder: Path, world: int, kinds: str) -> dict[str, list[dict[str, Any]]]:
+def results(folder: Path, world: int, kinds: str, package: str = "joint") -> dict[str, list[dict[str, Any]]]:
     """Of each kind the results of every process, made by one child that forks."""
-    command = [sys.executable, "-m", "tests.pretrain.methods.joint.steps", str(folder), str(world), kinds]
+    command = [
+        sys.executable,
+        "-m",
+        f"tests.pretrain.methods.{package}.steps",
+        str(folder),
+        str(world),
+        kinds,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
