@@ -71,7 +71,7 @@ def real(
         low_enough = value <= most and math.isfinite(value)
         if not low_enough or value < least or (above and value == least) or (below and value == most):
             low = f"above {least:g}" if above else f"from {least:g}"
-            high = "" if most == math.inf else f" {'below' if below else 'to'} {most:g}"
+            high = "" if most == math.inf else f" {'and below' if below else 'to'} {most:g}"
             raise argparse.ArgumentTypeError(f"expected a finite number {low}{high}, got {text!r}")
         return value
 

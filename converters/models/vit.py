@@ -134,7 +134,7 @@ class ViT(nn.Module):
         return self._through(x, grid, last), grid
 
     def _through(self, x: Tensor, grid: Grid, last: int) -> dict[int, Tensor]:
-        """The same outputs of tokens (N, prefix + L, D): of a map, or some of them if no block needs places."""
+        """The same of tokens (N, prefix + L, D): of a whole map, or of a part if no block needs places."""
         whole = self._field(grid, grid, x.device)
         window = self._field((self.window, self.window), grid, x.device) if self.window else whole
         found = {}

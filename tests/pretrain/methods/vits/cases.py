@@ -72,4 +72,8 @@ def run_ours(name: str, *, steps: int = STEPS, **more: Any) -> dict[str, Any]:
     row = tiny_row(name, **(more if name != "mae" else {}))
     distils = "drop_path" in TINY[name]
     rests = [(f"{part}prototypes.", 1) for part in ("", "patch_")] if distils else []
-    return trained(row, tiny_method(row), partial(views_of, name), steps, 3.0 if distils else None, rests)
+    method = tiny_method(row)
+    for part in [freeze.part for freeze in row.optimizer.freeze if freeze.until(1) is None]:
+        for parameter in [p for n, p in method.named_parameters() if part in n]:
+            parameter.requires_grad_(False)
+    return trained(row, method, partial(views_of, name), steps, 3.0 if distils else None, rests)

@@ -49,9 +49,12 @@ def mae_module() -> Iterator[Any]:
         return block_of_timm(*arguments, **options)
 
     block_of_timm = timm_vit.Block
-    with patch.object(timm_vit, "Block", block), patch.object(np, "float", float, create=True):
-        with imported("mae", "models_mae") as module:
-            yield module
+    with (
+        patch.object(timm_vit, "Block", block),
+        patch.object(np, "float", float, create=True),
+        imported("mae", "models_mae") as module,
+    ):
+        yield module
 
 
 def _mae(name: str, row: Any, ours: dict[str, Tensor]) -> dict[str, Any]:
