@@ -77,7 +77,7 @@ def planned(options: RunOptions) -> Plan:
     """Finds the images, and refuses options that fit neither them nor one another."""
     images = find_images(options.data)
     kind = method_class(options.mechanism)
-    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
+    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits(options.method))
     require_a_batch(len(images), options.batch_size, groups)
     collapse_every(options)
     kind.check(options.method, images, options.batch_size, groups)

@@ -26,7 +26,10 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     prefix = f"{checkpoint.PREFIX}{_name(contents['identity'], key)}."
     stored = {n.removeprefix(prefix): v for n, v in contents["state_dict"].items() if n.startswith(prefix)}
     if key and not stored and any(_name(contents["identity"], False) in n for n in contents["state_dict"]):
-        raise PretrainError(f"{path}: its method has no key encoder; leave out --key-encoder")
+        raise PretrainError(
+            f"{path}: holds no {prefix}* tensors, which --key-encoder takes; its method has no such encoder, "
+            "or the file was made without it: leave out --key-encoder"
+        )
     if not stored or "conv1.weight" not in stored:
         raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a checkpoint of pretrain")
     arch = str(contents.get("arch", "resnet50"))

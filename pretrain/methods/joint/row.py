@@ -10,6 +10,7 @@ from pretrain.errors import PretrainError
 from pretrain.images.draws import Views
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.spec import asked, read_spec, read_views, width_of
+from pretrain.methods.joint.terms import require_sum
 from pretrain.methods.options import MethodOptions
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
@@ -58,12 +59,14 @@ class Row(MethodOptions):
     ema_end: float = option(1.0, "its momentum at the end, by half a cosine", real(0, 1))
     prototypes: int = option(0, "outputs of the layer behind the projector", whole(0))
     sync_bn: bool = option(True, "norms of several processes share their statistics")
+    terms: tuple[tuple[str, float], ...] = ()  # what is added to the loss, with weights: --terms
 
     def identity(self) -> dict[str, Any]:
-        """All values in JSON types, those of the optimizer as `optimizer_lr` and so on."""
-        values = {name: value for name, value in asdict(self).items() if name != "optimizer"}
+        """All values in JSON types, those of the optimizer as `optimizer_lr` and so on; terms where given."""
+        values = {name: value for name, value in asdict(self).items() if name not in ("optimizer", "terms")}
         optimizer = {f"optimizer_{name}": value for name, value in asdict(self.optimizer).items()}
-        return _plain({**values, **optimizer})
+        terms = {"terms": dict(self.terms)} if self.terms else {}
+        return _plain({**values, **optimizer, **terms})
 
     def sized_views(self, image_size: int) -> tuple[Views, ...]:
         """The requests for views, of `image_size` pixels or their share of it."""
@@ -73,6 +76,16 @@ class Row(MethodOptions):
     def name(self) -> str:
         """The method's name: that of the file that defines it."""
         return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def dense_head(self) -> str:
+        """The layers of a projector of every place of the encoder's map, by `spec`; most rows have none."""
+        return "none"
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether targets are normalised beside other images than their queries (shuffling BN, as MoCo)."""
+        return False
 
     @property
     def other_encoder(self) -> str:
@@ -98,12 +111,15 @@ class Row(MethodOptions):
             if part not in self.layout.places:
                 raise PretrainError(f"{flag}: {self.name}'s file has no place for {part}; leave it out")
         self.require_equal_widths(width_of(self.projector, 0))
+        require_sum(self.terms)
 
     def _parts(self) -> dict[str, str]:
         """The parts that hold weights, each with the flag that asks for it."""
         found = {"backbone": ""}
         if self.projector != "none":
             found["projector"] = f"--projector {self.projector}"
+        if self.dense_head != "none":
+            found["dense"] = f"--dense-projector {self.dense_head}"
         if self.prototypes:
             found["prototypes"] = f"--prototypes {self.prototypes}"
         slow = {f"target_{part}": f"--target {self.target}" for part in found} if self.target == "ema" else {}
@@ -133,6 +149,15 @@ class Row(MethodOptions):
         A row whose targets are probabilities gives these beside it, nxK of any views, for the monitors.
         """
         raise NotImplementedError
+
+
+def require_whole_queue(size: int, batch_size: int) -> None:
+    """Raises PretrainError where batches do not fill a queue evenly, or one is larger than the queue."""
+    if size % batch_size:
+        nearest = max(1, round(size / batch_size)) * batch_size
+        raise PretrainError(
+            f"--queue {size} is not a multiple of the batch of {batch_size}; nearest valid: {nearest}"
+        )
 
 
 def _plain(value: Any) -> Any:
