@@ -36,7 +36,7 @@ def lightly_step(method: Any, row: Row, views: list[Tensor]) -> Callable[[], flo
     def move() -> None:
         for name in slow:
             fast = method.get_submodule(name.removeprefix("target_"))
-            update_momentum(fast, method.get_submodule(name), m=row.ema_at(1000, 10000))
+            update_momentum(fast, method.get_submodule(name), m=row.ema_at(2000, 20000))
 
     def step() -> float:
         if row.ema_when == "before":
@@ -44,8 +44,8 @@ def lightly_step(method: Any, row: Row, views: list[Tensor]) -> Callable[[], flo
         loss = loss_of(views)
         optimizer.zero_grad()
         loss.backward()
-        for parameter in learning if clip else ():
-            nn.utils.clip_grad_norm_([parameter], clip)
+        for parameter in learning if clip is not None else ():
+            nn.utils.clip_grad_norm_([parameter], clip or 0.0)
         optimizer.step()
         if row.ema_when == "after":
             move()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,20 +21,24 @@ from pretrain.networks.encoders import make_encoder_factory
 from pretrain.optimizers.build import build
 from pretrain.training.updates import Updates
 
-STEP = Step(1000, 10000, 1000)  # in the midst of a run: nothing rests or warms up
+STEP = Step(2000, 20000, 100)  # in the midst of a run: nothing rests or warms up
 
 
 def row_of(args: argparse.Namespace, name: str) -> Row:
     """The row with the sizes that were asked for, in one process and without shuffling."""
     row = joint_row(name)
     has = {field.name for field in fields(row)}
-    more = {key: getattr(args, key) for key in ("queue", "prototypes") if getattr(row, key, 0)}
+    more: dict[str, Any] = {
+        key: getattr(args, key) for key in ("queue", "prototypes") if getattr(row, key, 0)
+    }
     if args.width:
         for key in {"projector", "predictor", "dense_projector"} & has:
             layers = getattr(row, key).split("-")
             hidden = [re.sub(r"^(w|\d+)", str(args.width), layer) for layer in layers[:-1]]
             more[key] = "-".join([*hidden, layers[-1]])
-    return replace(row, **more, **({"shuffle_bn": False} if "shuffle_bn" in has else {}))
+    if "shuffle_bn" in has:
+        more["shuffle_bn"] = False
+    return replace(row, **more)
 
 
 def step_of(args: argparse.Namespace, name: str, who: str) -> Callable[[], float]:

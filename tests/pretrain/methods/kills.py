@@ -36,7 +36,7 @@ ENDS = {-signal.SIGKILL: "SIGKILL", 128 + signal.SIGTERM: "SIGTERM", -signal.SIG
 
 @dataclass
 class Tally:
-    """What became of the runs of one method."""
+    """Counts what became of the runs of one method."""
 
     runs: int = 0
     same: int = 0
