@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
@@ -100,4 +100,4 @@ def drive(data: Path, folder: Path, kills: int, seed: int) -> dict[str, Tally]:
 
 if __name__ == "__main__":
     result = drive(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
-    print(json.dumps({name: asdict(tally) for name, tally in result.items()}))
+    print(json.dumps({name: vars(tally) for name, tally in result.items()}))
