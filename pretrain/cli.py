@@ -45,6 +45,8 @@ def read(words: Sequence[str]) -> RunOptions:
 
         known = ", ".join(row_flags(row))
         parser.error(f"{unknown[0]} is no option of --method {name}; its own are {known}")
+    if "--terms" in [word.partition("=")[0] for word in unknown]:
+        parser.error(f"--terms needs a method with one loss to add to: {', '.join(row_names())}")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args.mechanism = PRESETS.get(args.mechanism, {}).get("mechanism", args.mechanism)

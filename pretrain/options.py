@@ -78,6 +78,25 @@ def real(
     return read
 
 
+def or_none(read: Callable[[str], float]) -> Callable[[str], float | None]:
+    """Makes the reader of a number that a run may do without: `none` is None."""
+
+    def read_or_none(text: str) -> float | None:
+        return None if text == "none" else read(text)
+
+    return read_or_none
+
+
+class Switch(argparse.BooleanOptionalAction):
+    """Takes --NAME and --no-NAME; a second of them is refused, as a second value of any option is."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if option_string is not None and self.dest in parser.given:
+            parser.repeated(self, option_string, getattr(namespace, self.dest), values)
+        parser.given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
+
+
 def seed(text: str) -> int:
     """Reads the seed of a run, which the counter-based generator and torch both take as it is."""
     return whole(0, 2**63 - 1)(text)
@@ -96,7 +115,11 @@ def add_encoder_options(parser: Parser) -> None:
     parser.add_argument("--image-size", type=positive, default=224, metavar="N")
     parser.add_argument("-b", "--batch-size", type=positive, default=256, metavar="N")
     parser.add_argument("-j", "--workers", type=positive, metavar="N", help="threads that prepare images")
-    parser.add_argument("--key-encoder", action="store_true", help="of encoder_k instead of encoder_q")
+    parser.add_argument(
+        "--key-encoder",
+        action="store_true",
+        help="of the encoder that is not evaluated: MoCo's encoder_k, DINO's student",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 

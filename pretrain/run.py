@@ -85,7 +85,7 @@ def planned(options: RunOptions) -> Plan:
     require_network(options.arch, options.mechanism, options.method, options.small_images)
     images = find_images(options.data)
     kind = method_class(options.mechanism)
-    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
+    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits(options.method))
     require_a_batch(len(images), options.batch_size, groups)
     collapse_every(options)
     views = kind.views(options.method, options.image_size)

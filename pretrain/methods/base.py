@@ -57,7 +57,6 @@ class Method(nn.Module, Generic[Options]):
     # perhaps "teacher", the targets as nxK probabilities; the first MOST_IMAGES rows of each are enough. None
     # where a method leaves nothing behind.
     last: dict[str, Any] | None = None
-    # Whether BatchNorm should see parts of a batch in one process too, as it does in several.
     splits_batch: ClassVar[bool] = False
 
     @classmethod
@@ -69,6 +68,11 @@ class Method(nn.Module, Generic[Options]):
     def views(cls, options: Options, image_size: int) -> tuple[Views, ...]:
         """The views that `forward` gets of every image: how many, by which recipe and of which size."""
         raise NotImplementedError
+
+    @classmethod
+    def splits(cls, options: Options) -> bool:
+        """Whether BatchNorm should see parts of a batch in one process too, as it does in several."""
+        return cls.splits_batch
 
     @classmethod
     def check(cls, options: Options, images: ImageSet, batch_size: int, groups: int) -> None:

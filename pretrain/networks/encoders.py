@@ -140,6 +140,10 @@ def pooled_features(encoder: Any, images: Tensor) -> Tensor:
     """
     if isinstance(encoder, VitEncoder):
         return encoder(images)
+    return encoder.avgpool(feature_maps(encoder, images)).flatten(1)
+
+
+def feature_maps(encoder: Any, images: Tensor) -> Tensor:
+    """The maps of the last stage: Nx3xHxW to NxFxHxW of a smaller height and width."""
     x = encoder.maxpool(encoder.relu(encoder.bn1(encoder.conv1(images))))
-    x = encoder.layer4(encoder.layer3(encoder.layer2(encoder.layer1(x))))
-    return encoder.avgpool(x).flatten(1)
+    return encoder.layer4(encoder.layer3(encoder.layer2(encoder.layer1(x))))

@@ -27,7 +27,10 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     prefix = f"{checkpoint.PREFIX}{_name(contents['identity'], key)}."
     stored = {n.removeprefix(prefix): v for n, v in contents["state_dict"].items() if n.startswith(prefix)}
     if key and not stored and any(_name(contents["identity"], False) in n for n in contents["state_dict"]):
-        raise PretrainError(f"{path}: its method has no key encoder; leave out --key-encoder")
+        raise PretrainError(
+            f"{path}: holds no {prefix}* tensors, which --key-encoder takes; its method has no such encoder, "
+            "or the file was made without it: leave out --key-encoder"
+        )
     arch = str(contents.get("arch", "resnet50"))
     first = "pos_embed" if is_vit(arch) else "conv1.weight"
     if not stored or first not in stored:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.errors import PretrainError
 from pretrain.methods.parts import enqueue
 from pretrain.process import distributed
 
@@ -41,6 +40,27 @@ class Queue(Memory):
             return
         rows, self._next = self._next, None
         enqueue(self.queue, self.queue_ptr, rows)
+
+
+class Queues(Memory):
+    """Several queues that are filled together, by their published names: NAME (CxK) and NAME_ptr."""
+
+    def __init__(self, widths: dict[str, int], size: int) -> None:
+        super().__init__()
+        for name, width in widths.items():
+            self.register_buffer(name, F.normalize(torch.randn(width, size), dim=0))
+            self.register_buffer(f"{name}_ptr", torch.zeros(1, dtype=torch.long))
+        self._next: dict[str, Tensor] = {}
+
+    def later(self, rows: dict[str, Tensor]) -> None:
+        """Keeps this process's rows nxC of each queue until the step is made."""
+        self._next = {name: distributed.gather(some.detach()) for name, some in rows.items()}
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        for name, rows in self._next.items():
+            enqueue(self.get_buffer(name), self.get_buffer(f"{name}_ptr"), rows)
+        self._next = {}
 
 
 class Centre(Memory):
@@ -109,12 +129,3 @@ class Several(Memory):
         for memory in self.children():
             if isinstance(memory, Memory):
                 memory.after_step()
-
-
-def require_whole_queue(size: int, batch_size: int) -> None:
-    """Raises PretrainError where batches do not fill a queue evenly, or one is larger than the queue."""
-    if size % batch_size:
-        nearest = max(1, round(size / batch_size)) * batch_size
-        raise PretrainError(
-            f"--queue {size} is not a multiple of the batch of {batch_size}; nearest valid: {nearest}"
-        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pretrain.errors import PretrainError
 from pretrain.methods.joint.published import Published, option
 from pretrain.methods.joint.spec import asked, read_spec, read_views, width_of
+from pretrain.methods.joint.terms import require_sum
 from pretrain.options import real, whole
 
 if TYPE_CHECKING:
@@ -42,6 +43,23 @@ class Row(Published):
     ema_end: float = option(1.0, "its momentum at the end, by half a cosine", real(0, 1))
     prototypes: int = option(0, "outputs of the layer behind the projector", whole(0))
     sync_bn: bool = option(True, "norms of several processes share their statistics")
+    terms: tuple[tuple[str, float], ...] = ()  # what is added to the loss, with weights: --terms
+
+    def identity(self) -> dict[str, Any]:
+        """The same; terms where some are given."""
+        values = super().identity()
+        terms = values.pop("terms")
+        return {**values, "terms": dict(terms)} if terms else values
+
+    @property
+    def dense_head(self) -> str:
+        """The layers of a projector of every place of the encoder's map, by `spec`; most rows have none."""
+        return "none"
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether targets are normalised beside other images than their queries (shuffling BN, as MoCo)."""
+        return False
 
     def ema_at(self, done: int, total: int) -> float:
         """The momentum of the slow copy at an iteration: half a cosine from `ema` to `ema_end`."""
@@ -62,12 +80,15 @@ class Row(Published):
             if part not in self.layout.places:
                 raise PretrainError(f"{flag}: {self.name}'s file has no place for {part}; leave it out")
         self.require_equal_widths(width_of(self.projector, 0))
+        require_sum(self.terms)
 
     def _parts(self) -> dict[str, str]:
         """The parts that hold weights, each with the flag that asks for it."""
         found = {"backbone": ""}
         if self.projector != "none":
             found["projector"] = f"--projector {self.projector}"
+        if self.dense_head != "none":
+            found["dense"] = f"--dense-projector {self.dense_head}"
         if self.prototypes:
             found["prototypes"] = f"--prototypes {self.prototypes}"
         slow = {f"target_{part}": f"--target {self.target}" for part in found} if self.target == "ema" else {}
@@ -97,3 +118,12 @@ class Row(Published):
         A row whose targets are probabilities gives these beside it, nxK of any views, for the monitors.
         """
         raise NotImplementedError
+
+
+def require_whole_queue(size: int, batch_size: int) -> None:
+    """Raises PretrainError where batches do not fill a queue evenly, or one is larger than the queue."""
+    if size % batch_size:
+        nearest = max(1, round(size / batch_size)) * batch_size
+        raise PretrainError(
+            f"--queue {size} is not a multiple of the batch of {batch_size}; nearest valid: {nearest}"
+        )

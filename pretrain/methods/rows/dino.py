@@ -8,23 +8,20 @@ evaluated is the teacher.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from converters.models.hierarchy import start
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import sinkhorn
-from pretrain.methods.joint.memory import Centre
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.published import option
 from pretrain.methods.joint.row import Row
 from pretrain.networks.vit_sizes import VitKind
 from pretrain.optimizers.rows import PUBLISHED, Freeze, Optimizer
 from pretrain.options import real, whole
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 # The official name of what rests is last_layer; here it is the layer of prototypes.
 REST = (Freeze("prototypes", epochs=1),)
@@ -62,9 +59,15 @@ class Dino(Row):
     centre_momentum: float = option(0.9, "momentum of the centre", real(0, 1))
 
     def initialise(self, head: nn.Module) -> None:
+        from torch import nn
+
+        from converters.models.hierarchy import start
+
         start(head, nn.Linear)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
+        from pretrain.methods.joint.memory import Centre
+
         return Centre(outputs)
 
     def sharpness(self, epoch: int) -> float:
@@ -72,11 +75,15 @@ class Dino(Row):
         return warmed(self.first_temperature, self.teacher_temperature, self.warm_epochs, epoch)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
+        import torch
+
+        from pretrain.methods.joint.losses import sinkhorn
+
         t, heat = torch.cat(target.predictions), self.sharpness(step.epoch)
         if self.keep_apart == "sinkhorn":
             p = sinkhorn(t, heat, 3)
         else:
-            p = F.softmax((t - memory.center) / heat, dim=1)
+            p = ((t - memory.center) / heat).softmax(1)
             if self.keep_apart == "centre":
                 memory.later(t, self.centre_momentum)
         loss = distilled(list(p.chunk(len(target.predictions))), online.predictions, self.temperature)
@@ -90,7 +97,9 @@ def warmed(first: float, last: float, length: int, epoch: int) -> float:
 
 def distilled(teacher: list[Tensor], scores: list[Tensor], temperature: float) -> Tensor:
     """Mean cross-entropy of the student's scores of each crop nxK and the teacher's of every other one."""
-    logs = [F.log_softmax(s / temperature, dim=1) for s in scores]
+    import torch
+
+    logs = [(s / temperature).log_softmax(1) for s in scores]
     terms = [-(p * log).sum(1).mean() for i, p in enumerate(teacher) for v, log in enumerate(logs) if v != i]
     return torch.stack(terms).mean()
 

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pretrain.errors import PretrainError
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.masks import Shares, read_shares, shares
-from pretrain.methods.joint.memory import PatchCentre
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.published import option
 from pretrain.methods.joint.spec import asked
 from pretrain.methods.rows.dino import PARTS, DinoOfViT, warmed
 from pretrain.options import real
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 OURS = {**PARTS, "patch_prototypes": "head.last_layer2."}
 
@@ -69,13 +68,17 @@ class IBot(DinoOfViT):
             raise PretrainError(f"--views {self.views}: the first two have masks; give them one size")
 
     def memory(self, width: int, outputs: int) -> nn.Module:
+        from pretrain.methods.joint.memory import PatchCentre
+
         return PatchCentre(outputs)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
+        import torch
+
         classes, p = super().loss(online, target, memory, step)
         t = torch.cat(target.patches)
         heat = warmed(self.first_patch_temperature, self.patch_temperature, self.warm_epochs, step.epoch)
-        teacher = F.softmax((t - memory.center2) / heat, dim=2)
+        teacher = ((t - memory.center2) / heat).softmax(2)
         if self.keep_apart == "centre":
             memory.later_patches(t, self.centre_momentum)
         found = teacher.chunk(len(target.patches))
@@ -90,9 +93,11 @@ def found_again(
 
     The mean is over the patches of an image first; an image without masked ones counts as 0.
     """
+    import torch
+
     terms = []
     for p, s, mask in zip(teacher, scores, hidden, strict=True):
-        each = -(p * F.log_softmax(s / temperature, dim=2)).sum(2)
+        each = -(p * (s / temperature).log_softmax(2)).sum(2)
         terms.append(((each * mask).sum(1) / mask.sum(1).clamp(min=1)).mean())
     return torch.stack(terms).mean()
 

@@ -8,21 +8,20 @@ CONFIG.md for ResNet-50 and ViT-B. The loss has the code's factor 2T. Vision tra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
-from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.published import option
 from pretrain.methods.joint.row import Row
 from pretrain.networks.vit_sizes import VitKind
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,10 @@ class MoCoV3(Row):
 
 def contrast(q: Tensor, k: Tensor, temperature: float) -> Tensor:
     """2T times the cross-entropy of queries nxC with the keys of all processes (algorithm 1)."""
-    keys = distributed.gather(F.normalize(k, dim=1))
-    return losses.info_nce(F.normalize(q, dim=1), keys, temperature) * (2 * temperature)
+    from pretrain.methods.joint.losses import info_nce, unit
+    from pretrain.process import distributed
+
+    return info_nce(unit(q), distributed.gather(unit(k)), temperature) * (2 * temperature)
 
 
 @dataclass(frozen=True)

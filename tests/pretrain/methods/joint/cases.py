@@ -36,6 +36,13 @@ TINY: dict[str, dict[str, Any]] = {
     "nnclr": {"projector": "12b:bn-12b:bn-6b:bn", "predictor": "12b:bn-6b", "queue": 32},
     "ressl": {"projector": "12b-6b", "queue": 32, "ema": 0.9, "ema_end": 0.9},
     "moco_v3": {"projector": "12:bn-6:bn0", "predictor": "12:bn-6", "ema": 0.9},
+    "densecl": {
+        "projector": "12b-6b",
+        "dense_projector": "12b-6b",
+        "queue": 32,
+        "ema": 0.9,
+        "ema_end": 0.9,
+    },
     "swav": {"projector": "12b:bn-6b", "prototypes": 7, "queue": 16, "queue_epoch": 4},
     "dino": {
         "projector": "12b:gelu-12b:gelu-6b",

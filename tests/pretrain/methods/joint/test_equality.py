@@ -49,7 +49,7 @@ def results(folder: Path, world: int, kinds: str, package: str = "joint") -> dic
 @pytest.fixture(scope="session")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, list[dict[str, Any]]]]:
     folder = tmp_path_factory.mktemp("joint")
-    return {1: results(folder, 1, "ours"), 2: results(folder, 2, "ours,synchronised,divided")}
+    return {1: results(folder, 1, "ours,terms"), 2: results(folder, 2, "ours,synchronised,divided,terms")}
 
 
 def require_close(found: dict[str, Any], wanted: dict[str, Any], limit: float = 1e-6) -> None:
@@ -85,6 +85,14 @@ def test_the_published_gradient_of_barlow_twins_is_divided(ours: dict) -> None:
     whole, divided = (ours[2][kind][0]["barlow"] for kind in ("synchronised", "divided"))
     assert whole["losses"][0] == pytest.approx(divided["losses"][0], rel=1e-9)
     torch.testing.assert_close(divided["gradients"][name] * 2, whole["gradients"][name], rtol=1e-9, atol=0)
+
+
+def test_terms_of_two_processes_are_those_of_one(ours: dict) -> None:
+    """All terms at once: what compares images sees those of both, and gradients flow back to both."""
+    alone, both = ours[1]["terms"][0]["simsiam"], [ours[2]["terms"][rank]["simsiam"] for rank in range(2)]
+    mean = {**both[0], "losses": [sum(pair) / 2 for pair in zip(*(b["losses"] for b in both), strict=True)]}
+    require_close(mean, alone, 1e-7)
+    assert alone["losses"][0] != pytest.approx(ours[1]["ours"][0]["simsiam"]["losses"][0], rel=0.1)
 
 
 @live

@@ -1,7 +1,7 @@
 """Runs twenty steps of vision transformers in forks of one process, as `joint.steps` does of ResNets.
 
-Usage: python -m tests.pretrain.methods.vits.steps OUTPUT WORLD KIND,... leaves OUTPUT/KIND-WORLD-RANK.pt. Kinds
-are ours, synchronised, published; `golden` instead writes the golden numbers of the published runs.
+Usage: python -m tests.pretrain.methods.vits.steps OUTPUT WORLD KIND,... leaves OUTPUT/KIND-WORLD-RANK.pt, of
+the kinds ours, synchronised, published. `golden` instead writes golden numbers of the published runs.
 """
 
 from __future__ import annotations
