@@ -48,6 +48,7 @@ class Watch:
     every: float  # epochs
     words: list[str]  # for benchmarks/run.py
     seen: set[str] = field(default_factory=set)  # names of checkpoints that were looked at, due or not
+    unreadable: list[str] = field(default_factory=list)  # a line about each that could not be read
 
     @property
     def kept(self) -> Path:
@@ -60,14 +61,22 @@ class Watch:
         return sorted(float(match[1]) for match in found if match)
 
     def take(self) -> list[Path]:
-        """Copies the new checkpoints that are due; returns all copies that wait, the earliest first."""
+        """Copies the new checkpoints that are due; returns all copies that wait, the earliest first.
+
+        One that cannot be read is told in a line and passed over.
+        """
         self.kept.mkdir(parents=True, exist_ok=True)
         taken = self.taken()
         for path in sorted(path for path in self.run.glob("checkpoint_*") if _NUMBERED.fullmatch(path.name)):
             if path.name in self.seen:
                 continue
-            found = self._copy(path, taken)
             self.seen.add(path.name)
+            try:
+                found = self._copy(path, taken)
+            except UsageError as error:
+                self.unreadable.append(one_line(error))
+                print(f"warning: skipping {self.unreadable[-1]}", file=sys.stderr, flush=True)
+                continue
             taken += [] if found is None else [found]
         waiting = self.kept.glob(f"{self.name}_epoch_*.pth.tar")
         return sorted(waiting, key=lambda path: float(epoch_in(path)))
@@ -80,7 +89,11 @@ class Watch:
             _link(path, part)  # first: the run may remove it at any time
         except FileNotFoundError:
             return None
-        epoch = epoch_of(part)
+        try:
+            epoch = epoch_of(part, path)
+        except UsageError:
+            part.unlink()
+            raise
         if any(int(epoch / self.every) <= int(other / self.every) for other in taken) or epoch < self.every:
             part.unlink()
             return None
@@ -100,8 +113,11 @@ def epoch_in(path: Path) -> str:
     return path.name.removesuffix(".pth.tar").rpartition("_epoch_")[2]
 
 
-def epoch_of(path: Path) -> float:
-    """The epochs that were done when a checkpoint of ours was saved; UsageError where it does not say so."""
+def epoch_of(path: Path, called: Path) -> float:
+    """The epochs that were done when a checkpoint of ours was saved; UsageError where it does not say so.
+
+    called: its name in the run
+    """
     import torch
 
     try:
@@ -110,7 +126,7 @@ def epoch_of(path: Path) -> float:
         return round(contents["iteration"] / (identity["num_images"] // identity["batch_size"]), 4)
     except Exception as error:  # the unpickler raises many classes on foreign files; all mean the same here
         reason = " ".join(str(error).split())[:100]
-        raise UsageError(f"{path}: no checkpoint of `{spelled('pretrain', '')}` ({reason})") from None
+        raise UsageError(f"{called}: no checkpoint of `{spelled('pretrain', '')}` ({reason})") from None
 
 
 def _link(path: Path, copy: Path) -> None:
@@ -144,6 +160,8 @@ def watch(plan: Watch, *, once: bool, until: float | None, seconds: float) -> in
                     failed[waiting[0]] = code
                     print(f"{waiting[0].name}: not measured; the same command tries again", file=sys.stderr)
                 continue
+            if once and plan.unreadable and not plan.taken():
+                raise UsageError(f"{plan.unreadable[0]}; expected one checkpoint at least that can be read")
             if once or (until is not None and max(plan.taken(), default=0.0) >= until):
                 break
             _sleep(seconds, lambda: bool(stops))

@@ -17,9 +17,10 @@ from pretrain.process.exit_code import exit_code
 from pretrain.training.run_options import MOST_ITERATIONS, RunOptions
 
 if TYPE_CHECKING:
-    from pretrain.methods.joint.row import Row
+    from pretrain.methods.joint.published import Published
 
 NAMES = ("--method", "--mechanism")  # two names of one option
+ARCH = ("-a", "--arch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read(words: Sequence[str]) -> RunOptions:
     """Reads the options of a run. Ends the program with one line where they cannot be read."""
-    name = _named(words)
-    row = joint_row(name) if name in row_names() else None
+    name = _named(words, *NAMES)
+    row = joint_row(name, _named(words, *ARCH)) if name in row_names() else None
     parser = build_parser(row, name)
     args, unknown = parser.parse_known_args(words)
     if unknown and row:
@@ -45,13 +46,15 @@ def read(words: Sequence[str]) -> RunOptions:
 
         known = ", ".join(row_flags(row))
         parser.error(f"{unknown[0]} is no option of --method {name}; its own are {known}")
+    if "--terms" in [word.partition("=")[0] for word in unknown]:
+        parser.error(f"--terms needs a method with one loss to add to: {', '.join(row_names())}")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args.mechanism = PRESETS.get(args.mechanism, {}).get("mechanism", args.mechanism)
     return frozen(RunOptions, args, method=_method(row, args))
 
 
-def _method(row: Row | None, args: argparse.Namespace) -> MethodOptions:
+def _method(row: Published | None, args: argparse.Namespace) -> MethodOptions:
     """The options of the method that the arguments ask for."""
     if row is None:
         return frozen(METHODS[args.mechanism].options, args)
@@ -60,20 +63,21 @@ def _method(row: Row | None, args: argparse.Namespace) -> MethodOptions:
     return given_row(row, args)
 
 
-def _named(words: Sequence[str]) -> str:
-    """The method that the arguments name, before they are read: it decides which others there are."""
+def _named(words: Sequence[str], *names: str) -> str:
+    """The value of an option before all are read: method and network decide which others there are."""
     for number, word in enumerate(words):
         option, _, value = word.partition("=")
-        if option in NAMES:
+        if option in names:
             return value or "".join(words[number + 1 : number + 2])
     return ""
 
 
-def build_parser(row: Row | None = None, name: str = "") -> argparse.ArgumentParser:
+def build_parser(row: Published | None = None, name: str = "") -> argparse.ArgumentParser:
     """Makes the parser: of the methods in the table, or of a row of the frame, called `name`."""
     parser = Parser(
         prog="python -m pretrain",
-        description="Pre-training of a ResNet by MoCo, its rivals or labels. The same command again resumes.",
+        description="Pre-training of a ResNet by MoCo, its rivals or labels, or of a ViT. The same command "
+        "again resumes.",
         epilog="Several GPUs: torchrun --nproc-per-node 8 -m pretrain ...  With --method NAME, --help lists "
         "the options of that method.",
     )
@@ -112,8 +116,8 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_network(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    arch = "torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width"
-    add("-a", "--arch", default="resnet50", help=arch)
+    arch = "torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width; or vit_SIZE_patchN"
+    add(*ARCH, default="resnet50", help=arch)
     method = "queue is MoCo; supervised takes the labels of class folders, lists or shards"
     add(*NAMES, dest="mechanism", choices=method_names(), default="queue", help=method)
     add("--small-images", action="store_true", help="CIFAR stem: 3x3 convolution, no max-pooling")

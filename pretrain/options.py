@@ -58,8 +58,10 @@ def whole(least: int, most: int = MOST) -> Callable[[str], int]:
     return read
 
 
-def real(least: float, most: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
-    """Makes the reader of a finite number from `least` (or above it) to `most`."""
+def real(
+    least: float, most: float = math.inf, *, above: bool = False, below: bool = False
+) -> Callable[[str], float]:
+    """Makes the reader of a finite number from `least` (or above it) to `most` (or below it)."""
 
     def read(text: str) -> float:
         try:
@@ -67,13 +69,32 @@ def real(least: float, most: float = math.inf, *, above: bool = False) -> Callab
         except ValueError:
             value = math.nan
         low_enough = value <= most and math.isfinite(value)
-        if not low_enough or value < least or (above and value == least):
+        if not low_enough or value < least or (above and value == least) or (below and value == most):
             low = f"above {least:g}" if above else f"from {least:g}"
-            high = "" if most == math.inf else f" to {most:g}"
+            high = "" if most == math.inf else f" {'and below' if below else 'to'} {most:g}"
             raise argparse.ArgumentTypeError(f"expected a finite number {low}{high}, got {text!r}")
         return value
 
     return read
+
+
+def or_none(read: Callable[[str], float]) -> Callable[[str], float | None]:
+    """Makes the reader of a number that a run may do without: `none` is None."""
+
+    def read_or_none(text: str) -> float | None:
+        return None if text == "none" else read(text)
+
+    return read_or_none
+
+
+class Switch(argparse.BooleanOptionalAction):
+    """Takes --NAME and --no-NAME; a second of them is refused, as a second value of any option is."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        if option_string is not None and self.dest in parser.given:
+            parser.repeated(self, option_string, getattr(namespace, self.dest), values)
+        parser.given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
 
 
 def seed(text: str) -> int:
@@ -94,7 +115,11 @@ def add_encoder_options(parser: Parser) -> None:
     parser.add_argument("--image-size", type=positive, default=224, metavar="N")
     parser.add_argument("-b", "--batch-size", type=positive, default=256, metavar="N")
     parser.add_argument("-j", "--workers", type=positive, metavar="N", help="threads that prepare images")
-    parser.add_argument("--key-encoder", action="store_true", help="of encoder_k instead of encoder_q")
+    parser.add_argument(
+        "--key-encoder",
+        action="store_true",
+        help="of the encoder that is not evaluated: MoCo's encoder_k, DINO's student",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
 
 

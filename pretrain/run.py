@@ -19,7 +19,7 @@ from pretrain.images.loader import Loading, batches
 from pretrain.images.sources import ImageSet, find_images
 from pretrain.methods.base import Method
 from pretrain.methods.choose import method_class
-from pretrain.methods.joint.row import Row as JointRow
+from pretrain.methods.joint.published import Published
 from pretrain.monitors.choose import collapse_every, monitors_of
 from pretrain.networks.encoders import make_encoder_factory
 from pretrain.optimizers.build import build
@@ -30,7 +30,14 @@ from pretrain.process.signals import STOP, Signals
 from pretrain.training.identity import identity_of
 from pretrain.training.loop import callable_of, train
 from pretrain.training.precision import choose_precision
-from pretrain.training.refusals import bn_groups, length_of, make_directory, require_a_batch
+from pretrain.training.refusals import (
+    bn_groups,
+    length_of,
+    make_directory,
+    require_a_batch,
+    require_network,
+    require_patches,
+)
 from pretrain.training.run_options import RunOptions
 from pretrain.training.saver import Saver, save_bare, tell_end
 from pretrain.training.schedule import choose_schedule
@@ -76,11 +83,14 @@ def run(options: RunOptions) -> int:
 
 def planned(options: RunOptions) -> Plan:
     """Finds the images, and refuses options that fit neither them nor one another."""
+    require_network(options.arch, options.mechanism, options.method, options.small_images)
     images = find_images(options.data)
     kind = method_class(options.mechanism)
-    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits_batch)
+    groups = bn_groups(options.bn_groups, options.batch_size, splits_batch=kind.splits(options.method))
     require_a_batch(len(images), options.batch_size, groups)
     collapse_every(options)
+    views = kind.views(options.method, options.image_size)
+    require_patches(options.arch, options.image_size, views)
     kind.check(options.method, images, options.batch_size, groups)
     per_epoch = len(images) // options.batch_size
     return Plan(
@@ -90,7 +100,7 @@ def planned(options: RunOptions) -> Plan:
         groups=groups,
         per_epoch=per_epoch,
         total=length_of(options.max_iters, options.epochs, per_epoch),
-        views=kind.views(options.method, options.image_size),
+        views=views,
         workers=options.workers or default_workers(),
         start=read_start(options.start_from) if options.start_from else None,
     )
@@ -113,7 +123,7 @@ def _run(plan: Plan, device: torch.device, signals: Signals) -> int:
     totals = Totals(device, method.figures)
     start_from = plan.start.sha256 if plan.start else None
     identity = identity_of(options, plan.images, plan.groups, plan.views, start_from)
-    layout = options.method.layout if isinstance(options.method, JointRow) else None
+    layout = options.method.layout if isinstance(options.method, Published) else None
     state = RunState(
         method, updates.optimizer, updates.scaler, totals, options.arch, identity, plan.per_epoch, layout
     )
@@ -173,6 +183,7 @@ def _method(plan: Plan, device: torch.device) -> Method:
         options.arch,
         bn_groups=plan.groups // distributed.world_size(),
         small_images=options.small_images,
+        image_size=options.image_size,
     )
     method = plan.kind.build(options.method, make_encoder, plan.images).to(device)
     return method.to(memory_format=torch.channels_last)
@@ -184,7 +195,7 @@ def _updates(plan: Plan, method: Method, device: torch.device, precision: str) -
     A key encoder's never get a gradient, so SGD leaves them alone.
     """
     options = plan.options
-    if isinstance(options.method, JointRow):
+    if isinstance(options.method, Published):
         named = [(name, p) for name, p in method.named_parameters() if p.requires_grad]
         sizes = {"batch_size": options.batch_size, "per_epoch": plan.per_epoch, "total": plan.total}
         built = build(options.method.optimizer, named, **sizes)

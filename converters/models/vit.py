@@ -131,6 +131,10 @@ class ViT(nn.Module):
     def _run(self, x: Tensor, last: int) -> tuple[dict[int, Tensor], Grid]:
         """The outputs of the blocks up to `last`, by number, and the grid of the map."""
         x, grid = self._embed(x)
+        return self._through(x, grid, last), grid
+
+    def _through(self, x: Tensor, grid: Grid, last: int) -> dict[int, Tensor]:
+        """The same of tokens (N, prefix + L, D): of a whole map, or of a part if no block needs places."""
         whole = self._field(grid, grid, x.device)
         window = self._field((self.window, self.window), grid, x.device) if self.window else whole
         found = {}
@@ -142,12 +146,15 @@ class ViT(nn.Module):
                 x = block(x, field, grid)
             if number in (*self.taps, last):
                 found[number] = x
-        return found, grid
+        return found
 
     def _embed(self, x: Tensor) -> tuple[Tensor, Grid]:
-        facts, patch = self.facts, self.facts["patch_size"]
-        x = self.patch_embed(F.pad(x, (0, -x.shape[-1] % patch, 0, -x.shape[-2] % patch)))
-        grid = x.shape[-2], x.shape[-1]
+        patch = self.facts["patch_size"]
+        return self._placed(self.patch_embed(F.pad(x, (0, -x.shape[-1] % patch, 0, -x.shape[-2] % patch))))
+
+    def _placed(self, x: Tensor) -> tuple[Tensor, Grid]:
+        """Embedded patches (N, D, H, W) -> tokens with their positions, behind the prefix, and the grid."""
+        facts, grid = self.facts, (x.shape[-2], x.shape[-1])
         x = x.flatten(2).transpose(1, 2)
         tokens = []
         if facts["pos_tokens"]:

@@ -57,7 +57,6 @@ class Method(nn.Module, Generic[Options]):
     # perhaps "teacher", the targets as nxK probabilities; the first MOST_IMAGES rows of each are enough. None
     # where a method leaves nothing behind.
     last: dict[str, Any] | None = None
-    # Whether BatchNorm should see parts of a batch in one process too, as it does in several.
     splits_batch: ClassVar[bool] = False
 
     @classmethod
@@ -71,6 +70,11 @@ class Method(nn.Module, Generic[Options]):
         raise NotImplementedError
 
     @classmethod
+    def splits(cls, options: Options) -> bool:
+        """Whether BatchNorm should see parts of a batch in one process too, as it does in several."""
+        return cls.splits_batch
+
+    @classmethod
     def check(cls, options: Options, images: ImageSet, batch_size: int, groups: int) -> None:
         """Raises PretrainError where options do not fit the images, the batch or its BatchNorm groups.
 
@@ -79,7 +83,7 @@ class Method(nn.Module, Generic[Options]):
 
     @property
     def encoder(self) -> nn.Module:
-        """The network that is evaluated; it has a ResNet's stages (`networks.encoders.pooled_features`)."""
+        """The network that is evaluated; `networks.encoders.pooled_features` knows its kind."""
         return self.get_submodule(self.encoder_name)
 
     def forward(

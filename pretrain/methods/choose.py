@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pretrain.methods import rows
 from pretrain.methods.options import ContrastOptions, MethodOptions, SupervisedOptions
+from pretrain.networks.vit_sizes import is_vit
 
 if TYPE_CHECKING:
     from pretrain.methods.base import Method
-    from pretrain.methods.joint.row import Row as JointRow
+    from pretrain.methods.joint.published import Published
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ METHODS = {
     "end_to_end": Row(ContrastOptions, "pretrain.methods.end_to_end:EndToEnd"),
     "supervised": Row(SupervisedOptions, "pretrain.methods.supervised:Supervised"),
 }
-FRAME = "pretrain.methods.joint.frame:JointEmbedding"  # the class of all rows
 # A method of the table with other defaults: the published commands. Its files are those of the method.
 PRESETS: dict[str, dict[str, Any]] = {
     "moco_v1": {"mechanism": "queue"},
@@ -47,14 +47,24 @@ def method_names() -> tuple[str, ...]:
     return (*METHODS, *PRESETS, *row_names())
 
 
-def joint_row(name: str) -> JointRow:
-    """Imports the row of the frame that a file in `rows` defines."""
-    return importlib.import_module(f"{rows.__name__}.{name}").ROW
+def joint_row(name: str, arch: str = "") -> Published:
+    """Imports the row that a file in `rows` defines: its ROW, or its VIT for a vision transformer.
+
+    A file may have one of them alone, which is then taken for every `arch`; `trains` says whether it fits.
+    """
+    file = importlib.import_module(f"{rows.__name__}.{name}")
+    names = ("VIT", "ROW") if is_vit(arch) else ("ROW", "VIT")
+    return next(getattr(file, name) for name in names if hasattr(file, name))
+
+
+def trains(options: MethodOptions, arch: str) -> bool:
+    """Whether a method with these options trains this network; those of MoCo's paper need BatchNorm."""
+    return (getattr(options, "vit", None) is not None) == is_vit(arch)
 
 
 def method_class(name: str) -> type[Method[Any]]:
     """Imports the class of a method."""
-    place = FRAME if name in row_names() else METHODS[name].place
+    place = joint_row(name).made_by if name in row_names() else METHODS[name].place
     module, _, found = place.partition(":")
     return getattr(importlib.import_module(module), found)
 

@@ -1,4 +1,4 @@
-"""Makes encoders: torchvision's ResNets and ResNeXts, wider ones, a stem for small images, an MLP head."""
+"""Makes encoders: torchvision's ResNets and ResNeXts, wider ones, ViTs; and MoCo's MLP head."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from pretrain.errors import PretrainError
 from pretrain.networks.small_network import SmallCNN
 from pretrain.networks.split_bn import SplitBatchNorm2d
+from pretrain.networks.vit import VitEncoder, make_vit
+from pretrain.networks.vit_sizes import VitKind, is_vit
 
 SMALL = "small_cnn"
 FAMILIES = ("resnet", "resnext", "wide_resnet")
@@ -45,12 +47,22 @@ def parse_arch(arch: str) -> tuple[str, float]:
 
 
 def make_encoder_factory(
-    arch: str, *, dim: int, bn_groups: int = 1, small_images: bool = False
+    arch: str,
+    *,
+    dim: int,
+    bn_groups: int = 1,
+    small_images: bool = False,
+    image_size: int = 224,
+    vit: VitKind | None = None,
+    drop_path: float = 0.0,
 ) -> Callable[[], nn.Module]:
     """A function that makes one freshly initialised encoder: images Nx3xHxW to features Nx`dim`.
 
-    `small_images` is the usual CIFAR stem: a 3x3 convolution of stride 1 and no max-pooling.
+    `small_images` is the usual CIFAR stem: a 3x3 convolution of stride 1 and no max-pooling. The last three
+    are of vision transformers, which have no head and give features as wide as they are.
     """
+    if is_vit(arch):
+        return partial(make_vit, arch, image_size, vit or VitKind(), drop_path)
     from torchvision import models
 
     base, width = parse_arch(arch)
@@ -111,6 +123,8 @@ def zero_last_norms(encoder: nn.Module) -> None:
 
 def feature_width(encoder: Any) -> int:
     """Channels that enter the head (2048 for ResNet-50); without a head, those that the last stage gives."""
+    if isinstance(encoder, VitEncoder):
+        return int(encoder.facts["embed_dim"])
     head = encoder.fc
     if isinstance(head, nn.Identity):
         return [part for part in encoder.layer4.modules() if isinstance(part, nn.Conv2d)][-1].out_channels
@@ -120,7 +134,16 @@ def feature_width(encoder: Any) -> int:
 
 
 def pooled_features(encoder: Any, images: Tensor) -> Tensor:
-    """Features after global average pooling, before the head: Nx3xHxW to NxF; what the paper evaluates."""
+    """Features after global average pooling, before the head: Nx3xHxW to NxF; what the paper evaluates.
+
+    Of a vision transformer they are the class token behind the final norm.
+    """
+    if isinstance(encoder, VitEncoder):
+        return encoder(images)
+    return encoder.avgpool(feature_maps(encoder, images)).flatten(1)
+
+
+def feature_maps(encoder: Any, images: Tensor) -> Tensor:
+    """The maps of the last stage: Nx3xHxW to NxFxHxW of a smaller height and width."""
     x = encoder.maxpool(encoder.relu(encoder.bn1(encoder.conv1(images))))
-    x = encoder.layer4(encoder.layer3(encoder.layer2(encoder.layer1(x))))
-    return encoder.avgpool(x).flatten(1)
+    return encoder.layer4(encoder.layer3(encoder.layer2(encoder.layer1(x))))

@@ -133,7 +133,7 @@ def recorded_row(identity: Any) -> Any:
     from pretrain.methods.choose import joint_row, row_names
 
     name = identity.get("mechanism") if isinstance(identity, dict) else None
-    return joint_row(name) if name in row_names() else None
+    return joint_row(name, str(identity.get("arch"))) if name in row_names() else None
 
 
 def _by_our_names(contents: Any) -> Any:

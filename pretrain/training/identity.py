@@ -17,7 +17,8 @@ _ORDER = (
     "image_size", "batch_size", "lr", "schedule", "lr_decay_every", "lr_decay", "momentum", "wd", "seed",
     "deterministic", "augmentation", "bn_groups", "shuffle_bn", "num_images", "images_sha256",
 )  # fmt: skip
-_ABSENT = {"deterministic": False, "start_from": None}  # entries that are written only where they say more
+# Entries that are written only where they say more.
+_ABSENT: dict[str, Any] = {"deterministic": False, "start_from": None, "terms": {}}
 _OF_EVERY_RUN = (
     "arch", "mechanism", "cos", "small_images", "image_size", "batch_size", "lr", "lr_decay_every",
     "lr_decay", "momentum", "wd", "seed",
@@ -43,7 +44,8 @@ def identity_of(
         "images_sha256": images.sha256(),
     }
     if options.method.own_optimizer:
-        found = {name: value for name, value in found.items() if name not in _OF_PLAIN_SGD}
+        left_out = _OF_PLAIN_SGD - options.method.identity().keys()
+        found = {name: value for name, value in found.items() if name not in left_out}
     if options.deterministic:  # else absent: files of runs without it stay as they were
         found["deterministic"] = True
     if start_from:

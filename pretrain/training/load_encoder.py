@@ -12,6 +12,7 @@ from pretrain.errors import PretrainError
 from pretrain.methods.base import Method
 from pretrain.methods.choose import METHODS, method_class
 from pretrain.networks.encoders import add_mlp_head, make_encoder_factory
+from pretrain.networks.vit_sizes import is_vit, parse_vit
 from pretrain.training import checkpoint
 
 
@@ -26,17 +27,20 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
     prefix = f"{checkpoint.PREFIX}{_name(contents['identity'], key)}."
     stored = {n.removeprefix(prefix): v for n, v in contents["state_dict"].items() if n.startswith(prefix)}
     if key and not stored and any(_name(contents["identity"], False) in n for n in contents["state_dict"]):
-        raise PretrainError(f"{path}: its method has no key encoder; leave out --key-encoder")
-    if not stored or "conv1.weight" not in stored:
-        raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a checkpoint of pretrain")
+        raise PretrainError(
+            f"{path}: holds no {prefix}* tensors, which --key-encoder takes; its method has no such encoder, "
+            "or the file was made without it: leave out --key-encoder"
+        )
     arch = str(contents.get("arch", "resnet50"))
+    first = "pos_embed" if is_vit(arch) else "conv1.weight"
+    if not stored or first not in stored:
+        raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a checkpoint of pretrain")
     mlp = "fc.2.weight" in stored
     head = "fc.2.weight" if mlp else "fc.weight"
     if head not in stored and row is None:
         raise PretrainError(f"{path}: holds no {prefix}{head}; expected a checkpoint of pretrain")
     dim = len(stored[head]) if head in stored else 1
-    small = contents["identity"].get("small_images", stored["conv1.weight"].shape[-1] == 3)
-    encoder = make_encoder_factory(arch, dim=dim, small_images=bool(small))()
+    encoder = make_encoder_factory(arch, dim=dim, **_recorded(contents["identity"], row, arch, stored))()
     if mlp:
         add_mlp_head(encoder)
     if row:  # its head is a part of its own, which is not evaluated
@@ -47,6 +51,15 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
         reason = " ".join(str(error).split())[:200]
         raise PretrainError(f"{path}: its tensors do not fit its arch {arch} ({reason})") from None
     return encoder.to(device).to(memory_format=torch.channels_last).eval(), arch
+
+
+def _recorded(identity: dict[str, Any], row: Any, arch: str, stored: dict[str, Any]) -> dict[str, Any]:
+    """The options of the encoder that the file records, or that show in its tensors."""
+    if is_vit(arch):
+        width, _, patch = parse_vit(arch)
+        side = round(max(0, stored["pos_embed"].numel() // width - 1) ** 0.5)
+        return {"vit": row.vit if row else None, "image_size": side * patch}
+    return {"small_images": bool(identity.get("small_images", stored["conv1.weight"].shape[-1] == 3))}
 
 
 def _name(identity: dict[str, Any], key: bool) -> str:

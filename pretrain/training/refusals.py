@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pretrain.errors import PretrainError
+from pretrain.images.draws import Views
+from pretrain.methods.choose import joint_row, row_names, trains
+from pretrain.methods.options import MethodOptions
+from pretrain.networks.vit_sizes import is_vit, patch_of, require_whole_patches
 from pretrain.process import distributed
 from pretrain.training.run_options import MOST_ITERATIONS
 
@@ -43,6 +48,30 @@ def bn_groups(wanted: int | None, batch_size: int, *, splits_batch: bool) -> int
             f"statistics; use at least --batch-size {2 * groups}"
         )
     return groups
+
+
+def require_network(arch: str, name: str, method: MethodOptions, small_images: bool) -> None:
+    """Raises PretrainError where a method does not train this network, or a ViT has a ResNet's stem."""
+    if not trains(method, arch):
+        here, there = ("ResNets", "vision transformers")[:: -1 if is_vit(arch) else 1]
+        others = [row for row in row_names() if trains(joint_row(row, arch), arch)]
+        raise PretrainError(
+            f"--arch {arch}: {name} trains {there}; of {here} choose among --method {', '.join(others)}"
+        )
+    if small_images and is_vit(arch):
+        raise PretrainError(
+            f"--small-images: is a stem for ResNets; leave it out, and give {arch} a smaller patch instead"
+        )
+
+
+def require_patches(arch: str, image_size: int, views: Sequence[Views]) -> None:
+    """Raises PretrainError where views of a ViT, or its table of positions, have no whole patches."""
+    if not is_vit(arch):
+        return
+    patch = patch_of(arch)
+    require_whole_patches(image_size, patch, f"--image-size {image_size}")
+    for view in views:
+        require_whole_patches(view.size, patch, f"--views ...{view.recipe}")
 
 
 def require_a_batch(num_images: int, batch_size: int, groups: int) -> None:

@@ -60,21 +60,23 @@ def read_start(path: Path) -> Start:
 
 
 def put_in_place(start: Start, method: Method[Any]) -> str:
-    """Gives the method's encoders the weights of the file; returns what became of the head, for the headline.
+    """Gives the method's encoders the weights of the file; returns what became of them, for the headline.
 
     The evaluated encoder takes those of the file's, the other one those of its other one, where it has one,
-    else the same. A head that the file lacks, or whose layers are of another shape, stays as it
-    was drawn. Raises PretrainError where the trunk does not fit; then nothing is changed.
+    else the same. The headline says so where the two have each other's names: in DINO the slow copy is
+    evaluated, in BYOL it is not. A head that the file lacks, or whose layers are of another shape, stays as
+    it was drawn. Raises PretrainError where the trunk does not fit; then nothing is changed.
     """
     children = dict(method.named_children())
-    first, *others = start.encoders.values()
+    first, *others = start.encoders
     wanted = {
         name: children[name] for name in (method.encoder_name, method.key_encoder_name) if name in children
     }
-    chosen = {
+    sources = {
         name: first if encoder is method.encoder or not others else others[0]
         for name, encoder in wanted.items()
     }
+    chosen = {name: start.encoders[source] for name, source in sources.items()}
     for name, encoder in wanted.items():
         require_equal(
             _trunk(chosen[name]), _trunk(encoder.state_dict()), f"--start-from {start.path}", start.arch
@@ -84,12 +86,17 @@ def put_in_place(start: Start, method: Method[Any]) -> str:
     )
     for name, encoder in wanted.items():
         encoder.load_state_dict(chosen[name] if keep_head else _trunk(chosen[name]), strict=keep_head)
-    if keep_head and not any(name.startswith(HEAD) for name in first):
+    swapped = [f", its {a} as {b}" for b, a in sources.items() if a != b and b in start.encoders]
+    return _head_told(start.encoders[first], keep_head) + "".join(swapped)
+
+
+def _head_told(evaluated: dict[str, Tensor], kept: bool) -> str:
+    if kept and not any(name.startswith(HEAD) for name in evaluated):
         return "with fresh heads"
-    if keep_head:
+    if kept:
         return "its head included"
     return "with a fresh head" + (
-        ", for its own is of another shape" if len(_trunk(first)) < len(first) else ""
+        ", for its own is of another shape" if len(_trunk(evaluated)) < len(evaluated) else ""
     )
 
 

@@ -24,6 +24,8 @@ PERCENT = 100.0  # no metric exceeds it but a cost, such as cost/memory_gb_per_g
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 # Versions of a table that its authors replaced, and copies of a table elsewhere: shown on request only.
 NOT_CURRENT = ("_arxiv_v2", "repo_")
+# Comparisons of other papers, by rates and schedules of their own: tables of their own, not beside our rows.
+OWN_TABLE = "joint_"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def published_for_suite(rows: Sequence[PublishedRow], suite: str) -> list[Publis
     """
     unique: dict[tuple[str, str, frozenset[tuple[str, str]]], PublishedRow] = {}
     for row in rows:
-        if row.suite == suite and row.current:
+        if row.suite == suite and row.current and not row.table.startswith(OWN_TABLE):
             name = row.init if len(row.values) == 1 else ""
             unique.setdefault((row.arch, name, frozenset(row.values.items())), row)
     return list(unique.values())

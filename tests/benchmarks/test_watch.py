@@ -100,7 +100,7 @@ def test_a_checkpoint_is_looked_at_once(
 ) -> None:
     looked: list[Path] = []
     epoch_of = watch.epoch_of
-    monkeypatch.setattr(watch, "epoch_of", lambda path: looked.append(path) or epoch_of(path))
+    monkeypatch.setattr(watch, "epoch_of", lambda path, name: looked.append(path) or epoch_of(path, name))
     plan = watch.Watch(pretrained, tmp_path / "out", "run", 1.5, [])
     plan.take()
     plan.take()
@@ -151,6 +151,27 @@ def test_no_run_and_a_foreign_checkpoint(tmp_path: Path, capsys: pytest.CaptureF
     assert watch.main([str(tmp_path / "none"), "--suite", "voc_c4"]) == 2
     (tmp_path / "checkpoint_00000001.pth.tar").write_bytes(b"something else")
     assert watch.main([str(tmp_path), "--suite", "voc_c4", "--once"]) == 2
-    first, second = capsys.readouterr().err.splitlines()
+    first, *others = capsys.readouterr().err.splitlines()
     assert "no such folder" in first
-    assert "no checkpoint of `python -m pretrain`" in second
+    assert [line.split(":")[0] for line in others] == ["warning", "error"]
+    assert all("no checkpoint of `python -m pretrain`" in line for line in others)
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+    pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The run goes on, and so does the watch; the file is told once, by its own name, and no copy stays."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for path in pretrained.glob("checkpoint_0*"):
+        (run / path.name).symlink_to(path)
+    damaged = run / "checkpoint_00000002.pth.tar"
+    content = damaged.read_bytes()
+    damaged.unlink()
+    damaged.write_bytes(content[: len(content) // 2])
+    plan = watch.Watch(run, tmp_path / "out", "run", 1.0, [])
+    assert [watch.epoch_in(path) for path in plan.take()] == ["1.5"]
+    assert plan.take() == plan.take()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: skipping {damaged}: no checkpoint of")
+    assert not list((tmp_path / "out").rglob("*.part"))

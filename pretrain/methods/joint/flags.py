@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from pretrain.methods.joint.row import Row
+from pretrain.methods.joint.published import Published
+from pretrain.methods.joint.terms import OWN, TERMS, read_term
 from pretrain.optimizers.rows import KINDS, Optimizer
-from pretrain.options import real, whole
+from pretrain.options import Switch, or_none, real, whole
 
 # The values that a run has beside those of its row, where other methods have a flag for them.
 GENERAL: dict[str, Any] = {
@@ -25,16 +26,16 @@ OPTIMIZER: dict[str, tuple[str, Any]] = {
     "lr": ("learning rate; of 256 images where --per-256 holds", real(0)),
     "per_256": ("the rate grows with the batch", None),
     "wd": ("weight decay", real(0)),
-    "wd_end": ("weight decay at the end, by half a cosine", real(0)),
+    "wd_end": ("weight decay at the end, by half a cosine; none: constant", or_none(real(0))),
     "momentum": ("momentum of the optimizer", real(0, 1)),
     "exclude": ("1d: biases and norms are neither decayed nor adapted", ("none", "1d")),
-    "bias_lr": ("learning rate of those that are excluded", real(0)),
+    "bias_lr": ("learning rate of those that are excluded; none: that of the others", or_none(real(0))),
     "warmup_epochs": ("epochs of warm-up of the rate", whole(0)),
     "end_lr": ("learning rate at the end", real(0)),
     "end_share": ("the same as a share of the rate", real(0, 1)),
     "by_epoch": ("the rate is constant within an epoch", None),
     "eta": ("trust coefficient of LARS", real(0, above=True)),
-    "clip": ("norm to which the gradient of each parameter is cut", real(0, above=True)),
+    "clip": ("norm to which the gradient of each parameter is cut, or none", or_none(real(0, above=True))),
 }
 NAMED = {"kind": "--optimizer"}
 
@@ -44,7 +45,7 @@ def flag(name: str) -> str:
     return NAMED.get(name, "--" + name.replace("_", "-"))
 
 
-def row_options(row: Row) -> dict[str, tuple[str, Any]]:
+def row_options(row: Published) -> dict[str, tuple[str, Any]]:
     """Says what each field of the row is, with the reader of its value; the others are no flags."""
     found: dict[str, tuple[str, Any]] = {}
     # A subclass that gives another default repeats the field; what it is stands in the class above.
@@ -54,16 +55,26 @@ def row_options(row: Row) -> dict[str, tuple[str, Any]]:
     return found
 
 
-def row_flags(row: Row) -> list[str]:
+def row_flags(row: Published) -> list[str]:
     """All flags of a row, in the order of --help."""
     return [
         flag(name)
-        for name in (*row_options(row), *OPTIMIZER, *["freeze_iterations"] * len(row.optimizer.freeze))
+        for name in (
+            *row_options(row),
+            *["terms"] * hasattr(row, "terms"),
+            *OPTIMIZER,
+            *["freeze_iterations"] * len(row.optimizer.freeze),
+        )
     ]
 
 
-def add_row(row: Row, group: argparse._ArgumentGroup) -> None:
+def add_row(row: Published, group: argparse._ArgumentGroup) -> None:
     """Adds a flag for every value of the row and of its optimizer."""
+    told = f"added to the loss, as in uniformity=0.5 sigmoid=1; {OWN} is the method's own (1): " + "; ".join(
+        f"{name}: {term.told}" for name, term in TERMS.items()
+    )
+    if hasattr(row, "terms"):
+        group.add_argument("--terms", type=read_term, nargs="+", default=[], metavar="NAME=WEIGHT", help=told)
     for source, options in ((row, row_options(row)), (row.optimizer, OPTIMIZER)):
         for name, (told, read) in options.items():
             _add(group, name, getattr(source, name), told, read)
@@ -77,7 +88,7 @@ def _add(
 ) -> None:
     add = group.add_argument
     if isinstance(default, bool):
-        add(flag(name), dest=name, action=argparse.BooleanOptionalAction, default=default, help=told)
+        add(flag(name), dest=name, action=Switch, default=default, help=told)
     elif isinstance(read, tuple):
         add(flag(name), dest=name, choices=read, default=default, help=f"{told} ({default})")
     else:
@@ -85,11 +96,14 @@ def _add(
         add(flag(name), dest=name, type=read or str, default=default, metavar="X", help=told + shown)
 
 
-def given_row(row: Row, args: argparse.Namespace) -> Row:
+def given_row(row: Published, args: argparse.Namespace) -> Published:
     """The row with the values that the arguments have."""
     given = vars(args)
     rests = row.optimizer.freeze
     if (length := given.get("freeze_iterations")) is not None:
         rests = tuple(replace(rest, epochs=0, iterations=length) for rest in rests if length)
     optimizer: Optimizer = replace(row.optimizer, freeze=rests, **{name: given[name] for name in OPTIMIZER})
-    return replace(row, optimizer=optimizer, **{name: given[name] for name in row_options(row)})
+    values = {name: given[name] for name in row_options(row)}
+    if hasattr(row, "terms"):
+        values["terms"] = tuple(sorted(given["terms"]))
+    return replace(row, optimizer=optimizer, **values)

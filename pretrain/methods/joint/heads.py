@@ -9,26 +9,30 @@ from torch.nn import functional as F
 from pretrain.methods.joint.spec import Layer, layers
 
 
-def head(text: str, width: int) -> nn.Sequential:
-    """Makes the layers of `text` (see `spec`) for inputs Nx`width`, which is what `w` means."""
+def head(text: str, width: int, *, on_maps: bool = False) -> nn.Sequential:
+    """Makes the layers of `text` (see `spec`) for inputs Nx`width`, which is what `w` means.
+
+    `on_maps`: for inputs Nx`width`xHxW, each place of which goes through the layers, as 1x1 convolutions.
+    """
     parts: list[nn.Module] = []
     described, first = layers(text), width
     for number, layer in enumerate(described):
         out = layer.width or first
-        linear = nn.Linear(width, out, bias=bool(layer.bias))
-        if layer.bias == "f":
+        bias = bool(layer.bias)
+        linear = nn.Conv2d(width, out, 1, bias=bias) if on_maps else nn.Linear(width, out, bias=bias)
+        if layer.bias == "f" and linear.bias is not None:
             linear.bias.requires_grad_(False)
-        parts += [linear, *_norm(layer, out)]
+        parts += [linear, *_norm(layer, out, nn.BatchNorm2d if on_maps else nn.BatchNorm1d)]
         if number < len(described) - 1:
             parts.append(nn.GELU() if layer.activation == "gelu" else nn.ReLU(inplace=True))
         width = out
     return nn.Sequential(*parts)
 
 
-def _norm(layer: Layer, width: int) -> list[nn.Module]:
+def _norm(layer: Layer, width: int, kind: type[nn.BatchNorm1d] | type[nn.BatchNorm2d]) -> list[nn.Module]:
     if not layer.norm:
         return []
-    norm = nn.BatchNorm1d(width, affine=layer.norm != "bn0")
+    norm = kind(width, affine=layer.norm != "bn0")
     if layer.norm == "bns":
         norm.bias.requires_grad_(False)
     return [norm]

@@ -17,12 +17,14 @@ class Layout:
     """The place of each part in a file, as "entry/prefix": a top entry, and what stands before the names.
 
     `own` are top entries that are always there; a converter may know the file by them. With `bare` a finished
-    run leaves the encoder alone as ARCH.pth too, as the publisher's code does.
+    run leaves the encoder alone as ARCH.pth too, as the publisher's code does. `again` are second places, of
+    parts that the publisher's file holds twice.
     """
 
     places: dict[str, str] = field(hash=False)
     own: tuple[str, ...] = ()
     bare: bool = False
+    again: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -34,8 +36,12 @@ class Layout:
         found: dict[str, dict[str, Value]] = {entry: {} for entry in self.entries}
         for name, value in state.items():
             part, _, rest = name.partition(".")
-            entry, _, prefix = self.places[part].partition("/")
-            found[entry][prefix + rest] = value
+            for place in [
+                self.places[part],
+                *[place for twice, place in self.again.items() if twice == part],
+            ]:
+                entry, _, prefix = place.partition("/")
+                found[entry][prefix + rest] = value
         return found
 
     def read(self, contents: dict[str, Any]) -> dict[str, Any]:
@@ -48,20 +54,21 @@ class Layout:
             inside = contents.get(entry, {})
             prefixes = [
                 (place.partition("/")[2], part)
-                for part, place in self.places.items()
+                for part, place in [*self.places.items(), *self.again.items()]
                 if place.partition("/")[0] == entry
             ]
             for name, value in inside.items() if isinstance(inside, dict) else ():
                 fitting = [pair for pair in prefixes if isinstance(name, str) and name.startswith(pair[0])]
                 prefix, part = max(fitting, key=lambda pair: len(pair[0]), default=("", ""))
-                state[f"{part}.{name[len(prefix) :]}" if part else name] = value
+                rest = name[len(prefix) :] if part else name
+                state[".".join(filter(None, (part, rest)))] = value
         return state
 
 
-def in_fc(encoder: str, target: str = "", **more: str) -> Layout:
-    """The layout of files whose projector is the encoder's `fc`, in the one entry `state_dict`."""
+def in_fc(encoder: str, target: str = "", fc: str = "fc", **more: str) -> Layout:
+    """The layout of files whose projector is the encoder's last layer `fc`, in the one entry `state_dict`."""
     pairs = {"backbone": encoder, "target_backbone": target} if target else {"backbone": encoder}
     places = {part: f"state_dict/module.{name}." for part, name in pairs.items()}
-    heads = {part.replace("backbone", "projector"): f"{place}fc." for part, place in places.items()}
+    heads = {part.replace("backbone", "projector"): f"{place}{fc}." for part, place in places.items()}
     own = tuple(place for place in more.values() if not place.startswith("state_dict/"))
     return Layout({**places, **heads, **more}, tuple(place.partition("/")[0] for place in own))

@@ -14,6 +14,34 @@ def cosine(one: Tensor, other: Tensor) -> Tensor:
     return F.cosine_similarity(one, other, dim=1).mean()
 
 
+def unit(x: Tensor) -> Tensor:
+    """The vectors of nxC, or nxCxP at each of P places, brought to length 1."""
+    return F.normalize(x, dim=1)
+
+
+def queue_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of unit queries nxC with their own keys nxC among these and a queue CxK (MoCo's loss)."""
+    positive = (queries * keys).sum(1, keepdim=True)
+    scores = torch.cat([positive, queries @ queue], dim=1) / temperature
+    return F.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.long, device=scores.device))
+
+
+@torch.no_grad()
+def neighbours(z: Tensor, queue: Tensor) -> Tensor:
+    """The nearest columns of a queue CxK to unit rows nxC, as nxC."""
+    return queue.T[(z @ queue).argmax(1)]
+
+
+@torch.no_grad()
+def matched(maps: Tensor, others: Tensor, values: Tensor) -> Tensor:
+    """For each place of maps nxFxP the values nxC of that place of others nxFxP that is most alike, as nxCxP.
+
+    Alike is what has the largest cosine (DenseCL, section 3.3).
+    """
+    nearest = (unit(maps).transpose(1, 2) @ unit(others)).argmax(2)
+    return values.gather(2, nearest[:, None].expand(-1, values.shape[1], -1))
+
+
 def info_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of unit queries nxC against the keys NxC of all processes; n are the N's own slice."""
     own = distributed.my_slice(len(keys))
@@ -30,6 +58,22 @@ def off_diagonal(square: Tensor) -> Tensor:
     """The entries of a matrix DxD that are not on its diagonal, as a vector."""
     size = len(square)
     return square.flatten()[:-1].view(size - 1, size + 1)[:, 1:].flatten()
+
+
+def from_identity(c: Tensor, weight: float) -> Tensor:
+    """Squared distance of a matrix DxD to the identity, `weight` times off the diagonal (Barlow Twins)."""
+    return (c.diagonal() - 1).square().sum() + weight * off_diagonal(c).square().sum()
+
+
+def below_one(x: Tensor) -> Tensor:
+    """How far the deviations of the columns of NxC are below 1, mean (VICReg, equation 1)."""
+    return F.relu(1 - torch.sqrt(x.var(0) + 1e-4)).mean()
+
+
+def covariance(centred: Tensor) -> Tensor:
+    """Squared covariances of different columns of NxC, divided by C (VICReg, equation 4)."""
+    matrix = centred.T @ centred / (len(centred) - 1)
+    return off_diagonal(matrix).square().sum() / centred.shape[1]
 
 
 @torch.no_grad()

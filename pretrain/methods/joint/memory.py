@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.errors import PretrainError
 from pretrain.methods.parts import enqueue
 from pretrain.process import distributed
 
@@ -43,6 +42,27 @@ class Queue(Memory):
         enqueue(self.queue, self.queue_ptr, rows)
 
 
+class Queues(Memory):
+    """Several queues that are filled together, by their published names: NAME (CxK) and NAME_ptr."""
+
+    def __init__(self, widths: dict[str, int], size: int) -> None:
+        super().__init__()
+        for name, width in widths.items():
+            self.register_buffer(name, F.normalize(torch.randn(width, size), dim=0))
+            self.register_buffer(f"{name}_ptr", torch.zeros(1, dtype=torch.long))
+        self._next: dict[str, Tensor] = {}
+
+    def later(self, rows: dict[str, Tensor]) -> None:
+        """Keeps this process's rows nxC of each queue until the step is made."""
+        self._next = {name: distributed.gather(some.detach()) for name, some in rows.items()}
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        for name, rows in self._next.items():
+            enqueue(self.get_buffer(name), self.get_buffer(f"{name}_ptr"), rows)
+        self._next = {}
+
+
 class Centre(Memory):
     """The running mean of a teacher's outputs, 1xK (DINO, section 3.1)."""
 
@@ -53,18 +73,45 @@ class Centre(Memory):
         self.register_buffer("center", torch.zeros(1, dim))
         self._next: Tensor | None = None
 
-    @torch.no_grad()
     def later(self, outputs: Tensor, momentum: float) -> None:
         """Keeps the centre that follows from this process's outputs NxK until the step is made."""
-        total = distributed.sum_in_place(outputs.sum(0, keepdim=True))
-        mean = total / (len(outputs) * distributed.world_size())
-        self._next = self.center * momentum + mean * (1 - momentum)
+        self._next = _moved(self.center, outputs, momentum)
 
     @torch.no_grad()
     def after_step(self) -> None:
         if self._next is not None:
             self.center.copy_(self._next)
             self._next = None
+
+
+@torch.no_grad()
+def _moved(centre: Tensor, outputs: Tensor, momentum: float) -> Tensor:
+    """The centre 1x... after outputs Nx... of this process and those of all others."""
+    total = distributed.sum_in_place(outputs.sum(0, keepdim=True))
+    mean = total / (len(outputs) * distributed.world_size())
+    return centre * momentum + mean * (1 - momentum)
+
+
+class PatchCentre(Centre):
+    """The same beside the running mean of a teacher's patches, 1x1xK (iBOT, section 3.2)."""
+
+    center2: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.register_buffer("center2", torch.zeros(1, 1, dim))
+        self._next_patches: Tensor | None = None
+
+    def later_patches(self, patches: Tensor, momentum: float) -> None:
+        """Keeps the centre that follows from this process's patches NxLxK until the step is made."""
+        self._next_patches = _moved(self.center2, patches.mean(1, keepdim=True), momentum)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        super().after_step()
+        if self._next_patches is not None:
+            self.center2.copy_(self._next_patches)
+            self._next_patches = None
 
 
 class Several(Memory):
@@ -82,12 +129,3 @@ class Several(Memory):
         for memory in self.children():
             if isinstance(memory, Memory):
                 memory.after_step()
-
-
-def require_whole_queue(size: int, batch_size: int) -> None:
-    """Raises PretrainError where batches do not fill a queue evenly, or one is larger than the queue."""
-    if size % batch_size:
-        nearest = max(1, round(size / batch_size)) * batch_size
-        raise PretrainError(
-            f"--queue {size} is not a multiple of the batch of {batch_size}; nearest valid: {nearest}"
-        )

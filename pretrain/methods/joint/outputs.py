@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,14 +16,27 @@ class Outputs:
     projections: list[Tensor]  # nxC, as the projector gives them
     predictions: list[Tensor]  # what a loss compares: of the predictor or the prototypes, else projections
     prototypes: Tensor | None = None  # KxC, where scores are predictions
+    # Of rows with a dense head, each place of a map: of the encoder nxFxP, and projected nxCxP.
+    maps: list[Tensor] = field(default_factory=list)
+    dense: list[Tensor] = field(default_factory=list)
+    patches: list[Tensor] = field(default_factory=list)  # scores of patches nxLxK, of the views with masks
+    hidden: list[Tensor] = field(default_factory=list)  # which of them are masked, bool nxL
 
     def of(self, views: tuple[int, ...], *, detached: bool) -> Outputs:
         """The outputs of some views as targets; `detached` is the stop-gradient."""
-        projections, predictions = (
-            [some[view].detach() if detached else some[view] for view in views]
-            for some in (self.projections, self.predictions)
+        projections, predictions, maps, dense = (
+            [some[view].detach() if detached else some[view] for view in views if some]
+            for some in (self.projections, self.predictions, self.maps, self.dense)
         )
-        return Outputs(projections, predictions, self.prototypes)
+        return Outputs(projections, predictions, self.prototypes, maps, dense)
+
+    def changed(self, change: Callable[[int, Tensor], Tensor]) -> Outputs:
+        """The same with every tensor of a view replaced by `change` of the view's number and the tensor."""
+        projections, predictions, maps, dense = (
+            [change(view, x) for view, x in enumerate(some)]
+            for some in (self.projections, self.predictions, self.maps, self.dense)
+        )
+        return Outputs(projections, predictions, self.prototypes, maps, dense)
 
 
 def spread(x: Tensor) -> Tensor:

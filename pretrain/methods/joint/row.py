@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pretrain.errors import PretrainError
-from pretrain.images.draws import Views
-from pretrain.methods.joint.layout import Layout
+from pretrain.methods.joint.published import Published, option
 from pretrain.methods.joint.spec import asked, read_spec, read_views, width_of
-from pretrain.methods.options import MethodOptions
-from pretrain.optimizers.rows import PUBLISHED, Optimizer
+from pretrain.methods.joint.terms import require_sum
 from pretrain.options import real, whole
 
 if TYPE_CHECKING:
@@ -23,23 +21,11 @@ if TYPE_CHECKING:
 TARGETS = ("none", "stop", "ema")  # gradient through both sides, stop-gradient, slow copy
 
 
-def option(default: Any, told: str, read: Any = None) -> Any:
-    """Makes a field of a row that is a flag, too. `read` reads its value, or lists what it may be."""
-    return field(default=default, metadata={"help": told, "read": read})
-
-
 @dataclass(frozen=True)
-class Row(MethodOptions):
-    """The values of a method, by its official defaults. A subclass is a method, and its `loss` the maths.
+class Row(Published):
+    """The values of a method that compares views; its `loss` is the maths."""
 
-    Each field is a flag of the command line (`ema_end` is --ema-end) and is recorded in every checkpoint.
-    """
-
-    title: ClassVar[str] = ""
-    own_optimizer: ClassVar[bool] = True
-    layout: ClassVar[Layout]
-    published: ClassVar[dict[str, Any]] = {}  # general options: the batch size and length of the paper's run
-    evaluated: ClassVar[str] = "backbone"  # the network that is evaluated: this, or "target_backbone"
+    made_by: ClassVar[str] = "pretrain.methods.joint.frame:JointEmbedding"
     zero_residual: ClassVar[bool] = False  # the last norm of each residual block begins at zero
     fresh_target: ClassVar[bool] = False  # the slow copy begins with random weights of its own
     ema_when: ClassVar[str] = "after"  # the slow copy moves "before" its forward pass, or "after" the step
@@ -49,7 +35,6 @@ class Row(MethodOptions):
     target_views: ClassVar[tuple[int, ...]] = (0, 1)  # those that have targets
     unit_prototypes: ClassVar[str] = ""  # "weights": normalised in place; "norm": by weight normalisation
 
-    optimizer: Optimizer = PUBLISHED["simsiam"]
     views: str = option("2*v2", "recipes of the views, as in 2*swav+6*swav_local@3/7", read_views)
     projector: str = option("none", "layers of the projector, as in 2048:bn-128", read_spec)
     predictor: str = option("none", "layers of the predictor, or none", read_spec)
@@ -58,26 +43,23 @@ class Row(MethodOptions):
     ema_end: float = option(1.0, "its momentum at the end, by half a cosine", real(0, 1))
     prototypes: int = option(0, "outputs of the layer behind the projector", whole(0))
     sync_bn: bool = option(True, "norms of several processes share their statistics")
+    terms: tuple[tuple[str, float], ...] = ()  # what is added to the loss, with weights: --terms
 
     def identity(self) -> dict[str, Any]:
-        """All values in JSON types, those of the optimizer as `optimizer_lr` and so on."""
-        values = {name: value for name, value in asdict(self).items() if name != "optimizer"}
-        optimizer = {f"optimizer_{name}": value for name, value in asdict(self.optimizer).items()}
-        return _plain({**values, **optimizer})
-
-    def sized_views(self, image_size: int) -> tuple[Views, ...]:
-        """The requests for views, of `image_size` pixels or their share of it."""
-        return tuple(Views(a.count, a.recipe, max(1, round(a.share * image_size))) for a in asked(self.views))
+        """The same; terms where some are given."""
+        values = super().identity()
+        terms = values.pop("terms")
+        return {**values, "terms": dict(terms)} if terms else values
 
     @property
-    def name(self) -> str:
-        """The method's name: that of the file that defines it."""
-        return type(self).__module__.rpartition(".")[2]
+    def dense_head(self) -> str:
+        """The layers of a projector of every place of the encoder's map, by `spec`; most rows have none."""
+        return "none"
 
     @property
-    def other_encoder(self) -> str:
-        """The encoder that is not evaluated, which a row without a slow copy has not."""
-        return "backbone" if self.evaluated != "backbone" else "target_backbone"
+    def shuffles(self) -> bool:
+        """Whether targets are normalised beside other images than their queries (shuffling BN, as MoCo)."""
+        return False
 
     def ema_at(self, done: int, total: int) -> float:
         """The momentum of the slow copy at an iteration: half a cosine from `ema` to `ema_end`."""
@@ -98,12 +80,15 @@ class Row(MethodOptions):
             if part not in self.layout.places:
                 raise PretrainError(f"{flag}: {self.name}'s file has no place for {part}; leave it out")
         self.require_equal_widths(width_of(self.projector, 0))
+        require_sum(self.terms)
 
     def _parts(self) -> dict[str, str]:
         """The parts that hold weights, each with the flag that asks for it."""
         found = {"backbone": ""}
         if self.projector != "none":
             found["projector"] = f"--projector {self.projector}"
+        if self.dense_head != "none":
+            found["dense"] = f"--dense-projector {self.dense_head}"
         if self.prototypes:
             found["prototypes"] = f"--prototypes {self.prototypes}"
         slow = {f"target_{part}": f"--target {self.target}" for part in found} if self.target == "ema" else {}
@@ -135,8 +120,10 @@ class Row(MethodOptions):
         raise NotImplementedError
 
 
-def _plain(value: Any) -> Any:
-    """Turns tuples into lists, as files hold them."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+def require_whole_queue(size: int, batch_size: int) -> None:
+    """Raises PretrainError where batches do not fill a queue evenly, or one is larger than the queue."""
+    if size % batch_size:
+        nearest = max(1, round(size / batch_size)) * batch_size
+        raise PretrainError(
+            f"--queue {size} is not a multiple of the batch of {batch_size}; nearest valid: {nearest}"
+        )

@@ -84,14 +84,25 @@ def asked(text: str) -> list[Asked]:
     return [Asked(int(m["count"] or 1), m["recipe"], Fraction(m["share"] or 1)) for m in found if m]
 
 
+def read_view(text: str) -> str:
+    """Reads the text of a flag that asks for one view."""
+    if sum(one.count for one in asked(_known(text))) > 1:
+        raise argparse.ArgumentTypeError(f"expected one view, got {text!r}")
+    return text
+
+
 def read_views(text: str) -> str:
-    """Reads the text of a flag, which stays a text."""
+    """Reads the text of a flag that asks for two views or more."""
+    if sum(one.count for one in asked(_known(text))) < 2:
+        raise argparse.ArgumentTypeError(f"expected two views at least, got {text!r}")
+    return text
+
+
+def _known(text: str) -> str:
     try:
         wanted = asked(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if wide := [part for part, one in zip(text.split("+"), wanted, strict=True) if one.share > LARGEST]:
         raise argparse.ArgumentTypeError(f"{wide[0]!r}: expected at most {LARGEST} times --image-size")
-    if sum(one.count for one in wanted) < 2:
-        raise argparse.ArgumentTypeError(f"expected two views at least, got {text!r}")
     return text

@@ -8,18 +8,18 @@ This row does so, too, unless --exact-gradient is given, which makes W processes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
-
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import off_diagonal
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Barlow(Row):
     exact_gradient: bool = option(False, "gradients of several processes are those of one")
 
     def memory(self, width: int, outputs: int) -> nn.Module:
+        from torch import nn
+
         return nn.BatchNorm1d(width, affine=False)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
@@ -52,6 +54,9 @@ class Barlow(Row):
 
 def redundancy(one: Tensor, other: Tensor, weight: float, exact: bool = False) -> Tensor:
     """Squared distance of the correlation of two normalised views nxC to the identity (equation 1)."""
+    from pretrain.methods.joint.losses import from_identity
+    from pretrain.process import distributed
+
     c = one.T @ other / (len(one) * distributed.world_size())
     # The published sum is in place, and so the gradient of c is that of this process's part alone.
     c = (
@@ -59,7 +64,7 @@ def redundancy(one: Tensor, other: Tensor, weight: float, exact: bool = False) -
         if exact
         else c + (distributed.sum_in_place(c.detach().clone()) - c.detach())
     )
-    return (c.diagonal() - 1).square().sum() + weight * off_diagonal(c).square().sum()
+    return from_identity(c, weight)
 
 
 ROW = Barlow()

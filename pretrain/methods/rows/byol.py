@@ -8,16 +8,17 @@ last scale of each residual block begin at 0, its README says that the published
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class Byol(Row):
 
 def prediction_error(p: list[Tensor], t: list[Tensor]) -> Tensor:
     """Squared distances of unit predictions and targets nxC of the other view (equation 2), both ways."""
-    one = (F.normalize(p[0], dim=1) - F.normalize(t[1], dim=1)).square().sum(1)
-    other = (F.normalize(p[1], dim=1) - F.normalize(t[0], dim=1)).square().sum(1)
+    from pretrain.methods.joint.losses import unit
+
+    one = (unit(p[0]) - unit(t[1])).square().sum(1)
+    other = (unit(p[1]) - unit(t[0])).square().sum(1)
     return (one + other).mean()
 
 

@@ -1,31 +1,32 @@
-"""Implements DINO (arXiv 2104.14294) for ResNets: a student finds what a slow teacher sees in other crops.
+"""Implements DINO (arXiv 2104.14294): a student finds what a slow teacher sees in other crops.
 
-Official: facebookresearch/dino, `main_dino.py`, with its command for ResNet-50 in README.md; the defaults of
-its parser are those of vision transformers. The file evaluated is the teacher.
+Official: facebookresearch/dino, `main_dino.py`. The values for ResNets are those of its command for ResNet-50
+in README.md, those for vision transformers the defaults of its parser, with README's 512 images. The file
+evaluated is the teacher.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from converters.models.hierarchy import start
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import sinkhorn
-from pretrain.methods.joint.memory import Centre
-from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.published import option
+from pretrain.methods.joint.row import Row
+from pretrain.networks.vit_sizes import VitKind
 from pretrain.optimizers.rows import PUBLISHED, Freeze, Optimizer
 from pretrain.options import real, whole
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
+
 # The official name of what rests is last_layer; here it is the layer of prototypes.
-OPTIMIZER = replace(PUBLISHED["dino_resnet"], freeze=(Freeze("prototypes", epochs=1),))
+REST = (Freeze("prototypes", epochs=1),)
 KEEPING = ("centre", "sinkhorn", "none")
+PARTS = {"backbone": "backbone.", "projector": "head.mlp.", "prototypes": "head.last_layer."}
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,8 @@ class Dino(Row):
     title: ClassVar[str] = "dino"
     layout: ClassVar[Layout] = Layout(
         {
-            "backbone": "student/module.backbone.",
-            "projector": "student/module.head.mlp.",
-            "prototypes": "student/module.head.last_layer.",
-            "target_backbone": "teacher/module.backbone.",
-            "target_projector": "teacher/module.head.mlp.",
-            "target_prototypes": "teacher/module.head.last_layer.",
+            **{part: f"student/module.{name}" for part, name in PARTS.items()},
+            **{f"target_{part}": f"teacher/module.{name}" for part, name in PARTS.items()},
             "memory": "dino_loss/",
         }
     )
@@ -49,7 +46,7 @@ class Dino(Row):
     unit_prototypes: ClassVar[str] = "norm"
 
     views: str = "dino_resnet_1+dino_resnet_2+8*dino_resnet_local@3/7"
-    optimizer: Optimizer = OPTIMIZER
+    optimizer: Optimizer = replace(PUBLISHED["dino_resnet"], freeze=REST)
     projector: str = "2048b:gelu-2048b:gelu-256b"
     target: str = "ema"
     ema: float = 0.996
@@ -62,35 +59,66 @@ class Dino(Row):
     centre_momentum: float = option(0.9, "momentum of the centre", real(0, 1))
 
     def initialise(self, head: nn.Module) -> None:
+        from torch import nn
+
+        from converters.models.hierarchy import start
+
         start(head, nn.Linear)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
+        from pretrain.methods.joint.memory import Centre
+
         return Centre(outputs)
 
     def sharpness(self, epoch: int) -> float:
-        """The teacher's temperature in an epoch: a straight line of `warm_epochs` points, then constant."""
-        if epoch >= self.warm_epochs:
-            return self.teacher_temperature
-        rise = (self.teacher_temperature - self.first_temperature) / max(1, self.warm_epochs - 1)
-        return self.first_temperature + rise * epoch
+        """The teacher's temperature in an epoch."""
+        return warmed(self.first_temperature, self.teacher_temperature, self.warm_epochs, epoch)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
+        import torch
+
+        from pretrain.methods.joint.losses import sinkhorn
+
         t, heat = torch.cat(target.predictions), self.sharpness(step.epoch)
         if self.keep_apart == "sinkhorn":
             p = sinkhorn(t, heat, 3)
         else:
-            p = F.softmax((t - memory.center) / heat, dim=1)
+            p = ((t - memory.center) / heat).softmax(1)
             if self.keep_apart == "centre":
                 memory.later(t, self.centre_momentum)
         loss = distilled(list(p.chunk(len(target.predictions))), online.predictions, self.temperature)
         return loss, p
 
 
+def warmed(first: float, last: float, length: int, epoch: int) -> float:
+    """A value in an epoch: a straight line of `length` points from `first` to `last`, then constant."""
+    return last if epoch >= length else first + (last - first) / max(1, length - 1) * epoch
+
+
 def distilled(teacher: list[Tensor], scores: list[Tensor], temperature: float) -> Tensor:
     """Mean cross-entropy of the student's scores of each crop nxK and the teacher's of every other one."""
-    logs = [F.log_softmax(s / temperature, dim=1) for s in scores]
+    import torch
+
+    logs = [(s / temperature).log_softmax(1) for s in scores]
     terms = [-(p * log).sum(1).mean() for i, p in enumerate(teacher) for v, log in enumerate(logs) if v != i]
     return torch.stack(terms).mean()
 
 
-ROW = Dino()
+@dataclass(frozen=True)
+class DinoOfViT(Dino):
+    """The same of vision transformers; a teacher without BatchNorm has no `module.` in its names."""
+
+    layout: ClassVar[Layout] = Layout(
+        {**Dino.layout.places, **{f"target_{part}": f"teacher/{name}" for part, name in PARTS.items()}}
+    )
+    vit: ClassVar[VitKind | None] = VitKind(interpolation="offset")
+
+    views: str = "dino_1+dino_2+8*dino_local@3/7"
+    optimizer: Optimizer = replace(PUBLISHED["dino"], freeze=REST)
+    drop_path: float = option(0.1, "chance that an image skips the student's last block", real(0, 1))
+
+    def encoder_options(self, slow: bool) -> dict[str, Any]:
+        return {**super().encoder_options(slow), "drop_path": 0.0 if slow else self.drop_path}
+
+
+ROW, VIT = Dino(), DinoOfViT()

@@ -1,24 +1,27 @@
-"""Implements MoCo v3 (arXiv 2104.02057) for ResNets: no queue, the batch is the dictionary, both ways.
+"""Implements MoCo v3 (arXiv 2104.02057): no queue, the batch is the dictionary, both ways.
 
-Official: facebookresearch/moco-v3, `moco/builder.py` and `main_moco.py`. The loss has the code's factor 2T.
+Official: facebookresearch/moco-v3, `moco/builder.py`, `vits.py` and `main_moco.py`, with the commands of
+CONFIG.md for ResNet-50 and ViT-B. The loss has the code's factor 2T. Vision transformers of every size have
+12 heads, as in the code.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
-from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
-from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.published import option
+from pretrain.methods.joint.row import Row
+from pretrain.networks.vit_sizes import VitKind
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,28 @@ class MoCoV3(Row):
 
 def contrast(q: Tensor, k: Tensor, temperature: float) -> Tensor:
     """2T times the cross-entropy of queries nxC with the keys of all processes (algorithm 1)."""
-    keys = distributed.gather(F.normalize(k, dim=1))
-    return losses.info_nce(F.normalize(q, dim=1), keys, temperature) * (2 * temperature)
+    from pretrain.methods.joint.losses import info_nce, unit
+    from pretrain.process import distributed
+
+    return info_nce(unit(q), distributed.gather(unit(k)), temperature) * (2 * temperature)
 
 
-ROW = MoCoV3()
+@dataclass(frozen=True)
+class MoCoV3OfViT(MoCoV3):
+    """The same of vision transformers: the patch projection rests as it was drawn (section 4.2)."""
+
+    layout: ClassVar[Layout] = in_fc(
+        "base_encoder", "momentum_encoder", "head", predictor="state_dict/module.predictor."
+    )
+    published: ClassVar[dict[str, Any]] = {"batch_size": 4096, "epochs": 300}
+    vit: ClassVar[VitKind | None] = VitKind("moco_v3", heads=12)
+
+    views: str = "moco_v3_vit_1+moco_v3_vit_2"
+    optimizer: Optimizer = PUBLISHED["moco_v3_vit"]
+    projector: str = "4096:bn-4096:bn-256:bn0"
+    predictor: str = "4096:bn-256:bn0"
+    ema: float = 0.99
+    temperature: float = 0.2
+
+
+ROW, VIT = MoCoV3(), MoCoV3OfViT()

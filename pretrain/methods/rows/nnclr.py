@@ -7,21 +7,18 @@ solo-learn's loss (vturrisi/solo-learn, `solo/losses/nnclr.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
-from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
-from pretrain.methods.joint.memory import Queue, require_whole_queue
-from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.row import Row, option, require_whole_queue
 from pretrain.optimizers.rows import Optimizer
 from pretrain.options import real, whole
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,14 @@ class NnClr(Row):
         require_whole_queue(self.queue, batch_size)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
+        from pretrain.methods.joint.memory import Queue
+
         return Queue(width, self.queue)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
-        z = [F.normalize(x, dim=1) for x in target.projections]
+        from pretrain.methods.joint.losses import neighbours, unit
+
+        z = [unit(x) for x in target.projections]
         near = [neighbours(x, memory.queue) for x in z]
         memory.later(z[0])
         p = online.predictions
@@ -54,16 +55,12 @@ class NnClr(Row):
         return one / 2 + other / 2
 
 
-@torch.no_grad()
-def neighbours(z: Tensor, queue: Tensor) -> Tensor:
-    """The nearest columns of a queue CxK to unit rows nxC, as nxC."""
-    return queue.T[(z @ queue).argmax(1)]
-
-
 def neighbour_nce(near: Tensor, p: Tensor, temperature: float) -> Tensor:
     """Cross-entropy of neighbours nxC with the predictions of all processes (equation 2)."""
-    predictions = distributed.gather_with_gradient(F.normalize(p, dim=1))
-    return losses.info_nce(F.normalize(near, dim=1), predictions, temperature)
+    from pretrain.methods.joint.losses import info_nce, unit
+    from pretrain.process import distributed
+
+    return info_nce(unit(near), distributed.gather_with_gradient(unit(p)), temperature)
 
 
 ROW = NnClr()

@@ -7,19 +7,18 @@ at hand, and the values are those of the paper as far as they are known, which `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
-from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
-from pretrain.methods.joint.memory import Queue, require_whole_queue
-from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.row import Row, option, require_whole_queue
 from pretrain.optimizers.rows import Optimizer
 from pretrain.options import real, whole
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,23 @@ class ReSsl(Row):
         require_whole_queue(self.queue, batch_size)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
+        from pretrain.methods.joint.memory import Queue
+
         return Queue(width, self.queue)
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> Tensor:
-        q = F.normalize(online.predictions[0], dim=1)
-        k = F.normalize(target.projections[0], dim=1)
+        from pretrain.methods.joint.losses import unit
+
+        q, k = unit(online.predictions[0]), unit(target.projections[0])
         memory.later(k)
         return relation(q, k, memory.queue, self.temperature, self.teacher_temperature)
 
 
 def relation(q: Tensor, k: Tensor, queue: Tensor, temperature: float, teacher: float) -> Tensor:
     """Cross-entropy of the softmax of unit q nxC over a queue CxK against that of unit k (equation 5)."""
-    return losses.soft_cross_entropy(F.softmax(k.detach() @ queue / teacher, dim=1), q @ queue, temperature)
+    from pretrain.methods.joint.losses import soft_cross_entropy
+
+    return soft_cross_entropy((k.detach() @ queue / teacher).softmax(1), q @ queue, temperature)
 
 
 ROW = ReSsl()

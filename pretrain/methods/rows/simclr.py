@@ -9,19 +9,18 @@ scale of 0. The head is v1's two layers, as in the paper; the code's default has
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class SimClr(Row):
     temperature: float = option(0.1, "softmax temperature", real(0, above=True))
 
     def initialise(self, head: nn.Module) -> None:
+        from torch import nn
+
         for part in head.modules():
             if isinstance(part, nn.Linear):
                 nn.init.normal_(part.weight, std=0.01)
@@ -54,6 +55,11 @@ def nt_xent(one: Tensor, other: Tensor, temperature: float) -> Tensor:
 
     Views of all processes are candidates, and their gradients flow back to where they come from.
     """
+    import torch
+    from torch.nn import functional as F
+
+    from pretrain.process import distributed
+
     z1, z2 = F.normalize(one, dim=1), F.normalize(other, dim=1)
     all1, all2 = distributed.gather_with_gradient(z1), distributed.gather_with_gradient(z2)
     own = distributed.my_slice(len(all1))

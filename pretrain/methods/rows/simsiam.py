@@ -7,16 +7,17 @@ paper has a warm-up of 10 epochs from batches of 1024 on; the code has none, and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
-
-from pretrain.methods.base import Step
-from pretrain.methods.joint import losses
 from pretrain.methods.joint.layout import Layout, in_fc
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class SimSiam(Row):
 
 def symmetric_cosine(p: list[Tensor], z: list[Tensor]) -> Tensor:
     """Minus the mean cosine of each view's prediction with the other's projection, nxC each (equation 2)."""
+    from pretrain.methods.joint import losses
+
     return -(losses.cosine(p[0], z[1]) + losses.cosine(p[1], z[0])) * 0.5
 
 

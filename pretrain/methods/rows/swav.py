@@ -7,22 +7,19 @@ a process; ours is part of the checkpoint, and one for all processes. The values
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pretrain.errors import PretrainError
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import sinkhorn
-from pretrain.methods.joint.memory import Queue, Several, require_whole_queue
-from pretrain.methods.joint.outputs import Outputs
-from pretrain.methods.joint.row import Row, option
+from pretrain.methods.joint.row import Row, option, require_whole_queue
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real, whole
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -64,30 +61,40 @@ class SwAv(Row):
             )
 
     def memory(self, width: int, outputs: int) -> nn.Module | None:
+        from pretrain.methods.joint.memory import Queue, Several
+
         return Several(Queue(width, self.queue), Queue(width, self.queue)) if self.queue else None
 
     def loss(self, online: Outputs, target: Outputs, memory: Any, step: Step) -> tuple[Tensor, Tensor]:
+        import torch
+
         codes = [self.assigned(target, number, memory, step) for number in range(len(target.predictions))]
         return swapped(codes, online.predictions, self.temperature), torch.cat(codes)
 
-    @torch.no_grad()
     def assigned(self, target: Outputs, number: int, memory: Any, step: Step) -> Tensor:
         """The codes nxK of one crop; where the queue is full, its embeddings take part in the assignment."""
-        scores, z = target.predictions[number], F.normalize(target.projections[number], dim=1)
+        import torch
+
+        from pretrain.methods.joint.losses import sinkhorn, unit
+        from pretrain.process import distributed
+
+        scores, z = target.predictions[number].detach(), unit(target.projections[number].detach())
         filling = step.done - self.queue_epoch * step.per_epoch
         if memory is not None and target.prototypes is not None and filling >= 0:
             if filling * len(scores) * distributed.world_size() >= self.queue:
                 mine = memory[number].queue.T[distributed.my_slice(self.queue)]
-                scores = torch.cat([mine @ target.prototypes.T, scores])
+                scores = torch.cat([mine @ target.prototypes.detach().T, scores])
             memory[number].later(z)
         if not self.sinkhorn:
-            return F.softmax(scores / self.epsilon, dim=1)[-len(z) :]
+            return (scores / self.epsilon).softmax(1)[-len(z) :]
         return sinkhorn(scores, self.epsilon, self.sinkhorn)[-len(z) :]
 
 
 def swapped(codes: list[Tensor], scores: list[Tensor], temperature: float) -> Tensor:
     """Mean cross-entropy of the scores nxK of each crop against the codes nxK of every other one."""
-    logs = [F.log_softmax(s / temperature, dim=1) for s in scores]
+    import torch
+
+    logs = [(s / temperature).log_softmax(1) for s in scores]
     terms = [
         torch.stack([-(code * log).sum(1).mean() for v, log in enumerate(logs) if v != i])
         for i, code in enumerate(codes)

@@ -7,20 +7,18 @@ the distance is a mean over dimensions too, and the two variance terms are halve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
-from pretrain.methods.base import Step
 from pretrain.methods.joint.layout import Layout
-from pretrain.methods.joint.losses import off_diagonal
-from pretrain.methods.joint.outputs import Outputs
 from pretrain.methods.joint.row import Row, option
 from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
-from pretrain.process import distributed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrain.methods.base import Step
+    from pretrain.methods.joint.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,16 @@ def vicreg(x: Tensor, y: Tensor, weights: tuple[float, float, float]) -> Tensor:
 
     Variance and covariance are those of all processes, and their gradients flow back to each.
     """
+    from torch.nn import functional as F
+
+    from pretrain.methods.joint.losses import below_one, covariance
+    from pretrain.process import distributed
+
     apart = F.mse_loss(x, y)
     x, y = distributed.gather_with_gradient(x), distributed.gather_with_gradient(y)
     x, y = x - x.mean(0), y - y.mean(0)
-    low = (
-        F.relu(1 - torch.sqrt(x.var(0) + 1e-4)).mean() + F.relu(1 - torch.sqrt(y.var(0) + 1e-4)).mean()
-    ) / 2
-    alike = sum(off_diagonal(z.T @ z / (len(z) - 1)).square().sum() / z.shape[1] for z in (x, y))
+    low = (below_one(x) + below_one(y)) / 2
+    alike = covariance(x) + covariance(y)
     return weights[0] * apart + weights[1] * low + weights[2] * alike
 
 

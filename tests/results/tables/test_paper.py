@@ -1,4 +1,7 @@
-"""Every number of the papers, at its place. `paper_tables.csv` beside this file is the fact-checked list."""
+"""Every number of MoCo's papers, at its place.
+
+`paper_tables.csv` beside this file is the fact-checked list.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import pytest
 
 from results.errors import RecordError
 from results.tables.grid import Table
-from results.tables.paper import LAYOUTS, paper_tables
+from results.tables.layouts import MOCO
+from results.tables.paper import paper_tables
 from results.tables.published import load_published
 from results.tables.trials import group_trials
 
@@ -64,12 +68,12 @@ def find(tables: list[Table], fact: dict[str, str]) -> Table:
 
 def test_the_list_is_confirmed_and_covers_every_table() -> None:
     assert {fact["source_status"] for fact in FACTS} == {"confirmed"}
-    assert {NAMES[fact["table"]] for fact in FACTS} == set(LAYOUTS)
+    assert {NAMES[fact["table"]] for fact in FACTS} == set(MOCO)
 
 
 def test_every_published_number_is_printed_at_its_place_and_no_other_is() -> None:
     papers = load_published()
-    printed = {name: paper_tables(papers, names=[name]) for name in LAYOUTS}
+    printed = {name: paper_tables(papers, names=[name]) for name in MOCO}
     expected = 0
     for fact in FACTS:
         row_label, column = place(fact)

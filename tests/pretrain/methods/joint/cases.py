@@ -6,7 +6,9 @@ Weights are functions of their names, so that no order of random draws matters.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from torch import distributed as dist
 from pretrain.methods.base import Step
 from pretrain.methods.choose import joint_row
 from pretrain.methods.joint.frame import JointEmbedding
+from pretrain.methods.joint.published import Published
 from pretrain.methods.joint.row import Row
 from pretrain.training.updates import Updates
 from tests.pretrain.tiny import Miniature
@@ -33,6 +36,13 @@ TINY: dict[str, dict[str, Any]] = {
     "nnclr": {"projector": "12b:bn-12b:bn-6b:bn", "predictor": "12b:bn-6b", "queue": 32},
     "ressl": {"projector": "12b-6b", "queue": 32, "ema": 0.9, "ema_end": 0.9},
     "moco_v3": {"projector": "12:bn-6:bn0", "predictor": "12:bn-6", "ema": 0.9},
+    "densecl": {
+        "projector": "12b-6b",
+        "dense_projector": "12b-6b",
+        "queue": 32,
+        "ema": 0.9,
+        "ema_end": 0.9,
+    },
     "swav": {"projector": "12b:bn-6b", "prototypes": 7, "queue": 16, "queue_epoch": 4},
     "dino": {
         "projector": "12b:gelu-12b:gelu-6b",
@@ -46,7 +56,8 @@ TWO_SIZES = ("swav", "dino")
 
 
 def tiny_row(name: str, **more: Any) -> Row:
-    return replace(joint_row(name), **{**TINY[name], **more})
+    row: Any = joint_row(name)
+    return replace(row, **{**TINY[name], **more})
 
 
 def miniature(dim: int) -> Any:
@@ -56,10 +67,14 @@ def miniature(dim: int) -> Any:
 def tiny_method(row: Row) -> JointEmbedding:
     """The method in float64, with weights that are functions of their names."""
     torch.manual_seed(0)
-    method = JointEmbedding(row, miniature)
+    return in_double(row, JointEmbedding(row, miniature))
+
+
+def in_double(row: Row, method: nn.Module) -> Any:
+    """A method with those weights; the slow copy has them, too, unless it begins with its own."""
     fill(method)
     slow = {name: value for name, value in method.state_dict().items() if name.startswith("target_")}
-    for name, value in slow.items() if not row.fresh_target else ():
+    for name, value in slow.items() if not getattr(row, "fresh_target", False) else ():
         value.copy_(method.state_dict()[name.removeprefix("target_")])
     return method.double()
 
@@ -94,23 +109,32 @@ def views_of(name: str, step: int) -> list[Tensor]:
 def run_ours(name: str, *, steps: int = STEPS, **more: Any) -> dict[str, Any]:
     """Losses, gradients of the first step, and all tensors after twenty, by the names of the row's files."""
     row = tiny_row(name, **more)
-    method = tiny_method(row)
+    rests = [("prototypes.", RESTS[name])] if name in RESTS else []
+    return trained(row, tiny_method(row), partial(views_of, name), steps, CLIP.get(name), rests)
+
+
+def trained(
+    row: Published,
+    method: Any,
+    views: Callable[[int], list[Tensor]],
+    steps: int,
+    clip: float | None,
+    rests: Sequence[tuple[str, int]],
+) -> dict[str, Any]:
+    """The same of any method; `rests` are beginnings of names, and the iterations for which they stay."""
     called: Any = method
     if dist.is_initialized() and dist.get_world_size() > 1:
         called = nn.parallel.DistributedDataParallel(method, broadcast_buffers=False)
     sgd = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], LR, momentum=0.9)
-    resting = [([p for n, p in method.named_parameters() if n.startswith("prototypes.")], RESTS.get(name, 0))]
-    updates = Updates(
-        sgd,
-        [lambda _: LR],
-        torch.device("cpu"),
-        clip=CLIP.get(name),
-        resting=resting if RESTS.get(name) else (),
-    )
+    resting = [
+        ([p for n, p in method.named_parameters() if n.startswith(part)], until) for part, until in rests
+    ]
+    updates = Updates(sgd, [lambda _: LR], torch.device("cpu"), clip=clip, resting=resting)
     result: dict[str, Any] = {"losses": []}
     for number in range(steps):
         updates.set_rates(number)
-        loss, _ = called(views_of(name, number), torch.arange(BATCH), torch.Generator(), Step(number, STEPS))
+        rng = torch.Generator().manual_seed(number)
+        loss, _ = called(views(number), torch.arange(BATCH), rng, Step(number, STEPS))
         updates.step(loss)
         if not number:
             grads = {n: p.grad.clone() for n, p in method.named_parameters() if p.grad is not None}

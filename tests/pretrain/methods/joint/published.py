@@ -1,6 +1,7 @@
 """Makes the same twenty steps by the published code, from checkouts in the folder that JOINT_REPOS names.
 
-Folders in it: simsiam, moco-v3, barlowtwins, vicreg, swav, dino (facebookresearch), solo, lightly.
+Folders in it: simsiam, moco-v3, barlowtwins, vicreg, swav, dino (facebookresearch), densecl (WXinlong), solo,
+lightly.
 Their classes and training loops are imported and called; on a CPU `.cuda()` is made the identity.
 """
 
@@ -59,9 +60,9 @@ def _sgd(model: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD([p for p in model.parameters() if p.requires_grad], LR, momentum=0.9)
 
 
-def _load(model: nn.Module, ours: dict[str, Tensor], entry: str) -> nn.Module:
+def _load(model: nn.Module, ours: dict[str, Tensor], entry: str, before: str = "module.") -> nn.Module:
     """Gives a published model the weights of ours; every name must be there, on both sides."""
-    prefix = f"{entry}/module."
+    prefix = f"{entry}/{before}"
     state = {name.removeprefix(prefix): value for name, value in ours.items() if name.startswith(prefix)}
     model.double().load_state_dict(state)
     return model
@@ -72,20 +73,27 @@ def _wrapped(model: nn.Module) -> Any:
 
 
 def _train(
-    name: str, model: nn.Module, loss_of: Loss, entry: str, after: Callable[[int], None] = lambda step: None
+    name: str,
+    model: nn.Module,
+    loss_of: Loss,
+    entry: str,
+    after: Callable[[int], None] = lambda step: None,
+    before: str = "module.",
+    views: Callable[[str, int], list[Tensor]] = views_of,
 ) -> dict[str, Any]:
     """Twenty steps of a model whose loss is one call; `after` does what follows the optimizer's step."""
     optimizer, losses, gradients = _sgd(model), [], {}
     for step in range(STEPS):
-        loss = loss_of(views_of(name, step), step)
+        loss = loss_of(views(name, step), step)
         optimizer.zero_grad()
         loss.backward()
         if not step:
-            gradients = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+            named = model.named_parameters(remove_duplicate=False)
+            gradients = {n: p.grad.clone() for n, p in named if p.grad is not None}
         optimizer.step()
         after(step)
         losses.append(loss.item())
-    prefix = f"{entry}/module."
+    prefix = f"{entry}/{before}"
     return {
         "losses": losses,
         "gradients": {prefix + n: g for n, g in gradients.items()},

@@ -25,9 +25,16 @@ live = pytest.mark.skipif("JOINT_REPOS" not in os.environ, reason="JOINT_REPOS n
 OURS_ALONE = ("queue/",)
 
 
-def results(folder: Path, world: int, kinds: str) -> dict[str, list[dict[str, Any]]]:
+def results(folder: Path, world: int, kinds: str, package: str = "joint") -> dict[str, list[dict[str, Any]]]:
     """Of each kind the results of every process, made by one child that forks."""
-    command = [sys.executable, "-m", "tests.pretrain.methods.joint.steps", str(folder), str(world), kinds]
+    command = [
+        sys.executable,
+        "-m",
+        f"tests.pretrain.methods.{package}.steps",
+        str(folder),
+        str(world),
+        kinds,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
@@ -42,7 +49,7 @@ def results(folder: Path, world: int, kinds: str) -> dict[str, list[dict[str, An
 @pytest.fixture(scope="session")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, list[dict[str, Any]]]]:
     folder = tmp_path_factory.mktemp("joint")
-    return {1: results(folder, 1, "ours"), 2: results(folder, 2, "ours,synchronised,divided")}
+    return {1: results(folder, 1, "ours,terms"), 2: results(folder, 2, "ours,synchronised,divided,terms")}
 
 
 def require_close(found: dict[str, Any], wanted: dict[str, Any], limit: float = 1e-6) -> None:
@@ -78,6 +85,14 @@ def test_the_published_gradient_of_barlow_twins_is_divided(ours: dict) -> None:
     whole, divided = (ours[2][kind][0]["barlow"] for kind in ("synchronised", "divided"))
     assert whole["losses"][0] == pytest.approx(divided["losses"][0], rel=1e-9)
     torch.testing.assert_close(divided["gradients"][name] * 2, whole["gradients"][name], rtol=1e-9, atol=0)
+
+
+def test_terms_of_two_processes_are_those_of_one(ours: dict) -> None:
+    """All terms at once: what compares images sees those of both, and gradients flow back to both."""
+    alone, both = ours[1]["terms"][0]["simsiam"], [ours[2]["terms"][rank]["simsiam"] for rank in range(2)]
+    mean = {**both[0], "losses": [sum(pair) / 2 for pair in zip(*(b["losses"] for b in both), strict=True)]}
+    require_close(mean, alone, 1e-7)
+    assert alone["losses"][0] != pytest.approx(ours[1]["ours"][0]["simsiam"]["losses"][0], rel=0.1)
 
 
 @live

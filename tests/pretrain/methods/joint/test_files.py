@@ -31,6 +31,7 @@ READ = {
     "vicreg": ("vicreg", "model", "module.backbone.", "-"),
     "nnclr": ("pretrain_nnclr", "state_dict", "module.encoder_q.", "module.encoder_q.fc"),
     "ressl": ("pretrain_ressl", "state_dict", "module.encoder_q.", "module.encoder_q.fc"),
+    "densecl": ("densecl", "state_dict", "backbone.", "-"),  # of tools/extract_backbone_weights.py
     "moco_v3": ("moco_v3", "state_dict", "module.base_encoder.", "module.base_encoder.fc"),
     "swav": ("swav", "state_dict", "module.", "module.pro"),  # its script drops what a ResNet has not
     "dino": ("dino", "teacher", "module.backbone.", "-"),
@@ -92,9 +93,21 @@ def test_a_run_starts_from_the_evaluated_network(files: Path) -> None:
     """Of DINO that is the teacher, whatever method goes on with it."""
     start = read_start(files / "dino.pth.tar")
     method = JointEmbedding(tiny_row("simsiam"), partial(make_encoder_factory, "resnet50w0.25x"))
-    assert put_in_place(start, method) == "with fresh heads"
+    assert put_in_place(start, method) == "with fresh heads, its target_backbone as backbone"
     stored = torch.load(files / "dino.pth.tar", weights_only=True)["teacher"]
     assert torch.equal(method.encoder.conv1.weight, stored["module.backbone.conv1.weight"])
+
+
+def test_swapped_roles_are_told(files: Path) -> None:
+    """DINO evaluates its slow copy, BYOL the network that learns; MoCo's names are no others' names."""
+    start = read_start(files / "dino.pth.tar")
+    method = JointEmbedding(tiny_row("byol"), partial(make_encoder_factory, "resnet50w0.25x"))
+    told = put_in_place(start, method)
+    assert told == "with fresh heads, its target_backbone as backbone, its backbone as target_backbone"
+    stored = torch.load(files / "dino.pth.tar", weights_only=True)["student"]
+    slow = method.get_parameter("target_backbone.conv1.weight")
+    assert torch.equal(slow, stored["module.backbone.conv1.weight"])
+    assert put_in_place(read_start(files / "byol.pth.tar"), method) == "with fresh heads"
 
 
 @pytest.mark.parametrize("name", list(TINY))
