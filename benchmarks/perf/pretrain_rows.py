@@ -37,9 +37,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--queue", type=int, default=65536, help="keys, of rows that have a queue")
     parser.add_argument("--prototypes", type=int, default=3000, help="of rows that have some")
-    parser.add_argument(
-        "--width", type=int, help="of the hidden layers of heads; default: the published ones"
-    )
+    parser.add_argument("--width", type=int, help="of all layers of heads; default: the published ones")
     parser.add_argument(
         "--threads", type=int, default=1, help="torch threads; the process clock adds them up"
     )

@@ -33,9 +33,7 @@ def row_of(args: argparse.Namespace, name: str) -> Row:
     }
     if args.width:
         for key in {"projector", "predictor", "dense_projector"} & has:
-            layers = getattr(row, key).split("-")
-            hidden = [re.sub(r"^(w|\d+)", str(args.width), layer) for layer in layers[:-1]]
-            more[key] = "-".join([*hidden, layers[-1]])
+            more[key] = re.sub(r"(^|-)(w|\d+)", rf"\g<1>{args.width}", getattr(row, key))
     if "shuffle_bn" in has:
         more["shuffle_bn"] = False
     return replace(row, **more)
