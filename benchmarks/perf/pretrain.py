@@ -168,7 +168,7 @@ def _make_step(args: argparse.Namespace, who: str, precision: str) -> Callable[[
     torch.manual_seed(0)
     device = torch.device(args.device)
     clock = cuda_clock if device.type == "cuda" else time.process_time
-    before = used_memory(device, peak=False)
+    before = _memory(device, peak=False)
     if who == "ours":
         keep_freed_memory()  # as `python -m pretrain` does
         step = our_step(args, device, precision)
@@ -176,7 +176,7 @@ def _make_step(args: argparse.Namespace, who: str, precision: str) -> Callable[[
         step = published.step(args, device, None if precision == "fp32" else precision, args.moco_repo)
     for _ in range(WARM_UP):
         step()
-    peak = used_memory(device, peak=True) - before
+    peak = _memory(device, peak=True) - before
 
     def answer(question: str) -> float:
         if question == "peak":
@@ -188,7 +188,7 @@ def _make_step(args: argparse.Namespace, who: str, precision: str) -> Callable[[
     return answer
 
 
-def used_memory(device: Any, peak: bool) -> int:
+def _memory(device: Any, peak: bool) -> int:
     """Bytes of the CUDA allocator, or of this process."""
     import torch
 

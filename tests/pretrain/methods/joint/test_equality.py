@@ -89,10 +89,10 @@ def test_the_published_gradient_of_barlow_twins_is_divided(ours: dict) -> None:
 
 def test_terms_of_two_processes_are_those_of_one(ours: dict) -> None:
     """All terms at once: what compares images sees those of both, and gradients flow back to both."""
-    alone, both = ours[1]["terms"][0]["simsiam"], [ours[2]["terms"][rank]["simsiam"] for rank in range(2)]
+    alone, both = ours[1]["terms"][0]["vicreg"], [ours[2]["terms"][rank]["vicreg"] for rank in range(2)]
     mean = {**both[0], "losses": [sum(pair) / 2 for pair in zip(*(b["losses"] for b in both), strict=True)]}
     require_close(mean, alone, 1e-7)
-    assert alone["losses"][0] != pytest.approx(ours[1]["ours"][0]["simsiam"]["losses"][0], rel=0.1)
+    assert alone["losses"][0] != pytest.approx(ours[1]["ours"][0]["vicreg"]["losses"][0], rel=0.1)
 
 
 @live

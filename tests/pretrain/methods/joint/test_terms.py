@@ -91,6 +91,11 @@ def test_a_term_is_its_formula(name: str) -> None:
     assert found.item() == pytest.approx(slow(name, x.tolist(), y.tolist()), rel=1e-6)
 
 
+def test_the_nearest_is_another_image_however_far() -> None:
+    x = torch.tensor([[1.0, 0.0], [-3.0, 0.0]], dtype=torch.float64)
+    assert term_losses.koleo(x).item() == pytest.approx(-math.log(2), rel=1e-6)
+
+
 def gradients(name: str, terms: dict[str, float]) -> tuple[float, dict[str, Tensor]]:
     """The loss of one step of a row with terms, and the gradient of every parameter."""
     method = tiny_method(tiny_row(name, terms=tuple(terms.items())))
