@@ -15,6 +15,7 @@ from results.evidence.breakdown import (
 )
 from results.report.html import Toned, details, text_table
 from results.report.shown import Shown
+from results.run_files import read_per_class
 from results.tables.escape import html_text
 from results.tables.paired import LEVEL
 from results.tables.trials import Trials
@@ -37,8 +38,19 @@ def what_changed(suite: str, shown: Shown) -> str:
         return ""
     metric = pairs[0][0].records[0]["primary"]
     against = " or ".join(dict.fromkeys(other.label for _, other in pairs))
-    body = _whole(metric.partition("/")[0], pairs, against) + _classes(metric, pairs, against, shown)
+    body = _whole(metric.partition("/")[0], pairs, against)
+    for name in _measured_by_class(suite, pairs, shown):
+        body += _classes(name, pairs, against, shown)
     return f"<h3>What changed</h3>{body}" if body else ""
+
+
+def _measured_by_class(suite: str, pairs: Pairs, shown: Shown) -> list[str]:
+    """The metrics of which a cell of the first row has values by class."""
+    for record in pairs[0][0].finished:
+        directory = shown.cells.get((suite, record["id"]))
+        if directory and (found := read_per_class(directory)):
+            return list(found)
+    return []
 
 
 def _whole(task: str, pairs: Pairs, against: str) -> str:

@@ -63,7 +63,7 @@ def test_everything_is_on_the_page(root: Path) -> None:
         "trials ran with different torch: 2.14.0, 2.15.0",
         "50.5 ± 0.7 (2)",
         "Training loss",
-        "bbox/AP50, 3 classes",
+        "bbox/AP50 by class: 2 classes",
         "Sample predictions",
         "SOLVER.BASE_LR",
         "voc_2007_trainval",

@@ -82,7 +82,7 @@ def test_images_end_where_the_room_does(
     tmp_path: Path, make_record: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = _shown(tmp_path, make_record, json.dumps(_tiles()))
-    monkeypatch.setattr(module, "ROOM", 5000)
+    monkeypatch.setattr(module, "ROOM", 3 * len(samples("voc_c4", shown)) // 4)
     assert len(list(parse(samples("voc_c4", shown)).all("details"))) == 1
     monkeypatch.setattr(module, "ROOM", 1)
     assert len(list(parse(samples("voc_c4", shown)).all("details"))) == 1, "one in any case"
