@@ -42,7 +42,7 @@ class Gap:
 
     @property
     def verdict(self) -> str:
-        """What the test says: BETTER, ALIKE, WORSE or UNTESTED."""
+        """The word of the test: BETTER, ALIKE, WORSE or UNTESTED."""
         if self.p is None:
             return UNTESTED
         if self.p >= LEVEL:

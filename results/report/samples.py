@@ -1,8 +1,8 @@
 """Shows sample predictions side by side: an image of the test set after the other, a picture of every row.
 
 transfer/evaluation/picture.py says in samples.png where each image stands, as PNG text under the key "tiles":
-[{"image": "000012", "what": "prediction", "box": [left, top, right, bottom]}, ...]. A file without that is
-shown whole.
+[{"image": "000012", "what": "prediction", "box": [left, top, right, bottom]}, ...]. Without that the file is
+shown as one picture.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def _no_gap(suites: Suites, reference: str | None) -> tuple[str, str]:
 
 
 def _rest(first: Standing) -> Iterable[str]:
-    """What the tests say elsewhere, and on how many data sets the bare mean is ahead."""
+    """The other data sets, as the tests have them, and on how many the bare mean is ahead."""
     words = {
         ALIKE: "no difference is shown on {n}",
         WORSE: "it is worse on {n}",

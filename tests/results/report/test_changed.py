@@ -1,4 +1,4 @@
-"""What changed: gaps by overlap, size, frequency, class and calibration, held against scipy."""
+"""Gaps by overlap, size, frequency, class and calibration, held against scipy."""
 
 from __future__ import annotations
 
