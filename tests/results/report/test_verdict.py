@@ -16,11 +16,11 @@ LOWER = ("mCE",)
 Counts = dict[str, dict[str, int]]  # row -> verdict -> data sets
 
 
-def _shown(records: list[dict[str, Any]], reference: str | None = None) -> Shown:
+def _shown(records: list[Any], reference: str | None = None) -> Shown:
     return gather(group_trials(records), Path("nowhere"), reference, False)
 
 
-def _said(records: list[dict[str, Any]], reference: str | None = None) -> tuple[str, str]:
+def _said(records: list[Any], reference: str | None = None) -> tuple[str, str]:
     shown = _shown(records, reference)
     return headline(shown.suites, shown.ranked, reference)
 
@@ -37,7 +37,8 @@ def _counted(records: list[dict[str, Any]], against: str = "supervised") -> Coun
             better[record["suite"]] = -1 if metric in LOWER else 1
     counts: Counts = {}
     for suite, rows in values.items():
-        base, found = rows.pop(against), []
+        base = rows.pop(against)
+        found: list[tuple[Any, float, str]] = []
         for init, ours in rows.items():
             pair = [ours[seed] for seed in sorted(ours)], [base[seed] for seed in sorted(base)]
             gap = better[suite] * (sum(pair[0]) / len(ours) - sum(pair[1]) / len(base))
