@@ -1,4 +1,4 @@
-"""Tells which classes and which sizes of objects a row gained on another, with intervals over seeds.
+"""Tells where a row gained on another: by size, by frequency and by class, with intervals over seeds.
 
 Values per class are in files beside the records (cells/.../per_class.json), those per size in the records.
 """
@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from results.run_files import read_per_class
+from results.tables.cell import STARS, signed
 from results.tables.paired import Difference, Values, difference, holm
 from results.tables.significance import Summary, summarize
 from results.tables.trials import Trials
 
 SIZES = {"APs": "APs, small objects", "APm": "APm, medium objects", "APl": "APl, large objects"}
+# of LVIS: classes in 1 to 10, in 11 to 100 and in more images of the training set (Gupta et al., CVPR 2019)
+FREQUENCIES = {"APr": "APr, rare classes", "APc": "APc, common classes", "APf": "APf, frequent classes"}
 NOTE = "* p < 0.05, ** p < 0.01 by the test named, corrected for the {n} tested lines (Holm)"
 
 Cells = Mapping[tuple[str, str], Path]  # (suite, record id) -> directory
@@ -30,23 +33,29 @@ class Part:
     found: Difference
     p_holm: float | None = None
 
+    @property
+    def gain(self) -> str:
+        """The difference with its stars: "+1.2*", "+0.3 ns", "+0.3" without a test."""
+        stars = next((stars for limit, stars in STARS if (self.p_holm or 0) < limit), " ns")
+        return signed(self.found.gap) + ("" if self.p_holm is None else stars)
+
 
 def breakdowns(ours: Trials, theirs: Trials, metric: str, cells: Cells) -> dict[str, list[Part]]:
-    """The gains by size and by class, where both rows have values; `metric` is a flat name ("bbox/AP50")."""
+    """The gains by size, frequency and class, where both rows have values; `metric` is a flat name."""
     task = metric.partition("/")[0]
     found = {
-        f"{task}/AP by size": by_size(ours, theirs, metric),
+        f"{task}/AP by size": by_metric(ours, theirs, task, SIZES),
+        f"{task}/AP by frequency": by_metric(ours, theirs, task, FREQUENCIES),
         f"{metric} by class": by_class(ours, theirs, metric, cells),
     }
     return {words: parts for words, parts in found.items() if parts}
 
 
-def by_size(ours: Trials, theirs: Trials, metric: str) -> list[Part]:
-    """The AP of the sizes that both rows have values of, in the task of `metric`."""
-    task = metric.partition("/")[0]
+def by_metric(ours: Trials, theirs: Trials, task: str, names: Mapping[str, str]) -> list[Part]:
+    """The metrics of a task that both rows have values of; `names`: metric -> the words for it."""
     values = {
-        words: (ours.values(f"{task}/{size}"), theirs.values(f"{task}/{size}"))
-        for size, words in SIZES.items()
+        words: (ours.values(f"{task}/{name}"), theirs.values(f"{task}/{name}"))
+        for name, words in names.items()
     }
     return corrected(_parts(values))
 
@@ -81,3 +90,9 @@ def corrected(parts: Sequence[Part]) -> list[Part]:
     """The parts with their p-values corrected for the number of the tested ones among them."""
     p_values = holm([part.found.p for part in parts])
     return [replace(part, p_holm=p) for part, p in zip(parts, p_values, strict=True)]
+
+
+def corrected_together(rows: Mapping[str, Sequence[Part]]) -> dict[str, dict[str, Part]]:
+    """Row -> name -> part of one table, with p-values corrected for all its tested parts."""
+    every = iter(corrected([part for parts in rows.values() for part in parts]))
+    return {label: {part.name: next(every) for part in parts} for label, parts in rows.items()}

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from results.report.charts import COLORS
+from results.looks import COLORS
 from results.tables.lengths import Curve, mean_interval
 from results.tables.paired import difference
 from results.tables.trials import Trials

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from converters.options import visible
-from results.evidence.breakdown import NOTE, Part, breakdowns, corrected
+from results.evidence.breakdown import NOTE, Part, breakdowns, corrected_together
 from results.evidence.compare import (
     FLIP,
     HEADS,
@@ -19,7 +19,6 @@ from results.evidence.compare import (
     summary_text,
 )
 from results.run_files import cell_directories
-from results.tables.cell import STARS, signed
 from results.tables.compared import INTERVAL as OF_IMAGES
 from results.tables.compared import SEES
 from results.tables.grid import Table
@@ -109,13 +108,12 @@ def gain_matrix(
 
     `marks`: footnotes of the labels.
     """
-    every = iter(corrected([part for parts in rows.values() for part in parts]))
-    made = {label: {part.name: next(every) for part in parts} for label, parts in rows.items()}
+    made = corrected_together(rows)
     lines = []
     for name in dict.fromkeys(name for parts in made.values() for name in parts):
         theirs = next(parts[name].theirs for parts in made.values() if name in parts)
         gains = [
-            f"{signed(part.found.gap)}{_stars(part)} {interval_text(part.found)}" if part else "-"
+            f"{part.gain} {interval_text(part.found)}" if part else "-"
             for part in (parts.get(name) for parts in made.values())
         ]
         lines.append([name, summary_text(theirs), *gains])
@@ -133,23 +131,14 @@ def part_table(
     tested = sum(part.p_holm is not None for part in made)
     notes = [NOTE.format(n=tested) if tested else "not tested: fewer than 2 trials or no spread", *remarks]
     if format == "term":
-        said = [
-            f"  {part.name}: {signed(part.found.gap)}{_stars(part)} {interval_text(part.found)}"
-            for part in made
-        ]
+        said = [f"  {part.name}: {part.gain} {interval_text(part.found)}" for part in made]
         return "".join(visible(text) + "\n" for text in [title, *said, *(f"  {note}" for note in notes)])
     rows = [
         [
             *(part.name, str(part.ours.n), summary_text(part.ours), summary_text(part.theirs)),
-            *(signed(part.found.gap) + _stars(part), interval_text(part.found), part.found.test or "-"),
+            *(part.gain, interval_text(part.found), part.found.test or "-"),
             p_number(part.p_holm),
         ]
         for part in made
     ]
     return md_block(title, [head.format(*labels) for head in PART_HEADS], rows, notes)
-
-
-def _stars(part: Part) -> str:
-    if part.p_holm is None:
-        return ""
-    return next((stars for limit, stars in STARS if part.p_holm < limit), " ns")

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from results.journal import LEFT_OUT
-from results.report.differences import as_written, shorten
+from results.report.differences import as_written
+from results.report.html import shorten
 from results.tables.trials import Trials
 
 SAME = ("torch", "torchvision", "gpu", "git_commit")  # of the environment: ought to be equal in a suite
 MOST = 24  # characters of such a value that are shown: enough of a commit
+SOME = 3  # suites that a line names before it counts
+
+
+class Said(NamedTuple):
+    """A sentence that holds of a row of a suite, or of all of it."""
+
+    suite: str
+    row: str
+    sentence: str
+
+
+# (what follows the label of a row, such as ", trial 1", the sentence)
+Sentences = Iterator[tuple[str, str]]
 
 
 def cautions(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) -> list[str]:
@@ -22,14 +37,23 @@ def cautions(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) ->
         *_by_row(suites, _failures),
         *_by_row(suites, _unfinished),
         *_by_row(suites, _weights),
-        *((suite, why) for suite, rows in suites.items() for why in _not_comparable(rows)),
-        *((suite, why) for suite, rows in suites.items() for why in _environments(rows)),
+        *(Said(suite, "", why) for suite, rows in suites.items() for why in _not_comparable(rows)),
+        *(Said(suite, "", why) for suite, rows in suites.items() for why in _environments(rows)),
     ]
-    places: dict[str, list[str]] = {}
-    for place, sentence in found:
-        places.setdefault(sentence, []).append(place)
-    said = [f"{shorten(where, separator='; ')}: {sentence}" for sentence, where in places.items()]
+    places: dict[str, dict[str, list[str]]] = {}  # sentence -> row -> suites
+    for suite, row, sentence in found:
+        places.setdefault(sentence, {}).setdefault(row, []).append(suite)
+    said = [f"{_where(rows, len(suites))}: {sentence}" for sentence, rows in places.items()]
     return [f"left out: {problem}" for problem in problems] + said
+
+
+def _where(rows: Mapping[str, Sequence[str]], suites: int) -> str:
+    """The places in words: "voc_c4, moco, trial 1"; a row in several suites is named once."""
+    named = []
+    for row, there in rows.items():
+        where = "all data sets" if len(there) == suites > SOME else shorten(there, SOME)
+        named.append(f"{row} in {where}" if row and len(there) > 1 else ", ".join(filter(None, (where, row))))
+    return shorten(named, separator="; ")
 
 
 def last_line(error: str) -> str:
@@ -38,35 +62,33 @@ def last_line(error: str) -> str:
     return lines[-1].strip() if lines else ""
 
 
-# (place, sentence). The place within a row is what follows its label, such as ", trial 1".
-Said = Iterator[tuple[str, str]]
-
-
-def _by_row(suites: Mapping[str, Sequence[Trials]], sentences: Callable[[Trials], Said]) -> Said:
+def _by_row(
+    suites: Mapping[str, Sequence[Trials]], sentences: Callable[[Trials], Sentences]
+) -> Iterator[Said]:
     for suite, rows in suites.items():
         for row in rows:
             for place, sentence in sentences(row):
-                yield f"{suite}, {row.label}{place}", sentence
+                yield Said(suite, f"{row.label}{place}", sentence)
 
 
-def _doubts(row: Trials) -> Said:
+def _doubts(row: Trials) -> Sentences:
     return (("", doubt) for doubt in row.doubts)
 
 
-def _failures(row: Trials) -> Said:
+def _failures(row: Trials) -> Sentences:
     for record in row.records:
         if record["status"] == "failed":
             yield f", trial {record['trial']}", f"failed: {last_line(record['error'] or '')}"
 
 
-def _unfinished(row: Trials) -> Said:
+def _unfinished(row: Trials) -> Sentences:
     told = ("finished", "failed", *LEFT_OUT)
     rest = [f"{n} {state}" for state, n in row.states.items() if state not in told]
     if rest:
         yield "", ", ".join(rest)
 
 
-def _weights(row: Trials) -> Said:
+def _weights(row: Trials) -> Sentences:
     account = row.records[0].get("init_account") or {}
     starts_random = (row.records[0].get("init_manifest") or {}).get("source") == "random"
     if account.get("set") != account.get("total") and not starts_random:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.record import Record
+from results.report.html import shorten
 from results.tables.trials import Trials
 
 # of a backbone's manifest, what a reader needs to tell two inits apart
@@ -65,12 +66,6 @@ def weights(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
         tensors = f"{account.get('set', '?')} of {account.get('total', '?')}"
         lines.append([row.label, *known, tensors, shorten(account.get("fresh") or []) or "-"])
     return heads, lines
-
-
-def shorten(values: Sequence[Any], most: int = 5, separator: str = ", ") -> str:
-    """The first `most` of a list, and how many there are."""
-    shown = separator.join(map(str, values[:most]))
-    return shown if len(values) <= most else f"{shown} ... {len(values)} in all"
 
 
 def costs(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:

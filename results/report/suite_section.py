@@ -1,45 +1,47 @@
-"""Builds the report's part on one suite: table, gaps, bars, curves, classes, pictures, differences, costs."""
+"""Builds the report's part on one suite: table, gaps, what changed, curves, pictures, differences, costs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.report.charts import Bar, Line, bar_chart, line_chart
+from results.report.changed import what_changed
+from results.report.curves import losses, over_pretraining
 from results.report.differences import as_written, costs, differing, recipes, weights
-from results.report.gaps import gap_chart, gaps
+from results.report.dots import Dot, dot_chart
+from results.report.gaps import gaps
 from results.report.html import details, text_table
-from results.report.run_section import Cells, curves, per_class, samples
+from results.report.multiples import scores
+from results.report.samples import samples
+from results.report.shown import Shown
+from results.tables.cell import less_is_better, signed
+from results.tables.columns import SPREAD
 from results.tables.escape import html_text
 from results.tables.formats import html_table
 from results.tables.grid import Table
-from results.tables.lengths import length_curves, mean_interval
-from results.tables.published import PublishedRow
-from results.tables.suite import PUBLISHED_SUPERVISED, SUPERVISED, build_suite_table
+from results.tables.suite import build_suite_table
 from results.tables.trials import Trials
 
 DATA = ("name", "images", "objects", "sha256")  # of a data set, the entries that are shown
+NOTE = (
+    "gap to {against} with its 95 % interval{by}; coloured: p < 0.05, corrected for the number of rows "
+    "(Holm); hollow: as published, to the paper's own supervised row; an arrow: beyond the axis"
+)
 
 
-def suite_section(
-    suite: str,
-    rows: Sequence[Trials],
-    cells: Cells,
-    papers: Sequence[PublishedRow],
-    reference: str | None,
-    patient: bool = False,
-) -> str:
-    """The part as HTML; `reference`: the init that gaps are taken to, if the suite has it."""
-    known = reference if any(row.init == reference for row in rows) else None
-    table = build_suite_table(rows, suite, reference=known, papers=papers, patient=patient)
+def suite_section(suite: str, shown: Shown) -> str:
+    """The part as HTML."""
+    rows = shown.suites[suite]
+    table = build_suite_table(
+        rows, suite, reference=shown.reference_in(suite), papers=shown.papers, patient=shown.patient
+    )
     parts = [
         f'<h2 id="{html_text(suite)}">{html_text(suite)}</h2>',
         html_table(table, heading=False),
-        _gaps(rows, known, patient),
-        _bars(table, rows, known),
-        _lengths(suite, rows),
-        curves(rows, cells),
-        per_class(rows, cells),
-        samples(rows, cells),
+        _pictures(suite, table, shown),
+        over_pretraining(suite, shown),
+        what_changed(suite, shown),
+        losses(suite, shown),
+        samples(suite, shown),
         _configuration(rows),
         details("Initial weights", text_table(*weights(rows))),
         details("Data", text_table(*_data(rows))),
@@ -48,65 +50,46 @@ def suite_section(
     return "\n".join(part for part in parts if part)
 
 
-def _gaps(rows: Sequence[Trials], reference: str | None, patient: bool) -> str:
-    primary = rows[0].records[0]["primary"]
-    chart = gap_chart(gaps(rows, primary, reference, patient))
-    return f"<h3>Gaps in {html_text(primary)}</h3>{chart}" if chart else ""
+def _pictures(suite: str, table: Table, shown: Shown) -> str:
+    """A chart of gaps for each metric, or of scores where there are none; the primary one comes first."""
+    primary = shown.suites[suite][0].records[0]["primary"]
+    first, *rest = sorted(table.columns, key=lambda name: name != primary)
+    folded = "".join(details(name, chart) for name in rest if (chart := _picture(suite, name, table, shown)))
+    chart = _picture(suite, first, table, shown)
+    return f"<h3>{html_text(first)}</h3>{chart}{folded}" if chart else folded
 
 
-def _lengths(suite: str, rows: Sequence[Trials]) -> str:
-    """The primary metric over the length of pre-training, a line per run, where checkpoints are rows."""
-    parts = []
-    for curve in length_curves({suite: rows}, {}):
-        lines, numbers = [], []
-        for label, points in curve.lines.items():
-            found = [(p, made) for p in points if (made := mean_interval(p.row, curve.metric))]
-            lines.append(Line(label, [(point.x, mean) for point, (mean, _, _) in found]))
-            for point, (mean, half, trials) in found:
-                ends = f"{mean - half:.1f} to {mean + half:.1f}" if half else "-"
-                numbers.append([point.row.label, f"{point.x:g}", f"{mean:.1f}", ends, str(trials)])
-        heads = ["row", curve.x_name, curve.metric, "95 % interval over trials", "trials"]
-        parts.append(line_chart(lines, curve.x_name, curve.metric) + text_table(heads, numbers))
-    return "<h3>Over the length of pre-training</h3>" + "".join(parts) if parts else ""
+def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
+    rows = shown.suites[suite]
+    if metric == rows[0].records[0]["primary"]:
+        found = shown.gaps[suite]
+    else:  # no side of how features spread is better
+        known = shown.reference_in(suite)
+        found = [] if metric.startswith(SPREAD) else gaps(rows, metric, known, shown.patient)
+    if not found:
+        chart = dot_chart(scores(rows, metric, shown.patient), around_zero=False)
+        note = "mean with its 95 % interval, over test images or over trials" if chart else ""
+    else:
+        dots = [gap.dot for gap in found] + _published(table, metric)
+        dots.sort(key=lambda dot: dot.value if less_is_better(metric) else -dot.value)
+        chart = dot_chart(dots, around_zero=True)
+        tests = " or ".join(dict.fromkeys(gap.test for gap in found if gap.test))
+        against = ", ".join(dict.fromkeys(gap.against for gap in found))
+        note = NOTE.format(against=against, by=f", by {tests}" if tests else "")
+        note += "; less is better" if less_is_better(metric) else ""
+    return f'{chart}<p class="soft">{html_text(note)}</p>' if chart else ""
 
 
-def _bars(table: Table, rows: Sequence[Trials], reference: str | None) -> str:
-    """A chart per metric that has a value; the primary one comes first and is open."""
-    primary = rows[0].records[0]["primary"]
-    charts = []
-    for column in sorted(table.columns, key=lambda name: name != primary):
-        bars = [
-            Bar(row.marked_label, cell.value, cell.std, cell.number, row.origin == "published")
-            for row in table.rows
-            if (cell := row.cells.get(column)) and cell.value is not None
-        ]
-        if not bars:
-            continue
-        ours, paper = _supervised(table, rows, column, reference)
-        keys = ["whiskers: ± one standard deviation over trials"]
-        if paper is not None:
-            keys.insert(0, '<span class="key dashed"></span>published supervised row')
-        if ours is not None:
-            keys.insert(0, '<span class="key ours"></span>our supervised row')
-        legend = "".join(f"<span>{key}</span>" for key in keys)
-        chart = bar_chart(bars, ours, paper) + f'<p class="legend">{legend}</p>'
-        charts.append(details(column, chart, opened=column == primary))
-    return "<h3>Means over trials</h3>" + "".join(charts) if charts else ""
-
-
-def _supervised(
-    table: Table, rows: Sequence[Trials], column: str, reference: str | None
-) -> tuple[float | None, float | None]:
-    """The value of our supervised row and of the papers' first one in a column of the table."""
-    inits = [trials.init for trials in rows]
-    names = (reference,) if reference else SUPERVISED
-    ours = next((table.rows[inits.index(name)].cells[column].value for name in names if name in inits), None)
-    published = (
-        row.cells[column].value
-        for row in table.rows
-        if row.origin == "published" and row.label.startswith(PUBLISHED_SUPERVISED) and column in row.cells
-    )
-    return ours, next(published, None)
+def _published(table: Table, metric: str) -> list[Dot]:
+    """The gaps of the papers' rows to their own supervised row."""
+    found = [
+        (row, row.cells[metric]) for row in table.rows if row.origin == "published" and metric in row.cells
+    ]
+    return [
+        Dot(row.label, cell.gap, None, signed(cell.gap), published=True)
+        for row, cell in found
+        if cell.gap is not None
+    ]
 
 
 def _configuration(rows: Sequence[Trials]) -> str:

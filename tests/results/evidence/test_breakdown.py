@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from results.evidence.breakdown import Part, breakdowns, by_class, by_size
+from results.evidence.breakdown import FREQUENCIES, SIZES, Part, breakdowns, by_class, by_metric
 from results.evidence.printed import gain_matrix
 from results.reading import read_groups
 from results.run_files import cell_directories
@@ -47,10 +47,10 @@ def test_a_trial_without_its_file_leaves_its_seed_out(study: Path) -> None:
 
 def test_sizes_are_those_of_the_evaluator(study: Path) -> None:
     ours, theirs = rows(study)
-    found: list[Part] = by_size(ours, theirs, "bbox/AP50")
+    found: list[Part] = by_metric(ours, theirs, "bbox", SIZES)
     assert [part.name for part in found] == ["APs, small objects", "APm, medium objects"]
     assert [part.ours.mean for part in found] == pytest.approx([15.5, 18.5])
-    assert by_size(ours, theirs, "segm/AP") == []
+    assert by_metric(ours, theirs, "segm", SIZES) == by_metric(ours, theirs, "bbox", FREQUENCIES) == []
 
 
 def test_gains_of_several_rows_are_corrected_together(study: Path) -> None:

@@ -1,14 +1,13 @@
-"""The answer to the question of the whole project, against scipy where it is a number."""
+"""Gaps with their intervals and tests, against scipy."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 from scipy import stats
 
-from results.report.gaps import answers, gap_chart, gaps
+from results.report.gaps import ALIKE, BETTER, UNTESTED, WORSE, gaps
 from results.tables.significance import t_quantile
 from results.tables.trials import Trials, group_trials
 
@@ -42,14 +41,14 @@ def test_gaps_and_intervals(rows: list[Trials]) -> None:
     assert [gap.label for gap in found] == ["once", "better", "alike", "worse", "random"], "the best first"
     for gap in found:
         if gap.label == "once":
-            assert (gap.half, gap.p, gap.text) == (None, None, "+6.8")
+            assert (gap.ends, gap.p, gap.text) == (None, None, "+6.8")
             continue
         oracle = stats.ttest_rel(APS[gap.label], APS["supervised"])
         interval = oracle.confidence_interval(0.95)
         assert gap.p == pytest.approx(HOLM[gap.label] * oracle.pvalue, rel=1e-9)
         assert gap.test == "paired t over 3 seeds"
-        assert gap.value - (gap.half or 0) == pytest.approx(interval.low)
-        assert gap.value + (gap.half or 0) == pytest.approx(interval.high)
+        assert gap.ends == pytest.approx((interval.low, interval.high))
+        assert (gap.dot.value, gap.dot.ends) == (gap.value, gap.ends)
     assert gaps(rows, "bbox/AP", "alike")[-1].against == "alike"
 
 
@@ -60,22 +59,16 @@ def test_rows_of_other_seeds_are_held_by_welchs_test(make_record: Any) -> None:
     (gap,) = gaps(rows, "bbox/AP")
     oracle = stats.ttest_ind(APS["worse"], APS["supervised"], equal_var=False)
     assert gap.p == pytest.approx(oracle.pvalue, rel=1e-9)
-    assert gap.value + (gap.half or 0) == pytest.approx(oracle.confidence_interval(0.95).high)
-    note = answers({"voc_c4": rows})
-    assert "p &lt; 0.05 by Welch&#x27;s t over trials, two-sided, corrected for the number of rows" in note
+    assert gap.ends is not None
+    assert gap.ends[1] == pytest.approx(oracle.confidence_interval(0.95).high)
+    assert gap.test == "Welch's t over trials"
 
 
-def test_the_answers(rows: list[Trials]) -> None:
-    lines = re.sub("<[^>]+>", "", answers({"voc_c4": rows}).replace("<br>", "\n").replace("</p>", "\n"))
-    assert lines.splitlines()[:5] == [
-        "Better than supervised?voc_c4 bbox/AP",
-        "better better +1.1",
-        "no difference shown alike +0.1",
-        "worse worse -2.1, random -22.7",
-        "not tested, too few trials once +6.8",
-    ]
-    assert "elsewhere" not in lines
-    assert answers({"voc_c4": [row for row in rows if row.init != "supervised"]}) == ""
+def test_what_the_tests_say(rows: list[Trials]) -> None:
+    found = {gap.label: gap.verdict for gap in gaps(rows, "bbox/AP")}
+    assert found == {"better": BETTER, "alike": ALIKE, "worse": WORSE, "random": WORSE, "once": UNTESTED}
+    assert "elsewhere" not in found, "of another recipe"
+    assert gaps([row for row in rows if row.init != "supervised"], "bbox/AP") == []
 
 
 def test_less_may_be_better(make_record: Any) -> None:
@@ -88,27 +81,11 @@ def test_less_may_be_better(make_record: Any) -> None:
     ]
     rows = group_trials(records)["voc_c4"]
     found = gaps(rows, "corrupt/error")
-    assert [(gap.label, gap.tone) for gap in found] == [("good", "good"), ("bad", "bad")]
-    text = re.sub("<[^>]+>", "", answers({"voc_c4": rows}))
-    assert "better good -9.9" in text
-    assert "worse bad +10.1" in text
-
-
-def test_the_chart_is_to_scale(rows: list[Trials]) -> None:
-    chart = gap_chart(gaps(rows, "bbox/AP"))
-    ticks = [float(tick) for tick in re.findall(r"<span>([+-]?[\d.]+)</span>", chart)]
-    low, high = ticks[0], ticks[-1]
-    dots = re.findall(r'class="dot(.*?)" style="left:([\d.]+)%', chart)
-    places = [float(place) / 100 * (high - low) + low for _, place in dots]
-    shown = {gap.label: gap.value for gap in gaps(rows, "bbox/AP")}
-    assert places[:4] == pytest.approx(
-        [shown[name] for name in ("once", "better", "alike", "worse")], abs=1e-3
-    )
-    # random weights would squeeze all others into a few pixels: at the edge, with an arrow
-    assert [kind for kind, _ in dots] == ["", " good", "", " bad", " bad far"]
-    assert low > -10
-    assert (places[4], chart.count('class="whisker"')) == (low, 4)
-    assert gap_chart([]) == ""
+    assert [(gap.label, gap.verdict, gap.dot.tone) for gap in found] == [
+        ("good", BETTER, "good"),
+        ("bad", WORSE, "bad"),
+    ]
+    assert [gap.text.split()[0] for gap in found] == ["-9.9", "+10.1"]
 
 
 def test_doubted_rows_are_marked(rows: list[Trials]) -> None:

@@ -1,0 +1,103 @@
+"""The front page as a tree: gaps, order, marks, and intervals that are those of the tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.report.front import overview, warnings
+from results.report.multiples import multiples
+from results.report.shown import Shown, gather
+from results.tables.suite import build_suite_table
+from results.tables.trials import group_trials
+from tests.results.report.parsed import Node, parse, table
+
+
+@pytest.fixture(scope="module")
+def shown(world: list[dict[str, Any]]) -> Shown:
+    return gather(group_trials(world), Path("nowhere"), None, False)
+
+
+def _panels(page: str) -> dict[str, Node]:
+    return {next(one.all("a")).text: one for one in parse(page).all("figure")}
+
+
+def test_the_gaps_of_all_rows_stand_in_one_table(shown: Shown) -> None:
+    (found,) = parse(overview(shown)).all("table", "matrix")
+    heads, lines = table(found)
+    assert heads == ["init", "better", "no difference", "worse", "not tested", *shown.suites]
+    assert [fields[0].text for fields in lines] == [one.label for one in shown.ranked]
+    by_row = {fields[0].text: dict(zip(heads, fields, strict=True)) for fields in lines}
+    assert [by_row["moco"][head].text for head in heads[1:5]] == ["4", "-", "-", "1"]
+    assert by_row["supervised"]["better"].text == "reference"
+    assert by_row["late"]["probe"].text == ""
+    (other,) = (row for label, row in by_row.items() if label.startswith("other"))
+    assert other["one"].text == "≠ 70.0"
+    for suite, rows in shown.suites.items():
+        made = build_suite_table(rows, suite, published=False)
+        for row in made.rows:
+            cell, field = row.cells[rows[0].records[0]["primary"]], by_row[row.label][suite]
+            sure = cell.p_holm is not None and cell.p_holm < 0.05
+            if cell.gap is not None:
+                assert field.text.strip("▲▼ ()") == f"{cell.gap:+.1f}"
+                tone = "good" if (cell.gap > 0) != cell.lower else "bad"
+                assert field.attributes.get("class", "") == (tone if sure else "")
+                assert field.text.startswith("(") == (cell.p_holm is None)
+
+
+def test_the_intervals_are_those_of_the_tests_of_the_tables(shown: Shown) -> None:
+    panels = _panels(multiples(shown))
+    assert list(panels) == list(shown.suites)
+    for suite, panel in panels.items():
+        (axis,) = panel.all("span", "axis")
+        ticks = [float(one.text) for one in axis.all("span")]
+        known = {gap.row: gap for gap in shown.gaps[suite]}
+        rows = [one for one in panel.all("div", "row") if any(one.all("span", "dot"))]
+        assert [next(one.all("span", "name")).text for one in rows] == [
+            one.label for one in shown.ranked if one.label in known
+        ]
+        for row in rows:
+            gap = known[next(row.all("span", "name")).text]
+            (dot,) = row.all("span", "dot")
+            if "far" in dot.attributes["class"]:
+                continue
+            at = ticks[0] + dot.style("left") / 100 * (ticks[-1] - ticks[0])
+            assert at == pytest.approx(gap.value, abs=0.01)
+            for line in row.all("span", "whisker"):
+                wide = line.style("width") / 100 * (ticks[-1] - ticks[0])
+                assert gap.ends is not None
+                assert wide == pytest.approx(gap.ends[1] - gap.ends[0], abs=0.01)
+            assert gap.text == next(row.all("span", "value")).text
+
+
+def test_small_multiples_without_a_reference_are_scores(make_record: Any) -> None:
+    records = [
+        make_record(i, t, 50.0 + p + t, s)
+        for s in "ab"
+        for p, i in enumerate(("<b>", "moco"))
+        for t in (0, 1)
+    ]
+    page = multiples(gather(group_trials(records), Path("nowhere"), None, False))
+    assert [one.text for one in parse(page).all("span", "value")] == ["50.5", "51.5"] * 2
+    assert "<b>" not in page
+    assert "scores, where nothing can be compared" in page
+    assert multiples(gather(group_trials(records[:4]), Path("nowhere"), None, False)) == ""
+
+
+def test_guests_do_not_end_the_ranking(shown: Shown) -> None:
+    """Rows of some data sets are not ranked, and named: without them the others have sets in common."""
+    page = overview(shown)
+    (picture,) = parse(page).all("svg", "cd")
+    assert "mean ranks of 4 rows over 4 data sets" in picture.attributes["aria-label"]
+    assert re.search(r"not ranked, on fewer data sets: late, other", page)
+
+
+def test_many_warnings_are_folded() -> None:
+    box = parse(warnings([f"line {i}" for i in range(9)]))
+    (folded,) = box.all("details")
+    assert [one.text for one in folded.all("li")] == [f"line {i}" for i in range(4, 9)]
+    assert next(folded.all("summary")).text == "and 5 more"
+    assert warnings([]) == ""
