@@ -23,8 +23,13 @@ def listed(tree: Mapping[str, Any], prefix: str = "") -> Pairs:
         if isinstance(value, dict):
             found += listed(value, f"{prefix}{key}.")
         else:
-            found.append((f"{prefix}{key}", list(value) if isinstance(value, tuple) else value))
+            found.append((f"{prefix}{key}", _without_tuples(value)))
     return found
+
+
+def _without_tuples(value: Any) -> Any:
+    """Makes lists of a tuple and of those in it, as Detectron2's boxes of a cascade are."""
+    return [_without_tuples(one) for one in value] if isinstance(value, tuple) else value
 
 
 def tree_of(flat: Mapping[str, Any]) -> CfgNode:

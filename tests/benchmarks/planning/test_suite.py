@@ -43,6 +43,7 @@ def test_every_suite_is_whole(name: str) -> None:
     assert suite.name == name
     assert suite.primary in suite.metrics
     assert suite.smoke is not None
+    assert "SOLVER.LAYER_DECAY" not in suite.smoke, "at the whole rate of a fresh head features are lost"
     for overrides in ([], list(suite.smoke.items())):
         cfg = load_recipe(suite.recipe, overrides)
         assert {*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST} <= set(dataset_names())

@@ -31,6 +31,11 @@ def test_every_recipe_resolves_and_survives_a_round_trip(name: str) -> None:
     assert flatten(unflatten(flatten(cfg))) == flatten(cfg)
 
 
+def test_tuples_within_tuples_are_lists_as_well() -> None:
+    """Detectron2's own configuration has them: three rows of weights in a cascade."""
+    assert flatten({"A": {"B": ((1.0, 2.0), (3.0,))}, "C": ()}) == {"A.B": [[1.0, 2.0], [3.0]], "C": []}
+
+
 def test_voc_c4_is_the_papers() -> None:
     """Values of the authors' released config (R_50_C4_24k_moco.yaml)."""
     flat = flatten(load_recipe("voc_c4"))
