@@ -68,7 +68,7 @@ def verify(
     root = Path(root).expanduser().absolute()
     all_of_it = []
     for one in _parts(name, root):
-        if known is not None and one.lines:
+        if known is not None and (one.lines or not one.other):
             _hold_against(one, known)
         if one.doubt:
             one.other.append(one.doubt)

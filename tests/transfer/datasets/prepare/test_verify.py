@@ -15,7 +15,7 @@ from tests.transfer.datasets.image_list.public.layouts import WRITERS
 from tests.transfer.datasets.prepare.tiny import SPLITS, TABLE, draw
 from transfer.datasets.check import main
 from transfer.datasets.image_list.public import table
-from transfer.datasets.prepare import content
+from transfer.datasets.prepare import content, verify
 from transfer.datasets.prepare import facts as published
 from transfer.datasets.prepare.facts import Facts, check_folder, check_tables
 from transfer.datasets.prepare.sets import SETS
@@ -240,6 +240,14 @@ def test_real_images_have_the_sizes_that_are_annotated_until_two_change_places(
         path.write_bytes(content_of)
     (line,) = told(capsys, "coco_2017_val", root=tmp_path, code=1)
     assert "are the images' indices scrambled?" in line
+
+
+def test_what_a_list_has_not_is_not_taken_for_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_parts", lambda name, root: iter([verify.Compared("roxford5k", ["fine"])]))
+    (one,) = verify.verify("roxford5k", tmp_path, lambda line: None, known=[])
+    assert one.other == ["the list has nothing of it"]
 
 
 def test_a_list_is_written_whole(tmp_path: Path) -> None:
