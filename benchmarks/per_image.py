@@ -79,8 +79,8 @@ def _add(root: Path, record: Any, cell: Path | None, data_root: Path | None) -> 
         raise RecordError(
             f"{told['name']} is not the one that it was tested on (SHA-256); name another --data-root"
         )
-    if cut := record.get("truncated"):
-        test = limited(test, cut["images"])
+    if record.get("truncated"):
+        test = limited(test, record["truncated"]["images"])
     kept = outcomes(test, read_predictions(test, cell / "predictions"))
     if kept is None:
         return f"nothing is kept by image for {test.metadata['evaluator']}"

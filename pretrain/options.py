@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
@@ -87,14 +87,21 @@ def or_none(read: Callable[[str], float]) -> Callable[[str], float | None]:
     return read_or_none
 
 
-class Switch(argparse.BooleanOptionalAction):
+class Switch(argparse.Action):
     """Takes --NAME and --no-NAME; a second of them is refused, as a second value of any option is."""
+
+    def __init__(self, option_strings: Sequence[str], **given: Any) -> None:
+        both = [*option_strings, *(name.replace("--", "--no-", 1) for name in option_strings)]
+        super().__init__(both, nargs=0, **given)
+
+    def format_usage(self) -> str:
+        return " | ".join(self.option_strings)
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         if option_string is not None and self.dest in parser.given:
             parser.repeated(self, option_string, getattr(namespace, self.dest), values)
         parser.given.add(self.dest)
-        super().__call__(parser, namespace, values, option_string)
+        setattr(namespace, self.dest, not (option_string or "").startswith("--no-"))
 
 
 def seed(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +18,15 @@ from pretrain.methods.joint.outputs import Outputs
 from pretrain.networks.encoders import feature_width
 from pretrain.process import distributed
 
-if TYPE_CHECKING:
-    from pretrain.methods.rows.ibot import IBot
-
 MASKED = 2  # views, the first ones, which have targets and are of one size
 
 
 class MaskedEmbedding(JointEmbedding):
     """A row whose online branch finds masked patches; class tokens are compared as the frame does it."""
 
-    row: IBot
+    row: Any  # of rows/ibot.py
 
-    def __init__(self, row: IBot, make_encoder: EncoderFactory) -> None:
+    def __init__(self, row: Any, make_encoder: EncoderFactory) -> None:
         super().__init__(row, make_encoder)
         if row.shared_head:
             for branch in ("", SLOW):
