@@ -225,8 +225,8 @@ def _of_predictions(record: Any, cell: Path | None, sets: Sets) -> Values | str:
         return test
     if test.summary["sha256"] != told["sha256"]:
         return f"{told['name']} here is not the one that it was tested on (SHA-256); name another --data-root"
-    if cut := record.get("truncated"):
-        test = limited(test, cut["images"])
+    if record.get("truncated"):
+        test = limited(test, record["truncated"]["images"])
     try:
         scores = evaluate(test, read_predictions(test, cell / "predictions"))
     except (TransferError, OSError) as error:

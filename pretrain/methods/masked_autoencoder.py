@@ -8,12 +8,13 @@ from torch import Generator, Tensor, nn
 from converters.models.attention import Field
 from converters.models.block import Block
 from converters.models.sincos import sincos_mae
+from converters.models.vit_plain import PLAIN
 from pretrain.images.draws import Views
 from pretrain.images.sources import ImageSet
 from pretrain.methods.base import EncoderFactory, Method, Step
 from pretrain.methods.parts import full_precision
 from pretrain.methods.rows.mae import Mae
-from pretrain.networks.vit import PLAIN, VitEncoder, fixed_positions, xavier
+from pretrain.networks.vit import VitEncoder, fixed_positions, xavier
 from pretrain.process import distributed
 
 

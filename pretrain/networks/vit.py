@@ -8,31 +8,11 @@ from torch import Tensor, nn
 
 from converters.models.sincos import sincos_mae, sincos_moco
 from converters.models.vit import ViT
+from converters.models.vit_plain import PLAIN
 from pretrain.errors import PretrainError
 from pretrain.networks.vit_sizes import HEAD, VitKind, parse_vit, require_whole_patches
 
 SINCOS = {"mae": sincos_mae, "moco_v3": sincos_moco}  # how weights begin -> the fixed positions
-
-# The facts of every plain vision transformer (`converters.models.vit`).
-PLAIN = {
-    "class_token": True,
-    "pos_prefix": 1,
-    "registers": 0,
-    "pre_norm": False,
-    "final_norm": True,
-    "layer_scale": False,
-    "mlp": "mlp",
-    "mlp_norm": False,
-    "attn_norm": False,
-    "qk_norm": False,
-    "qkv_bias": True,
-    "rel_pos": "",
-    "rel_pos_grid": 0,
-    "norm_eps": 1e-6,
-    "activation": "gelu",
-    "rope": "",
-    "rope_base": 100.0,
-}
 
 
 class VitEncoder(ViT):

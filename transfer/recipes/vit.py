@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from converters.models.vit_plain import PLAIN
 from transfer.recipes.family import Family, by_rule
 from transfer.recipes.rules import ABOVE, COUNT, NATURAL, SHARE, each, whole
 
@@ -14,24 +15,8 @@ BASE: dict[str, Any] = {  # ViT-B/16 as timm's `vit_base_patch16_224` has it, in
     "mlp_dim": 3072,
     "patch_size": 16,
     "pos_tokens": 197,
-    "pos_prefix": 1,
-    "class_token": True,
-    "registers": 0,
-    "pre_norm": False,
-    "final_norm": True,
-    "layer_scale": False,
-    "mlp": "mlp",
-    "mlp_norm": False,
-    "attn_norm": False,
-    "qk_norm": False,
-    "qkv_bias": True,
-    "rel_pos": "",
-    "rel_pos_grid": 0,
+    **PLAIN,
     "num_heads": 12,
-    "norm_eps": 1e-6,
-    "activation": "gelu",
-    "rope": "",
-    "rope_base": 100.0,
     "pos_interpolation": "detectron2",
 }
 _BLOCK = whole(-999, 999)  # counted from the first, or from the end where negative
