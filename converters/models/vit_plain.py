@@ -6,8 +6,8 @@ from typing import Any
 
 # The facts of arXiv 2010.11929's network as timm's `vit_base_patch16_224` has them.
 PLAIN: dict[str, Any] = {
-    "class_token": True,
     "pos_prefix": 1,
+    "class_token": True,
     "registers": 0,
     "pre_norm": False,
     "final_norm": True,

@@ -12,11 +12,11 @@ SECTION = "MODEL.VIT"
 BASE: dict[str, Any] = {  # ViT-B/16 as timm's `vit_base_patch16_224` has it, in 224 pixels
     "embed_dim": 768,
     "depth": 12,
+    "num_heads": 12,
     "mlp_dim": 3072,
     "patch_size": 16,
     "pos_tokens": 197,
     **PLAIN,
-    "num_heads": 12,
     "pos_interpolation": "detectron2",
 }
 _BLOCK = whole(-999, 999)  # counted from the first, or from the end where negative

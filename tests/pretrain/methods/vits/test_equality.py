@@ -17,9 +17,9 @@ from tests.pretrain.methods.vits.cases import TINY
 from tests.pretrain.methods.vits.steps import GOLDEN
 
 EXPECTED = json.loads(GOLDEN.read_text())
-# Left out: MoCo v3 in two processes, where each normalises four images. After twenty steps it is away from
-# the published run by more than the limit, and whether that is rounding is not known yet.
-PAIRS = [(name, world) for world in (1, 2) for name in TINY if (name, world) != ("moco_v3", 2)]
+# Of MoCo v3 in two processes, each of which normalises four images, rounding grows: 1e-9 in the loss after
+# twelve steps, 1e-4 after twenty. There the losses of the first ones are held, and no tensor of the end.
+GROWING, STEADY = ("moco_v3", 2), 12
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,16 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, list[d
     return {1: results(folder, 1, "ours", "vits"), 2: results(folder, 2, "ours,synchronised", "vits")}
 
 
-@pytest.mark.parametrize(("name", "world"), PAIRS)
+def require_equal(found: dict[str, Any], wanted: dict[str, Any], case: tuple[str, int]) -> None:
+    if case == GROWING:
+        found, wanted = ({**one, "losses": one["losses"][:STEADY], "state": {}} for one in (found, wanted))
+    require_close(found, wanted)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("name", list(TINY))
 def test_golden(name: str, world: int, ours: dict) -> None:
-    require_close(digest(ours[world]["ours"][0][name]), EXPECTED[str(world)][name])
+    require_equal(digest(ours[world]["ours"][0][name]), EXPECTED[str(world)][name], (name, world))
 
 
 @pytest.mark.parametrize("name", list(TINY))
@@ -48,5 +55,4 @@ def test_live(world: int, ours: dict, tmp_path: Path) -> None:
     published = results(tmp_path, world, "published", "vits")["published"]
     for rank in range(world):
         for name, wanted in published[rank].items():
-            if (name, world) in PAIRS:
-                require_close(ours[world]["ours"][rank][name], wanted)
+            require_equal(ours[world]["ours"][rank][name], wanted, (name, world))

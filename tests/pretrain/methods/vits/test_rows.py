@@ -140,7 +140,7 @@ def test_other_commands_take_them(
         ("mae", {"mask_ratio": 0}, "expected a finite number above 0 and below 1, got '0'"),
         ("mae", {"views": "2*mae"}, "--views: expected one view, got '2*mae'"),
         ("ibot", {"masks": "0.9~0.3"}, "--masks: expected shares of patches between 0 and 1, not all 0"),
-        ("mae", {"projector": "8"}, "--projector is no option of --method mae; its own are --optimizer"),
+        ("mae", {"projector": "8"}, "--projector is no option of --method mae; its own are --views"),
     ],
 )
 def test_bad_input_is_one_line(
