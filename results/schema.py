@@ -136,8 +136,9 @@ def validate(record: dict[str, Any], label: str) -> None:
         if record.get(name) is not None:
             _check_type(record[name], types, name, label)
     for name, form in _FORMS.items():
-        _check_form(record.get(name), form, f"{label}: {name}")
+        _check_form(record.get(name), form, name, label)
     _check_identity(record, label)
+    _check_quick(record, label)
     if record["comparable"] == bool(record["not_comparable_because"]):
         raise RecordError(
             f"{label}: comparable must be false exactly when not_comparable_because names a reason"
@@ -159,12 +160,17 @@ _FORMS: dict[str, type] = {
     "truncated": Truncated,
     "evaluated": Evaluated,
 }
+_TYPES = {form: accepted_types(form) for form in _FORMS.values()}
 
 
-def _check_form(value: dict[str, Any] | None, form: type, what: str) -> None:
-    if value is not None and value.keys() != form.__annotations__.keys():
+def _check_form(value: dict[str, Any] | None, form: type, name: str, label: str) -> None:
+    if value is None:
+        return
+    if value.keys() != form.__annotations__.keys():
         got, expected = ", ".join(sorted(value)) or "nothing", ", ".join(form.__annotations__)
-        raise RecordError(f"{what} holds {got}; expected {expected}")
+        raise RecordError(f"{label}: {name} holds {got}; expected {expected}")
+    for key, types in _TYPES[form].items():
+        _check_type(value[key], types, f"{name}.{key}", label)
 
 
 def _check_identity(record: dict[str, Any], label: str) -> None:
@@ -180,6 +186,16 @@ def _check_identity(record: dict[str, Any], label: str) -> None:
     for name in ("suite", "seed"):
         if identity[name] != record[name]:
             raise RecordError(f"{label}: {name} is {record[name]!r}, but {identity[name]!r} in the identity")
+
+
+def _check_quick(record: dict[str, Any], label: str) -> None:
+    """A test on a part, or of a model alone, is in the identity as well, and compares with nothing."""
+    for field, name in (("truncated", "limit"), ("evaluated", "evaluates")):
+        there = record.get(field) is not None
+        if there != (name in record["identity"]):
+            raise RecordError(f"{label}: {field} belongs to {name} in the identity; expected both or neither")
+        if there and record["comparable"]:
+            raise RecordError(f"{label}: comparable is true beside {field}; expected false")
 
 
 def _check_metrics(record: dict[str, Any], label: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.launch.job import Job
 from benchmarks.launch.job_file import write_job
 from benchmarks.launch.slurm_options import Options
-from benchmarks.planning.cells import Cell, status
+from benchmarks.planning.cells import OUTDATED, Cell, status
 from benchmarks.planning.forecast import cells_to_run, print_forecast
 from benchmarks.planning.request import Request
 from transfer.process.disk import writing
@@ -42,7 +42,8 @@ def run_cells(
 
     def jobs() -> list[Job]:
         with writing(request.output):
-            return [write_job(cell, request, launch.device, launch.policy == "rerun") for cell in todo]
+            again = {cell.id: launch.policy == "rerun" or known[cell.id] == OUTDATED for cell in todo}
+            return [write_job(cell, request, launch.device, again[cell.id]) for cell in todo]
 
     if team:
         from benchmarks.launch.torchrun import run_team

@@ -52,6 +52,10 @@ def title_of(record: Mapping[str, Any]) -> str:
     """The name of a cell in messages, by its record."""
     candidate = record.get("candidate")
     which = f"tuning, SOLVER.BASE_LR {candidate['base_lr']:g}" if candidate else f"seed {record['seed']}"
+    if cut := record.get("truncated"):
+        which += f", {cut['images']} test images"
+    if record.get("evaluated"):
+        which += ", evaluated only"
     return f"{record['suite']}, {record['init']}, {which}"
 
 

@@ -142,7 +142,10 @@ def tail(path: Path) -> list[dict[str, Any]]:
 def _needed(content: Any) -> Any:
     """Cuts a record to what is shown of it: a thousand whole ones would be much."""
     record = content.get("record", content)
-    keys = ("suite", "id", "init", "seed", "candidate", "status", "error", "metrics", "primary")
+    keys = (
+        *("suite", "id", "init", "seed", "candidate", "status", "error", "metrics", "primary"),
+        *("truncated", "evaluated"),
+    )
     kept = {key: record[key] for key in keys if key in record}
     kept["recipe"] = {"SOLVER.MAX_ITER": record.get("recipe", {}).get("SOLVER.MAX_ITER")}
     return {"record": kept} if "record" in content else kept

@@ -36,6 +36,7 @@ from transfer.recipes.resolve import apply_manifest, flatten
 from transfer.recipes.scaling import Scaling
 
 TRUNCATED = "truncated: {images} of {of} test images, by --limit"
+OUTDATED = "outdated"
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,13 @@ def why_not_comparable(request: Request, scaling: Scaling) -> list[str]:
 
 
 def status(cell: Cell, output: Path) -> str:
-    """The state of a cell by its record: `finished`, `failed`, `interrupted`, `running` or `new`."""
+    """The state of a cell by its record: `finished`, `failed`, `interrupted`, `running` or `new`.
+
+    `OUTDATED` where it evaluated a model that is another since.
+    """
     record = find_record(output, cell.suite.name, cell.id)
-    return "new" if record is None else str(record["status"])
+    if record is None:
+        return "new"
+    before = record.get("evaluated")
+    changed = before and cell.evaluated and before["sha256"] != cell.evaluated["sha256"]
+    return OUTDATED if changed and record["status"] in ("finished", "failed") else record["status"]

@@ -18,15 +18,16 @@ from transfer.datasets.base import Dataset
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.corruptions.constants import NAMES, SEVERITIES
 from transfer.datasets.image_list.own import OwnLabelled
-from transfer.datasets.image_list.parts import limited_task
+from transfer.datasets.image_list.parts import Task, limited_task
 from transfer.datasets.image_list.public.class_folders import positions
-from transfer.datasets.image_list.public.revisited import SETS
+from transfer.datasets.image_list.public.revisited import SETS, RetrievalSet
 from transfer.datasets.limit import limited
 from transfer.datasets.own_file import own_labelled
 from transfer.datasets.registry import load_dataset
 from transfer.errors import DataError
 from transfer.evaluation.names import evaluator_of
 from transfer.frozen.sets import load_queries, load_task, metric_of
+from transfer.probes.protocols import EPISODE_QUERIES
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.frozen import DISCOVERY, LEARNS, REVISITED, metrics_of_probe
 from transfer.recipes.resolve import flatten
@@ -147,11 +148,12 @@ def read_labelled(
         one = load_dataset(name, root, boxes)
         return [one], limited(one, limit) if limit else one
     if cfg.PROBE.NAME == REVISITED:
-        one = _read_queries(name, root, own, limit)
-        return [one], one
+        queries = load_queries(name, root, own)
+        return [_told_queries(queries)], _told_queries(queries.limited(limit))
     names = dict.fromkeys([cfg.DATASETS.TRAIN[0], name])
-    found = [_read(one, root, own, limit if one == name else 0) for one in names]
-    train, test = found[0], found[-1]
+    tasks = [load_task(one, root, own) for one in names]
+    train = _told(tasks[0])  # before its test is cut
+    test = _told(limited_task(tasks[-1], limit, *_least(cfg) if limit else ()))
     if cfg.PROBE.NAME in LEARNS and "train" not in train.summary["parts"]:
         raise DataError(f"{train.name} is only tested on; name a set that is trained on in DATASETS.TRAIN")
     if cfg.PROBE.NAME == "ood":
@@ -167,21 +169,31 @@ def read_labelled(
     return [train], test
 
 
-def _read(name: str, root: Path, own: Labelled, limit: int) -> Dataset[Any]:
-    task = limited_task(load_task(name, root, own), limit)
+def _least(cfg: CfgNode) -> tuple[int, int]:
+    """How many test images the probe needs of each class, and in all."""
+    if cfg.PROBE.NAME == "fewshot":
+        return max(cfg.PROBE.SHOTS) + EPISODE_QUERIES, 0
+    if cfg.PROBE.NAME == "retrieval":
+        from transfer.probes.retrieval import CUTS  # and torch, which takes seconds to import
+
+        return 2, max(CUTS) + 1
+    return 0, 0
+
+
+def _told(task: Task) -> Dataset[Any]:
     counts = task.summary["images"]
     # The metric decides what a probe chooses, and so does what is held out: another of them is another cell.
     told = [task.summary["sha256"], task.metric, task.summary["held_out"]]
     sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
     summary = {**task.summary, "images": len(task.exam.images), "parts": counts, "sha256": sha256}
-    return Dataset(name, [], {"evaluator": "class", "image_classes": list(task.classes)}, summary, None)
+    return Dataset(task.name, [], {"evaluator": "class", "image_classes": list(task.classes)}, summary, None)
 
 
-def _read_queries(name: str, root: Path, own: Labelled, limit: int) -> Dataset[Any]:
-    summary = load_queries(name, root, own).limited(limit).summary
+def _told_queries(queries: RetrievalSet) -> Dataset[Any]:
+    summary = queries.summary
     # A query is what is resampled and counted; of the images that are searched the record says how many.
     told = {**summary, "images": summary["queries"], "searched": summary["images"]}
-    return Dataset(name, [], {"evaluator": "retrieval"}, told, None)
+    return Dataset(queries.name, [], {"evaluator": "retrieval"}, told, None)
 
 
 def told_amount(flat: Mapping[str, Any]) -> str:

@@ -129,9 +129,10 @@ def correlations(study: Study) -> Iterator[Section]:
 
 
 def _primary(rows: Sequence[Trials]) -> dict[str, float]:
-    """Init -> mean of the suite's primary metric, where there is one."""
+    """Init -> mean of the suite's primary metric, of the ranked rows that have one."""
     metric = rows[0].records[0]["primary"]
-    return {row.init: found[0] for row in rows if (found := mean_interval(row, metric)) is not None}
+    ranked = [row for row in rows if not row.unranked]
+    return {row.init: found[0] for row in ranked if (found := mean_interval(row, metric)) is not None}
 
 
 def _shown(found: Correlation | None) -> str:

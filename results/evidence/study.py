@@ -59,7 +59,8 @@ class Study:
         named = self.said.get("references") or [
             next((row.init for row in rows if row.init.startswith("random")), "")
         ]
-        return [row for name in named for row in rows if row.init == name]
+        ranked_first = sorted(rows, key=lambda row: bool(row.unranked))
+        return [row for name in named for row in ranked_first if row.init == name]
 
 
 def load_studies(root: Path) -> list[Study]:

@@ -33,7 +33,7 @@ def eval_results(
     left = []
     for suite, rows in suites.items():
         for row in rows:
-            reason = _why_not(row, models, benchmarks, [one.init for one in rows])
+            reason = _why_not(row, models, benchmarks, [one.init for one in rows if not one.reasons])
             if reason:
                 left.append(f"{suite} {row.label}: no .eval_results: {reason}")
             else:

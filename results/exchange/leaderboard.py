@@ -34,19 +34,21 @@ def leaderboard(suites: Mapping[str, Sequence[Trials]], sha256: str) -> dict[str
 
 
 def _board(rows: Sequence[Trials]) -> dict[str, Any]:
-    """The rows of a suite, the best mean of its primary metric first; without a number last, unranked."""
+    """The rows of a suite, the best mean of its primary metric first; those that have no rank last."""
     primary = rows[0].records[0]["primary"]
-    means = {id(row): found.mean for row in rows if (found := row.summary(primary)) is not None}
+    ranked = [row for row in rows if not row.unranked]
+    means = {id(row): found.mean for row in ranked if (found := row.summary(primary)) is not None}
     sign = 1 if less_is_better(primary) else -1
     ordered = sorted(rows, key=lambda row: (id(row) not in means, sign * means.get(id(row), 0.0), row.label))
     values = sorted(means.values(), reverse=sign < 0)
-    return {"primary": primary, "rows": [_row(row, primary, values, means.get(id(row))) for row in ordered]}
+    return {"primary": primary, "rows": [_row(row, primary, values) for row in ordered]}
 
 
-def _row(row: Trials, primary: str, values: Sequence[float], mean: float | None) -> dict[str, Any]:
+def _row(row: Trials, primary: str, values: Sequence[float]) -> dict[str, Any]:
     found = row.summary(primary)
+    mean = found.mean if found else None
     return {
-        "rank": None if mean is None else 1 + values.index(mean),  # equal means share a rank
+        "rank": None if mean is None or row.unranked else 1 + values.index(mean),  # equal means share a rank
         "label": row.label,
         "init": row.init,
         "mean": mean,

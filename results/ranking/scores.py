@@ -44,7 +44,11 @@ def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | Non
         if less_is_better(primary):
             remarks[f"{suite} is left out: less is better in {primary}, and no mean goes over both"] = None
             continue
-        taken = [row for row in rows if not only or row.label in only or row.init in only]
+        wanted = [row for row in rows if not only or row.label in only or row.init in only]
+        taken = [row for row in wanted if not row.unranked]
+        for row in wanted:
+            if row.unranked:
+                remarks[f"{suite}: {row.label} is left out: {row.unranked}"] = None
         for row in taken:
             if (summary := row.summary(primary)) is not None:
                 found.setdefault(row.label, {})[f"{suite} {primary}"] = summary.mean

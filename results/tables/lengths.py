@@ -2,7 +2,7 @@
 
 Suites belong to one curve where data, engine and primary metric are the same, their recipes differ in SOLVER
 keys alone, and no two have one length. Rows are checkpoints of one run where their names say so (epoch_08,
-byol_epoch_2.5, it_3500), or about.md.
+byol_epoch_2.5, it_3500), or about.md. Rows without a rank (`Trials.unranked`) are in no curve.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Curve:
 
 def schedule_curves(groups: Mapping[str, Sequence[Trials]]) -> list[Curve]:
     """A curve for every set of at least two suites that differ in their schedule alone; a line per init."""
+    ranked = {suite: [row for row in rows if not row.unranked] for suite, rows in groups.items()}
+    groups = {suite: rows for suite, rows in ranked.items() if rows}
     alike: list[list[str]] = []
     for suite in groups:
         home = next((names for names in alike if _belongs(suite, names, groups)), None)
@@ -108,7 +110,7 @@ def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, 
         runs: dict[str, list[Point]] = {}
         shared: list[Point] = []
         for row in rows:
-            if (length := length_of(row.init, lengths)) is None:
+            if row.unranked or (length := length_of(row.init, lengths)) is None:
                 continue
             units |= {length[1]: None} if length[1] else {}
             home = shared if row.init in lengths else runs.setdefault(run_of(row.init), [])

@@ -29,7 +29,11 @@ TOLD_APART_BY = {
     "engine_version": "engine version",
     "backbone_sha256": "weights",
     "tune": "tuning budget",
+    "limit": "test images",
+    "evaluates": "evaluated only",
 }
+# The identity fields of what is no measurement of the row: it is shown, and nothing is made of it.
+UNRANKED = {"limit": "tested on {} images, by --limit", "evaluates": "evaluated only, by --eval-only"}
 
 # Facts of the weights that do not make another network of it: rows are held against each other over them.
 PIXELS = ("MODEL.PIXEL_MEAN", "MODEL.PIXEL_STD", "MODEL.RESNETS.STRIDE_IN_1X1")
@@ -103,6 +107,12 @@ class Trials:
     def reasons(self) -> list[str]:
         """Why the row is not comparable with published numbers; empty if it is."""
         return list(dict.fromkeys(why for record in self.records for why in record["not_comparable_because"]))
+
+    @property
+    def unranked(self) -> str:
+        """Why the row has no rank and is in no curve and no correlation; empty where it is."""
+        found = [said.format(self.identity[name]) for name, said in UNRANKED.items() if name in self.identity]
+        return ", ".join(found)
 
     def values(self, metric: str) -> Values:
         """(seed, value) of the finished trials that have a value of the metric, in trial order."""
@@ -223,6 +233,14 @@ def _label(rows: list[Trials]) -> None:
         differing = [name for name in names if len({str(row.identity.get(name)) for row in same}) > 1]
         for row in same:
             parts = [
-                f"{TOLD_APART_BY.get(name, name)} {str(row.identity.get(name))[:8]}" for name in differing
+                f"{TOLD_APART_BY.get(name, name)} {_short(row.identity[name])}"
+                for name in differing
+                if row.identity.get(name) is not None
             ]
             row.label = f"{init} [{', '.join(parts)}]" if parts else init
+
+
+def _short(value: object) -> str:
+    """The start of a hash or a version; words stay whole."""
+    text = str(value)
+    return text if " " in text else text[:8]

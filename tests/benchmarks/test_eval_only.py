@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from benchmarks.planning.download import file_sha256
 from benchmarks.planning.evaluation import MODEL, OWN
 from benchmarks.rescore import rescore
 from results.images.file import read_outcomes
-from results.store import load_records
+from results.record import record_id
+from results.store import load_records, save_record
 from results.tables.trials import group_trials
 from tests.conftest import NARROW_KEYS, TINY_KEYS, Run
 from transfer.datasets.synthetic.dial import draw_image_set
@@ -82,6 +86,36 @@ def test_a_model_is_evaluated_again_and_on_fewer_images(devkit: Path, finished: 
         assert not scored.others, scored
 
 
+def test_the_model_of_a_cell_of_few_images_is_evaluated_and_anew_once_it_changed(
+    devkit: Path, finished: Path, tmp_path: Path, benchmark: Run
+) -> None:
+    output = tmp_path / "cut"
+    shutil.copytree(finished, output)
+    (path,) = (one for one in output.glob("records/*/*.json") if "evaluates" not in one.read_text())
+    record = json.loads(path.read_text())
+    identity = record["identity"] | {"limit": 2}
+    cut = {"images": 2, "of": 4, "rule": "r"}
+    limited = {"identity": identity, "id": record_id(identity), "truncated": cut}
+    folder = _folder(output, record)
+    shutil.rmtree(output / "records")
+    save_record(record | limited, output)
+    folder = folder.rename(folder.with_name(f"random-{record_id(identity)}"))
+    words = (*GRID, "--data-root", devkit, "--output", output, "--trials", "1", "--eval-only", *KEYS)
+    found = []
+    for change in (0.0, 1.0):
+        model = torch.load(folder / MODEL)
+        model["model"]["roi_heads.box_predictor.cls_score.bias"] += change
+        torch.save(model, folder / MODEL)
+        done = benchmark(*words)
+        assert done.returncode == 0, done.stderr
+        (path,) = (one for one in output.glob("records/*/*.json") if "evaluates" in one.read_text())
+        found.append(json.loads(path.read_text()))
+        assert found[-1]["evaluated"]["trained_by"] == record_id(identity)
+        assert found[-1]["evaluated"]["sha256"] == file_sha256(folder / MODEL)
+    assert found[0]["id"] == found[1]["id"]
+    assert found[0]["status"] == found[1]["status"] == "finished"
+
+
 def test_a_file_is_evaluated(devkit: Path, finished: Path, tmp_path: Path, benchmark: Run) -> None:
     words = (*GRID, "--data-root", devkit, "--trials", "1")
     (model,) = finished.glob(f"cells/*/*/{MODEL}")
@@ -96,6 +130,7 @@ def test_a_file_is_evaluated(devkit: Path, finished: Path, tmp_path: Path, bench
     done = benchmark(*words, "--output", other, "--eval-only", model, *KEYS, "MODEL.RESNETS.DEPTH", "101")
     assert done.returncode == 2
     assert "--eval-only: the file is not the model of this recipe: missing backbone" in done.stderr
+    assert len(load_records(other)) == 1, "it is refused when it is planned"
 
 
 def test_a_probe_is_scored_on_fewer_images(tmp_path: Path, benchmark: Run) -> None:
@@ -129,6 +164,8 @@ def test_what_cannot_be_evaluated_is_refused(
         *here, "--eval-only", message="voc_c4, random, seed 0 has no finished cell with its model_final.pth"
     )
     refuse(*here, "--eval-only", tmp_path / "no.pth", message="no.pth: no such file; expected a fine-tuned")
+    (tmp_path / "text.pth").write_text("no model")
+    refuse(*here, "--eval-only", tmp_path / "text.pth", message="text.pth: ")
     refuse(*here, "--eval-only", "x.pth", "--trials", "2", message="one file is one trial of one row")
     refuse(*here, "--eval-only", "--tune", "3", message="leave --limit and --eval-only out")
     draw_image_set(tmp_path / "textures", 0.8, classes=3, train=6, test=4)

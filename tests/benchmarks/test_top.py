@@ -141,3 +141,12 @@ def test_a_terminal_is_left_as_it_was(end: bytes | signal.Signals, tmp_path: Pat
     assert b"Traceback" not in seen
     os.close(master)
     os.close(slave)
+
+
+def test_a_quick_look_is_told_from_a_whole_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    why = {"comparable": False, "not_comparable_because": ["truncated"]}
+    cut = {"images": 2, "of": 9, "rule": "r"}
+    told = {"model": "x.pth", "sha256": "0", "trained_by": ""}
+    record = build_record("moco", 3, limit=2, evaluates="0") | why | {"truncated": cut, "evaluated": told}
+    save_record(record, tmp_path)
+    assert "voc_c4, moco, seed 3, 2 test images, evaluated only" in "".join(printed(tmp_path, capsys))

@@ -18,11 +18,16 @@ def test_a_cell_is_a_run(
 ) -> None:
     monkeypatch.setenv("FAKE_TRACKER", str(tmp_path / "told"))
     words = (*LEARNED, "--data-root", devkit, "--output", tmp_path / "grid", "--tracker", fake_tracker.NAME)
+    words += ("--limit", "2")
     done = benchmark(*words, *NARROW_KEYS, *TINY_KEYS, "SOLVER.MAX_ITER", "3")
     assert done.returncode == 0, done.stderr
     first, *logged, last = map(json.loads, (tmp_path / "told").read_text().splitlines())
     (record,) = (json.loads(path.read_text()) for path in (tmp_path / "grid").glob("records/*/*.json"))
-    assert (first[1]["project"], first[1]["name"]) == ("grid", "voc_c4, random, seed 0")
+    assert (first[1]["project"], first[1]["name"]) == ("grid", "voc_c4, random, seed 0, 2 test images")
+    told = ("truncated", "not_comparable_because")
+    assert [first[1]["config"][name] for name in told] == [record[name] for name in told]
+    assert record["truncated"]["images"] == 2
+    assert first[1]["config"]["evaluated"] is None
     assert first[1]["config"]["id"] == record["id"]
     assert first[1]["config"]["SOLVER.MAX_ITER"] == 3
     (log,) = (tmp_path / "grid").glob("cells/*/*/log.jsonl")

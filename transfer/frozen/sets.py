@@ -11,7 +11,8 @@ from yacs.config import CfgNode
 
 from transfer.datasets.coco.own import OwnDataset
 from transfer.datasets.image_list.own import OwnLabelled, load_own
-from transfer.datasets.image_list.parts import Task, limited_task
+from transfer.datasets.image_list.parts import Task, limited_home, limited_task
+from transfer.datasets.image_list.public.class_folders import positions
 from transfer.datasets.image_list.public.revisited import SETS, RetrievalSet, load_retrieval
 from transfer.datasets.image_list.public.table import load_set, row_of
 from transfer.datasets.limit import limited
@@ -54,6 +55,8 @@ def load_sets(cfg: CfgNode, sources: Sources) -> tuple[Any, Any]:
     names = dict.fromkeys([cfg.DATASETS.TRAIN[0], name])
     train, *other = (load_task(name, sources.data_root, sources.own) for name in names)
     test = limited_task(other[0] if other else train, sources.limit)
+    if cfg.PROBE.NAME == "ood" and sources.limit:
+        train = limited_home(train, sources.limit, positions(test.classes, train.classes))
     return train if other else test, test
 
 

@@ -21,10 +21,24 @@ SHOWN = 3
 def load_model_into(state: Mapping[str, Tensor], weights: Mapping[str, np.ndarray]) -> LoadReport:
     """Copies the weights into the model's own tensors; both have Detectron2's names.
 
-    Raises TransferError with the difference unless all tensors of the model are set and all of the file used.
+    Raises TransferError as `check_model` does, and copies nothing then.
     """
-    wanted = [name for name in state if not name.endswith(COUNTER)]
-    missing = [name for name in wanted if name not in weights]
+    check_model(state, weights)
+    with torch.no_grad():
+        for name in state.keys() & weights.keys():
+            state[name].copy_(torch.from_numpy(weights[name]))
+    total = len(_wanted(state))
+    unused = sorted(name for name in weights if name not in state)
+    return LoadReport(set=total, total=total, fresh=[], dropped=unused)
+
+
+def check_model(state: Mapping[str, Tensor], weights: Mapping[str, np.ndarray]) -> None:
+    """Proves that the weights are those of a model, of which `state` may be on the meta device.
+
+    Raises TransferError with the difference unless all tensors of the model are set and all of the file used,
+    or with the names of tensors that are not finite.
+    """
+    missing = [name for name in _wanted(state) if name not in weights]
     extra = [name for name in weights if name not in state and not name.endswith(COUNTER)]
     extra = [name for name in extra if not re.fullmatch(MADE, name)]
     both = [name for name in state if name in weights]
@@ -40,11 +54,15 @@ def load_model_into(state: Mapping[str, Tensor], weights: Mapping[str, np.ndarra
             f"--eval-only: the file is not the model of this recipe: {told}give the suite, the overrides and "
             "the --init with which it was fine-tuned"
         )
-    with torch.no_grad():
-        for name in both:
-            state[name].copy_(torch.from_numpy(weights[name]))
-    unused = sorted(name for name in weights if name not in state)
-    return LoadReport(set=len(wanted), total=len(wanted), fresh=[], dropped=unused)
+    if bad := [name for name in both if not np.isfinite(weights[name]).all()]:
+        raise TransferError(
+            f"--eval-only: the file has tensors that are not finite: {_few(bad)}; its training diverged, or "
+            "the file is damaged: fine-tune it again"
+        )
+
+
+def _wanted(state: Mapping[str, Tensor]) -> list[str]:
+    return [name for name in state if not name.endswith(COUNTER)]
 
 
 def _few(names: list[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transfer.datasets.image_list.images import Images, Place, labelled
-from transfer.datasets.image_list.parts import Exam, Task, limited_task
+from transfer.datasets.image_list.parts import Exam, Task, limited_home, limited_task
 from transfer.datasets.image_list.public.revisited import RetrievalSet
 from transfer.datasets.limit import OF_CLASSES, RULE, limited, lowest, of_each_class
 from transfer.datasets.registry import load_dataset
@@ -83,9 +83,29 @@ def test_an_exam_is_cut_and_the_whole_is_spent() -> None:
 
 
 def test_a_mean_over_classes_needs_an_image_of_each() -> None:
-    with pytest.raises(DataError, match=r"of 2 test images none shows 1 of its 3 classes.*--limit 3 will do"):
+    with pytest.raises(
+        DataError, match="2 test images are too few: .* needs 1 of each of its 3 classes; --limit 3 w"
+    ):
         limited_task(_task("mean_per_class", [0, 1, 2] * 4), 2)
     assert len(limited_task(_task("top1", [0, 1, 2] * 4), 2).exam.images) == 2
+
+
+def test_a_probe_says_how_many_it_needs() -> None:
+    labels = [0] * 12 + [1] * 12 + [2]  # of the last class there are no two
+    with pytest.raises(DataError, match="needs 6 of each of its 3 classes; --limit 18 will do"):
+        limited_task(_task("top1", labels), 10, each=6)
+    assert len(limited_task(_task("top1", labels), 18, each=6).exam.images) == 18
+    with pytest.raises(DataError, match="--limit 11 will do"):
+        limited_task(_task("top1", labels), 10, each=2, images=11)
+
+
+def test_the_clean_images_beside_another_set_are_cut_by_the_same_rule() -> None:
+    labels = [0, 1, 2] * 8
+    home = limited_home(_task("top1", labels), 6, np.array([2, 0]))
+    assert sorted(home.exam.mark(lambda truth: truth.tolist())) == [0, 0, 0, 2, 2, 2]
+    kept = [row for row, label in enumerate(labels) if label != 1]
+    rows = of_each_class([IDS[row] for row in kept], np.array(labels)[kept], 6)
+    assert set(home.exam.images.ids) == {IDS[kept[row]] for row in rows}
 
 
 def test_queries_are_cut_and_all_images_searched() -> None:

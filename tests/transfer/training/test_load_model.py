@@ -47,3 +47,11 @@ def test_another_model_is_refused_and_nothing_of_it_is_taken(
     ):
         load_model_into(state, weights)
     assert not state["head.weight"].any()
+
+
+def test_a_model_that_diverged_is_refused() -> None:
+    state, weights = _state(), _weights()
+    weights["head.bias"][1] = np.nan
+    with pytest.raises(TransferError, match=r"not finite: head\.bias; its training diverged"):
+        load_model_into(state, weights)
+    assert not state["head.weight"].any()

@@ -113,30 +113,47 @@ class Task:
     summary: dict[str, Any]
 
 
-def limited_task(task: Task, number: int) -> Task:
-    """The task with `number` of its test images; itself for 0, or where it has no more."""
+def limited_task(task: Task, number: int, each: int = 0, images: int = 0) -> Task:
+    """The task with `number` of its test images; itself for 0, or where it has no more.
+
+    each, images: how many its probe needs of every class that has as many, and in all; a metric that is a
+    mean over classes needs one of each. DataError where fewer are left. The exam of the whole is spent.
+    """
     of = len(task.exam.images)
     if not 0 < number < of:
         return task
-    summary = {**task.summary, "truncated": truncated(number, of, OF_CLASSES)}
-    return replace(task, exam=_limited(task.exam, number, task.metric != "top1"), summary=summary)
-
-
-def _limited(exam: Exam, number: int, every_class: bool) -> Exam:
-    """An exam of `number` of the images; the one that it was cut from cannot be marked any more.
-
-    DataError where a metric needs `every_class`, and one has no image among them.
-    """
-    ids, classes = exam.images.ids, exam.classes
-    whole = LabelledImages(exam.images.name, ids, exam.images.places, classes, exam._truth())
-    cut = whole.take(of_each_class(ids, whole.labels, number), whole.name)
-    known = np.flatnonzero((cut.labels == 1).any(0)) if cut.multi_label else np.unique(cut.labels)
-    if every_class and len(known) < len(classes):
+    whole = _opened(task.exam)
+    cut = whole.take(of_each_class(whole.ids, whole.labels, number), whole.name)
+    each, classes = max(each, int(task.metric != "top1")), len(task.classes)
+    if number < images or (_counts(cut) < np.minimum(_counts(whole), each)).any():
         raise DataError(
-            f"{whole.name}: of {number} test images none shows {len(classes) - len(known)} of its "
-            f"{len(classes)} classes, and its metric is a mean over them; --limit {len(classes)} will do"
+            f"{whole.name}: {number} test images are too few: its metric or probe needs {each} of each of "
+            f"its {classes} classes; --limit {max(images, each * classes)} will do"
         )
-    return Exam(cut)
+    summary = {**task.summary, "truncated": truncated(number, of, OF_CLASSES)}
+    return replace(task, exam=Exam(cut), summary=summary)
+
+
+def limited_home(task: Task, number: int, among: np.ndarray) -> Task:
+    """As `limited_task`, of the images of the classes `among` (numbers) alone.
+
+    For a test elsewhere that has these classes, and the score on them at home beside it.
+    """
+    whole = _opened(task.exam)
+    shown = whole.take(np.flatnonzero(np.isin(whole.labels, among)), whole.name)
+    return replace(task, exam=Exam(shown.take(of_each_class(shown.ids, shown.labels, number), whole.name)))
+
+
+def _opened(exam: Exam) -> LabelledImages:
+    """The images of an exam with their labels; it cannot be marked any more."""
+    return LabelledImages(exam.images.name, exam.images.ids, exam.images.places, exam.classes, exam._truth())
+
+
+def _counts(images: LabelledImages) -> np.ndarray:
+    """(classes,): how many images show each."""
+    if images.multi_label:
+        return np.asarray((images.labels == 1).sum(0))
+    return np.bincount(images.labels, minlength=len(images.classes))
 
 
 def choose(candidates: list[Chosen], learn: Learnable, score: Callable[[Chosen, Learnable], float]) -> Chosen:
