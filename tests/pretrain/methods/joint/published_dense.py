@@ -73,16 +73,14 @@ def _densecl(name: str, ours: dict[str, Tensor]) -> dict[str, Any]:
         model = module.DenseCL(None, queue_len=row.queue, feat_dim=6, momentum=row.ema)
     called = _wrapped(_load(model, ours, "state_dict", before=""))
     drawn = torch.randperm
-    # The same draw as ours, which is a fresh generator's in every process and step.
-    torch.randperm = lambda size: drawn(size, generator=torch.Generator())  # type: ignore[assignment]
+
+    def loss(views: list[Tensor], step: int) -> Tensor:
+        """The same draw as ours, whose generator has the step's seed in every process."""
+        torch.randperm = lambda size: drawn(size, generator=torch.Generator().manual_seed(step))  # type: ignore[assignment]
+        return sum(called(torch.stack(views, 1)).values())
+
     try:
-        return _train(
-            name,
-            model,
-            lambda views, step: sum(called(torch.stack(views, 1)).values()),
-            "state_dict",
-            before="",
-        )
+        return _train(name, model, loss, "state_dict", before="")
     finally:
         torch.randperm = drawn
 
