@@ -62,8 +62,8 @@ def why(error: BaseException) -> str:
 
 
 def told(address: str) -> str:
-    """The address as it is shown and kept: what follows the path may be a key that is nobody's business."""
-    return re.split("[?#]", address, maxsplit=1)[0]
+    """The address as it is shown and kept: a password, and what follows the path, are nobody's business."""
+    return re.sub("//[^/]*@", "//", re.split("[?#]", address, maxsplit=1)[0], count=1)
 
 
 def hub_endpoint() -> str:
