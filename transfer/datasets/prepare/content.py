@@ -120,15 +120,16 @@ def _scored(truth: Any) -> Callable[[int], bytes]:
 
 def _annotations(truth: CocoTruth) -> Callable[[int], bytes]:
     """Returns all annotations of image i as the file has them, also those that nobody trains on."""
-    image_of = truth.images.index_of(truth.table.rows["image_id"])
+    table = truth.table
+    image_of = truth.images.index_of(table.rows["image_id"])
     order = np.argsort(image_of, kind="stable")
     starts = np.searchsorted(image_of[order], np.arange(len(truth.images.names) + 1))
 
     def of(i: int) -> bytes:
-        own = truth.table.take(order[starts[i] : starts[i + 1]])
-        columns = (own.rows, own.coords, own.poly_start, own.first_poly, own.keypoints, own.num_keypoints)
-        rest = _sha256([own.rle, own.densepose])
-        return b"".join(column.tobytes() for column in columns if column is not None) + rest.encode()
+        own = order[starts[i] : starts[i + 1]]
+        rest = _sha256([(table.segmentation(n), table.densepose.get(n)) for n in own.tolist()])
+        columns = (table.rows, table.keypoints, table.num_keypoints)
+        return b"".join(column[own].tobytes() for column in columns if column is not None) + rest.encode()
 
     return of
 
