@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from boltons.fileutils import atomic_save
 
@@ -26,11 +27,12 @@ from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.prepare.fetch import fetch
 from transfer.errors import TransferError
 from transfer.process import web
+from transfer.process.alone import alone
 from transfer.process.cache import cache_folder
 
 FORM = "https://ADDRESS"
 LARGEST = 32 << 30  # bytes; the largest published vision transformers have 27 GB
-HERE = ("localhost", "127.0.0.1", "::1")  # the one machine from which plain http is taken
+BY_HAND = "download it where there is a connection, and give the file"
 
 
 @dataclass(frozen=True)
@@ -69,63 +71,69 @@ def open_address(address: str) -> Backbone:
     """The proven backbone behind an address, fetched if need be; its manifest has the address and the hash.
 
     UsageError says in one line what the server or the network refused, CheckpointError what the file is not.
+    One process at a time fetches it; others wait, and find it.
     """
+    shown = web.told(address)
     known = _noted(address)
     if known is None or not known.path.exists():
-        known = _fetched(address)
+        try:
+            with alone(_note(address).with_suffix(".lock"), f"--init {shown}"):
+                known = _noted(address)
+                if known is None or not known.path.exists():
+                    known = _fetched(address)
+        except TransferError as error:
+            raise UsageError(f"--init {shown}: {error}") from None
     elif file_sha256(known.path) != known.sha256:
         raise UsageError(
-            f"--init {address}: {known.path} is damaged (its SHA-256 is not {known.sha256[:16]}...); "
+            f"--init {shown}: {known.path} is damaged (its SHA-256 is not {known.sha256[:16]}...); "
             "remove it, and the next call gets it again"
         )
     try:
         backbone = open_checkpoint(known.path)
     except CheckpointError as error:
-        raise CheckpointError(f"--init {address}: {error}") from None
-    return replace(backbone, manifest=backbone.manifest | {"address": _told(address)})
+        raise CheckpointError(f"--init {shown}: {error}") from None
+    return replace(backbone, manifest=backbone.manifest | {"address": shown})
 
 
 def _check(address: str) -> None:
     """Refuses what cannot be fetched safely, or has no file."""
+    shown = web.told(address)
     try:
         parts = urlsplit(address)
         host, user = parts.hostname or "", parts.username
     except ValueError as error:
-        raise UsageError(f"--init {address}: no address ({error}); expected {FORM}") from None
+        raise UsageError(f"--init {shown:.200}: no address ({error}); expected {FORM}") from None
     file = file_of(address)
-    if not host or not file or file.startswith(".") or not re.fullmatch(r"[!-~]+", address):
-        raise UsageError(
-            f"--init {address:.200}: expected the address of a file, as https://HOST/PATH/net.pth"
-        )
+    named = file.isprintable() and not file.startswith(".")  # it is so here, and not in the address: %00
+    if not host or not file or not named or not re.fullmatch(r"[!-~]+", address):
+        raise UsageError(f"--init {shown:.200}: expected the address of a file, as https://HOST/PATH/net.pth")
     if user is not None:
         raise UsageError(f"--init: the address at {host} holds a password; download it, and give the file")
-    if parts.scheme.lower() == "http" and host not in HERE:
+    if parts.scheme.lower() == "http" and host not in web.HERE:
         raise UsageError(
-            f"--init {address}: over plain http anybody on the way can change the file, so it is taken from "
-            f"{HERE[0]} alone; give its https:// address, or download it and give the file"
+            f"--init {shown}: over plain http anybody on the way can change the file, so it is taken from "
+            f"{web.HERE[0]} alone; give its https:// address, or download it and give the file"
         )
 
 
 def _fetched(address: str) -> Known:
-    """Fetches the file, proves it by its content, and notes which one it was."""
+    """Fetches the file, proves it by its content, and notes which one it was. TransferError for none."""
     length, version = _asked(address)
     about = hashlib.sha256(f"{address} {length} {version}".encode()).hexdigest()[:16]
     # A file that changed on the server has another folder, so no part is joined with another file's.
     remote, folder = Remote(file_of(address), (address,), "", size=length), cache_folder() / "parts" / about
-    try:
-        path = fetch(remote, folder)
-    except TransferError as error:
-        raise UsageError(f"--init {address}: {error}") from None
+    path = fetch(remote, folder, LARGEST, BY_HAND)
     try:
         open_checkpoint(path)
     except CheckpointError as error:
         path.unlink()
         told = str(error).replace(str(path), "what came")
-        raise CheckpointError(f"--init {address}: {told}") from None
-    known = Known(_told(address), path.name, file_sha256(path))
+        raise CheckpointError(f"--init {web.told(address)}: {told}") from None
+    known = Known(web.told(address), path.name, file_sha256(path))
     known.path.parent.mkdir(parents=True, exist_ok=True)
     path.replace(known.path)
-    folder.rmdir()
+    with suppress(OSError):  # something of another's is in it
+        folder.rmdir()
     note = _note(address)
     note.parent.mkdir(parents=True, exist_ok=True)
     with atomic_save(str(note), text_mode=True, overwrite_part=True) as text:
@@ -135,28 +143,23 @@ def _fetched(address: str) -> Known:
 
 def _asked(address: str) -> tuple[int, str]:
     """Bytes of the file, and what the server calls this version; UsageError for one that is not taken."""
-    by_hand = "download it where there is a connection, and give the file"
+    shown = web.told(address)
     try:
         with web.ask(address) as answer:
             length = int(answer.headers.get("Content-Length") or 0)
             version = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
     except web.FAILURES as error:
         code = f"{error.code} " if isinstance(error, HTTPError) else ""
-        raise UsageError(f"--init {address}: was not fetched ({code}{web.why(error)}); {by_hand}") from None
+        raise UsageError(f"--init {shown}: was not fetched ({code}{web.why(error)}); {BY_HAND}") from None
     if length <= 0:
         raise UsageError(
-            f"--init {address}: the server does not say how large the file is, so a part of it could pass "
-            f"for the whole; {by_hand}"
+            f"--init {shown}: the server does not say how large the file is, so a part of it could pass "
+            f"for the whole; {BY_HAND}"
         )
     if length > LARGEST:
         most = f"{LARGEST / 2**30:.0f} GiB at most are fetched"
-        raise UsageError(f"--init {address}: the file has {length / 2**30:.1f} GiB, and {most}; {by_hand}")
+        raise UsageError(f"--init {shown}: the file has {length / 2**30:.1f} GiB, and {most}; {BY_HAND}")
     return length, str(version)
-
-
-def _told(address: str) -> str:
-    """The address as records have it: what follows the path may be a key that is nobody's business."""
-    return urlunsplit(urlsplit(address)._replace(query="", fragment=""))
 
 
 def _note(address: str) -> Path:

@@ -22,6 +22,7 @@ from converters.certify.certificate import CERTIFICATE, standing
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from converters.networks.sizes import RANDOM, described, facts_of_size
+from transfer.process import web
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import PIXELS, facts_of, moving, random_manifest
 from transfer.recipes.family import Family
@@ -120,7 +121,7 @@ def _opened(one: Wanted, fetch: bool) -> Init:
     if one.is_address:
         there = fetch or address.at_hand(one.path)
         opened = address.open_address(one.path) if there else None
-        return Init(one.label, opened, absent="" if there else one.path)
+        return Init(one.label, opened, absent="" if there else web.told(one.path))
     if one.on_hub:
         there = fetch or hub.at_hand(one.path)
         return Init(one.label, hub.open_hub(one.path)) if there else Init(one.label, None, absent=one.path)

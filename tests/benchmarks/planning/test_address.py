@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -21,6 +25,7 @@ from benchmarks.planning.request import Request
 from benchmarks.planning.suite import load_suite
 from converters.errors import CheckpointError
 from tests.transfer.datasets.prepare.bad_server import BadServer, served
+from transfer.datasets.image_list.public.row import Remote
 from transfer.process import web
 
 FILE = "net.safetensors"
@@ -70,7 +75,9 @@ def test_a_download_that_breaks_off_goes_on(
     server: BadServer, raw_weights: bytes, monkeypatch: pytest.MonkeyPatch, hub_cache: Path
 ) -> None:
     monkeypatch.setattr("transfer.datasets.prepare.fetch.TRIES", 2)
-    with pytest.raises(UsageError, match=rf"of {len(raw_weights)} bytes came.; try again later, or put"):
+    with pytest.raises(
+        UsageError, match=rf"of {len(raw_weights)} bytes came.; try again later, or download it"
+    ):
         open_inits([server.at("breaks", FILE)])
     assert list(hub_cache.rglob("*.part"))
     monkeypatch.setattr("transfer.datasets.prepare.fetch.TRIES", 99)
@@ -147,6 +154,9 @@ def test_a_size_that_is_not_taken(
     ("https://example.org/", "expected the address of a file"),
     ("https://[1/net.pth", "no address"),
     ("https://example.org/a b.pth", "expected the address of a file"),
+    ("https://example.org/a\x07.pth", "expected the address of a file"),
+    ("https://example.org/a%00.pth", "expected the address of a file"),
+    ("https://example.org/a%0a.pth", "expected the address of a file"),
 ])  # fmt: skip
 def test_addresses_that_are_not_taken(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -161,3 +171,75 @@ def test_no_redirect_leads_from_https_to_http() -> None:
         handler.redirect_request(asked, None, 302, "Found", Message(), "http://host/net.pth")
     moved = handler.redirect_request(asked, None, 302, "Found", Message(), "https://other/net.pth")
     assert moved is not None
+
+
+@pytest.mark.parametrize(("asked", "to", "followed"), [
+    ("http://localhost/net.pth", "http://example.org/net.pth?key=1", False),
+    ("http://localhost/net.pth", "http://127.0.0.1:81/net.pth", True),
+    ("http://localhost/net.pth", "https://example.org/net.pth", True),
+    ("https://example.org/net.pth", "http://localhost/net.pth", False),
+    ("http://example.org/set.zip", "http://other.org/set.zip", True),  # a set of data: its hash proves it
+    ("http://example.org/set.zip", "ftp://example.org/set.zip", False),
+])  # fmt: skip
+def test_where_an_address_leads_is_held_against_its_rule(asked: str, to: str, followed: bool) -> None:
+    handler, request = web._SameServerOnly(), urllib.request.Request(asked)
+    if followed:
+        assert handler.redirect_request(request, None, 302, "Found", Message(), to) is not None
+        return
+    with pytest.raises(URLError, match=rf"redirected to {to.partition('?')[0]}, which is not https"):
+        handler.redirect_request(request, None, 302, "Found", Message(), to)
+
+
+def test_nothing_but_the_web_is_asked() -> None:
+    for text in ("file:///etc/hostname", "ftp://example.org/net.pth"):
+        with pytest.raises(URLError, match="is neither http nor https"):
+            web.ask(text)
+
+
+@pytest.mark.parametrize("how", ["gone", "portal", "breaks"])
+def test_no_error_shows_a_key(how: str, server: BadServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transfer.datasets.prepare.fetch.TRIES", 2)
+    with pytest.raises((UsageError, CheckpointError)) as caught:
+        open_inits([f"{server.at(how, FILE)}?key=secret"])
+    assert server.at(how, FILE) in str(caught.value)
+    assert "secret" not in str(caught.value)
+    (init,) = open_inits(["https://host/net.pth?key=secret"], fetch=False)
+    assert init.absent == "https://host/net.pth"
+
+
+def test_two_commands_with_one_address_fetch_it_once(
+    server: BadServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, text = address._fetched, server.at("good", FILE)
+    begun = threading.Event()
+
+    def slow(one: str) -> address.Known:
+        begun.set()
+        time.sleep(0.2)
+        return real(one)
+
+    monkeypatch.setattr(address, "_fetched", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(open_inits, [text])
+        begun.wait(5)
+        second = pool.submit(open_inits, [text])
+        found = [one.result()[0].weights_sha256 for one in (first, second)]
+    assert found[0] == found[1]
+    assert [begin for _, begin in server.asked] == [0, 0], "its size, and itself"
+    assert f"--init {text}: another process does the same; waiting for it" in capsys.readouterr().err
+
+
+def test_a_part_of_another_process_stays(
+    server: BadServer, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = address.fetch
+
+    def fetch(one: Remote, folder: Path, *rest: Any) -> Path:
+        path = real(one, folder, *rest)
+        (folder / "other.part").write_bytes(b"")
+        return path
+
+    monkeypatch.setattr(address, "fetch", fetch)
+    (init,) = open_inits([server.at("good", FILE)])
+    assert init.backbone is not None
+    assert list(hub_cache.rglob("other.part"))

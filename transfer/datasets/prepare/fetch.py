@@ -28,16 +28,19 @@ class Refused(ValueError):
     """Says that what came is not the file; nothing of it is kept."""
 
 
-def fetch(remote: Remote, folder: Path) -> Path:
+def fetch(remote: Remote, folder: Path, most: int, by_hand: str = "") -> Path:
     """The proven file in `folder`; what is there already is proven, and taken.
 
     A part that broke off stays there, and the next call goes on with it, from any address. DataError says
-    for each address why nothing came of it, and where to put the file by hand.
+    for each address why nothing came of it, and what to do by hand: where nothing is said, to put it there.
+    most: bytes that are taken of a file whose size is not published.
     """
     path, part = folder / remote.file, folder / f"{remote.file}.part"
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        wrong = disproved(remote, path)
+        with writing(path):  # or reading it: a folder, or somebody else's
+            wrong = disproved(remote, path)
         if not wrong:
             return path
         raise DataError(f"{path}: {wrong}; remove it, and the same command fetches it")
@@ -45,15 +48,17 @@ def fetch(remote: Remote, folder: Path) -> Path:
     with _alone(part) as file:
         for address in remote.addresses:
             try:
-                _from(_resolved(address), remote, file, part)
+                _from(_resolved(address), remote, file, remote.size or most)
             except TransferError:  # the disk, which is nobody's fault
                 raise
             except web.FAILURES as error:
                 failures[address] = error
                 continue
-            part.rename(path)
+            with writing(path):
+                part.rename(path)
             return path
-    raise DataError(_told(remote, folder, failures))
+    by_hand = by_hand or f"put {remote.file} into {folder} and run the same command"
+    raise DataError(_told(remote, by_hand, failures))
 
 
 def disproved(remote: Remote, path: Path) -> str:
@@ -81,7 +86,9 @@ def disproved(remote: Remote, path: Path) -> str:
 @contextmanager
 def _alone(part: Path) -> Iterator[IO[bytes]]:
     """The part, opened for this process alone; an empty one is removed at the end."""
-    with part.open("ab", buffering=0) as file:  # what was written is there, and is not written again
+    with writing(part):
+        opened = part.open("ab", buffering=0)  # what was written is there, and is not written again
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -89,8 +96,9 @@ def _alone(part: Path) -> Iterator[IO[bytes]]:
         try:
             yield file
         finally:
-            if part.exists() and not part.stat().st_size:
-                part.unlink()
+            with writing(part):
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
 
 
 def _resolved(address: str) -> str:
@@ -104,7 +112,7 @@ def _resolved(address: str) -> str:
     return f"{hub}/{address.removeprefix('hub:')}"
 
 
-def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
+def _from(address: str, remote: Remote, file: IO[bytes], most: int) -> None:
     """Fetches what is missing from one address and proves the whole; one of FAILURES says what failed."""
     if len(remote.addresses) > 1 and not remote.proof[0]:
         _empty(file)  # nothing would prove a file that is joined of two servers' parts
@@ -112,7 +120,7 @@ def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
     for attempt in range(TRIES):
         before = file.tell()
         try:
-            _receive(address, remote, file)
+            _receive(address, remote, file, most)
         except Refused:
             _empty(file)
             raise
@@ -122,7 +130,7 @@ def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
             if file.tell() == before or attempt == TRIES - 1:
                 raise
             continue
-        wrong = disproved(remote, part)
+        wrong = disproved(remote, Path(file.name))
         if not wrong:
             return
         _empty(file)
@@ -132,7 +140,7 @@ def _from(address: str, remote: Remote, file: IO[bytes], part: Path) -> None:
     raise Refused("the file did not come whole")
 
 
-def _receive(address: str, remote: Remote, file: IO[bytes]) -> None:
+def _receive(address: str, remote: Remote, file: IO[bytes], most: int) -> None:
     """Appends what is missing. ValueError if less came than was promised, Refused if more or other."""
     begin = file.tell()
     if remote.size and begin > remote.size:
@@ -149,28 +157,34 @@ def _receive(address: str, remote: Remote, file: IO[bytes]) -> None:
             raise Refused("the server has no more bytes than are here") from None
         raise
     with answer:
-        if begin and not _goes_on(answer, begin):
+        total = _total(answer, begin)
+        if begin and answer.status != 206:  # some servers send the whole
             _empty(file)
-            begin = 0
-        length = max(0, int(answer.headers.get("Content-Length") or 0))
-        total = begin + length if length else remote.size
-        if not total and not remote.proof[0]:
+        if not total and not remote.size and not remote.proof[0]:
             raise Refused("it does not say how long the file is, and no hash of it is published")
-        if remote.size and length and total != remote.size:
+        if remote.size and total not in (0, remote.size):
             raise Refused(f"the server has {total} bytes, expected {remote.size}")
-        _copy(answer, file, remote, total)
+        if total > most:
+            raise Refused(f"the server has {total} bytes, and {most} at most are taken")
+        total = total or remote.size
+        _copy(answer, file, remote, total, total or most)
     if total and file.tell() < total:
         raise ValueError(f"{file.tell()} of {total} bytes came")
 
 
-def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int) -> None:
-    """Appends what comes, as it comes: what a server sent before it fell silent is kept."""
+def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int, most: int) -> None:
+    """Appends what comes, as it comes: what a server sent before it fell silent is kept.
+
+    total: bytes of the whole, 0 where nobody says. Refused as soon as more than `most` came.
+    """
     from transfer.process.progress import progress
 
     done = file.tell() // _CHUNK
     watched, since = file.tell(), time.monotonic()
     with progress(f"fetch {remote.file} (MB)", max(1, -(-total // _CHUNK)), done) as advance:
         while chunk := memoryview(answer.read1(_CHUNK)):
+            if file.tell() + len(chunk) > most:
+                raise Refused(f"more than {most} bytes came")
             if time.monotonic() - since > SLOW_S:
                 if file.tell() - watched < SLOWEST * SLOW_S:
                     raise TimeoutError(f"less than {SLOWEST} bytes a second for {SLOW_S:g} s")
@@ -183,10 +197,18 @@ def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int) -> None:
                 advance("")
 
 
-def _goes_on(answer: Any, begin: int) -> bool:
-    """Whether the server sends from the byte that was asked for; some send the whole."""
-    said = re.match(r"bytes (\d+)-", str(answer.headers.get("Content-Range") or ""))
-    return answer.status == 206 and said is not None and int(said[1]) == begin
+def _total(answer: Any, begin: int) -> int:
+    """Bytes of the whole file, 0 where it is not said. Refused for a part that does not go on at `begin`."""
+    length = max(0, int(answer.headers.get("Content-Length") or 0))
+    if answer.status != 206:
+        return length
+    says = str(answer.headers.get("Content-Range") or "")
+    said = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", says)
+    if not said or int(said[1]) != begin:
+        raise Refused(f"asked for what begins at byte {begin}, the server sent {says or 'some part'!r}")
+    if said[3] == "*":
+        return begin + length if length else 0
+    return int(said[3])
 
 
 def _empty(file: IO[bytes]) -> None:
@@ -194,13 +216,12 @@ def _empty(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _told(remote: Remote, folder: Path, failures: dict[str, BaseException]) -> str:
-    by_hand = f"or put {remote.file} into {folder} and run the same command"
+def _told(remote: Remote, by_hand: str, failures: dict[str, BaseException]) -> str:
     if failures and all(_no_connection(error) for error in failures.values()):
-        address = next(iter(failures))
-        return f"{remote.file}: no connection (offline?); go online, {by_hand} (it is at {address})"
-    said = "; ".join(f"{address} ({_of_http(error)})" for address, error in failures.items())
-    return f"{remote.file}: was not fetched from {said}; try again later, {by_hand}"
+        address = web.told(next(iter(failures)))
+        return f"{remote.file}: no connection (offline?); go online, or {by_hand} (it is at {address})"
+    said = "; ".join(f"{web.told(address)} ({_of_http(error)})" for address, error in failures.items())
+    return f"{remote.file}: was not fetched from {said}; try again later, or {by_hand}"
 
 
 def _of_http(error: BaseException) -> str:

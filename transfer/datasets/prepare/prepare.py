@@ -72,12 +72,12 @@ def _fetched(name: str, part: Part, root: Path, say: Say) -> str:
     """Fetches, unpacks, checks and moves a part; returns what it holds. Its archives are gone then."""
     downloads = root / DOWNLOADS / name
     brought = {one.file for one in part.remotes if (downloads / one.file).exists()}
-    archives = [fetch(remote, downloads) for remote in part.remotes]
+    archives = [fetch(remote, downloads, part.most) for remote in part.remotes]
     with staged(root / DOWNLOADS / f".{name}.{os.getpid()}") as aside:
         try:
             for remote, archive in zip(part.remotes, archives, strict=True):
                 say(f"unpacking {archive}")
-                unpack(remote, archive, aside)
+                unpack(remote, archive, aside, part.most)
             found = part.check(aside)
         except DataError as error:
             raise DataError(_wrong(error, part, downloads, brought)) from None
@@ -89,7 +89,8 @@ def _fetched(name: str, part: Part, root: Path, say: Say) -> str:
     if len(missing) < len(part.places):  # some of it was there, and was not looked at
         found = _there(part, root)
     for archive in archives:
-        archive.unlink()
+        with writing(archive):
+            archive.unlink()
     with suppress(OSError):  # there is another part, or another set, in it
         downloads.rmdir()
         downloads.parent.rmdir()

@@ -14,42 +14,44 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from transfer.datasets.image_list.public.row import Remote
-from transfer.errors import DataError
+from transfer.errors import DataError, TransferError
 from transfer.process.disk import writing
 
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError),
     *(NotImplementedError, RuntimeError),  # an unknown method of a zip, and a password
+    *(OSError, ValueError),  # damaged bzip2, and a name that no file can have
 )
 _STEP = 16 << 20  # bytes of the archive between two steps of the progress
 
 
-def unpack(remote: Remote, archive: Path, root: Path) -> int:
+def unpack(remote: Remote, archive: Path, root: Path, most: int) -> int:
     """Unpacks a fetched file below `root` as its row says; returns the number of files.
 
-    What is no archive is copied. DataError for a broken archive and for a path that leaves its folder;
-    links and devices are left out.
+    What is no archive is copied. DataError for a broken archive, for a path that leaves its folder and for
+    more than `most` bytes, unpacked; links and devices are left out.
     """
     target = root / remote.into
-    target.mkdir(parents=True, exist_ok=True)
+    with writing(target):
+        target.mkdir(parents=True, exist_ok=True)
     if not (tarfile.is_tarfile(archive) or zipfile.is_zipfile(archive)):
         with writing(target):
             shutil.copyfile(archive, target / remote.file)
         return 1
     if remote.inner:
-        return _inner(remote, archive, target)
-    return _all(archive, lambda name: _place(name, remote), target)
+        return _inner(remote, archive, target, most)
+    return _all(archive, lambda name: _place(name, remote), target, most)
 
 
-def _inner(remote: Remote, archive: Path, target: Path) -> int:
+def _inner(remote: Remote, archive: Path, target: Path, most: int) -> int:
     """Unpacks the archives within the archive, one after the other."""
     count = 0
     for name in remote.inner:
         inner = target / f".{PurePosixPath(name).name}"
         try:
-            if not _all(archive, {name: inner.name}.get, target):
+            if not _all(archive, {name: inner.name}.get, target, most):
                 raise DataError(f"{archive}: has no {name}; remove it and fetch it again")
-            count += _all(inner, lambda n: _place(n, remote), target)
+            count += _all(inner, lambda n: _place(n, remote), target, most)
         finally:
             inner.unlink(missing_ok=True)
     return count
@@ -65,10 +67,10 @@ def _place(name: str, remote: Remote) -> str:
     return PurePosixPath(text).name if remote.flat else text
 
 
-def _all(archive: Path, place: Callable[[str], str | None], target: Path) -> int:
+def _all(archive: Path, place: Callable[[str], str | None], target: Path, most: int) -> int:
     from transfer.process.progress import progress
 
-    count = 0
+    count, left = 0, most
     size = archive.stat().st_size
     try:
         with (
@@ -81,25 +83,46 @@ def _all(archive: Path, place: Callable[[str], str | None], target: Path) -> int
             for name, content in _files(raw):
                 to = place(name)
                 if to:
-                    _write(archive, target, to, content())
+                    left -= _write(archive, target, to, content(), left)
                     count += 1
                 while seen < raw.tell() // _STEP:
                     seen += 1
                     step("")
+    except TransferError:  # of a file that is written
+        raise
     except BROKEN as error:
-        raise DataError(f"{archive}: cannot be unpacked ({error}); remove it and fetch it again") from None
+        raise _broken(archive, error) from None
     return count
 
 
-def _write(archive: Path, target: Path, to: str, content: IO[bytes]) -> None:
+def _write(archive: Path, target: Path, to: str, content: IO[bytes], left: int) -> int:
+    """Writes a file of the archive; returns its bytes. DataError for more than are `left`."""
     path = PurePosixPath(to)
     if path.is_absolute() or ".." in path.parts:
         raise DataError(f"{archive}: holds the path {to!r}, which leaves its folder; fetch it elsewhere")
     goal = target / path
+    count = 0
     with content, writing(goal):
         goal.parent.mkdir(parents=True, exist_ok=True)
         with goal.open("wb") as file:
-            shutil.copyfileobj(content, file, 1 << 20)
+            for chunk in _chunks(archive, content):
+                count += len(chunk)
+                if count > left:
+                    raise DataError(f"{archive}: swells far beyond its set; remove it and fetch it again")
+                file.write(chunk)
+    return count
+
+
+def _chunks(archive: Path, content: IO[bytes]) -> Iterator[bytes]:
+    try:
+        while chunk := content.read(1 << 20):
+            yield chunk
+    except BROKEN as error:
+        raise _broken(archive, error) from None
+
+
+def _broken(archive: Path, error: BaseException) -> DataError:
+    return DataError(f"{archive}: cannot be unpacked ({error}); remove it and fetch it again")
 
 
 def _files(raw: IO[bytes]) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
@@ -131,7 +154,8 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 def staged(folder: Path) -> Iterator[Path]:
     """A new folder that is gone at the end, whatever happens; what is to stay is moved out of it before."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with writing(folder):
+        folder.mkdir(parents=True)
     try:
         yield folder
     finally:

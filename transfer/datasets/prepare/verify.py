@@ -88,18 +88,20 @@ def _hold_against(one: Compared, known: Sequence[Line]) -> None:
     if wrong:
         one.other.append(wrong)
         return
-    one.same.append(f"{len(there):,} images and their annotations as in the list")
+    images = sum(bool(line.id) for line in there)
+    one.same.append(f"{images:,} images and their annotations as in the list")
     one.doubt = ""
 
 
 def _parts(name: str, root: Path) -> Iterator[Compared]:
     what = wanted(name)
     if name in revisited.SETS:
-        found = revisited.load_retrieval(name, root).summary
-        yield Compared(name, [f"{found['images']:,} images as published", f"content {found['sha256']}"])
+        for lines in content.lines_of_retrieval(revisited.load_retrieval(name, root)):
+            part = lines[0].split
+            yield Compared(part, [f"{len(lines):,} {part.partition('/')[2]} as published"], [], lines)
     elif name in ROWS:
         for images in read_parts(row_of(name), root).values():
-            same = f"{len(images):,} images, {len(images.classes)} classes, names of files: as published"
+            same = f"{len(images):,} images, {len(images.classes)} classes: as published"
             yield Compared(images.name, [same], [], content.lines_of_labelled(images))
     else:
         for split in (name,) if name in what.splits else what.splits:
@@ -171,7 +173,10 @@ def verify_all(
             found += verify(name, root, say, known)
         except DataError as error:
             failed.append(str(error))
-    if save and not failed:
+    wrong = next((one.name for one in found if one.other), "")
+    if save and wrong:
+        say(f"{save}: not written, since {wrong} DIFFERS, and a list vouches for other copies")
+    elif save and not failed:
         content.save(save, chain.from_iterable(one.lines for one in found))
         say(f"wrote {save}")
-    return not any(one.other for one in found), failed
+    return not wrong, failed

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from transfer.datasets.image_list.public.row import Remote
 
+ROUGHLY = 4  # a part takes at most so many times the disk that is said of it
+
 
 @dataclass(frozen=True)
 class Part:
     """Lists what is fetched, unpacked, checked and moved into place together.
 
-    places: its folders and files below the data root. remotes: what they come from. disk: bytes, unpacked.
-    check: a root -> what it holds of the part, in a few words; DataError where that is not the part.
+    places: its folders and files below the data root. remotes: what they come from. disk: bytes, unpacked,
+    roughly. check: a root -> what it holds of the part, in a few words; DataError where that is not the part.
     """
 
     places: tuple[str, ...]
@@ -25,6 +27,11 @@ class Part:
     def missing(self, root: Path) -> list[str]:
         """The places that are not there."""
         return [place for place in self.places if not (root / place).exists()]
+
+    @property
+    def most(self) -> int:
+        """Bytes that no file of it has: more is an endless stream, or an archive that swells."""
+        return ROUGHLY * self.disk
 
     @property
     def to_fetch(self) -> int:

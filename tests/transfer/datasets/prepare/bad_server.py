@@ -16,7 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 MOODS = (
     "good", "gone", "busy", "portal", "flips", "breaks", "resets", "stalls", "drips", "short", "empty",
     "claims-more", "too-long", "no-ranges", "wrong-range", "no-length", "loop", "no-number", "no-http",
+    "endless",
 )  # fmt: skip
+ENDLESS = 1000  # times 64 KB: as many as a test can bear
 
 
 class BadServer(ThreadingHTTPServer):
@@ -52,7 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._moody(whole, file, begin)
         if how == "gone":
             return self._send(404, b"", 0)
-        if how in ("loop", "no-length"):
+        if how in ("loop", "no-length", "endless"):
             return self._unusual(how, whole)
         if how == "drips":
             return self._hang(how, 206 if begin else 200, b"", begin, whole)
@@ -62,6 +64,11 @@ class _Handler(BaseHTTPRequestHandler):
             whole = whole[:-1] + bytes([whole[-1] ^ 1])
         if how == "no-ranges":
             begin = 0
+        if how == "wrong-range":
+            return self._send(206, whole[9:], -1, 9, len(whole))
+        if how == "half":  # of what is missing, and calls it all that was asked for
+            end = begin + max((len(whole) - begin) // 2, 1)
+            return self._send(206, whole[begin:end], -1, begin, len(whole))
         if begin >= len(whole):
             return self._send(416, b"", 0, begin, len(whole))
         rest = whole[begin:]
@@ -106,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, whole)
         if mood == "wrong-range" and begin:
             return self._send(206, whole[begin // 2 :], -1, begin // 2, len(whole))
-        if mood in ("no-length", "no-number", "loop", "no-http"):
+        if mood in ("no-length", "no-number", "loop", "no-http", "endless"):
             return self._unusual(mood, some)
         return self._send(code, rest, len(rest), begin, len(whole))
 
@@ -125,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.01)
 
     def _unusual(self, mood: str, some: bytes) -> None:
-        """Ends without having said how long it is, says it in words, sends one on and on, speaks no HTTP."""
+        """Says not how long it is, or in words, or never ends; sends one on and on; speaks no HTTP."""
         if mood == "no-http":
             self.wfile.write(b"220 ready\r\n" + some[:50])
             return
@@ -138,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if mood != "loop":
             self.wfile.write(some)
+        for _ in range(ENDLESS if mood == "endless" else 0):
+            self.wfile.write(bytes(1 << 16))
 
     def _send(self, code: int, content: bytes, length: int = -1, begin: int = 0, whole: int = 0) -> None:
         self.send_response(code)

@@ -26,7 +26,7 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     WRITERS["dtd"](tmp_path / "made")
     asked: list[str] = []
 
-    def fetch(remote: Remote, downloads: Path) -> Path:
+    def fetch(remote: Remote, downloads: Path, most: int) -> Path:
         asked.append(remote.file)
         downloads.mkdir(parents=True, exist_ok=True)
         with tarfile.open(downloads / remote.file, "w") as tar:

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from tests.transfer.datasets.prepare.archives import FILE, remote
 from tests.transfer.datasets.prepare.bad_server import BadServer
 from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.prepare import fetch as fetching
-from transfer.datasets.prepare.fetch import fetch
-from transfer.errors import DataError, TransferError
+from transfer.errors import DataError, DiskError, TransferError
+
+fetch = partial(fetching.fetch, most=10**6)
 
 
 @pytest.mark.parametrize(("how", "asked"), [
@@ -40,6 +42,46 @@ def test_the_first_server_that_gives_it_whole(
     assert begins == sorted(set(begins)), "each try goes on where the one before ended"
     if how[0] in ("stalls", "breaks"):
         assert server.asked[-1][1] > begins[-1] > 0, "and so does the next server"
+
+
+def test_no_more_is_taken_than_the_file_has(server: BadServer, tmp_path: Path) -> None:
+    size = len(server.files[FILE])
+    unknown = replace(remote(server, "endless", "good"), size=0)
+    assert fetching.fetch(unknown, tmp_path / "a", size).read_bytes() == server.files[FILE]
+    with pytest.raises(DataError, match=rf"endless/{FILE} \(more than {size + 5} bytes came\)"):
+        fetching.fetch(replace(unknown, addresses=unknown.addresses[:1]), tmp_path / "b", size + 5)
+    with pytest.raises(DataError, match=rf"more than {size} bytes came"):
+        fetch(remote(server, "endless"), tmp_path / "c")
+    with pytest.raises(DataError, match=rf"the server has {size} bytes, and 9 at most are taken"):
+        fetching.fetch(replace(unknown, addresses=unknown.addresses[1:]), tmp_path / "d", 9)
+    assert not [path for name in "bcd" for path in (tmp_path / name).iterdir()]
+
+
+@pytest.mark.parametrize("there", [0, 1000])
+def test_another_part_than_was_asked_for_is_refused(there: int, server: BadServer, tmp_path: Path) -> None:
+    bare = Remote(FILE, (server.at("wrong-range", FILE),), "dtd")  # nothing else would tell
+    if there:
+        (tmp_path / f"{FILE}.part").write_bytes(server.files[FILE][:there])
+    with pytest.raises(DataError, match=rf"asked for what begins at byte {there}, the server sent 'bytes 9-"):
+        fetch(bare, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_is_held_against_the_whole_that_it_names(server: BadServer, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"\d+ of {len(server.files[FILE])} bytes came"):
+        fetch(Remote(FILE, (server.at("half", FILE),), "dtd"), tmp_path)
+    assert server.asked[-1][1] > server.asked[0][1], "what came is kept, and the next try goes on"
+
+
+@pytest.mark.parametrize("at", ["folder", FILE, f"{FILE}.part"])
+def test_what_is_in_the_way_is_one_line(at: str, server: BadServer, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    if at == "folder":
+        folder.write_text("a file")
+    else:
+        (folder / at).mkdir(parents=True)
+    with pytest.raises(DiskError, match=rf"{at}: (File exists|Is a directory)$"):
+        fetch(replace(remote(server, "good"), size=0), folder)
 
 
 def test_a_fetch_that_was_stopped_goes_on(server: BadServer, tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_a_file_that_was_brought_is_left_where_it_is(server: BadServer, tmp_path
     assert brought.read_bytes() == b"not it"
 
 
+def test_a_file_in_place_of_the_downloads_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "downloads").write_text("a file")
+    assert main(["prepare", "dtd", "--data-root", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: {tmp_path}/downloads/dtd: Not a directory"
+
+
 def test_disk_is_looked_at_first(server: BadServer, tmp_path: Path) -> None:
     what = Wanted("dtd", "", (Part(("dtd/dtd",), (remote(server, "good"),), 1 << 60, lambda root: ""),))
     with pytest.raises(DataError, match=r"to fetch .* GB are free under .*; make room"):
@@ -120,7 +129,7 @@ def test_disk_is_looked_at_first(server: BadServer, tmp_path: Path) -> None:
 def test_a_broken_archive_is_named(tmp_path: Path, archive: bytes) -> None:
     (tmp_path / FILE).write_bytes(archive[: len(archive) // 2])
     with pytest.raises(DataError, match="dtd.tar.gz: cannot be unpacked .*; remove it and fetch it again"):
-        unpack(Remote(FILE, (), ""), tmp_path / FILE, tmp_path / "root")
+        unpack(Remote(FILE, (), ""), tmp_path / FILE, tmp_path / "root", 10**6)
 
 
 def test_every_set_can_be_had_or_says_how() -> None:
@@ -157,7 +166,7 @@ def test_what_a_set_needs_comes_with_it_and_disk_is_said_of_all(
 ) -> None:
     asked: list[str] = []
 
-    def fetch(one: Remote, folder: Path) -> Path:
+    def fetch(one: Remote, folder: Path, most: int) -> Path:
         asked.append(one.file)
         raise DataError(f"{one.file}: no connection")
 
