@@ -47,7 +47,8 @@ def read(words: Sequence[str]) -> RunOptions:
         known = ", ".join(row_flags(row))
         parser.error(f"{unknown[0]} is no option of --method {name}; its own are {known}")
     if "--terms" in [word.partition("=")[0] for word in unknown]:
-        parser.error(f"--terms needs a method with one loss to add to: {', '.join(row_names())}")
+        takes = [name for name in row_names() if hasattr(joint_row(name), "terms")]
+        parser.error(f"--terms needs a method that compares views: {', '.join(takes)}")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     args.mechanism = PRESETS.get(args.mechanism, {}).get("mechanism", args.mechanism)
@@ -69,6 +70,9 @@ def _named(words: Sequence[str], *names: str) -> str:
         option, _, value = word.partition("=")
         if option in names:
             return value or "".join(words[number + 1 : number + 2])
+        short = next((name for name in names if name[1] != "-" and word.startswith(name)), "")
+        if short:  # -aNAME
+            return word.removeprefix(short).removeprefix("=")
     return ""
 
 

@@ -90,7 +90,7 @@ def planned(options: RunOptions) -> Plan:
     require_a_batch(len(images), options.batch_size, groups)
     collapse_every(options)
     views = kind.views(options.method, options.image_size)
-    require_patches(options.arch, options.image_size, views)
+    require_patches(options.arch, options.image_size, views, options.method)
     kind.check(options.method, images, options.batch_size, groups)
     per_epoch = len(images) // options.batch_size
     return Plan(

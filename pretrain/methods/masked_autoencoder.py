@@ -62,6 +62,7 @@ class MaskedAutoencoder(Method[Mae]):
         if not isinstance(encoder, VitEncoder):
             raise TypeError("an encoder that leaves out patches is a VitEncoder")
         self.backbone = encoder
+        self.kept = row.visible(encoder.facts["pos_tokens"] - 1)
         self.decoder = Decoder(row, encoder)
         self.mask_token = nn.Parameter(0.02 * torch.randn(1, 1, row.decoder_width))
 
@@ -84,12 +85,11 @@ class MaskedAutoencoder(Method[Mae]):
         (images,) = views
         patches = patches_of(images, self.backbone.facts["patch_size"])
         order = self.order(len(images), patches.shape[1], rng).to(images.device, non_blocking=True)
-        kept = int(patches.shape[1] * (1 - self.row.mask_ratio))
-        tokens = self.backbone(images, pooled=False, kept=order[:, :kept])
+        tokens = self.backbone(images, pooled=False, kept=order[:, : self.kept])
         told = self.decoder(tokens, self.mask_token, order).to(images.dtype)
         with full_precision(images):
             target = normalised(patches) if self.row.norm_pixels else patches
-            return error_of(told, target, order[:, kept:]), {}
+            return error_of(told, target, order[:, self.kept :]), {}
 
     def order(self, images: int, patches: int, rng: Generator) -> Tensor:
         """Shuffles the patches of each image of this process, int64 NxL; the first ones are visible."""

@@ -10,7 +10,7 @@ from converters.models.sincos import sincos_mae, sincos_moco
 from converters.models.vit import ViT
 from converters.models.vit_plain import PLAIN
 from pretrain.errors import PretrainError
-from pretrain.networks.vit_sizes import HEAD, VitKind, parse_vit, require_whole_patches
+from pretrain.networks.vit_sizes import VitKind, heads_of, parse_vit, require_whole_patches
 
 SINCOS = {"mae": sincos_mae, "moco_v3": sincos_moco}  # how weights begin -> the fixed positions
 
@@ -54,7 +54,7 @@ def make_vit(arch: str, image_size: int, kind: VitKind, drop_path: float = 0.0) 
     the width is no multiple of the heads.
     """
     width, depth, patch = parse_vit(arch)
-    heads = kind.heads or max(1, width // HEAD)
+    heads = heads_of(arch, kind)
     if width % heads:
         raise PretrainError(f"--arch {arch}: its width of {width} has no {heads} heads; take another size")
     facts = {

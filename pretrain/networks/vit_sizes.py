@@ -17,9 +17,8 @@ HEAD = 64  # channels of a head, where a publisher has no other number of heads
 class VitKind:
     """The choices of a publisher for vision transformers."""
 
-    begin: str = (
-        "normal"  # how the weights begin: "normal", or as in "mae" or "moco_v3", with their fixed positions
-    )
+    # How the weights begin: "normal", or as in "mae" or "moco_v3", with their fixed positions.
+    begin: str = "normal"
     interpolation: str = "detectron2"  # how positions are fitted to other sizes (converters.models.positions)
     heads: int = 0  # of every size; 0: one for 64 channels
 
@@ -43,6 +42,11 @@ def parse_vit(arch: str) -> tuple[int, int, int]:
             "as in vit_small_patch16"
         )
     return (*SIZES[match[1]], int(match[2]))
+
+
+def heads_of(arch: str, kind: VitKind) -> int:
+    """The attention heads that a publisher gives to a size."""
+    return kind.heads or max(1, parse_vit(arch)[0] // HEAD)
 
 
 def require_whole_patches(side: int, patch: int, asked: str = "--image-size") -> None:

@@ -28,7 +28,8 @@ def train(
     """Trains a method by one batch an iteration; returns the number of iterations done.
 
     `forward` is the method as it is called (see `callable_of`). `batches` are those of `iterations`. The
-    random numbers of a step depend on `seed` and its iteration alone, so a resumed run draws the same ones.
+    random numbers of a step depend on `seed` and its iteration alone, so a resumed run draws the same ones;
+    those that layers draw by themselves, as skipped blocks do, on the process, too.
     per_epoch: iterations, of which the method is told
     """
     method.train()
@@ -36,7 +37,9 @@ def train(
     last = iterations.stop
     for iteration, batch in zip(iterations, batches, strict=False):
         updates.set_rates(iteration)
-        rng.manual_seed(step_seed(seed, iteration))
+        number = step_seed(seed, iteration)
+        rng.manual_seed(number)
+        torch.manual_seed(number + distributed.rank())
         views = batch.images(updates.device)
         index = batch.index.to(updates.device, non_blocking=True)
         with updates.autocast():

@@ -64,14 +64,19 @@ def require_network(arch: str, name: str, method: MethodOptions, small_images: b
         )
 
 
-def require_patches(arch: str, image_size: int, views: Sequence[Views]) -> None:
-    """Raises PretrainError where views of a ViT, or its table of positions, have no whole patches."""
+def require_patches(arch: str, image_size: int, views: Sequence[Views], method: MethodOptions) -> None:
+    """Raises PretrainError where views of a ViT, or its table of positions, have no whole patches.
+
+    A method that hides patches is asked whether any is left.
+    """
     if not is_vit(arch):
         return
     patch = patch_of(arch)
     require_whole_patches(image_size, patch, f"--image-size {image_size}")
     for view in views:
         require_whole_patches(view.size, patch, f"--views ...{view.recipe}")
+    if hasattr(method, "visible"):
+        method.visible((image_size // patch) ** 2)
 
 
 def require_a_batch(num_images: int, batch_size: int, groups: int) -> None:

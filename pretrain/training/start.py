@@ -18,6 +18,8 @@ from pretrain.errors import PretrainError
 from pretrain.methods.base import Method
 from pretrain.methods.choose import METHODS, method_class
 from pretrain.methods.joint.frame import JointEmbedding
+from pretrain.networks.vit import VitEncoder
+from pretrain.networks.vit_sizes import VitKind, heads_of
 from pretrain.training import checkpoint
 from pretrain.training.checkpoint import PREFIX
 from pretrain.training.state import require_equal
@@ -32,9 +34,9 @@ class Start:
     path: Path
     sha256: str  # of the file; identifies the run
     arch: str
-    encoders: dict[
-        str, dict[str, Tensor]
-    ]  # by their name in the method that made them; the evaluated one first
+    # By their name in the method that made them; the evaluated one first.
+    encoders: dict[str, dict[str, Tensor]]
+    vit: VitKind | None = None  # of the method that made them
 
 
 def read_start(path: Path) -> Start:
@@ -54,9 +56,8 @@ def read_start(path: Path) -> Start:
     bad = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
     if bad:
         raise PretrainError(f"--start-from {path}: {bad} holds values that are not finite; take another file")
-    return Start(
-        path, hashlib.sha256(path.read_bytes()).hexdigest(), str(contents.get("arch", "unknown")), encoders
-    )
+    sha256, arch = hashlib.sha256(path.read_bytes()).hexdigest(), str(contents.get("arch", "unknown"))
+    return Start(path, sha256, arch, encoders, getattr(row, "vit", None))
 
 
 def put_in_place(start: Start, method: Method[Any]) -> str:
@@ -78,6 +79,8 @@ def put_in_place(start: Start, method: Method[Any]) -> str:
     }
     chosen = {name: start.encoders[source] for name, source in sources.items()}
     for name, encoder in wanted.items():
+        if start.vit is not None and isinstance(encoder, VitEncoder):
+            _require_heads(start, start.vit, encoder)
         require_equal(
             _trunk(chosen[name]), _trunk(encoder.state_dict()), f"--start-from {start.path}", start.arch
         )
@@ -88,6 +91,16 @@ def put_in_place(start: Start, method: Method[Any]) -> str:
         encoder.load_state_dict(chosen[name] if keep_head else _trunk(chosen[name]), strict=keep_head)
     swapped = [f", its {a} as {b}" for b, a in sources.items() if a != b and b in start.encoders]
     return _head_told(start.encoders[first], keep_head) + "".join(swapped)
+
+
+def _require_heads(start: Start, kind: VitKind, encoder: VitEncoder) -> None:
+    """Raises PretrainError where attention has other heads: the tensors' shapes do not tell."""
+    theirs, ours = heads_of(start.arch, kind), encoder.facts["num_heads"]
+    if theirs != ours:
+        raise PretrainError(
+            f"--start-from {start.path}: its attention has {theirs} heads, that of this method {ours}; "
+            "start from a file of a method with as many"
+        )
 
 
 def _head_told(evaluated: dict[str, Tensor], kept: bool) -> str:

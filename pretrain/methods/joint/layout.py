@@ -36,10 +36,8 @@ class Layout:
         found: dict[str, dict[str, Value]] = {entry: {} for entry in self.entries}
         for name, value in state.items():
             part, _, rest = name.partition(".")
-            for place in [
-                self.places[part],
-                *[place for twice, place in self.again.items() if twice == part],
-            ]:
+            again = [place for twice, place in self.again.items() if twice == part]
+            for place in (self.places[part], *again):
                 entry, _, prefix = place.partition("/")
                 found[entry][prefix + rest] = value
         return found

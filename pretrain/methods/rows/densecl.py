@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pretrain.errors import PretrainError
 from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.row import Row, option, require_whole_queue
-from pretrain.methods.joint.spec import width_of
+from pretrain.methods.joint.spec import read_spec, width_of
 from pretrain.optimizers.rows import Optimizer
 from pretrain.options import positive, real, whole
 
@@ -52,7 +52,7 @@ class DenseCl(Row):
     ema: float = 0.999
     ema_end: float = 0.999
     sync_bn: bool = False
-    dense_projector: str = option("wb-128b", "layers of the projector of every place")
+    dense_projector: str = option("wb-128b", "layers of the projector of every place", read_spec)
     queue: int = option(65536, "keys of images, and as many of maps, that are negatives", whole(1))
     temperature: float = option(0.2, "softmax temperature", real(0, above=True))
     dense_share: float = option(0.5, "share of the dense loss (lambda)", real(0, 1))
@@ -83,7 +83,8 @@ class DenseCl(Row):
         for part in head.modules():
             if isinstance(part, nn.Linear):
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
 
     def memory(self, width: int, outputs: int) -> nn.Module:
         from pretrain.methods.joint.memory import Queues

@@ -8,7 +8,7 @@ shape is not here, nor is Swin. With two heads the teacher has two as well (--sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pretrain.errors import PretrainError
@@ -16,7 +16,8 @@ from pretrain.methods.joint.layout import Layout
 from pretrain.methods.joint.masks import Shares, read_shares, shares
 from pretrain.methods.joint.published import option
 from pretrain.methods.joint.spec import asked
-from pretrain.methods.rows.dino import PARTS, DinoOfViT, warmed
+from pretrain.methods.rows.dino import PARTS, REST, DinoOfViT, warmed
+from pretrain.optimizers.rows import PUBLISHED, Optimizer
 from pretrain.options import real
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class IBot(DinoOfViT):
     )
     published: ClassVar[dict[str, Any]] = {"arch": "vit_small_patch16", "batch_size": 1024, "epochs": 800}
 
+    optimizer: Optimizer = replace(PUBLISHED["ibot"], freeze=REST)
     views: str = "ibot_1+ibot_2+10*ibot_local@3/7"
     prototypes: int = 8192
     teacher_temperature: float = 0.07
@@ -63,6 +65,10 @@ class IBot(DinoOfViT):
 
     def check(self, batch_size: int, per_epoch: int) -> None:
         super().check(batch_size, per_epoch)
+        if "bn" in self.projector:
+            raise PretrainError(
+                f"--projector {self.projector}: patches go through it and have no norm; leave out bn"
+            )
         sizes = [one.share for one in asked(self.views) for _ in range(one.count)]
         if sizes[0] != sizes[1]:
             raise PretrainError(f"--views {self.views}: the first two have masks; give them one size")

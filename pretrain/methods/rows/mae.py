@@ -35,6 +35,15 @@ class Mae(Published):
     decoder_depth: int = option(8, "blocks of the decoder", positive)
     decoder_heads: int = option(16, "heads of the decoder", positive)
 
+    def visible(self, patches: int) -> int:
+        """The number of patches that are seen, of all. Raises PretrainError where it is none."""
+        kept = int(patches * (1 - self.mask_ratio))
+        if not kept:
+            raise PretrainError(
+                f"--mask-ratio {self.mask_ratio}: of {patches} patches none is seen; lower it"
+            )
+        return kept
+
     def check(self) -> None:
         """Raises PretrainError where the decoder's width has neither so many heads nor fixed positions."""
         if self.decoder_width % self.decoder_heads or self.decoder_width % 4:

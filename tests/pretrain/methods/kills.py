@@ -26,9 +26,12 @@ from pretrain.methods.choose import METHODS, PRESETS
 from tests.pretrain.kill_driver import equal, forked, outcome, wait
 from tests.pretrain.methods.joint.cases import TINY
 from tests.pretrain.methods.joint.runs import GENERAL, command
+from tests.pretrain.methods.vits import runs as vits
+from tests.pretrain.methods.vits.cases import register_mini
 from tests.pretrain.tiny import register_miniature
 
 LENGTH = ["--max-iters", "12", "--save-iters", "3"]
+VIT = "vit_"  # before the names of methods on vision transformers
 MOST = 3  # kills of one run
 # How a killed process ends: SIGTERM is answered with a checkpoint, and kills one that has hardly begun.
 ENDS = {-signal.SIGKILL: "SIGKILL", 128 + signal.SIGTERM: "SIGTERM", -signal.SIGTERM: "SIGTERM, early"}
@@ -45,10 +48,13 @@ class Tally:
 
 def names() -> list[str]:
     """All methods, those of one class by other options included."""
-    return [*TINY, *METHODS, *PRESETS]
+    return [*TINY, *METHODS, *PRESETS, *(VIT + name for name in vits.NAMES)]
 
 
 def words(name: str, data: Path, output: Path) -> list[str]:
+    if name.startswith(VIT):
+        more = {"max_iters": 12, "save_iters": 3}
+        return vits.words(name.removeprefix(VIT), data, output, **more)
     if name in TINY:
         return command(name, data, output, *LENGTH)
     small = ["--moco-k", "32", "--moco-dim", "16", "--method", name]
@@ -83,6 +89,7 @@ def drive(data: Path, folder: Path, kills: int, seed: int) -> dict[str, Tally]:
     """Kills one method after the other, from a random one on, until `kills` are made."""
     torch.set_num_threads(1)
     register_miniature()
+    register_mini()
     rng, found = random.Random(seed), {name: Tally() for name in names()}
     first, seconds = rng.randrange(len(found)), {}
     for name in cycle([*list(found)[first:], *list(found)[:first]]):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pretrain.methods.choose import method_names
 from tests.pretrain.helpers import module
-from tests.pretrain.methods.kills import names
+from tests.pretrain.methods.kills import VIT, names
 
 KILLS = int(os.environ.get("PRETRAIN_METHOD_KILLS", "2"))
 
@@ -29,3 +30,7 @@ def test_killed_runs_of_all_methods_end_like_those_left_alone(image_folder: Path
     }
     if KILLS >= 100:
         assert set(found) == set(names())
+
+
+def test_no_method_is_left_out() -> None:
+    assert set(method_names()) <= {name.removeprefix(VIT) for name in names()}
