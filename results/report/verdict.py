@@ -40,8 +40,7 @@ def standings(suites: Suites, gaps: Mapping[str, Sequence[Gap]]) -> list[Standin
     """All rows, the best first of those that are compared on the most suites, then of those on fewer.
 
     The best have won most suites less those lost, then have the mean ahead on most. The rows that gaps are
-    taken to stand among them with nothing won and nothing lost; rows that are never held against them come
-    last.
+    taken to stand among them with nothing won and nothing lost; rows never held against them are last.
     """
     by_row = {suite: {gap.row: gap for gap in found} for suite, found in gaps.items()}
     labels = dict.fromkeys(row.label for rows in suites.values() for row in rows)
@@ -148,7 +147,7 @@ def _rest(first: Standing) -> Iterable[str]:
 
 
 def _caveats(suites: Suites, first: Standing) -> Iterable[str]:
-    """What the tests are of, rows that are not as published, and records that are doubted."""
+    """Sentences on what the tests are of, rows that are not as published, and records that are doubted."""
     tested = [gap for gap in first.gaps.values() if gap.verdict != UNTESTED]
     once = sum(gap.over_images for gap in tested)
     if once:
