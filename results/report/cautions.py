@@ -44,22 +44,22 @@ def cautions(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) ->
     for suite, row, sentence in found:
         places.setdefault(sentence, {}).setdefault(row, []).append(suite)
     said = [f"{_where(rows, len(suites))}: {sentence}" for sentence, rows in places.items()]
-    return [f"left out: {problem}" for problem in problems] + said
+    return [f"left out: {as_written(problem)}" for problem in problems] + said
 
 
 def _where(rows: Mapping[str, Sequence[str]], suites: int) -> str:
     """The places in words: "voc_c4, moco, trial 1"; a row in several suites is named once."""
     named = []
     for row, there in rows.items():
-        where = "all data sets" if len(there) == suites > SOME else shorten(there, SOME)
+        where = "all suites" if len(there) == suites > SOME else shorten(there, SOME)
         named.append(f"{row} in {where}" if row and len(there) > 1 else ", ".join(filter(None, (where, row))))
     return shorten(named, separator="; ")
 
 
 def last_line(error: str) -> str:
-    """The line of a traceback that says what happened."""
+    """The line of a traceback that says what happened, without the folders of the author's machine."""
     lines = [line for line in error.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return as_written(lines[-1].strip()) if lines else ""
 
 
 def _by_row(

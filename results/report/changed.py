@@ -25,9 +25,10 @@ OVERLAPS = {"AP50": "AP50, overlap of 0.5", "AP75": "AP75, overlap of 0.75"}
 CALIBRATION = {"ECE": "ECE of confidences, less is better"}
 MOST = 40  # classes shown of a set with more: half of them gained the most, half the least
 GAINS = "gaps to {against}, which has the means of the second column"
+SEVERAL = "gaps to the row that each head names"
 
 Pairs = Sequence[tuple[Trials, Trials]]  # rows, each with the one that it is held against
-Made = Mapping[str, Mapping[str, Part]]  # row -> name of the part -> part
+Made = Mapping[str, Mapping[str, Part]]  # head of a column -> name of the part -> part
 
 
 def what_changed(suite: str, shown: Shown) -> str:
@@ -36,11 +37,9 @@ def what_changed(suite: str, shown: Shown) -> str:
     pairs = [(rows[gap.row], rows[gap.against]) for gap in shown.gaps[suite]]
     if not pairs:
         return ""
-    metric = pairs[0][0].records[0]["primary"]
-    against = " or ".join(dict.fromkeys(other.label for _, other in pairs))
-    body = _whole(metric.partition("/")[0], pairs, against)
+    body = _whole(shown.primary[suite].partition("/")[0], pairs)
     for name in _measured_by_class(suite, pairs, shown):
-        body += _classes(name, pairs, against, shown)
+        body += _classes(name, pairs, shown)
     return f"<h3>What changed</h3>{body}" if body else ""
 
 
@@ -53,23 +52,31 @@ def _measured_by_class(suite: str, pairs: Pairs, shown: Shown) -> list[str]:
     return []
 
 
-def _whole(task: str, pairs: Pairs, against: str) -> str:
+def _references(pairs: Pairs) -> list[str]:
+    return list(dict.fromkeys(other.label for _, other in pairs))
+
+
+def _head(pair: tuple[Trials, Trials], pairs: Pairs) -> str:
+    """The row, and what it is held against where that is not the same for all."""
+    ours, theirs = pair
+    return ours.label if len(_references(pairs)) == 1 else f"{ours.label} to {theirs.label}"
+
+
+def _whole(task: str, pairs: Pairs) -> str:
     kinds = {task: {**OVERLAPS, **SIZES, **FREQUENCIES}, "calib": CALIBRATION}
     made = corrected_together(
         {
-            ours.label: [part for name, of in kinds.items() for part in by_metric(ours, theirs, name, of)]
-            for ours, theirs in pairs
+            _head(pair, pairs): [part for name, of in kinds.items() for part in by_metric(*pair, name, of)]
+            for pair in pairs
         }
     )
     names = list(dict.fromkeys(name for parts in made.values() for name in parts))
-    return _table(made, names, against) if names else ""
+    return _table(made, names, _references(pairs)) if names else ""
 
 
-def _classes(metric: str, pairs: Pairs, against: str, shown: Shown) -> str:
+def _classes(metric: str, pairs: Pairs, shown: Shown) -> str:
     """The classes by their mean gain over the rows; of many the first and the last."""
-    made = corrected_together(
-        {ours.label: by_class(ours, theirs, metric, shown.cells) for ours, theirs in pairs}
-    )
+    made = corrected_together({_head(pair, pairs): by_class(*pair, metric, shown.cells) for pair in pairs})
     gained: dict[str, list[float]] = {}
     for parts in made.values():
         for name, part in parts.items():
@@ -81,24 +88,26 @@ def _classes(metric: str, pairs: Pairs, against: str, shown: Shown) -> str:
     if len(names) > MOST:
         names = names[: MOST // 2] + names[-MOST // 2 :]
         title += f"; the first and the last {MOST // 2}"
-    return details(title, _table(made, names, against))
+    return details(title, _table(made, names, _references(pairs)))
 
 
-def _table(made: Made, names: Sequence[str], against: str) -> str:
-    """Parts down, rows across; rows without any part are left out."""
+def _table(made: Made, names: Sequence[str], references: Sequence[str]) -> str:
+    """Parts down, rows across, after the means of a single reference; rows without any part are left out."""
     shown = {label: parts for label, parts in made.items() if parts}
     lines: list[list[str | Toned]] = []
+    one = references if len(references) == 1 else ()
     for name in names:
         found = [parts.get(name) for parts in shown.values()]
         theirs = next(part.theirs.mean for part in found if part)
-        lines.append([name, f"{theirs:.1f}", *(map(_field, found))])
+        lines.append([name, *(f"{theirs:.1f}" for _ in one), *map(_field, found)])
     every = [part for parts in shown.values() for part in parts.values()]
     tested = sum(part.p_holm is not None for part in every)
     tests = " or ".join(dict.fromkeys(part.found.test for part in every if part.found.test))
-    note = GAINS.format(against=against) + (f"; {NOTE.format(n=tested)}: {tests}" if tested else "")
+    note = (GAINS.format(against=one[0]) if one else SEVERAL) + (
+        f"; {NOTE.format(n=tested)}: {tests}" if tested else ""
+    )
     return (
-        text_table(["what", against, *shown], lines, style="matrix")
-        + f'<p class="notes">{html_text(note)}</p>'
+        text_table(["what", *one, *shown], lines, style="matrix") + f'<p class="notes">{html_text(note)}</p>'
     )
 
 

@@ -43,7 +43,9 @@ def dot_chart(dots: Sequence[Dot], around_zero: bool, most: int = 6) -> str:
     def place(value: float) -> float:
         return 100 * min(max((value - low) / (high - low), 0), 1)
 
-    rows = "".join(_row(dot, place, around_zero, dot in near) for dot in dots)
+    rows = "".join(
+        _row(dot, place, around_zero, not low <= dot.value <= high and dot not in near) for dot in dots
+    )
     count = round((high - low) / step)
     sign = "+" if around_zero else ""
     ticks = "".join(f"<span>{low + i * step:{sign}.4g}</span>" for i in range(count + 1)).replace("+0<", "0<")
@@ -51,15 +53,18 @@ def dot_chart(dots: Sequence[Dot], around_zero: bool, most: int = 6) -> str:
     return f'<div class="dots" style="--step:{100 / count:.4f}%">{rows}{axis}</div>'
 
 
-def _row(dot: Dot, place: Callable[[float], float], around_zero: bool, near: bool) -> str:
-    """The name, the dot on its line and the text; `place`: from values to per cent of the axis."""
+def _row(dot: Dot, place: Callable[[float], float], around_zero: bool, beyond: bool) -> str:
+    """The name, the dot on its line and the text; `place`: from values to per cent of the axis.
+
+    `beyond`: the value is not on the axis; an arrow says on which side.
+    """
     at, name, text = place(dot.value), html_text(dot.label), html_text(dot.text)
     drawn = f'<span class="zero" style="left:{place(0):.2f}%"></span>' if around_zero else ""
     if dot.ends:
         left, right = map(place, dot.ends)
         drawn += f'<span class="whisker" style="left:{left:.2f}%;width:{right - left:.2f}%"></span>'
     kinds = ["dot", dot.tone, "hollow" if dot.published else ""]
-    kinds += [] if near else ["far", "left" if at == 0 else "right"]
+    kinds += ["far", "left" if dot.value < 0 else "right"] if beyond else []
     drawn += f'<span class="{" ".join(filter(None, kinds))}" style="left:{at:.2f}%"></span>'
     return (
         f'<div class="row{" published" if dot.published else ""}"><span class="name" title="{name}">{name}'

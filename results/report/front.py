@@ -11,7 +11,7 @@ from results.report.html import DOUBTED, Toned, details, text_table
 from results.report.multiples import multiples
 from results.report.shown import Shown
 from results.report.verdict import Standing, headline
-from results.tables.cell import signed
+from results.tables.cell import less_is_better, signed
 from results.tables.escape import html_text
 from results.tables.formats import html_table
 from results.tables.suite import our_cell
@@ -22,9 +22,9 @@ OPEN_WARNINGS = 4  # lines; a screen of warnings hides the answer
 NOT_SURE = "a record may not be what was written; the warnings and the footnotes of its suite say which"
 MARKS = {BETTER: "▲ {}", WORSE: "▼ {}", ALIKE: "{}", UNTESTED: "({})"}
 LEGEND = (
-    "▲ better, ▼ worse: p < 0.05{by}, two-sided, corrected in each data set for the number of rows (Holm); "
-    "no mark: no difference shown; in brackets: not tested, too few trials. Grey: the mean where there is no "
-    "gap, of the reference or (≠) of another recipe, data or engine"
+    "▲ better, ▼ worse: p < 0.05{by}, two-sided, corrected in each suite for the number of rows (Holm); no "
+    "mark: no difference shown; in brackets: not tested (too few trials, no outcomes by image, no spread). "
+    "Grey: the mean where there is no gap, of the reference or (≠) of another recipe, data or engine"
 )
 RANKS = "mean ranks, 1 is the best; a bar joins rows that Nemenyi's test does not tell apart"
 
@@ -49,7 +49,7 @@ def _items(lines: Sequence[str]) -> str:
 
 
 def overview(shown: Shown) -> str:
-    """Every row's gaps, a column a data set; then the gaps as pictures, the ranks and the means."""
+    """Every row's gaps, a column a suite; then the gaps as pictures, the ranks and the means."""
     parts = (_matrix(shown), multiples(shown), _ranking(shown), over_schedules(shown), _means(shown))
     return "\n".join(part for part in parts if part)
 
@@ -63,11 +63,22 @@ def _matrix(shown: Shown) -> str:
     doubted = any(gap.label.endswith(DOUBTED) for found in shown.gaps.values() for gap in found)
     notes = LEGEND.format(by=f" by {' or '.join(tests)}" if tests else "")
     notes += f"; {DOUBTED.strip()}: {NOT_SURE}" if doubted else ""
-    heads = ["init", "better", "no difference", "worse", "not tested", *shown.suites]
+    heads = [
+        "init",
+        "better",
+        "no difference",
+        "worse",
+        "not tested",
+        *(_head(suite, shown) for suite in shown.suites),
+    ]
     return (
         f"<h3>Gaps to {html_text(' or '.join(against))}, the best row first</h3>"
         f'{text_table(heads, lines, style="matrix")}<p class="notes">{html_text(notes)}</p>'
     )
+
+
+def _head(suite: str, shown: Shown) -> str:
+    return f"{suite}, less is better" if less_is_better(shown.primary[suite]) else suite
 
 
 def _matrix_line(one: Standing, shown: Shown, against: Sequence[str]) -> list[str | Toned]:
@@ -85,7 +96,7 @@ def _matrix_field(gap: Gap | None, label: str, shown: Shown, suite: str) -> Tone
     row = next((row for row in shown.suites[suite] if row.label == label), None)
     if row is None:
         return Toned("", "soft")
-    cell = our_cell(row, row.records[0]["primary"])
+    cell = our_cell(row, shown.primary[suite])
     if cell.value is None:
         return Toned(cell.state, "soft")
     others = {gap.against for gap in shown.gaps[suite]}
@@ -114,7 +125,7 @@ def _ranking(shown: Shown) -> str:
     ranking = rank(scores)
     made = ranking_table(ranking, "")
     rest = [one.label for one in shown.ranked if one.label not in scores.rows]
-    made.legend += [f"not ranked, on fewer data sets: {', '.join(rest)}"] if rest else []
+    made.legend += [f"not ranked, on fewer suites: {', '.join(rest)}"] if rest else []
     made.legend += short_lines(shown.suites)
     table = html_table(made, heading=False)
     note = f'<p class="soft">{RANKS}</p>'
@@ -143,7 +154,7 @@ def _means(shown: Shown) -> str:
     lines = {one.label: ["-"] * len(shown.suites) for one in shown.ranked}
     heads, doubted = [], False
     for i, (suite, rows) in enumerate(shown.suites.items()):
-        primary = rows[0].records[0]["primary"]
+        primary = shown.primary[suite]
         heads.append(f"{suite} {primary}")
         for row in rows:
             lines[row.label][i] = our_cell(row, primary).text + (DOUBTED if row.doubted else "")
@@ -151,5 +162,5 @@ def _means(shown: Shown) -> str:
     body = text_table(["init", *heads], [[label, *texts] for label, texts in lines.items()], style="numbers")
     note = f'<p class="notes">{DOUBTED.strip()} {NOT_SURE}</p>' if doubted else ""
     return details(
-        "Means: the primary metric of every row and data set", body + note, not any(shown.gaps.values())
+        "Means: the primary metric of every row and suite", body + note, not any(shown.gaps.values())
     )

@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from results.report.dots import Dot
 from results.report.html import DOUBTED
 from results.tables.cell import less_is_better, signed
-from results.tables.compared import row_difference
-from results.tables.paired import LEVEL, holm
+from results.tables.compared import kept, row_difference
+from results.tables.paired import LEVEL, Difference, holm
 from results.tables.suite import find_baselines, find_reference
 from results.tables.trials import Trials
 
 # What a test says of a gap; a gap without one is untested, however large.
 BETTER, ALIKE, WORSE, UNTESTED = "better", "no difference shown", "worse", "not tested"
 TONES = {BETTER: "good", WORSE: "bad"}
+# Why there is no test.
+FEW, NO_SPREAD = "too few trials", "no spread"
+NO_IMAGES, NOT_RESAMPLED = "one trial, no outcomes by image", "one trial, images not resampled"
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Gap:
     """A row's gap to the supervised one in one metric.
 
     The ends of its 95 % interval and the p-value `p` need two trials a side, or their outcomes by image; None
-    without them. `p` is corrected for the number of rows (Holm), the interval is not.
+    without them. `p` is corrected for the number of rows (Holm), the interval is not. `untested`: why there
+    is none. `over_images`: one trial a side. `network`: how the row's differs from the other's in shape.
     """
 
     label: str
@@ -32,8 +36,16 @@ class Gap:
     ends: tuple[float, float] | None
     p: float | None
     against: str
+    metric: str
     test: str = ""
-    lower: bool = False  # less is better
+    untested: str = ""
+    over_images: bool = False
+    network: str = ""
+
+    @property
+    def lower(self) -> bool:
+        """Whether less is better."""
+        return less_is_better(self.metric)
 
     @property
     def better(self) -> float:
@@ -66,7 +78,7 @@ def gaps(
     rows: Sequence[Trials], metric: str, reference: str | None = None, patient: bool = False
 ) -> list[Gap]:
     """The gaps of all rows that may be compared, the best first; `metric` is a flat name."""
-    baselines, lower = find_baselines(rows, reference), less_is_better(metric)
+    baselines = find_baselines(rows, reference)
     found = []
     for row in rows:
         against = find_reference(row, baselines)
@@ -74,11 +86,40 @@ def gaps(
             continue
         ours, theirs = row.values(metric), against.values(metric)
         if ours and theirs:
-            label = row.label + (DOUBTED if row.doubted or against.doubted else "")
-            made = row_difference(row, against, metric, patient)
-            found.append(
-                Gap(label, row.label, made.gap, made.interval, made.p, against.label, made.test, lower)
-            )
+            found.append(_gap(row, against, metric, row_difference(row, against, metric, patient)))
     corrected = holm([gap.p for gap in found])
     found = [replace(gap, p=p) for gap, p in zip(found, corrected, strict=True)]
     return sorted(found, key=lambda gap: -gap.better)
+
+
+def _gap(row: Trials, against: Trials, metric: str, made: Difference) -> Gap:
+    return Gap(
+        row.label + (DOUBTED if row.doubted or against.doubted else ""),
+        row.label,
+        made.gap,
+        made.interval,
+        made.p,
+        against.label,
+        metric,
+        made.test,
+        "" if made.p is not None else _untested(row, against, metric, made),
+        made.over is not None,
+        row.other_network(against),
+    )
+
+
+def _untested(row: Trials, against: Trials, metric: str, made: Difference) -> str:
+    """Why a gap has no p-value."""
+    counts = [len(one.values(metric)) for one in (row, against)]
+    if min(counts) > 1 or made.over:
+        return NO_SPREAD
+    if max(counts) > 1:
+        return FEW
+    return NOT_RESAMPLED if kept(row, metric) and kept(against, metric) else NO_IMAGES
+
+
+def gap_dots(found: Sequence[Gap]) -> list[Dot]:
+    """The gaps as they are drawn, in their order; each names its reference where there are several."""
+    if len({gap.against for gap in found}) < 2:
+        return [gap.dot for gap in found]
+    return [replace(gap.dot, label=f"{gap.label} to {gap.against}") for gap in found]

@@ -31,7 +31,7 @@ def line_chart(
 ) -> str:
     """Lines over a common x from 0, y from below the lowest to above the highest point; empty without points.
 
-    Every line has its name where it ends, in its colour and with its marker, from the top down as the lines
+    Every line has its name where it ends, after its marker in its colour, from the top down as the lines
     end; names that would cover each other are moved apart. `known`: looks by label, by default of their own.
     """
     thinned = [Line(line.label, thin(line.points)) for line in lines]
@@ -85,8 +85,9 @@ def _names(lines: Sequence[Line], look: Mapping[str, Look], wanted: Sequence[flo
     """The labels beside the ends of the lines, with the last values."""
     names = ""
     for line, top in zip(lines, spread(wanted, 100 * LABEL / tall), strict=True):
-        name = f"{look[line.label].marker} {html_text(line.label)} {line.points[-1][1]:.3g}"
-        names += f'<span style="top:{top:.2f}%;color:{look[line.label].color}">{name}</span>'
+        mark = f'<b style="color:{look[line.label].color}">{look[line.label].marker}</b>'
+        name = f"{html_text(line.label)} {line.points[-1][1]:.3g}"
+        names += f'<span style="top:{top:.2f}%">{mark} {name}</span>'
     return names
 
 

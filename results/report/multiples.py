@@ -1,4 +1,4 @@
-"""Draws small multiples: a panel for each data set, every row at its gap or score with its interval.
+"""Draws small multiples: a panel for each suite, every row at its gap or score with its interval.
 
 Rows stand in one order in all panels, that of the verdict, so that a row that moves is seen.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.report.dots import Dot, dot_chart
+from results.report.gaps import gap_dots
 from results.report.html import DOUBTED
 from results.report.shown import Shown
 from results.tables.cell import less_is_better
@@ -20,7 +21,7 @@ LEAST = 2  # rows of a panel, and panels
 STEPS = 4
 NOTE = (
     "gaps to {against} with their 95 % intervals, by the tests of the tables; coloured: p &lt; 0.05, "
-    "corrected for the number of rows (Holm); an arrow: beyond the axis"
+    "corrected for the number of rows (Holm); intervals are not corrected; an arrow: beyond the axis"
 )
 SCORES = (
     "scores, where nothing can be compared: 95 % intervals over test images where there is one trial, over "
@@ -29,7 +30,7 @@ SCORES = (
 
 
 def multiples(shown: Shown) -> str:
-    """The panels as HTML; empty below two data sets with two rows. Each has its own scale."""
+    """The panels as HTML; empty below two suites with two rows. Each has its own scale."""
     panels = [panel for suite in shown.suites if (panel := _panel(suite, shown))]
     if len(panels) < LEAST:
         return ""
@@ -37,19 +38,20 @@ def multiples(shown: Shown) -> str:
     notes = [NOTE.format(against=html_text(" or ".join(against)))] if against else []
     notes += [SCORES] if not all(map(shown.gaps.get, shown.suites)) else []
     return (
-        f'<h3>Data set by data set</h3><div class="multiples">{"".join(panels)}</div>'
+        f'<h3>Suite by suite</h3><div class="multiples">{"".join(panels)}</div>'
         f'<p class="soft">{"; ".join(notes)}. Each panel has its own scale.</p>'
     )
 
 
 def _panel(suite: str, shown: Shown) -> str:
-    rows, primary = shown.suites[suite], shown.suites[suite][0].records[0]["primary"]
+    rows, primary = shown.suites[suite], shown.primary[suite]
     gaps = {gap.row: gap for gap in shown.gaps[suite]}
     if gaps:
-        dots = [gaps[row.label].dot for row in rows if row.label in gaps]
-        against = next(row for row in rows if row.label == shown.gaps[suite][0].against)
-        known = mean_interval(against, primary)
-        said = f"{primary}, {against.label} {known[0]:.1f}" if known else primary
+        dots = gap_dots([gaps[row.label] for row in rows if row.label in gaps])
+        references = {gap.against for gap in gaps.values()}
+        means = [(row.label, mean_interval(row, primary)) for row in rows if row.label in references]
+        one = len(means) == 1  # of several, no mean is that of all rows
+        said = ", ".join([primary, *(f"{label} {made[0]:.1f}" for label, made in means if one and made)])
         said += ", less is better" if less_is_better(primary) else ""
     else:
         dots, said = scores(rows, primary, shown.patient), primary

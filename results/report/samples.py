@@ -91,7 +91,7 @@ def _tiles(text: str, size: tuple[int, int]) -> list[Tile]:
             if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
                 return []
             found.append(Tile(str(one["image"]), str(one["what"]), (left, top, right, bottom)))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return []
     return found
 

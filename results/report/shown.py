@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.errors import RecordError
+from results.evidence.study import ABOUT, _about
 from results.looks import Look, looks
 from results.report.gaps import Gap, gaps
 from results.report.verdict import Standing, standings
 from results.run_files import cell_directories
 from results.tables.published import PublishedRow, load_published
+from results.tables.suite import SUPERVISED
 from results.tables.trials import Trials
 
 Cells = Mapping[tuple[str, str], Path]  # (suite, record id) -> directory
@@ -20,14 +25,16 @@ Cells = Mapping[tuple[str, str], Path]  # (suite, record id) -> directory
 class Shown:
     """The rows of all suites, ordered by the verdict, and what belongs to them.
 
-    `gaps`: by suite, in its primary metric, the best first. `ranked`: the labels' standings, the best first.
-    `reference`: the init that gaps are taken to, where one was named. `patient`: whether minutes may be spent
-    on resampling test images.
+    `primary`: by suite, the primary metric of most of its rows, as two versions of a suite may have two.
+    `gaps`: by suite, in that metric, the best first. `ranked`: the labels' standings, the best first.
+    `reference`: the init that gaps are taken to, where one was named or stands in for the supervised.
+    `patient`: whether minutes may be spent on resampling test images.
     """
 
     suites: Mapping[str, Sequence[Trials]]
     cells: Cells
     papers: Sequence[PublishedRow]
+    primary: Mapping[str, str]
     gaps: Mapping[str, Sequence[Gap]]
     ranked: Sequence[Standing]
     looks: Mapping[str, Look]
@@ -41,9 +48,10 @@ class Shown:
 
 def gather(suites: Mapping[str, Sequence[Trials]], root: Path, reference: str | None, patient: bool) -> Shown:
     """Everything that is shown, from the rows of all suites and the folder that their cells are in."""
+    reference = reference or _stand_in(suites, root)
+    primary = {suite: _primary(rows) for suite, rows in suites.items()}
     found = {
-        suite: gaps(rows, rows[0].records[0]["primary"], _known(rows, reference), patient)
-        for suite, rows in suites.items()
+        suite: gaps(rows, primary[suite], _known(rows, reference), patient) for suite, rows in suites.items()
     }
     ranked = standings(suites, found)
     place = {one.label: number for number, one in enumerate(ranked)}
@@ -52,12 +60,30 @@ def gather(suites: Mapping[str, Sequence[Trials]], root: Path, reference: str | 
         ordered,
         cell_directories(root),
         load_published(),
+        primary,
         found,
         ranked,
         looks(place),
         reference,
         patient,
     )
+
+
+def _primary(rows: Sequence[Trials]) -> str:
+    return Counter(row.records[0]["primary"] for row in rows).most_common(1)[0][0]
+
+
+def _stand_in(suites: Mapping[str, Sequence[Trials]], root: Path) -> str | None:
+    """Without a supervised row the first reference that about.md names, else random weights of one kind."""
+    inits = list(dict.fromkeys(row.init for rows in suites.values() for row in rows))
+    if any(init in SUPERVISED for init in inits):
+        return None
+    named: list[str] = []
+    with contextlib.suppress(RecordError, OSError):  # a broken about.md is an error of the page of evidence
+        said, _ = _about(root / ABOUT)
+        named = [name for name in said.get("references", []) if name in inits]
+    random = [init for init in inits if init.partition("@")[0] == "random"]
+    return named[0] if named else random[0] if len(random) == 1 else None
 
 
 def _known(rows: Sequence[Trials], reference: str | None) -> str | None:

@@ -8,7 +8,7 @@ from results.report.changed import what_changed
 from results.report.curves import losses, over_pretraining
 from results.report.differences import as_written, costs, differing, recipes, weights
 from results.report.dots import Dot, dot_chart
-from results.report.gaps import gaps
+from results.report.gaps import gap_dots, gaps
 from results.report.html import details, text_table
 from results.report.multiples import scores
 from results.report.samples import samples
@@ -24,7 +24,8 @@ from results.tables.trials import Trials
 DATA = ("name", "images", "objects", "sha256")  # of a data set, the entries that are shown
 NOTE = (
     "gap to {against} with its 95 % interval{by}; coloured: p < 0.05, corrected for the number of rows "
-    "(Holm); hollow: as published, to the paper's own supervised row; an arrow: beyond the axis"
+    "(Holm); intervals are not corrected; hollow: as published, to the paper's own supervised row; an arrow: "
+    "beyond the axis"
 )
 
 
@@ -52,8 +53,7 @@ def suite_section(suite: str, shown: Shown) -> str:
 
 def _pictures(suite: str, table: Table, shown: Shown) -> str:
     """A chart of gaps for each metric, or of scores where there are none; the primary one comes first."""
-    primary = shown.suites[suite][0].records[0]["primary"]
-    first, *rest = sorted(table.columns, key=lambda name: name != primary)
+    first, *rest = sorted(table.columns, key=lambda name: name != shown.primary[suite])
     folded = "".join(details(name, chart) for name in rest if (chart := _picture(suite, name, table, shown)))
     chart = _picture(suite, first, table, shown)
     return f"<h3>{html_text(first)}</h3>{chart}{folded}" if chart else folded
@@ -61,7 +61,7 @@ def _pictures(suite: str, table: Table, shown: Shown) -> str:
 
 def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
     rows = shown.suites[suite]
-    if metric == rows[0].records[0]["primary"]:
+    if metric == shown.primary[suite]:
         found = shown.gaps[suite]
     else:  # no side of how features spread is better
         known = shown.reference_in(suite)
@@ -70,11 +70,11 @@ def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
         chart = dot_chart(scores(rows, metric, shown.patient), around_zero=False)
         note = "mean with its 95 % interval, over test images or over trials" if chart else ""
     else:
-        dots = [gap.dot for gap in found] + _published(table, metric)
+        dots = gap_dots(found) + _published(table, metric)
         dots.sort(key=lambda dot: dot.value if less_is_better(metric) else -dot.value)
         chart = dot_chart(dots, around_zero=True)
         tests = " or ".join(dict.fromkeys(gap.test for gap in found if gap.test))
-        against = ", ".join(dict.fromkeys(gap.against for gap in found))
+        against = " or ".join(dict.fromkeys(gap.against for gap in found))
         note = NOTE.format(against=against, by=f", by {tests}" if tests else "")
         note += "; less is better" if less_is_better(metric) else ""
     return f'{chart}<p class="soft">{html_text(note)}</p>' if chart else ""

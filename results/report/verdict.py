@@ -21,7 +21,7 @@ SOME = 3  # names that a sentence lists before it counts
 
 @dataclass(frozen=True)
 class Standing:
-    """A row over all data sets: its gaps by suite; none of the reference and of what is not compared."""
+    """A row over all suites: its gaps by suite; none of the reference and of what is not compared."""
 
     label: str
     gaps: Mapping[str, Gap]
@@ -32,15 +32,15 @@ class Standing:
 
     @property
     def ahead(self) -> int:
-        """On how many data sets the mean is better, tested or not."""
+        """On how many suites the mean is better, tested or not."""
         return sum(gap.better > 0 for gap in self.gaps.values())
 
 
 def standings(suites: Suites, gaps: Mapping[str, Sequence[Gap]]) -> list[Standing]:
-    """All rows, the best first: by data sets won less those lost, then by those where the mean is ahead.
+    """All rows, the best first of those that are compared on the most suites, then of those on fewer.
 
-    The rows that gaps are taken to stand among them with nothing won and nothing lost; rows that are never
-    held against them come last.
+    The best have won most suites less those lost, then have the mean ahead on most. The rows that gaps are
+    taken to stand among them with nothing won and nothing lost; rows never held against them are last.
     """
     by_row = {suite: {gap.row: gap for gap in found} for suite, found in gaps.items()}
     labels = dict.fromkeys(row.label for rows in suites.values() for row in rows)
@@ -48,12 +48,13 @@ def standings(suites: Suites, gaps: Mapping[str, Sequence[Gap]]) -> list[Standin
         Standing(label, {suite: rows[label] for suite, rows in by_row.items() if label in rows})
         for label in labels
     ]
-    references = {gap.against for of_suite in gaps.values() for gap in of_suite}
+    references = [{gap.against for gap in of_suite} for of_suite in gaps.values()]
 
-    def key(one: Standing) -> tuple[bool, int, int]:
+    def key(one: Standing) -> tuple[int, int, int]:
+        compared = len(one.gaps) + sum(one.label in of_suite for of_suite in references)
         behind = len(one.gaps) - one.ahead
         return (
-            not one.gaps and one.label not in references,
+            -compared,
             len(one.of(WORSE)) - len(one.of(BETTER)),
             behind - one.ahead,
         )
@@ -62,49 +63,81 @@ def standings(suites: Suites, gaps: Mapping[str, Sequence[Gap]]) -> list[Standin
 
 
 def headline(suites: Suites, ranked: Sequence[Standing], reference: str | None) -> tuple[str, str]:
-    """(the answer in one sentence, what must be known of it), as plain text."""
+    """(the answer in one sentence, what must be known of it), as plain text.
+
+    It speaks of the first row that wins more than it loses, else of the first that wins at all, else of the
+    first. What it says of no row is said after a look at all.
+    """
     held = [one for one in ranked if one.gaps]
     if not held:
         return _no_gap(suites, reference)
-    first = held[0]
-    against = " or ".join(dict.fromkeys(gap.against for one in held for gap in one.gaps.values()))
-    won = first.of(BETTER)
-    if len(first.gaps) == 1 and won:
-        ((suite, gap),) = first.gaps.items()
-        (primary,) = {row.records[0]["primary"] for row in suites[suite]}
-        ends = f" [{signed(gap.ends[0])}, {signed(gap.ends[1])}]" if gap.ends else ""
-        answer = f"{first.label} beats {against} on {suite}: {primary} {signed(gap.value)}{ends}."
-        return answer, " ".join(_caveats(suites, first, against))
-    if len(won) > len(first.of(WORSE)):
-        answer = f"{first.label} beats {against} on {len(won)} of {_sets(len(first.gaps))}."
-    elif won:
-        answer = f"No row is better than {against} on the whole: {first.label} beats it on {len(won)} of "
-        answer += f"{_sets(len(first.gaps))}."
-    elif first.of(ALIKE) or first.of(WORSE):
+    winners = [one for one in held if one.of(BETTER)]
+    ahead = [one for one in winners if len(one.of(BETTER)) > len(one.of(WORSE))]
+    first = [*ahead, *winners, *held][0]
+    against = " or ".join(_references([first] if ahead else held))
+    won = f"{len(first.of(BETTER))} of {_count(len(first.gaps))}"
+    if ahead and len(suites) == 1:
+        answer = _of_one_suite(first, against)
+    elif ahead:
+        answer = f"{first.label} beats {against} on {won}, in their primary metric{_narrow(first, suites)}."
+    elif winners:
+        answer = f"No row is better than {against} on the whole: {first.label} beats it on {won}"
+        answer += f"{_narrow(first, suites)}."
+    elif any(one.of(ALIKE) or one.of(WORSE) for one in held):
         answer = f"No row is shown to beat {against}; the nearest is {first.label}."
     else:
         answer = f"Nothing is shown: no gap to {against} is tested; the first mean is that of {first.label}."
-    return answer, " ".join([*_rest(first), *_caveats(suites, first, against)])
+    if ahead and len(suites) == 1:
+        return answer, " ".join(_caveats(suites, first))
+    return answer, " ".join([*_rest(first), *_caveats(suites, first)])
+
+
+def _references(rows: Sequence[Standing]) -> list[str]:
+    return list(dict.fromkeys(gap.against for one in rows for gap in one.gaps.values()))
+
+
+def _of_one_suite(first: Standing, against: str) -> str:
+    """The sentence with the number; two decimals where one would print a gap or an end as zero."""
+    ((suite, gap),) = first.gaps.items()
+    numbers = [gap.value, *(gap.ends or ())]
+    fine = any(signed(number) == "+0.0" for number in numbers)
+    value, *ends = (f"{number:+.2f}" if fine else signed(number) for number in numbers)
+    interval = f" [{', '.join(ends)}]" if ends else ""
+    lower = ", less is better" if gap.lower else ""
+    return f"{first.label} beats {against} on {suite}: {gap.metric} {value}{interval}{lower}."
+
+
+def _narrow(first: Standing, suites: Suites) -> str:
+    """How few of the suites the row is compared on."""
+    there = len(first.gaps)
+    return f" (it is compared on {there} of {len(suites)})" if there < len(suites) else ""
 
 
 def _no_gap(suites: Suites, reference: str | None) -> tuple[str, str]:
-    inits = list(dict.fromkeys(row.init for rows in suites.values() for row in rows))
+    every = [row for rows in suites.values() for row in rows]
+    inits = list(dict.fromkeys(row.init for row in every))
+    if not any(row.finished for row in every):
+        why = "no trial has finished" if every else "there is no trial"
+        return f"Nothing is compared: {why}.", ""
+    if len(inits) == 1:
+        return f"Nothing is compared: {inits[0]} is the only init.", ""
     wanted = [reference] if reference else [name for name in SUPERVISED if name in inits]
-    if not wanted:
-        names = f"--reference INIT takes one of {shorten(inits)}"
-        return f"Nothing is compared: there is no row {' or '.join(SUPERVISED)}.", f"{names} instead."
-    return f"Nothing is compared: no row can be held against {' or '.join(wanted)}.", (
-        "Rows are compared where recipe, data and engine are equal and both have a number; the footnotes "
-        "of the tables say what differs."
-    )
+    if wanted:
+        return f"Nothing is compared: no row can be held against {' or '.join(wanted)}.", (
+            "Rows are compared where recipe, data and engine are equal and both have a number; the footnotes "
+            "of the tables say what differs."
+        )
+    names = f"--reference INIT takes one of {shorten(inits)}"
+    return f"Nothing is compared: there is no row {' or '.join(SUPERVISED)}.", f"{names} instead."
 
 
 def _rest(first: Standing) -> Iterable[str]:
-    """The other data sets, as the tests have them, and on how many the bare mean is ahead."""
+    """The other suites, as the tests have them, and on how many the bare mean is ahead."""
+    reasons = dict.fromkeys(gap.untested for gap in first.gaps.values() if gap.untested)
     words = {
         ALIKE: "no difference is shown on {n}",
         WORSE: "it is worse on {n}",
-        UNTESTED: "{n} cannot be tested (too few trials)",
+        UNTESTED: f"{{n}} cannot be tested ({'; '.join(reasons)})",
     }
     parts = [words[kind].format(n=len(found)) for kind in words if (found := first.of(kind))]
     if parts:
@@ -113,13 +146,25 @@ def _rest(first: Standing) -> Iterable[str]:
     yield f"Its mean is ahead on {first.ahead} of {len(first.gaps)}."
 
 
-def _caveats(suites: Suites, first: Standing, against: str) -> Iterable[str]:
-    """Miniatures and other rows that are not as published, and records that are doubted."""
+def _caveats(suites: Suites, first: Standing) -> Iterable[str]:
+    """Sentences on what the tests are of, rows that are not as published, and records that are doubted."""
+    tested = [gap for gap in first.gaps.values() if gap.verdict != UNTESTED]
+    once = sum(gap.over_images for gap in tested)
+    if once:
+        which = f"{once} of its {len(tested)} tests are" if len(tested) > 1 else "It is tested"
+        yield f"{which} by one trial a side, over test images, which says nothing of other seeds."
+    shapes = dict.fromkeys(f"{gap.against} ({gap.network})" for gap in first.gaps.values() if gap.network)
+    if shapes:
+        yield f"It is another network than {shorten(list(shapes), SOME, '; ')}."
+    against = _references([first])
+    if not any(row.init in SUPERVISED for rows in suites.values() for row in rows):
+        yield f"There is no row {' or '.join(SUPERVISED)}; rows are held against {' or '.join(against)}."
     reasons: dict[str, list[str]] = {}
-    for suite in first.gaps:
-        for row in suites[suite]:
-            if row.label in (first.label, first.gaps[suite].against) and row.reasons:
-                reasons[suite] = row.reasons
+    for suite, gap in first.gaps.items():
+        for label in (first.label, gap.against):
+            found = next(row.reasons for row in suites[suite] if row.label == label)
+            if found:
+                reasons.setdefault(suite, []).extend(found)
     if reasons:
         why = shorten(list(dict.fromkeys(w for found in reasons.values() for w in found)), SOME, "; ")
         which = "None of it is" if len(reasons) == len(first.gaps) else f"{shorten(list(reasons), SOME)}: not"
@@ -129,5 +174,5 @@ def _caveats(suites: Suites, first: Standing, against: str) -> Iterable[str]:
         yield f"{shorten(doubted, SOME)}: a record may not be what was written{DOUBTED}."
 
 
-def _sets(n: int) -> str:
-    return f"{n} data set{'s' if n > 1 else ''}"
+def _count(n: int) -> str:
+    return f"{n} suite{'s' if n > 1 else ''}"

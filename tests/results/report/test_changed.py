@@ -79,6 +79,19 @@ def test_of_many_classes_the_most_and_the_least_gained_are_shown(
     assert folded.text.startswith(f"segm/AP by class: {classes} classes, the most gained first")
 
 
+def test_of_two_references_no_mean_is_that_of_all_rows(tmp_path: Path, make_record: Any) -> None:
+    other = {"recipe_sha256": "1" * 64}
+    rows = {"supervised": {}, "moco": {}, "msra": other, "swav": other}
+    records = [
+        make_record(init, trial, AP.get(init, AP["supervised"])[trial], metrics=None, **more)
+        for init, more in rows.items()
+        for trial in range(4)
+    ]
+    (found,) = _tables(gather(group_trials(records), tmp_path, None, False))
+    assert found[0] == ["what", "moco to supervised", "swav to msra"]
+    assert {len(fields) for fields in found[1]} == {3}
+
+
 def test_without_a_reference_nothing_changed(tmp_path: Path, make_record: Any) -> None:
     shown = gather(group_trials([make_record("moco", 0), make_record("swav", 0)]), tmp_path, None, False)
     assert what_changed("voc_c4", shown) == ""

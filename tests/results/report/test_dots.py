@@ -46,6 +46,15 @@ def _spans(lines: list[Node]) -> list[tuple[float, float]]:
     return [(one.style("left"), one.style("width")) for one in lines]
 
 
+def test_what_is_on_the_axis_is_no_arrow() -> None:
+    """A wide interval may bring a far value onto the axis; what is beyond points to its side."""
+    made = [Dot("a", 0.3, (-30.0, 30.0), ""), Dot("b", 0.1, None, ""), Dot("c", -3.0, None, "", "bad")]
+    made += [Dot("f", 0.1, None, ""), Dot("g", -0.2, None, "")]
+    chart = parse(dot_chart([*made, Dot("d", -70.0, None, ""), Dot("e", 70.0, None, "")], True))
+    kinds = [one.attributes["class"] for one in chart.all("span", "dot")]
+    assert kinds == ["dot", "dot", "dot bad", "dot", "dot", "dot far left", "dot far right"]
+
+
 def test_scores_have_no_zero_and_nothing_is_far() -> None:
     chart = parse(dot_chart([Dot("a", 50.0, None, "50.0"), Dot("b", 54.0, (53.0, 55.0), "54.0")], False, 4))
     assert _axis(chart) == (50.0, 56.0)

@@ -28,7 +28,9 @@ def _panels(page: str) -> dict[str, Node]:
 def test_the_gaps_of_all_rows_stand_in_one_table(shown: Shown) -> None:
     (found,) = parse(overview(shown)).all("table", "matrix")
     heads, lines = table(found)
-    assert heads == ["init", "better", "no difference", "worse", "not tested", *shown.suites]
+    assert heads[:5] == ["init", "better", "no difference", "worse", "not tested"]
+    heads = [head.removesuffix(", less is better") for head in heads]
+    assert heads[5:] == list(shown.suites)
     assert [fields[0].text for fields in lines] == [one.label for one in shown.ranked]
     by_row = {fields[0].text: dict(zip(heads, fields, strict=True)) for fields in lines}
     assert [by_row["moco"][head].text for head in heads[1:5]] == ["4", "-", "-", "1"]
@@ -49,24 +51,32 @@ def test_the_gaps_of_all_rows_stand_in_one_table(shown: Shown) -> None:
 
 
 def test_the_intervals_are_those_of_the_tests_of_the_tables(shown: Shown) -> None:
+    assert "intervals are not corrected" in parse(multiples(shown)).text
     panels = _panels(multiples(shown))
     assert list(panels) == list(shown.suites)
     for suite, panel in panels.items():
         (axis,) = panel.all("span", "axis")
         ticks = [float(one.text) for one in axis.all("span")]
         known = {gap.row: gap for gap in shown.gaps[suite]}
+        made = build_suite_table(shown.suites[suite], suite, published=False)
+        cells = {row.label: row.cells[shown.primary[suite]] for row in made.rows}
         rows = [one for one in panel.all("div", "row") if any(one.all("span", "dot"))]
         assert [next(one.all("span", "name")).text for one in rows] == [
             one.label for one in shown.ranked if one.label in known
         ]
         for row in rows:
             gap = known[next(row.all("span", "name")).text]
+            cell, lines = cells[gap.row], list(row.all("span", "whisker"))
+            assert len(lines) == (cell.p is not None), "an interval where the table has a test"
             (dot,) = row.all("span", "dot")
             if "far" in dot.attributes["class"]:
                 continue
             at = ticks[0] + dot.style("left") / 100 * (ticks[-1] - ticks[0])
             assert at == pytest.approx(gap.value, abs=0.01)
-            for line in row.all("span", "whisker"):
+            for line in lines:
+                middle = line.style("left") + line.style("width") / 2
+                middle = ticks[0] + middle / 100 * (ticks[-1] - ticks[0])
+                assert middle == pytest.approx(cell.gap, abs=0.01), "Student's interval is even"
                 wide = line.style("width") / 100 * (ticks[-1] - ticks[0])
                 assert gap.ends is not None
                 assert wide == pytest.approx(gap.ends[1] - gap.ends[0], abs=0.01)
@@ -88,11 +98,11 @@ def test_small_multiples_without_a_reference_are_scores(make_record: Any) -> Non
 
 
 def test_guests_do_not_end_the_ranking(shown: Shown) -> None:
-    """Rows of some data sets are not ranked, and named: without them the others have sets in common."""
+    """Rows of some suites are not ranked, and named: without them the others have sets in common."""
     page = overview(shown)
     (picture,) = parse(page).all("svg", "cd")
     assert "mean ranks of 4 rows over 4 data sets" in picture.attributes["aria-label"]
-    assert re.search(r"not ranked, on fewer data sets: late, other", page)
+    assert re.search(r"not ranked, on fewer suites: late, other", page)
 
 
 def test_many_warnings_are_folded() -> None:

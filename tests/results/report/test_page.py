@@ -135,8 +135,14 @@ def test_no_folder_of_the_author_is_on_the_page(root: Path, make_record: Any) ->
     record["environment"]["command"] = ["/home/author/moco/run.py", "--init", "mine=/home/author/my r50.pth"]
     record["recipe"]["OUTPUT_DIR"] = "C:\\Users\\author\\runs"
     save_record(record, root)
-    page = parse(render_report(group_trials(load_records(root)), root)).text
+    failed = make_record("mine", 1, status="failed")
+    failed["error"] = "OSError: /home/author/secret/data.json: gone"
+    save_record(failed, root)
+    problems = ["/home/author/runs/records/x.json: not JSON"]
+    page = parse(render_report(group_trials(load_records(root)), root, problems)).text
     assert "author" not in page
+    assert "left out: x.json: not JSON" in page
+    assert page.count("OSError: data.json: gone") == 2, "in the warnings and in the list of cells"
     assert "r50.pth" in page
     assert "run.py --init" in page
 
@@ -207,7 +213,7 @@ def test_a_row_in_many_suites_is_named_once(make_record: Any, tmp_path: Path) ->
     for record in records:
         record["init_account"] = {"set": 300, "total": 318}
     box = next(parse(render_report(group_trials(records), tmp_path)).all("section", "warnings")).text
-    assert "moco in all data sets: 300 of 318 tensors were set" in box
+    assert "moco in all suites: 300 of 318 tensors were set" in box
     page = render_report(group_trials([*records[:4], make_record("moco", 0, suite="z")]), tmp_path)
     box = next(parse(page).all("section", "warnings")).text
     assert "moco in suite0, suite1, suite2 ... 4 in all: 300 of 318" in box

@@ -98,6 +98,8 @@ def test_images_end_where_the_room_does(
         '[{"image": "0", "what": "truth", "box": [0, 0, 4000, 10]}]',
         '[{"image": "0", "what": "truth", "box": [5, 0, 5, 10]}]',
         '[{"image": "0", "what": "truth", "box": "abcd"}]',
+        '[{"image": "0", "what": "truth", "box": [0, 0, 1e999, 10]}]',
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_a_picture_without_sound_tiles_is_shown_whole(

@@ -13,7 +13,7 @@ from results.report.verdict import headline
 from results.tables.trials import group_trials
 
 LOWER = ("mCE",)
-Counts = dict[str, dict[str, int]]  # row -> verdict -> data sets
+Counts = dict[str, dict[str, int]]  # row -> verdict -> suites
 
 
 def _shown(records: list[Any], reference: str | None = None) -> Shown:
@@ -22,7 +22,7 @@ def _shown(records: list[Any], reference: str | None = None) -> Shown:
 
 def _said(records: list[Any], reference: str | None = None) -> tuple[str, str]:
     shown = _shown(records, reference)
-    return headline(shown.suites, shown.ranked, reference)
+    return headline(shown.suites, shown.ranked, shown.reference)
 
 
 def _counted(records: list[dict[str, Any]], against: str = "supervised") -> Counts:
@@ -58,8 +58,8 @@ def test_the_sentence_counts_what_the_records_hold(world: list[dict[str, Any]]) 
     counts = _counted(world)["moco"]
     assert counts == {BETTER: 4, UNTESTED: 1}, "of the fixture"
     said, more = _said(world)
-    assert said == "moco beats supervised on 4 of 5 data sets."
-    assert "1 cannot be tested (too few trials)" in more
+    assert said == "moco beats supervised on 4 of 5 suites, in their primary metric."
+    assert "1 cannot be tested (one trial, no outcomes by image)" in more
     assert "Its mean is ahead on 5 of 5." in more
     assert "small: not comparable with published numbers (smoke: a miniature)" in more
 
@@ -74,9 +74,9 @@ def test_every_row_is_counted_as_the_records_say(world: list[dict[str, Any]]) ->
 def test_rows_are_ordered_by_the_verdict(world: list[dict[str, Any]]) -> None:
     shown = _shown(world)
     labels = [one.label for one in shown.ranked]
-    assert labels[:2] == ["moco", "late"], "four data sets won, then two"
-    assert set(labels[2:4]) == {"swav", "supervised"}
-    assert labels[4] == "random"
+    assert labels[0] == "moco", "four suites won"
+    assert set(labels[1:3]) == {"swav", "supervised"}
+    assert labels[3:5] == ["random", "late"], "two suites won, of two: compared on fewer than the others"
     assert labels[5].startswith("other"), "never held against the reference"
     for rows in shown.suites.values():
         assert [row.label for row in rows] == [label for label in labels if label in {r.label for r in rows}]
@@ -102,7 +102,7 @@ def test_means_alone_show_nothing(make_record: Any) -> None:
     assert more.startswith("No difference is shown on 2.")
 
 
-def test_one_data_set_has_its_number(make_record: Any) -> None:
+def test_one_suite_has_its_number(make_record: Any) -> None:
     values = {"supervised": (53.0, 53.2, 53.5), "moco": (54.0, 54.2, 54.9)}
     records = [make_record(init, t, ap) for init, aps in values.items() for t, ap in enumerate(aps)]
     ends = stats.ttest_rel(*(values[i] for i in ("moco", "supervised"))).confidence_interval(0.95)
@@ -112,7 +112,7 @@ def test_one_data_set_has_its_number(make_record: Any) -> None:
     )
 
 
-def test_lost_data_sets_outweigh_won_ones(make_record: Any) -> None:
+def test_lost_suites_outweigh_won_ones(make_record: Any) -> None:
     records = [
         make_record(init, t, 50 + (gain if suite == "a" else -gain) + t / 10 + t * t * gain / 90, suite)
         for suite in "abc"
@@ -120,18 +120,19 @@ def test_lost_data_sets_outweigh_won_ones(make_record: Any) -> None:
         for t in range(4)
     ]
     said, more = _said(records)
-    assert said == "No row is better than supervised on the whole: x beats it on 1 of 3 data sets."
+    assert said == "No row is better than supervised on the whole: x beats it on 1 of 3 suites."
     assert "It is worse on 2." in more
 
 
 def test_without_a_reference_it_says_what_to_type(make_record: Any, world: list[dict[str, Any]]) -> None:
-    records = [make_record("random", 0, 50.0), make_record("mine", 0, 60.0)]
+    records = [make_record("random@a", 0, 50.0), make_record("random@b", 0, 60.0)]
     assert _said(records) == (
         "Nothing is compared: there is no row supervised or msra.",
-        "--reference INIT takes one of random, mine instead.",
+        "--reference INIT takes one of random@a, random@b instead.",
     )
+    assert _said(records[:1]) == ("Nothing is compared: random@a is the only init.", "")
     said, _ = _said([r for r in world if r["init"] in ("random", "moco")], "random")
-    assert said == "moco beats random on 4 of 5 data sets."
+    assert said == "moco beats random on 4 of 5 suites, in their primary metric."
     alone = [make_record("supervised", 0, 50.0), make_record("x", 0, 60.0, recipe_sha256="0" * 64)]
     assert _said(alone)[0] == "Nothing is compared: no row can be held against supervised."
 
