@@ -74,7 +74,7 @@ def load_studies(root: Path) -> list[Study]:
 
 def load_study(root: Path) -> Study:
     """One study. RecordError: no records, about.md of another form, or a frozen result of another form."""
-    said, text = _about(root / ABOUT)
+    said, text = read_about(root / ABOUT)
     return Study(
         root.name,
         root,
@@ -88,8 +88,8 @@ def load_study(root: Path) -> Study:
     )
 
 
-def _about(path: Path) -> tuple[dict[str, Any], str]:
-    """The keys and the text of about.md; nothing where there is none."""
+def read_about(path: Path) -> tuple[dict[str, Any], str]:
+    """Reads the keys and the text of an about.md; nothing where there is none. RecordError: another form."""
     import yaml
 
     try:

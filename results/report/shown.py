@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.errors import RecordError
-from results.evidence.study import ABOUT, _about
+from results.evidence.study import ABOUT, read_about
 from results.looks import Look, looks
 from results.report.gaps import Gap, gaps
 from results.report.verdict import Standing, standings
@@ -80,7 +80,7 @@ def _stand_in(suites: Mapping[str, Sequence[Trials]], root: Path) -> str | None:
         return None
     named: list[str] = []
     with contextlib.suppress(RecordError, OSError):  # a broken about.md is an error of the page of evidence
-        said, _ = _about(root / ABOUT)
+        said, _ = read_about(root / ABOUT)
         named = [name for name in said.get("references", []) if name in inits]
     random = [init for init in inits if init.partition("@")[0] == "random"]
     return named[0] if named else random[0] if len(random) == 1 else None
