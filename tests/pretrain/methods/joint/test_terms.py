@@ -157,8 +157,8 @@ def test_a_run_without_terms_does_not_go_on_with_some(
         ("simsiam", "koleo", "'koleo' has no weight; expected koleo=WEIGHT, as in koleo=0.5"),
         ("simsiam", "koleo=-1", "expected a finite number from 0, got '-1'"),
         ("simsiam", "koleo=nan", "expected a finite number from 0, got 'nan'"),
-        ("moco_v2", "koleo=1", "--terms needs a method with one loss to add to: barlow, byol"),
-        ("supervised", "koleo=1", "--terms needs a method with one loss to add to"),
+        ("moco_v2", "koleo=1", "--terms needs a method that compares views: barlow, byol"),
+        ("supervised", "koleo=1", "--terms needs a method that compares views"),
     ],
 )
 def test_an_unknown_term_is_one_line(
