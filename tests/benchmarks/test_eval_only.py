@@ -77,8 +77,9 @@ def test_a_model_is_evaluated_again_and_on_fewer_images(devkit: Path, finished: 
         line.split()[0] for text in _predicted(_folder(output, fewer)).values() for line in text.splitlines()
     }
     assert (len(some), len(whole)) == (2, 4)
-    assert "truncated: 2 of 4 test images, by --limit" in " ".join(done.stdout.split())  # lines are wrapped
-    assert f"evaluated only: the model of cell {trained['id']}, by --eval-only" in done.stdout
+    told = " ".join(done.stdout.split())  # a narrow terminal wraps it
+    assert "truncated: 2 of 4 test images, by --limit" in told
+    assert f"evaluated only: the model of cell {trained['id']}, by --eval-only" in told
     rows = group_trials(load_records(output))["voc_c4"]
     assert [len(row.records) for row in rows] == [1, 1, 1], "no mean has two of them"
     for scored in rescore(output, devkit, {}):
