@@ -32,7 +32,7 @@ OURS = {**PARTS, "patch_prototypes": "head.last_layer2."}
 @dataclass(frozen=True)
 class IBot(DinoOfViT):
     title: ClassVar[str] = "ibot"
-    made_by: ClassVar[str] = "pretrain.methods.joint.masked_frame:MaskedEmbedding"
+    made_by: ClassVar[str] = "pretrain.methods.masked_frame:MaskedEmbedding"
     layout: ClassVar[Layout] = Layout(
         {
             **{part: f"student/module.{name}" for part, name in OURS.items()},

@@ -15,6 +15,7 @@ from pretrain.methods.joint.frame import SLOW, JointEmbedding
 from pretrain.methods.joint.heads import prototypes
 from pretrain.methods.joint.masks import drawn
 from pretrain.methods.joint.outputs import Outputs
+from pretrain.methods.rows.ibot import IBot
 from pretrain.networks.encoders import feature_width
 from pretrain.process import distributed
 
@@ -24,9 +25,9 @@ MASKED = 2  # views, the first ones, which have targets and are of one size
 class MaskedEmbedding(JointEmbedding):
     """A row whose online branch finds masked patches; class tokens are compared as the frame does it."""
 
-    row: Any  # of rows/ibot.py
+    row: IBot
 
-    def __init__(self, row: Any, make_encoder: EncoderFactory) -> None:
+    def __init__(self, row: IBot, make_encoder: EncoderFactory) -> None:
         super().__init__(row, make_encoder)
         if row.shared_head:
             for branch in ("", SLOW):
