@@ -130,7 +130,7 @@ def _ranking(shown: Shown) -> str:
     table = html_table(made, heading=False)
     note = f'<p class="soft">{RANKS}</p>'
     return (
-        f"<h3>Ranks over {len(scores.sets)} data sets</h3>{critical_svg(ranking)}{note}"
+        f"<h3>Ranks over {len(scores.sets)} suites</h3>{critical_svg(ranking)}{note}"
         f"{details('Means, ranks and their tests', table)}"
     )
 

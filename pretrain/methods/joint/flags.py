@@ -70,10 +70,9 @@ def row_flags(row: Published) -> list[str]:
 
 def add_row(row: Published, group: argparse._ArgumentGroup) -> None:
     """Adds a flag for every value of the row and of its optimizer."""
-    told = f"added to the loss, as in uniformity=0.5 sigmoid=1; {OWN} is the method's own (1): " + "; ".join(
-        f"{name}: {term.told}" for name, term in TERMS.items()
-    )
     if hasattr(row, "terms"):
+        told = f"added to the loss, as in uniformity=0.5 sigmoid=1; {OWN} is the method's own (1): "
+        told += "; ".join(f"{name}: {term.told}" for name, term in TERMS.items())
         group.add_argument("--terms", type=read_term, nargs="+", default=[], metavar="NAME=WEIGHT", help=told)
     for source, options in ((row, row_options(row)), (row.optimizer, OPTIMIZER)):
         for name, (told, read) in options.items():

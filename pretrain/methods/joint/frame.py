@@ -153,7 +153,7 @@ class JointEmbedding(Method[Row]):
         maps = [feature_maps(encoder, view) for view in views]
         z = [projector(encoder.avgpool(some).flatten(1)).to(dtype) for some in maps]
         places = [dense(some).flatten(2).to(dtype) for some in maps]
-        return Outputs(z, z, None, [some.flatten(2).to(dtype) for some in maps], places)
+        return Outputs(z, z, maps=[some.flatten(2).to(dtype) for some in maps], dense=places)
 
     def _targets(self, views: list[Tensor], rng: Generator) -> Outputs:
         """The slow copy's outputs; a row that shuffles has them normalised beside other images."""

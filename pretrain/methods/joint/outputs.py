@@ -28,7 +28,7 @@ class Outputs:
             [some[view].detach() if detached else some[view] for view in views if some]
             for some in (self.projections, self.predictions, self.maps, self.dense)
         )
-        return Outputs(projections, predictions, self.prototypes, maps, dense)
+        return Outputs(projections, predictions, self.prototypes, maps=maps, dense=dense)
 
     def changed(self, change: Callable[[int, Tensor], Tensor]) -> Outputs:
         """The same with every tensor of a view replaced by `change` of the view's number and the tensor."""
@@ -36,7 +36,7 @@ class Outputs:
             [change(view, x) for view, x in enumerate(some)]
             for some in (self.projections, self.predictions, self.maps, self.dense)
         )
-        return Outputs(projections, predictions, self.prototypes, maps, dense)
+        return Outputs(projections, predictions, self.prototypes, maps=maps, dense=dense)
 
 
 def spread(x: Tensor) -> Tensor:

@@ -134,7 +134,7 @@ def test_names_do_not_steer_the_picture() -> None:
 
 def test_the_report_shows_it(root: Path, tmp_path: Path) -> None:
     page = render_report(read_groups(root), root)
-    assert "Ranks over 6 data sets" in page
+    assert "Ranks over 6 suites" in page
     assert '<svg class="cd" viewBox' in page
     assert "://" not in page, "nothing comes from outside"
     assert "mean rank" in page
