@@ -86,6 +86,7 @@ def test_boxes_and_their_names_stay_inside_the_image(tmp_path: Path, size: tuple
     save_samples(dataset, predictions, tmp_path / "samples.png")
     pixels, tiles = _read(tmp_path / "samples.png")
     assert [tile["image"] for tile in tiles] == [record["image_id"] for record in dataset.records]
+    assert {tile["what"] for tile in tiles} == {"prediction"}
     boxes_of = [tile["box"] for tile in tiles]
     assert boxes_of[COLUMNS][1] >= boxes_of[0][3] + LINE, "a name above each image of the second row"
     for tile in tiles:

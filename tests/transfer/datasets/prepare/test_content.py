@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -141,6 +143,11 @@ def test_queries_and_what_is_right_for_them_are_compared(
     known = content.load(Path(listed))
     (said,) = content.differences(lines, [one for one in known if one.split.endswith("queries")], "the list")
     assert said == f"image {found.queries.ids[0]}: other annotations"
+    for part in ("easy", "hard", "junk"):
+        first, *rest = getattr(found, part)
+        other = replace(found, **{part: (first[1:] if len(first) else np.array([0]), *rest)})
+        lines_of_both = (content.lines_of_retrieval(one)[1] for one in (found, other))
+        assert [a == b for a, b in zip(*lines_of_both, strict=True)] == [False, *[True] * len(rest)], part
     image = next((tmp_path / "roxford5k/jpg").glob("stranger*"))
     image.write_bytes(image.read_bytes() + b"\0")
     searched, *_ = told(capsys, tmp_path, 1, "--against", listed)

@@ -72,6 +72,24 @@ def test_a_set_is_there_whole_and_a_second_call_finds_it(server: BadServer, tmp_
     assert len(server.asked) == asked
 
 
+def test_a_place_is_moved_there_and_not_written_there(
+    server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside: set[int] = set()
+    real = preparing.unpack
+
+    def unpack(one: Remote, archive: Path, folder: Path, most: int) -> int:
+        count = real(one, archive, folder, most)
+        aside.update(p.stat().st_ino for p in folder.rglob("*") if p.is_file())
+        assert not (tmp_path / "root/dtd").exists()
+        return count
+
+    monkeypatch.setattr(preparing, "unpack", unpack)
+    prepare(dtd(tmp_path, remote(server, "good")), tmp_path / "root", lambda line: None)
+    there = {p.stat().st_ino for p in (tmp_path / "root/dtd").rglob("*") if p.is_file()}
+    assert there == aside, "the very files"
+
+
 def test_what_is_in_the_way_is_not_touched(server: BadServer, tmp_path: Path) -> None:
     what = dtd(tmp_path, remote(server, "good"))
     prepare(what, tmp_path / "root", lambda line: None)
