@@ -72,10 +72,10 @@ def run(
 ) -> dict[str, Any]:
     """Runs the request in this process of `world`; every process returns a JSON-ready outcome.
 
-    Keys: metrics and account, the same everywhere; precision, where it was not the recipe's; and
-    durations_s, images_per_s and peak_memory_bytes of its own. In the request's directory it leaves log.jsonl,
-    model_final.pth (Detectron2's names), predictions/, per_class.json, per_image.npz and samples.png; the first
-    two not where the request has a model.
+    Keys: metrics and account, the same everywhere; precision, where it was not the recipe's; durations_s,
+    images_per_s and peak_memory_bytes of its own. In the request's directory it leaves log.jsonl,
+    model_final.pth (Detectron2's names), predictions/, per_class.json, per_image.npz and samples.png; the
+    first two not where the request has a model.
     """
     cfg, engine = in_pixels(request.recipe), load_engine(request.engine)
     directory = Path(request.directory)
