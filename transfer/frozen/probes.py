@@ -18,6 +18,7 @@ from yacs.config import CfgNode
 
 from transfer.errors import TransferError
 from transfer.evaluation.per_image import Outcomes
+from transfer.frozen.outcomes import classified, ranked
 from transfer.probes import episodes, knn, logistic, lowshot, retrieval, ridge, svm
 from transfer.probes.accuracy import accuracy
 from transfer.probes.average_precision import area_ap, eleven_point_ap
@@ -60,15 +61,6 @@ class Result:
 
 Judge = Callable[[np.ndarray], Result]
 Probe = Callable[[Learned | None, Tensor, CfgNode], Judge]
-
-
-def classified(
-    of: str, metric: str, truth: np.ndarray, predicted: Tensor
-) -> Callable[[Sequence[str]], Outcomes]:
-    """Tells what a classifier did on each image, for the metric OF/METRIC."""
-    kind = "right" if metric == "top1" else "right_per_class"
-    arrays = {f"{of}.label": truth, f"{of}.predicted": predicted.numpy()}
-    return lambda ids: Outcomes(ids, {f"{of}/{metric}": {"kind": kind, "of": of}}, arrays)
 
 
 def single(learned: Learned | None, many: bool = False) -> Learned:
@@ -154,13 +146,14 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = single(learned, many=True)
     chosen = svm.choose(known.features, _targets(known.labels, known.classes))
-    scores = chosen.model.scores(test)
+    scores = chosen.model.scores(test).cpu()
     told = {"costs": list(chosen.model.cost), "at_edge_of_grid": list(chosen.at_edge)}
 
     def judge(truth: np.ndarray) -> Result:
         targets = _targets(truth, known.classes)
         area, eleven = (svm.average_precisions(scores, targets, rule) for rule in (area_ap, eleven_point_ap))
-        return Result({"svm": {"mAP": float(area.mean()), "mAP11": float(eleven.mean())}}, told)
+        kept = ranked("svm", targets.numpy(), scores.numpy())
+        return Result({"svm": {"mAP": float(area.mean()), "mAP11": float(eleven.mean())}}, told, kept)
 
     return judge
 

@@ -16,7 +16,8 @@ from transfer.evaluation.per_image import Outcomes
 from transfer.frozen import heads, linear
 from transfer.frozen.heads import Head
 from transfer.frozen.learned import learned, tensor, whole
-from transfer.frozen.probes import Result, classified
+from transfer.frozen.outcomes import classified
+from transfer.frozen.probes import Result
 from transfer.frozen.view import Corrupted
 from transfer.frozen.work import Finish, Finished, Work, there
 from transfer.probes import robustness

@@ -59,7 +59,9 @@ def test_shuffled_labels_teach_nothing(probe: str) -> None:
     assert _result(probe, 5.0, shuffled=True).metrics[probe]["top1"] < 35
 
 
-@pytest.mark.parametrize("probe", [name for name in NAMES if name not in (*SEVERAL, "fewshot")])
+@pytest.mark.parametrize(
+    "probe", [name for name in NAMES if name not in (*SEVERAL, "fewshot")]
+)  # test_outcomes.py
 @pytest.mark.parametrize("metric", ["top1", "mean_per_class"])
 def test_what_is_kept_of_each_image_gives_the_number_again(probe: str, metric: str) -> None:
     from results.images.file import PARTS
