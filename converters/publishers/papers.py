@@ -28,7 +28,8 @@ METHODS: tuple[Source, ...] = (
     Source(
         "moco",
         "MoCo v1/v2, and this project's pretrain",
-        _pair("state_dict", "encoder_q.", "encoder_k.", "queue"),
+        # the second: encoders that somebody took out, as the demo's weights
+        (*_pair("state_dict", "encoder_q.", "encoder_k.", "queue"), *_pair("", "encoder_q.", "encoder_k.")),
         "facebookresearch/moco main_moco.py, moco/builder.py",
         ONLINE,
         "encoder_q.fc, queue, queue_ptr, optimizer",
@@ -100,7 +101,7 @@ METHODS: tuple[Source, ...] = (
     Source(
         "byol_isd",
         "BYOL, ISD's export",
-        _pair("", "encoder_q.", "encoder_k."),
+        _pair("", "encoder_q.", "encoder_k.", "predict_q*"),
         "UMBCvision/ISD convert_everything.py",
         ONLINE,
         "encoder_q.fc, predict_q",
