@@ -28,5 +28,5 @@ def test_bombs_do_not_go_off(tmp_path: Path) -> None:
     for name, result in zip(names, results, strict=True):
         assert result["outcome"] != "accepted", name
         assert "\n" not in result["outcome"], name
-        assert result["seconds"] < 1, (name, result)
+        assert result["seconds"] < 5, (name, result)  # of the processor; one that goes off takes minutes
         assert result["growth_mb"] <= 64, (name, result)

@@ -10,6 +10,10 @@ import pytest
 from tests.transfer.engines.golden import heads as scene
 
 
+# The softmax over all places of a keypoint does not see a bias: its gradient is 0, and what is left is rounding.
+ZERO = "score_lowres.bias"
+
+
 @pytest.fixture(scope="module")
 def ours() -> dict[str, Any]:
     return scene.everything()
@@ -28,9 +32,13 @@ def test_same_regions_give_same_losses_and_gradients(
     assert mine["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
     assert mine["loss"] > 0.01
     assert mine["gradients"].keys() == wanted["gradients"].keys(), "parameter names are Detectron2's"
+    largest = max(np.abs(gradient).max() for gradient in wanted["gradients"].values())
     for name, gradient in mine["gradients"].items():
         scale = np.abs(wanted["gradients"][name]).max()
         assert scale > 0, name
+        if name == ZERO:
+            assert max(np.abs(gradient).max(), scale) < 1e-5 * largest
+            continue
         np.testing.assert_allclose(gradient, wanted["gradients"][name], atol=1e-5 * scale, err_msg=name)
 
 
