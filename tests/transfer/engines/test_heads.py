@@ -9,8 +9,7 @@ import pytest
 
 from tests.transfer.engines.golden import heads as scene
 
-
-# The softmax over all places of a keypoint does not see a bias: its gradient is 0, and what is left is rounding.
+# The softmax over all places of a keypoint does not see a bias: its gradient is 0, what is left is rounding.
 ZERO = "score_lowres.bias"
 
 
