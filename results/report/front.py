@@ -31,7 +31,7 @@ RANKS = "mean ranks, 1 is the best; a bar joins rows that Nemenyi's test does no
 
 def answer(shown: Shown) -> str:
     """The question of the whole project, answered in a sentence, and what must be known of it."""
-    said, more = headline(shown.suites, shown.ranked, shown.reference)
+    said, more = headline(shown.suites, shown.ranked, shown.references)
     return f'<p class="answer">{html_text(said)}</p><p class="more">{html_text(more)}</p>'
 
 

@@ -33,7 +33,7 @@ def suite_section(suite: str, shown: Shown) -> str:
     """The part as HTML."""
     rows = shown.suites[suite]
     table = build_suite_table(
-        rows, suite, reference=shown.reference_in(suite), papers=shown.papers, patient=shown.patient
+        rows, suite, reference=shown.references_in(suite), papers=shown.papers, patient=shown.patient
     )
     parts = [
         f'<h2 id="{html_text(suite)}">{html_text(suite)}</h2>',
@@ -64,7 +64,7 @@ def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
     if metric == shown.primary[suite]:
         found = shown.gaps[suite]
     else:  # no side of how features spread is better
-        known = shown.reference_in(suite)
+        known = shown.references_in(suite)
         found = [] if metric.startswith(SPREAD) else gaps(rows, metric, known, shown.patient)
     if not found:
         chart = dot_chart(scores(rows, metric, shown.patient), around_zero=False)

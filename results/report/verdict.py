@@ -62,7 +62,7 @@ def standings(suites: Suites, gaps: Mapping[str, Sequence[Gap]]) -> list[Standin
     return sorted(found, key=key)
 
 
-def headline(suites: Suites, ranked: Sequence[Standing], reference: str | None) -> tuple[str, str]:
+def headline(suites: Suites, ranked: Sequence[Standing], references: Sequence[str]) -> tuple[str, str]:
     """(the answer in one sentence, what must be known of it), as plain text.
 
     It speaks of the first row that wins more than it loses, else of the first that wins at all, else of the
@@ -70,7 +70,7 @@ def headline(suites: Suites, ranked: Sequence[Standing], reference: str | None) 
     """
     held = [one for one in ranked if one.gaps]
     if not held:
-        return _no_gap(suites, reference)
+        return _no_gap(suites, references)
     winners = [one for one in held if one.of(BETTER)]
     ahead = [one for one in winners if len(one.of(BETTER)) > len(one.of(WORSE))]
     first = [*ahead, *winners, *held][0]
@@ -113,7 +113,7 @@ def _narrow(first: Standing, suites: Suites) -> str:
     return f" (it is compared on {there} of {len(suites)})" if there < len(suites) else ""
 
 
-def _no_gap(suites: Suites, reference: str | None) -> tuple[str, str]:
+def _no_gap(suites: Suites, references: Sequence[str]) -> tuple[str, str]:
     every = [row for rows in suites.values() for row in rows]
     inits = list(dict.fromkeys(row.init for row in every))
     if not any(row.finished for row in every):
@@ -121,7 +121,7 @@ def _no_gap(suites: Suites, reference: str | None) -> tuple[str, str]:
         return f"Nothing is compared: {why}.", ""
     if len(inits) == 1:
         return f"Nothing is compared: {inits[0]} is the only init.", ""
-    wanted = [reference] if reference else [name for name in SUPERVISED if name in inits]
+    wanted = references or [name for name in SUPERVISED if name in inits]
     if wanted:
         return f"Nothing is compared: no row can be held against {' or '.join(wanted)}.", (
             "Rows are compared where recipe, data and engine are equal and both have a number; the footnotes "
