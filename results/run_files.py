@@ -5,6 +5,8 @@
         per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
         samples.png
         per_image.npz    what the trial did on every test image; see results/images/file.py
+        tide.json        {"form": 1, "tasks": {"bbox": {"AP50": 41.2, "dAP": {"Cls": 3.1, ...}, "count": {..},
+                         "per_class": {"AP50": {"dog": 71.2, ...}, "Cls": {...}}}}}
 
 All of them are optional: a record moved alone still makes every table.
 """
@@ -23,7 +25,8 @@ import orjson
 from results.record import PerImage
 
 PER_IMAGE = "per_image.npz"
-CELL_FILES = ("log.jsonl", "per_class.json", PER_IMAGE, "samples.png")
+TIDE = "tide.json"
+CELL_FILES = ("log.jsonl", "per_class.json", PER_IMAGE, TIDE, "samples.png")
 
 
 def cell_directories(root: Path) -> dict[tuple[str, str], Path]:
