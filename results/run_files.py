@@ -25,7 +25,7 @@ import orjson
 from results.record import PerImage
 
 PER_IMAGE = "per_image.npz"
-TIDE = "tide.json"
+TIDE, TIDE_FORM = "tide.json", 1
 CELL_FILES = ("log.jsonl", "per_class.json", PER_IMAGE, TIDE, "samples.png")
 
 
@@ -66,6 +66,33 @@ def read_per_class(directory: Path) -> dict[str, dict[str, float | None]]:
         }
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def read_errors(directory: Path) -> dict[str, dict[str, float]]:
+    """{"bbox": {"AP50": 41.2, "dAP/Cls": 3.1, "count/Cls": 12, "class/Cls/dog": 2.0}} of a cell's tide.json.
+
+    Empty where the file is missing or of another form: older cells have none.
+    """
+    try:
+        content = json.loads((directory / TIDE).read_bytes())
+        tasks = content["tasks"] if content["form"] == TIDE_FORM else {}
+        found = {
+            task: {
+                "AP50": told["AP50"],
+                **{
+                    f"{part}/{kind}": value for part in ("dAP", "count") for kind, value in told[part].items()
+                },
+                **{
+                    f"class/{k}/{c}": v
+                    for k, classes in told["per_class"].items()
+                    for c, v in classes.items()
+                },
+            }
+            for task, told in tasks.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+    return {task: {n: v for n, v in numbers.items() if _is_number(v)} for task, numbers in found.items()}
 
 
 def vouched_per_image(directory: Path) -> dict[str, PerImage]:

@@ -88,8 +88,8 @@ def headline(suites: Suites, ranked: Sequence[Standing], references: Sequence[st
     else:
         answer = f"Nothing is shown: no gap to {against} is tested; the first mean is that of {first.label}."
     if ahead and len(suites) == 1:
-        return answer, " ".join(_caveats(suites, first))
-    return answer, " ".join([*_rest(first), *_caveats(suites, first)])
+        return answer, " ".join(_caveats(suites, first, held))
+    return answer, " ".join([*_rest(first), *_caveats(suites, first, held)])
 
 
 def _references(rows: Sequence[Standing]) -> list[str]:
@@ -146,7 +146,7 @@ def _rest(first: Standing) -> Iterable[str]:
     yield f"Its mean is ahead on {first.ahead} of {len(first.gaps)}."
 
 
-def _caveats(suites: Suites, first: Standing) -> Iterable[str]:
+def _caveats(suites: Suites, first: Standing, held: Sequence[Standing]) -> Iterable[str]:
     """Sentences on what the tests are of, rows that are not as published, and records that are doubted."""
     tested = [gap for gap in first.gaps.values() if gap.verdict != UNTESTED]
     once = sum(gap.over_images for gap in tested)
@@ -156,7 +156,7 @@ def _caveats(suites: Suites, first: Standing) -> Iterable[str]:
     shapes = dict.fromkeys(f"{gap.against} ({gap.network})" for gap in first.gaps.values() if gap.network)
     if shapes:
         yield f"It is another network than {shorten(list(shapes), SOME, '; ')}."
-    against = _references([first])
+    against = _references(held)
     if not any(row.init in SUPERVISED for rows in suites.values() for row in rows):
         yield f"There is no row {' or '.join(SUPERVISED)}; rows are held against {' or '.join(against)}."
     reasons: dict[str, list[str]] = {}

@@ -161,6 +161,8 @@ def test_each_row_is_held_against_the_reference_of_its_own_network(tmp_path: Pat
         "y": "random@y",
         "z": "random@y",
     }
+    more = headline(shown.suites, shown.ranked, shown.references)[1]
+    assert "rows are held against random@y or random@x" in more or "random@x or random@y" in more
     made = parse(suite_section("one", shown))
     fields = {line[0].text: line[1].text for line in table(next(made.all("table")))[1]}
     assert "[+2.0" in fields["x"]
