@@ -17,8 +17,10 @@ from boltons.fileutils import atomic_save
 from results.errors import RecordError
 
 HASHES = "hashes.json"
-# What belongs to a study beside its records: frozen results by init, and values per class and image by cell.
-KEPT = ("knn/*.json", "linear/*.json", "cells/*/*/per_class.json", "cells/*/*/per_image.npz")
+# What belongs to a study beside its records: frozen results by init, and by cell values per class and image
+# and the errors that were made.
+_BY_CELL = ("per_class.json", "per_image.npz", "tide.json")
+KEPT = ("knn/*.json", "linear/*.json", *(f"cells/*/*/{name}" for name in _BY_CELL))
 
 
 def kept_files(root: Path) -> list[str]:

@@ -5,6 +5,8 @@
         per_class.json   {"bbox": {"AP50": {"dog": 71.2, ...}}}
         samples.png
         per_image.npz    what the trial did on every test image; see results/images/file.py
+        tide.json        {"form": 1, "tasks": {"bbox": {"AP50": 41.2, "dAP": {"Cls": 3.1, ...}, "count": {..},
+                         "per_class": {"AP50": {"dog": 71.2, ...}, "Cls": {...}}}}}
 
 All of them are optional: a record moved alone still makes every table.
 """
@@ -23,7 +25,8 @@ import orjson
 from results.record import PerImage
 
 PER_IMAGE = "per_image.npz"
-CELL_FILES = ("log.jsonl", "per_class.json", PER_IMAGE, "samples.png")
+TIDE, TIDE_FORM = "tide.json", 1
+CELL_FILES = ("log.jsonl", "per_class.json", PER_IMAGE, TIDE, "samples.png")
 
 
 def cell_directories(root: Path) -> dict[tuple[str, str], Path]:
@@ -63,6 +66,33 @@ def read_per_class(directory: Path) -> dict[str, dict[str, float | None]]:
         }
     except (OSError, ValueError, AttributeError):
         return {}
+
+
+def read_errors(directory: Path) -> dict[str, dict[str, float]]:
+    """{"bbox": {"AP50": 41.2, "dAP/Cls": 3.1, "count/Cls": 12, "class/Cls/dog": 2.0}} of a cell's tide.json.
+
+    Empty where the file is missing or of another form: older cells have none.
+    """
+    try:
+        content = json.loads((directory / TIDE).read_bytes())
+        tasks = content["tasks"] if content["form"] == TIDE_FORM else {}
+        found = {
+            task: {
+                "AP50": told["AP50"],
+                **{
+                    f"{part}/{kind}": value for part in ("dAP", "count") for kind, value in told[part].items()
+                },
+                **{
+                    f"class/{k}/{c}": v
+                    for k, classes in told["per_class"].items()
+                    for c, v in classes.items()
+                },
+            }
+            for task, told in tasks.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+    return {task: {n: v for n, v in numbers.items() if _is_number(v)} for task, numbers in found.items()}
 
 
 def vouched_per_image(directory: Path) -> dict[str, PerImage]:

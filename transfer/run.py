@@ -25,12 +25,14 @@ from transfer.engines.base import Engine
 from transfer.engines.choose import load_engine
 from transfer.engines.federated import class_weights, set_class_weights
 from transfer.errors import DiskError
-from transfer.evaluation.evaluate import evaluate, outcomes, write_predictions
+from transfer.evaluation.evaluate import errors, evaluate, outcomes, write_predictions
 from transfer.evaluation.per_image import FILE as PER_IMAGE
 from transfer.evaluation.per_image import save_outcomes
 from transfer.evaluation.picture import save_samples
 from transfer.evaluation.prediction import Prediction
 from transfer.evaluation.scores import json_ready
+from transfer.evaluation.tide import FILE as TIDE
+from transfer.evaluation.tide import save_errors
 from transfer.process.disk import disk_line, is_full, writing
 from transfer.process.distributed import World
 from transfer.process.draws import INIT, seed_torch
@@ -74,8 +76,8 @@ def run(
 
     Keys: metrics and account, the same everywhere; precision, where it was not the recipe's; durations_s,
     images_per_s and peak_memory_bytes of its own. In the request's directory it leaves log.jsonl,
-    model_final.pth (Detectron2's names), predictions/, per_class.json, per_image.npz and samples.png; the
-    first two not where the request has a model.
+    model_final.pth (Detectron2's names), predictions/, per_class.json, per_image.npz, tide.json and
+    samples.png; the first two not where the request has a model.
     """
     cfg, engine = in_pixels(request.recipe), load_engine(request.engine)
     directory = Path(request.directory)
@@ -199,7 +201,10 @@ def _predict(
 
 
 def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, clock: Clock) -> Metrics:
-    """The metrics, null where undefined; leaves predictions/, per_class.json, per_image.npz, samples.png."""
+    """The metrics, null where undefined.
+
+    Leaves predictions/, per_class.json, samples.png, and per_image.npz and tide.json of tasks that have them.
+    """
     scores = evaluate(test, predictions)
     clock.lap("evaluate")
     metrics: Metrics = json_ready(scores.summary)
@@ -208,9 +213,12 @@ def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, cl
         write_predictions(test, predictions, directory / "predictions")
         with atomic_save(str(directory / "per_class.json"), text_mode=True, overwrite_part=True) as file:
             file.write(json.dumps(json_ready(scores.per_class), indent=1, allow_nan=False))
-        (directory / PER_IMAGE).unlink(missing_ok=True)  # one of a run before is not of these predictions
+        for name in (PER_IMAGE, TIDE):
+            (directory / name).unlink(missing_ok=True)  # one of a run before is not of these predictions
         if (kept := outcomes(test, predictions)) is not None:
             save_outcomes(kept, directory / PER_IMAGE)
+        if told := errors(test, predictions):
+            save_errors(told, directory / TIDE)
     _picture(test, predictions, directory / "samples.png")
     return metrics
 

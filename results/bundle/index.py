@@ -2,7 +2,7 @@
 
     index.json                        {"form": 1, "sha256": over all, "files": {name: [SHA-256, bytes], ...}}
     records/<suite>/<id>.json         as they were written; journal.jsonl and pulled.jsonl beside them
-    cells/<suite>/<init>-<id>/        log.jsonl, per_class.json, per_image.npz, predictions/
+    cells/<suite>/<init>-<id>/        log.jsonl, per_class.json, per_image.npz, tide.json, predictions/
     manifests/<id>.json               of the backbones, without weights
     environment.json                  what the records were made with
 
@@ -24,7 +24,7 @@ from results.errors import RecordError
 INDEX, FORM = "index.json", 1
 ENVIRONMENT, PULLED = "environment.json", "pulled.jsonl"
 PREDICTIONS = "predictions"
-BESIDE = ("log.jsonl", "per_class.json", "per_image.npz")
+BESIDE = ("log.jsonl", "per_class.json", "per_image.npz", "tide.json")
 # A name is of one of these places. No part begins with a dot, so none leads out of the bundle.
 _PART = r"[^./\\:\0][^/\\:\0]*"
 _PLACES = re.compile(

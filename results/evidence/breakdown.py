@@ -57,13 +57,13 @@ def by_metric(ours: Trials, theirs: Trials, task: str, names: Mapping[str, str])
         words: (ours.values(f"{task}/{name}"), theirs.values(f"{task}/{name}"))
         for name, words in names.items()
     }
-    return corrected(_parts(values))
+    return corrected(parts_of(values))
 
 
 def by_class(ours: Trials, theirs: Trials, metric: str, cells: Cells) -> list[Part]:
     """The classes that both rows have values of, the greatest gain first."""
     mine, others = _class_values(ours, metric, cells), _class_values(theirs, metric, cells)
-    parts = _parts({name: (values, others.get(name, ())) for name, values in mine.items()})
+    parts = parts_of({name: (values, others.get(name, ())) for name, values in mine.items()})
     return sorted(corrected(parts), key=lambda part: -part.found.gap)
 
 
@@ -78,7 +78,8 @@ def _class_values(row: Trials, metric: str, cells: Cells) -> dict[str, Values]:
     return found
 
 
-def _parts(values: Mapping[str, tuple[Values, Values]]) -> list[Part]:
+def parts_of(values: Mapping[str, tuple[Values, ...]]) -> list[Part]:
+    """The parts of which both rows have values, (ours, theirs), by name; not corrected."""
     return [
         Part(name, summarize([v for _, v in a]), summarize([v for _, v in b]), difference(a, b))
         for name, (a, b) in values.items()

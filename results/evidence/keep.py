@@ -1,7 +1,7 @@
 """Keeps what a study's runs have shown in a small folder that is passed on: records, frozen results, classes.
 
-What each test image gave comes along, too. No picture, log or network is taken along. The study's own folder
-is only ever added to.
+What each test image gave and which errors were made come along, too. No picture, log or network is taken
+along. The study's own folder is only ever added to.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from results.errors import RecordError
 from results.evidence.frozen import FROZEN, read_frozen
 from results.hashes import HASHES, check_hashes, write_hashes
 from results.merge import merge
-from results.run_files import PER_IMAGE
+from results.run_files import PER_IMAGE, TIDE
 
-BESIDE = ("per_class.json", PER_IMAGE)
+BESIDE = ("per_class.json", PER_IMAGE, TIDE)
 
 
 def keep(destination: Path, sources: Sequence[Path]) -> Iterator[str]:

@@ -3,7 +3,7 @@
     results/reference/NAME/
         about.md                      what was asked, on which data, what was chosen where, what is negative
         records/, journal.jsonl       the cells, as runs left them
-        cells/.../per_class.json      values per class
+        cells/.../per_class.json      values per class; per_image.npz, tide.json
         knn/, linear/                 results of frozen features by init
         hashes.json                   vouches for what the journal does not know
 

@@ -1,4 +1,4 @@
-"""Runs `compare` without two rows: ranks all rows, or those named, over the data sets that they share."""
+"""Runs `compare` without two rows: ranks all rows, or those named, over the suites that they share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURE = ".svg"
 def rank_command(args: argparse.Namespace) -> None:
     """Prints the rows by mean rank with the tests over all of them, or draws them into FILE.svg.
 
-    RecordError: options of two rows, or fewer than two rows or data sets.
+    RecordError: options of two rows, or fewer than two rows or suites.
     """
     if args.metrics or args.parts:
         raise RecordError(
@@ -35,7 +35,7 @@ def rank_command(args: argparse.Namespace) -> None:
         print_line(f"wrote {args.output}")
         return
     source = args.published or args.directory
-    title = f"{source}: {len(scores.rows)} rows over {len(scores.sets)} data sets"
+    title = f"{source}: {len(scores.rows)} rows over {len(scores.sets)} {scores.what}"
     table = ranking_table(ranking, title)
     table.legend += short_lines(groups)
     write_tables([table], args.format, args.output)

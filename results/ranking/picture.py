@@ -57,7 +57,7 @@ def critical_svg(ranking: Ranking, file: bool = False) -> str:
         parts.append(f'<path class="thin" d="M{x(place.rank):.1f} {TOP}V{y}H{end}"/>')
         text_x = end - 4 if left else end + 4
         parts.append(f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}">{label}</text>')
-    said = f"mean ranks of {k} rows over {len(ranking.sets)} data sets, CD {ranking.critical:.2f}"
+    said = f"mean ranks of {k} rows over {len(ranking.sets)} {ranking.what}, CD {ranking.critical:.2f}"
     return (
         f'<svg class="cd"{NAMESPACE if file else ""} viewBox="0 0 {wide} {height}" '
         f'style="max-width:{wide}px;width:100%" role="img" aria-label="{html_text(said)}">'

@@ -53,6 +53,7 @@ class Ranking:
     pairs: tuple[tuple[str, str, float], ...]
     remarks: tuple[str, ...]
     reference: str = ""
+    what: str = Scores.what
 
 
 def rank(scores: Scores, reference: str | None = None) -> Ranking:
@@ -78,6 +79,7 @@ def rank(scores: Scores, reference: str | None = None) -> Ranking:
         _pairs(scores),
         scores.remarks,
         reference or "",
+        scores.what,
     )
 
 

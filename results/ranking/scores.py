@@ -20,12 +20,16 @@ LEAST_ROWS, LEAST_SETS = 2, 2
 
 @dataclass(frozen=True)
 class Scores:
-    """`values`, (k rows, N sets), more is better; `remarks`: what was left out, and what must be known."""
+    """`values`, (k rows, N sets), more is better; `remarks`: what was left out, and what must be known.
+
+    `what`: what the sets are, in words: the suites of records, or the data sets of a published table.
+    """
 
     rows: tuple[str, ...]
     sets: tuple[str, ...]
     values: np.ndarray
     remarks: tuple[str, ...] = ()
+    what: str = "suites"
 
 
 def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | None = None) -> Scores:
@@ -64,7 +68,7 @@ def our_scores(suites: Mapping[str, Sequence[Trials]], only: Sequence[str] | Non
     for name, several in tested.items():
         if len(several) > 1:
             of_one = f"{', '.join(several)} are tested on {name} alike"
-            remarks[f"{of_one}: they are no independent sets, and p is too small"] = None
+            remarks[f"{of_one}: they are not independent, and p is too small"] = None
     missing = [name for name in only or () if not any(_named(label, name) for label in found)]
     if missing:
         raise RecordError(f"no row {missing[0]!r} with a number; there are {', '.join(found) or 'none'}")
@@ -92,10 +96,10 @@ def published_scores(papers: Sequence[PublishedRow], table: str) -> Scores:
         for metric, value in [*numbers.items()][:1]:  # others of a suite are no further data sets
             found.setdefault(label, {}).setdefault(f"{row.suite} {metric}", float(value))
     sources = dict.fromkeys(row.source for row in mine)
-    return _common(found, [f"published numbers: {', '.join(sources)}"])
+    return _common(found, [f"published numbers: {', '.join(sources)}"], "data sets")
 
 
-def _common(found: Mapping[str, Mapping[str, float]], remarks: list[str]) -> Scores:
+def _common(found: Mapping[str, Mapping[str, float]], remarks: list[str], what: str = Scores.what) -> Scores:
     """The sets that all rows have: a mean over different sets would compare nothing."""
     every = dict.fromkeys(name for values in found.values() for name in values)
     sets = [name for name in every if all(name in values for values in found.values())]
@@ -105,8 +109,8 @@ def _common(found: Mapping[str, Mapping[str, float]], remarks: list[str]) -> Sco
             remarks.append(f"{name} is left out: no number of {', '.join(lacking)}")
     if len(found) < LEAST_ROWS or len(sets) < LEAST_SETS:
         raise RecordError(
-            f"{len(found)} rows have {len(sets)} data sets in common; expected at least {LEAST_ROWS} and "
+            f"{len(found)} rows have {len(sets)} {what} in common; expected at least {LEAST_ROWS} and "
             f"{LEAST_SETS}: name rows with --rows, or suites with --suite"
         )
     values = np.array([[found[label][name] for name in sets] for label in found])
-    return Scores(tuple(found), tuple(sets), values, tuple(remarks))
+    return Scores(tuple(found), tuple(sets), values, tuple(remarks), what)

@@ -29,16 +29,17 @@ class Dot:
     published: bool = False
 
 
-def dot_chart(dots: Sequence[Dot], around_zero: bool, most: int = 6) -> str:
+def dot_chart(dots: Sequence[Dot], around_zero: bool, most: int = 6, also: Sequence[float] = ()) -> str:
     """The dots in their order over an axis of at most `most` steps; empty without dots.
 
+    `also`: further values that the axis has room for, so that several charts have one scale.
     `around_zero`: the values are gaps; zero is drawn, a dot far beyond the others is an arrow at the edge.
     """
     if not dots:
         return ""
     near = _near(dots) if around_zero else list(dots)
     ends = [end for dot in near for end in dot.ends or (dot.value, dot.value)]
-    low, high, step = nice_range([*([0.0] if around_zero else []), *ends], most)
+    low, high, step = nice_range([*([0.0] if around_zero else []), *also, *ends], most)
 
     def place(value: float) -> float:
         return 100 * min(max((value - low) / (high - low), 0), 1)

@@ -18,6 +18,7 @@ from results.tables.suite import our_cell
 from results.tables.trials import Trials
 
 LEAST_RANKED = 3  # rows, and suites that all of them have
+MANY = 8  # suites; on paper the columns of more are made narrow
 OPEN_WARNINGS = 4  # lines; a screen of warnings hides the answer
 NOT_SURE = "a record may not be what was written; the warnings and the footnotes of its suite say which"
 MARKS = {BETTER: "▲ {}", WORSE: "▼ {}", ALIKE: "{}", UNTESTED: "({})"}
@@ -31,7 +32,7 @@ RANKS = "mean ranks, 1 is the best; a bar joins rows that Nemenyi's test does no
 
 def answer(shown: Shown) -> str:
     """The question of the whole project, answered in a sentence, and what must be known of it."""
-    said, more = headline(shown.suites, shown.ranked, shown.reference)
+    said, more = headline(shown.suites, shown.ranked, shown.references)
     return f'<p class="answer">{html_text(said)}</p><p class="more">{html_text(more)}</p>'
 
 
@@ -71,9 +72,10 @@ def _matrix(shown: Shown) -> str:
         "not tested",
         *(_head(suite, shown) for suite in shown.suites),
     ]
+    style = "matrix many" if len(shown.suites) > MANY else "matrix"
     return (
         f"<h3>Gaps to {html_text(' or '.join(against))}, the best row first</h3>"
-        f'{text_table(heads, lines, style="matrix")}<p class="notes">{html_text(notes)}</p>'
+        f'{text_table(heads, lines, style=style)}<p class="notes">{html_text(notes)}</p>'
     )
 
 
@@ -129,8 +131,9 @@ def _ranking(shown: Shown) -> str:
     made.legend += short_lines(shown.suites)
     table = html_table(made, heading=False)
     note = f'<p class="soft">{RANKS}</p>'
+    picture = f'<div class="scroll" tabindex="0">{critical_svg(ranking)}</div>'
     return (
-        f"<h3>Ranks over {len(scores.sets)} suites</h3>{critical_svg(ranking)}{note}"
+        f"<h3>Ranks over {len(scores.sets)} suites</h3>{picture}{note}"
         f"{details('Means, ranks and their tests', table)}"
     )
 

@@ -10,7 +10,7 @@ from results.report.html import DOUBTED
 from results.tables.cell import less_is_better, signed
 from results.tables.compared import kept, row_difference
 from results.tables.paired import LEVEL, Difference, holm
-from results.tables.suite import find_baselines, find_reference
+from results.tables.suite import Reference, find_baselines, find_reference
 from results.tables.trials import Trials
 
 # What a test says of a gap; a gap without one is untested, however large.
@@ -75,7 +75,7 @@ class Gap:
 
 
 def gaps(
-    rows: Sequence[Trials], metric: str, reference: str | None = None, patient: bool = False
+    rows: Sequence[Trials], metric: str, reference: Reference = None, patient: bool = False
 ) -> list[Gap]:
     """The gaps of all rows that may be compared, the best first; `metric` is a flat name."""
     baselines = find_baselines(rows, reference)

@@ -37,8 +37,9 @@ def multiples(shown: Shown) -> str:
     against = dict.fromkeys(gap.against for found in shown.gaps.values() for gap in found)
     notes = [NOTE.format(against=html_text(" or ".join(against)))] if against else []
     notes += [SCORES] if not all(map(shown.gaps.get, shown.suites)) else []
+    style = "multiples several" if len(against) > 1 else "multiples"
     return (
-        f'<h3>Suite by suite</h3><div class="multiples">{"".join(panels)}</div>'
+        f'<h3>Suite by suite</h3><div class="{style}">{"".join(panels)}</div>'
         f'<p class="soft">{"; ".join(notes)}. Each panel has its own scale.</p>'
     )
 

@@ -27,7 +27,7 @@ class Shown:
 
     `primary`: by suite, the primary metric of most of its rows, as two versions of a suite may have two.
     `gaps`: by suite, in that metric, the best first. `ranked`: the labels' standings, the best first.
-    `reference`: the init that gaps are taken to, where one was named or stands in for the supervised.
+    `references`: the inits that gaps are taken to, where they were named or stand in for the supervised.
     `patient`: whether minutes may be spent on resampling test images.
     """
 
@@ -38,20 +38,20 @@ class Shown:
     gaps: Mapping[str, Sequence[Gap]]
     ranked: Sequence[Standing]
     looks: Mapping[str, Look]
-    reference: str | None
+    references: Sequence[str]
     patient: bool
 
-    def reference_in(self, suite: str) -> str | None:
-        """The named reference, where the suite has it."""
-        return _known(self.suites[suite], self.reference)
+    def references_in(self, suite: str) -> list[str]:
+        """The named references that the suite has."""
+        return _known(self.suites[suite], self.references)
 
 
 def gather(suites: Mapping[str, Sequence[Trials]], root: Path, reference: str | None, patient: bool) -> Shown:
     """Everything that is shown, from the rows of all suites and the folder that their cells are in."""
-    reference = reference or _stand_in(suites, root)
+    references = [reference] if reference else _stand_in(suites, root)
     primary = {suite: _primary(rows) for suite, rows in suites.items()}
     found = {
-        suite: gaps(rows, primary[suite], _known(rows, reference), patient) for suite, rows in suites.items()
+        suite: gaps(rows, primary[suite], _known(rows, references), patient) for suite, rows in suites.items()
     }
     ranked = standings(suites, found)
     place = {one.label: number for number, one in enumerate(ranked)}
@@ -64,7 +64,7 @@ def gather(suites: Mapping[str, Sequence[Trials]], root: Path, reference: str | 
         found,
         ranked,
         looks(place),
-        reference,
+        references,
         patient,
     )
 
@@ -73,18 +73,18 @@ def _primary(rows: Sequence[Trials]) -> str:
     return Counter(row.records[0]["primary"] for row in rows).most_common(1)[0][0]
 
 
-def _stand_in(suites: Mapping[str, Sequence[Trials]], root: Path) -> str | None:
-    """Without a supervised row the first reference that about.md names, else random weights of one kind."""
+def _stand_in(suites: Mapping[str, Sequence[Trials]], root: Path) -> list[str]:
+    """Without a supervised row the references that about.md names, else random weights of one kind."""
     inits = list(dict.fromkeys(row.init for rows in suites.values() for row in rows))
     if any(init in SUPERVISED for init in inits):
-        return None
+        return []
     named: list[str] = []
     with contextlib.suppress(RecordError, OSError):  # a broken about.md is an error of the page of evidence
         said, _ = read_about(root / ABOUT)
         named = [name for name in said.get("references", []) if name in inits]
     random = [init for init in inits if init.partition("@")[0] == "random"]
-    return named[0] if named else random[0] if len(random) == 1 else None
+    return named or (random if len(random) == 1 else [])
 
 
-def _known(rows: Sequence[Trials], reference: str | None) -> str | None:
-    return reference if any(row.init == reference for row in rows) else None
+def _known(rows: Sequence[Trials], references: Sequence[str]) -> list[str]:
+    return [name for name in references if any(row.init == name for row in rows)]

@@ -1,4 +1,4 @@
-"""Builds the report's part on one suite: table, gaps, what changed, curves, pictures, differences, costs."""
+"""Builds the report's part on one suite: table, gaps, changes, errors, curves, pictures, configuration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from results.report.changed import what_changed
 from results.report.curves import losses, over_pretraining
 from results.report.differences import as_written, costs, differing, recipes, weights
 from results.report.dots import Dot, dot_chart
+from results.report.errors import errors
 from results.report.gaps import gap_dots, gaps
 from results.report.html import details, text_table
 from results.report.multiples import scores
@@ -33,7 +34,7 @@ def suite_section(suite: str, shown: Shown) -> str:
     """The part as HTML."""
     rows = shown.suites[suite]
     table = build_suite_table(
-        rows, suite, reference=shown.reference_in(suite), papers=shown.papers, patient=shown.patient
+        rows, suite, reference=shown.references_in(suite), papers=shown.papers, patient=shown.patient
     )
     parts = [
         f'<h2 id="{html_text(suite)}">{html_text(suite)}</h2>',
@@ -41,6 +42,7 @@ def suite_section(suite: str, shown: Shown) -> str:
         _pictures(suite, table, shown),
         over_pretraining(suite, shown),
         what_changed(suite, shown),
+        errors(suite, shown),
         losses(suite, shown),
         samples(suite, shown),
         _configuration(rows),
@@ -64,7 +66,7 @@ def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
     if metric == shown.primary[suite]:
         found = shown.gaps[suite]
     else:  # no side of how features spread is better
-        known = shown.reference_in(suite)
+        known = shown.references_in(suite)
         found = [] if metric.startswith(SPREAD) else gaps(rows, metric, known, shown.patient)
     if not found:
         chart = dot_chart(scores(rows, metric, shown.patient), around_zero=False)

@@ -62,7 +62,7 @@ def standings(suites: Suites, gaps: Mapping[str, Sequence[Gap]]) -> list[Standin
     return sorted(found, key=key)
 
 
-def headline(suites: Suites, ranked: Sequence[Standing], reference: str | None) -> tuple[str, str]:
+def headline(suites: Suites, ranked: Sequence[Standing], references: Sequence[str]) -> tuple[str, str]:
     """(the answer in one sentence, what must be known of it), as plain text.
 
     It speaks of the first row that wins more than it loses, else of the first that wins at all, else of the
@@ -70,7 +70,7 @@ def headline(suites: Suites, ranked: Sequence[Standing], reference: str | None) 
     """
     held = [one for one in ranked if one.gaps]
     if not held:
-        return _no_gap(suites, reference)
+        return _no_gap(suites, references)
     winners = [one for one in held if one.of(BETTER)]
     ahead = [one for one in winners if len(one.of(BETTER)) > len(one.of(WORSE))]
     first = [*ahead, *winners, *held][0]
@@ -88,8 +88,8 @@ def headline(suites: Suites, ranked: Sequence[Standing], reference: str | None) 
     else:
         answer = f"Nothing is shown: no gap to {against} is tested; the first mean is that of {first.label}."
     if ahead and len(suites) == 1:
-        return answer, " ".join(_caveats(suites, first))
-    return answer, " ".join([*_rest(first), *_caveats(suites, first)])
+        return answer, " ".join(_caveats(suites, first, held))
+    return answer, " ".join([*_rest(first), *_caveats(suites, first, held)])
 
 
 def _references(rows: Sequence[Standing]) -> list[str]:
@@ -113,7 +113,7 @@ def _narrow(first: Standing, suites: Suites) -> str:
     return f" (it is compared on {there} of {len(suites)})" if there < len(suites) else ""
 
 
-def _no_gap(suites: Suites, reference: str | None) -> tuple[str, str]:
+def _no_gap(suites: Suites, references: Sequence[str]) -> tuple[str, str]:
     every = [row for rows in suites.values() for row in rows]
     inits = list(dict.fromkeys(row.init for row in every))
     if not any(row.finished for row in every):
@@ -121,7 +121,7 @@ def _no_gap(suites: Suites, reference: str | None) -> tuple[str, str]:
         return f"Nothing is compared: {why}.", ""
     if len(inits) == 1:
         return f"Nothing is compared: {inits[0]} is the only init.", ""
-    wanted = [reference] if reference else [name for name in SUPERVISED if name in inits]
+    wanted = references or [name for name in SUPERVISED if name in inits]
     if wanted:
         return f"Nothing is compared: no row can be held against {' or '.join(wanted)}.", (
             "Rows are compared where recipe, data and engine are equal and both have a number; the footnotes "
@@ -146,7 +146,7 @@ def _rest(first: Standing) -> Iterable[str]:
     yield f"Its mean is ahead on {first.ahead} of {len(first.gaps)}."
 
 
-def _caveats(suites: Suites, first: Standing) -> Iterable[str]:
+def _caveats(suites: Suites, first: Standing, held: Sequence[Standing]) -> Iterable[str]:
     """Sentences on what the tests are of, rows that are not as published, and records that are doubted."""
     tested = [gap for gap in first.gaps.values() if gap.verdict != UNTESTED]
     once = sum(gap.over_images for gap in tested)
@@ -156,7 +156,7 @@ def _caveats(suites: Suites, first: Standing) -> Iterable[str]:
     shapes = dict.fromkeys(f"{gap.against} ({gap.network})" for gap in first.gaps.values() if gap.network)
     if shapes:
         yield f"It is another network than {shorten(list(shapes), SOME, '; ')}."
-    against = _references([first])
+    against = _references(held)
     if not any(row.init in SUPERVISED for rows in suites.values() for row in rows):
         yield f"There is no row {' or '.join(SUPERVISED)}; rows are held against {' or '.join(against)}."
     reasons: dict[str, list[str]] = {}

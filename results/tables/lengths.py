@@ -147,7 +147,11 @@ def run_of(init: str) -> str:
 
 def mean_interval(row: Trials, metric: str) -> tuple[float, float, int] | None:
     """(mean, half of Student's 95 % interval, trials); the half is 0 below two trials. None: no value."""
-    values = [value for _, value in row.values(metric)]
+    return interval_of([value for _, value in row.values(metric)])
+
+
+def interval_of(values: Sequence[float]) -> tuple[float, float, int] | None:
+    """The same of any values, one a trial."""
     if not values:
         return None
     found = summarize(values)

@@ -25,6 +25,7 @@ from results.tables.published import WORDS, PublishedRow, load_published, publis
 from results.tables.trials import Trials
 from results.tables.tuned import budget_note, tuned_note
 
+Reference = str | Sequence[str] | None  # what gaps are taken to: an init, several; by default the supervised
 # The inits that are the supervised baseline, in order of preference, and the papers' name of it.
 SUPERVISED = ("supervised", "msra")
 PUBLISHED_SUPERVISED = "super_IN1M"
@@ -55,18 +56,18 @@ def build_suite_table(
     suite: str,
     metrics: Sequence[str] | None = None,
     published: bool = True,
-    reference: str | None = None,
+    reference: Reference = None,
     papers: Sequence[PublishedRow] | None = None,
     patient: bool = False,
 ) -> Table:
     """The table of one suite from its rows.
 
     `metrics`: flat names ("bbox/AP"), by default those that the papers print. `reference`: the init that gaps
-    are taken to, by default the supervised one. `papers`: all published rows, where they are already loaded.
+    are taken to, or several, by default the supervised one. `papers`: all published rows, if already loaded.
     `patient`: whether minutes may be spent on resampling test images.
     RecordError: the suite has no such reference.
     """
-    if reference and ours and all(trials.init != reference for trials in ours):
+    if reference and ours and not find_baselines(ours, reference):
         known = ", ".join(dict.fromkeys(trials.init for trials in ours))
         raise RecordError(f"no init {reference!r} in {suite} to take gaps to; there are {known}")
     papers = load_published() if papers is None else papers
@@ -99,7 +100,7 @@ def our_rows(
     ours: Sequence[Trials],
     columns: Sequence[str],
     papers: Sequence[PublishedRow],
-    reference: str | None = None,
+    reference: Reference = None,
     patient: bool = False,
 ) -> list[Row]:
     """Our trials as rows, with their gaps to our supervised row and to their published counterparts."""
@@ -134,7 +135,7 @@ def our_rows(
 
 
 def add_notes(
-    table: Table, ours: Sequence[Trials], reference: str | None = None, patient: bool = False
+    table: Table, ours: Sequence[Trials], reference: Reference = None, patient: bool = False
 ) -> None:
     """Adds the legend, and footnotes to our rows (they come first) that are doubted or not compared."""
     baselines = find_baselines(ours, reference)
@@ -169,23 +170,29 @@ def add_notes(
     table.legend += [*test_notes(table), *image_notes(ours, table.columns, patient)]
 
 
-def find_baselines(ours: Sequence[Trials], reference: str | None = None) -> list[Trials]:
-    """The supervised rows, in order of preference; or those of the init that was named instead."""
-    names = (reference,) if reference else SUPERVISED
+def find_baselines(ours: Sequence[Trials], reference: Reference = None) -> list[Trials]:
+    """The supervised rows, in order of preference; or those of the inits that were named instead."""
+    names = (reference,) if isinstance(reference, str) else reference or SUPERVISED
     return [trials for name in names for trials in ours if trials.init == name]
 
 
 def find_reference(trials: Trials, baselines: Sequence[Trials]) -> Trials | None:
-    """The first supervised row with the same recipe, data and engine, or None.
+    """The first baseline with the same recipe, data and engine, or None.
 
-    No row is held against one of its own init.
+    No row is held against one of its own init. Of several that were named, such as random weights of two
+    networks, it is the first of the row's own network, where there is one, and none is held against another.
     """
+    named = all(other.init not in SUPERVISED for other in baselines)
+    fitting = []
     for other in baselines:
         if trials.init == other.init:
-            return None
+            break
         if not trials.differs_from(other):
-            return other
-    return None
+            fitting.append(other)
+    if named and any(trials.init == other.init for other in baselines):
+        return None
+    own = [other for other in fitting if named and not trials.other_network(other)]
+    return next(iter(own or fitting), None)
 
 
 def our_cell(trials: Trials, metric: str, against: Trials | None = None, patient: bool = False) -> TableCell:

@@ -69,6 +69,7 @@ def test_raw_checkpoint_to_table(
         "model_final.pth",
         "per_class.json",
         "per_image.npz",
+        "tide.json",
         "samples.png",
         "predictions",
     ):
@@ -78,6 +79,8 @@ def test_raw_checkpoint_to_table(
     measure = found.measure("bbox/AP")
     assert measure is not None
     assert measure.value() == pytest.approx(record["metrics"]["bbox"]["AP"], abs=1e-9)
+    told = json.loads((cell / "tide.json").read_text())["tasks"]["bbox"]
+    assert told["AP50"] == pytest.approx(record["metrics"]["bbox"]["AP50"], abs=1e-9)
     _added_later(tmp_path, cell, record)
     assert not list(cell.glob("iter_*.pth")), "a finished cell keeps no training state"
 

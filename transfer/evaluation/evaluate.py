@@ -18,6 +18,7 @@ from transfer.evaluation.coco.files import read_coco_results, write_coco
 from transfer.evaluation.coco.lvis import evaluate_lvis
 from transfer.evaluation.coco.matches import coco_outcomes
 from transfer.evaluation.coco.metric import evaluate_coco
+from transfer.evaluation.coco.tide import coco_errors
 from transfer.evaluation.densepose.files import read_densepose, write_densepose
 from transfer.evaluation.per_image import Outcomes
 from transfer.evaluation.prediction import Prediction
@@ -25,9 +26,11 @@ from transfer.evaluation.scores import Scores
 from transfer.evaluation.sem_seg.files import read_sem_seg_files, write_sem_seg
 from transfer.evaluation.sem_seg.metric import evaluate_sem_seg
 from transfer.evaluation.sem_seg.overlaps import sem_seg_outcomes
+from transfer.evaluation.tide import Errors
 from transfer.evaluation.voc.files import read_voc_files, write_voc
 from transfer.evaluation.voc.matches import voc_outcomes
 from transfer.evaluation.voc.metric import evaluate_voc
+from transfer.evaluation.voc.tide import voc_errors
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class _Metric:
     read: Callable[[Dataset[Any], Path], list[Prediction]]
     # what it is over images; None: nothing of the kind is kept
     outcomes: Callable[[Dataset[Any], Sequence[Prediction]], Outcomes] | None = None
+    # by task, the errors that a detector makes; None: they are not told apart
+    errors: Callable[[Dataset[Any], Sequence[Prediction]], dict[str, Errors]] | None = None
 
 
 def _densepose(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scores:
@@ -47,10 +52,10 @@ def _densepose(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Scor
 
 
 METRICS: dict[str, _Metric] = {
-    "voc": _Metric(evaluate_voc, write_voc, read_voc_files, voc_outcomes),
-    "coco": _Metric(evaluate_coco, write_coco, read_coco_results, coco_outcomes),
-    "densepose": _Metric(_densepose, write_densepose, read_densepose),
-    "lvis": _Metric(evaluate_lvis, write_coco, read_coco_results),
+    "voc": _Metric(evaluate_voc, write_voc, read_voc_files, voc_outcomes, voc_errors),
+    "coco": _Metric(evaluate_coco, write_coco, read_coco_results, coco_outcomes, coco_errors),
+    "densepose": _Metric(_densepose, write_densepose, read_densepose, errors=coco_errors),
+    "lvis": _Metric(evaluate_lvis, write_coco, read_coco_results, errors=coco_errors),
     "cityscapes_instance": _Metric(evaluate_cityscapes_instances, write_instances, read_instances),
     "cityscapes_sem_seg": _Metric(evaluate_cityscapes_sem_seg, write_sem_seg, read_sem_seg_files),
     "voc_sem_seg": _Metric(evaluate_sem_seg, write_sem_seg, read_sem_seg_files, sem_seg_outcomes),
@@ -80,3 +85,9 @@ def outcomes(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> Outcom
     """The outcomes of the predictions by image, for intervals; None for LVIS, Cityscapes and DensePose."""
     make = METRICS[dataset.metadata["evaluator"]].outcomes
     return make(dataset, predictions) if make else None
+
+
+def errors(dataset: Dataset[Any], predictions: Sequence[Prediction]) -> dict[str, Errors]:
+    """The errors of boxes and masks by task, and their costs (TIDE); none for Cityscapes and class maps."""
+    make = METRICS[dataset.metadata["evaluator"]].errors
+    return make(dataset, predictions) if make else {}

@@ -49,10 +49,10 @@ def test_rows_by_mean_rank(root: Path, capsys: Any) -> None:
     }
     assert table.row("random")["wins-ties-losses"] == "0-0-6"
     said = "\n".join(table.notes)
-    assert "Friedman's test that all rows are alike, over 6 sets: chi-squared 10.33, p 0.0057" in said
-    assert "with 3 rows on 6 sets these distributions are rough" in said
+    assert "Friedman's test that all rows are alike, over 6 suites: chi-squared 10.33, p 0.0057" in said
+    assert "with 3 rows on 6 suites these distributions are rough" in said
     assert "not told apart by Nemenyi: supervised, moco" in said
-    assert "of 6 sets that test gives at least 0.031, with 3 pairs 0.094" in said
+    assert "of 6 suites that test gives at least 0.031, with 3 pairs 0.094" in said
     assert "nothing is said of seeds, nor of test images" in said
 
 
@@ -62,8 +62,8 @@ def test_no_mean_goes_over_different_sets(root: Path, make_record: Any, capsys: 
     table = ranked(root, capsys)
     assert table.labels[-1] == "late"
     assert "cars logreg/top1 is left out: no number of late" in table.notes
-    assert "over 2 sets that all rows have: dtd logreg/top1, pets logreg/top1" in "\n".join(table.notes)
-    assert ranked(root, capsys, "--rows", *BASE).title.endswith("3 rows over 6 data sets")
+    assert "over 2 suites that all rows have: dtd logreg/top1, pets logreg/top1" in "\n".join(table.notes)
+    assert ranked(root, capsys, "--rows", *BASE).title.endswith("3 rows over 6 suites")
 
 
 def test_less_may_be_better(root: Path, make_record: Any, capsys: Any) -> None:
@@ -80,9 +80,9 @@ def test_less_may_be_better(root: Path, make_record: Any, capsys: Any) -> None:
             ["--reference", "best"],
             "no row 'best' to hold the others against; there are random, supervised, moco",
         ),
-        (["--rows", "moco"], "1 rows have 6 data sets in common; expected at least 2 and 2"),
+        (["--rows", "moco"], "1 rows have 6 suites in common; expected at least 2 and 2"),
         (["--rows", "moco", "random", "mocco"], "no row 'mocco' with a number; there are random, moco"),
-        (["--suite", "dtd"], "3 rows have 1 data sets in common"),
+        (["--suite", "dtd"], "3 rows have 1 suites in common"),
         (["--metrics", "knn/top1"], "are for two rows"),
         (["--published", "Nobody_T1"], "no published table 'Nobody_T1'; there are "),
         (["--published", "DINOv2_T8", "--rows", "a", "b", "c"], "--published takes a whole table"),

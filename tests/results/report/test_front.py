@@ -101,7 +101,7 @@ def test_guests_do_not_end_the_ranking(shown: Shown) -> None:
     """Rows of some suites are not ranked, and named: without them the others have sets in common."""
     page = overview(shown)
     (picture,) = parse(page).all("svg", "cd")
-    assert "mean ranks of 4 rows over 4 data sets" in picture.attributes["aria-label"]
+    assert "mean ranks of 4 rows over 4 suites" in picture.attributes["aria-label"]
     assert re.search(r"not ranked, on fewer suites: late, other", page)
 
 

@@ -13,6 +13,7 @@ from results.report.front import overview
 from results.report.gaps import FEW, NO_IMAGES, NO_SPREAD
 from results.report.page import render_report
 from results.report.shown import gather
+from results.report.suite_section import suite_section
 from results.report.verdict import headline
 from results.tables.trials import group_trials
 from tests.results.conftest import build_record
@@ -30,7 +31,7 @@ def _row(init: str, ap: float, suite: str = "one", spread: float = 1.0, **more: 
 
 def _said(records: Sequence[Any], root: Path = Path("nowhere")) -> tuple[str, str]:
     shown = gather(group_trials(records), root, None, False)
-    return headline(shown.suites, shown.ranked, shown.reference)
+    return headline(shown.suites, shown.ranked, shown.references)
 
 
 def test_a_tested_gap_of_another_row_is_not_nothing() -> None:
@@ -140,6 +141,34 @@ def test_without_a_supervised_row_random_weights_stand_in(tmp_path: Path) -> Non
     assert _said(records, tmp_path)[0] == said
     (tmp_path / "about.md").write_text("---\nreferences: 7\n---\nwords")
     assert _said(records, tmp_path)[0] == "Nothing is compared: there is no row supervised or msra."
+
+
+def test_each_row_is_held_against_the_reference_of_its_own_network(tmp_path: Path) -> None:
+    """Random weights of two shapes are references: a wide row beside the narrow one's is no gain."""
+    records = []
+    for init, ap, depth in (("random@x", 40, 18), ("x", 42, 18), ("random@y", 50, 50), ("y", 49, 50)):
+        of_row = _row(init, ap, spread=0.2)
+        for record in of_row:
+            record["recipe"] |= {"MODEL.RESNETS.DEPTH": depth}
+        records += of_row
+    lonely = _row("z", 60, spread=0.2)  # a network that none of them has
+    for record in lonely:
+        record["recipe"] |= {"MODEL.RESNETS.DEPTH": 101}
+    (tmp_path / "about.md").write_text("---\nreferences: [random@y, random@x]\n---\nwords")
+    shown = gather(group_trials(records + lonely), tmp_path, None, False)
+    assert {gap.row: gap.against for gap in shown.gaps["one"]} == {
+        "x": "random@x",
+        "y": "random@y",
+        "z": "random@y",
+    }
+    more = headline(shown.suites, shown.ranked, shown.references)[1]
+    assert "rows are held against random@y or random@x" in more or "random@x or random@y" in more
+    made = parse(suite_section("one", shown))
+    fields = {line[0].text: line[1].text for line in table(next(made.all("table")))[1]}
+    assert "[+2.0" in fields["x"]
+    assert "[-1.0" in fields["y"]
+    assert "[" not in fields["random@x"] + fields["random@y"]
+    assert "another network than that of random@y: MODEL.RESNETS.DEPTH 101, not 50" in made.text
 
 
 def test_a_folder_without_a_number_has_a_sentence_of_its_own() -> None:

@@ -22,7 +22,7 @@ def _shown(records: list[Any], reference: str | None = None) -> Shown:
 
 def _said(records: list[Any], reference: str | None = None) -> tuple[str, str]:
     shown = _shown(records, reference)
-    return headline(shown.suites, shown.ranked, shown.reference)
+    return headline(shown.suites, shown.ranked, shown.references)
 
 
 def _counted(records: list[dict[str, Any]], against: str = "supervised") -> Counts:

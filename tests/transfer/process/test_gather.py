@@ -114,7 +114,7 @@ def test_two_processes_score_as_one_does(kit: Path, tmp_path: Path) -> None:
     assert [n["scored"] for n in notes[1]] == [1, 0]
     assert [n["metrics"] for n in notes[1]] == [outcomes[0]["metrics"]] * 2
     assert [n["held"] for n in notes[1]] == [IMAGES, 0]
-    for file in ("per_class.json", "per_image.npz", "predictions/comp4_det_test_person.txt"):
+    for file in ("per_class.json", "per_image.npz", "tide.json", "predictions/comp4_det_test_person.txt"):
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
     assert (tmp_path / "2" / "samples.png").is_file()
     assert outcomes[1]["durations_s"].keys() == {"train", "predict", "evaluate"}

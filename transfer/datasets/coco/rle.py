@@ -91,6 +91,17 @@ def compressed(rle: dict[str, Any]) -> dict[str, Any]:
     return {"size": list(rle["size"]), "counts": counts.encode() if isinstance(counts, str) else counts}
 
 
+def whole_mask(shape: list[list[float]] | dict[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """The mask of an annotation in an image of (height, width): its polygons as one, or its run lengths."""
+    from pycocotools import mask
+
+    if isinstance(shape, dict):
+        return compressed(shape)
+    if not shape:
+        return encode(np.zeros((1, *size), bool))[0]
+    return mask.merge(mask.frPyObjects(shape, *size))
+
+
 def as_text(rle: dict[str, Any]) -> dict[str, Any]:
     """The mask with `counts` as text, for JSON."""
     counts = rle["counts"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from transfer.datasets.coco.densepose import FRAME
-from transfer.datasets.coco.rle import compressed
+from transfer.datasets.coco.rle import whole_mask
 from transfer.evaluation.densepose.geodesics import Surface
 
 MAX_DETECTIONS = 20
@@ -106,10 +106,7 @@ def _truth_mask(person: dict[str, Any], size: tuple[int, int]) -> np.ndarray:
 def _shape_mask(shape: Any, size: tuple[int, int]) -> np.ndarray:
     from pycocotools import mask as rle
 
-    if not shape:
-        return np.zeros(size, bool)
-    whole = compressed(shape) if isinstance(shape, dict) else rle.merge(rle.frPyObjects(shape, *size))
-    return rle.decode(whole) > 0
+    return rle.decode(whole_mask(shape, size)) > 0
 
 
 def enlarge(image: np.ndarray, scale_y: float, scale_x: float) -> np.ndarray:

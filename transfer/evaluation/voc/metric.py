@@ -37,6 +37,7 @@ class Matches:
     iou: np.ndarray  # the best overlap
     gt: np.ndarray  # the index of the box that it is with, -1 for none
     difficult: np.ndarray  # whether that box is
+    box: np.ndarray  # (N, 4), as predicted
     positives: int  # ground-truth boxes that are not difficult
 
 
@@ -92,7 +93,7 @@ def match(dataset: Dataset[None], predictions: Sequence[Prediction], num_classes
     edges = np.searchsorted(classes, np.arange(num_classes + 1))
     positives = np.bincount(gt_class[~gt_difficult], minlength=num_classes)
     return [
-        Matches(images[a:b], scores[a:b], iou[a:b], gt[a:b], difficult[a:b], int(n))
+        Matches(images[a:b], scores[a:b], iou[a:b], gt[a:b], difficult[a:b], boxes[a:b], int(n))
         for a, b, n in zip(edges[:-1], edges[1:], positives, strict=True)
     ]
 
@@ -134,16 +135,18 @@ def _average_precision(m: Matches, threshold: float, eleven: bool) -> float:
     if m.positives == 0:
         return math.nan
     hit, ignored = judge(m, threshold)
-    counted = ~ignored
+    return average(hit[~ignored], m.positives, eleven)
+
+
+def average(hit: np.ndarray, positives: int, eleven: bool) -> float:
+    """AP in [0, 1] of detections by falling score, (N,) bool whether each is a hit, of `positives` boxes."""
     true = np.cumsum(hit)
-    precision = true / np.maximum(np.cumsum(counted), 1)
-    recall = true / m.positives
-    # Detections that are ignored repeat the point before them, which changes neither rule.
+    precision = true / np.arange(1, len(hit) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     if not eleven:
-        return math.fsum(envelope[hit]) / m.positives
-    at = np.searchsorted(recall, ELEVEN_POINTS, "left")
-    return math.fsum(envelope[at[at < len(recall)]]) / len(ELEVEN_POINTS)
+        return math.fsum(envelope[hit]) / positives
+    at = np.searchsorted(true / positives, ELEVEN_POINTS, "left")
+    return math.fsum(envelope[at[at < len(hit)]]) / len(ELEVEN_POINTS)
 
 
 def judge(m: Matches, threshold: float) -> tuple[np.ndarray, np.ndarray]:
