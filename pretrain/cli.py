@@ -120,7 +120,9 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_network(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    arch = "torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width; or vit_SIZE_patchN"
+    arch = (
+        "torchvision ResNet/ResNeXt; suffix w2x, w4x, w0.5x, w0.25x: width; or convnext_SIZE, vit_SIZE_patchN"
+    )
     add(*ARCH, default="resnet50", help=arch)
     method = "queue is MoCo; supervised takes the labels of class folders, lists or shards"
     add(*NAMES, dest="mechanism", choices=method_names(), default="queue", help=method)

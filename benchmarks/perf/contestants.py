@@ -19,7 +19,7 @@ class Contestant:
     """
 
     def __init__(self, make: Callable[..., Callable[..., Any]], *arguments: Any):
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")  # which can import once for all
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, make, arguments), daemon=True)
         self._process.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converters.publishers.row import EMA, ONLINE, SINGLE, Layout, Source
+from converters.publishers.row import EMA, ONLINE, RESNET_OR_CONVNEXT, SINGLE, Layout, Source
 
 OWN: tuple[Source, ...] = (
     Source(
@@ -11,6 +11,7 @@ OWN: tuple[Source, ...] = (
         (Layout("state_dict", "encoder.", SINGLE, ("/simclr",)),),
         "pretrain/methods/rows/simclr.py",
         dropped="projector, optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "pretrain_nnclr",
@@ -18,6 +19,7 @@ OWN: tuple[Source, ...] = (
         (Layout("state_dict", "encoder_q.", SINGLE, ("/nnclr",)),),
         "pretrain/methods/rows/nnclr.py",
         dropped="encoder_q.fc (an MLP with norms), predictor, nnclr (the queue), optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "pretrain_ressl",
@@ -29,5 +31,6 @@ OWN: tuple[Source, ...] = (
         "pretrain/methods/rows/ressl.py",
         ONLINE,
         "encoder_q.fc (an MLP), ressl (the queue), optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
 )

@@ -8,6 +8,7 @@ from converters.publishers.row import (
     INFERRED,
     ONLINE,
     PERMUTED,
+    RESNET_OR_CONVNEXT,
     SINGLE,
     STATED,
     ZERO_ONE,
@@ -48,6 +49,7 @@ METHODS: tuple[Source, ...] = (
         "facebookresearch/moco-v3 moco/builder.py",
         ONLINE,
         "base_encoder.fc (an MLP with norms), predictor, optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "simclr_v1",
@@ -114,7 +116,7 @@ METHODS: tuple[Source, ...] = (
         "yaox12, sthalles, lucidrains and others",
         ONLINE,
         "projectors, predictors",
-        dialects=("torchvision", "children"),
+        dialects=(*RESNET_OR_CONVNEXT, "children"),
         status=INFERRED,
     ),
     Source(
@@ -126,6 +128,7 @@ METHODS: tuple[Source, ...] = (
         ),
         "facebookresearch/swav hubconf.py, src/resnet50.py, main_swav.py",
         dropped="projection_head, prototypes",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "npid",
@@ -186,6 +189,7 @@ METHODS: tuple[Source, ...] = (
         (Layout("state_dict", "encoder.", SINGLE, ("predictor.*",)),),
         "facebookresearch/simsiam simsiam/builder.py",
         dropped="encoder.fc (an MLP with norms), predictor, optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "barlow_twins",
@@ -196,6 +200,7 @@ METHODS: tuple[Source, ...] = (
         ),
         "facebookresearch/barlowtwins main.py",
         dropped="projector, bn (the projector's), optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "vicregl",
@@ -213,6 +218,7 @@ METHODS: tuple[Source, ...] = (
         (Layout("model", "backbone.", SINGLE, ("projector.*",)), Layout("", "", SINGLE, (STATED,))),
         "facebookresearch/vicreg main_vicreg.py, hubconf.py",
         dropped="projector, optimizer",
+        dialects=RESNET_OR_CONVNEXT,
     ),
     Source(
         "dino",
@@ -225,6 +231,7 @@ METHODS: tuple[Source, ...] = (
         "facebookresearch/dino main_dino.py, hubconf.py",
         EMA,
         "head, optimizer, dino_loss, args (an argparse.Namespace; read as data)",
+        dialects=RESNET_OR_CONVNEXT,
         note="the backbone file holds the teacher",
     ),
     Source(

@@ -13,6 +13,8 @@ STATED = "@stated"  # a layout that other publishers share: taken only when the 
 PERMUTED = "@permuted"  # kernels are stored as a permuted view, as ports from TensorFlow leave them
 FILE = "%"  # before a pattern of the file's name, in small letters
 NOT = "!"  # before a marker that must be absent
+# The networks that this project's pretrain gives to the code of a paper that was written for a ResNet.
+RESNET_OR_CONVNEXT = ("torchvision", "convnext_torchvision")
 READ, INFERRED = "read", "inferred"  # how sure a row is: read in the public code named, or concluded from it
 
 # Words of paths and prefixes that mean the slowly moving copy of the network.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pretrain.methods import rows
 from pretrain.methods.options import ContrastOptions, MethodOptions, SupervisedOptions
+from pretrain.networks.convnext_sizes import is_convnext
 from pretrain.networks.vit_sizes import is_vit
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ def joint_row(name: str, arch: str = "") -> Published:
 
 
 def trains(options: MethodOptions, arch: str) -> bool:
-    """Whether a method with these options trains this network; those of MoCo's paper need BatchNorm."""
+    """Whether a method with these options trains this network; those of MoCo's paper need BatchNorm.
+
+    A ConvNeXt, which has none, is for rows that compare pooled features alone.
+    """
+    if is_convnext(arch) and getattr(options, "dense_head", "") != "none":
+        return False
     return (getattr(options, "vit", None) is not None) == is_vit(arch)
 
 

@@ -1,4 +1,4 @@
-"""Makes encoders: torchvision's ResNets and ResNeXts, wider ones, ViTs; and MoCo's MLP head."""
+"""Makes encoders: torchvision's ResNets and ResNeXts, wider ones, ConvNeXts, ViTs; and MoCo's MLP head."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from pretrain.errors import PretrainError
+from pretrain.networks.convnext import ConvNextEncoder, make_convnext
+from pretrain.networks.convnext_sizes import is_convnext
 from pretrain.networks.small_network import SmallCNN
 from pretrain.networks.split_bn import SplitBatchNorm2d
 from pretrain.networks.vit import VitEncoder, make_vit
@@ -59,10 +61,12 @@ def make_encoder_factory(
     """A function that makes one freshly initialised encoder: images Nx3xHxW to features Nx`dim`.
 
     `small_images` is the usual CIFAR stem: a 3x3 convolution of stride 1 and no max-pooling. The last three
-    are of vision transformers, which have no head and give features as wide as they are.
+    are of vision transformers. These and ConvNeXts have no head, and give features as wide as they are.
     """
     if is_vit(arch):
         return partial(make_vit, arch, image_size, vit or VitKind(), drop_path)
+    if is_convnext(arch):
+        return partial(make_convnext, arch)
     from torchvision import models
 
     base, width = parse_arch(arch)
@@ -125,6 +129,8 @@ def feature_width(encoder: Any) -> int:
     """Channels that enter the head (2048 for ResNet-50); without a head, those that the last stage gives."""
     if isinstance(encoder, VitEncoder):
         return int(encoder.facts["embed_dim"])
+    if isinstance(encoder, ConvNextEncoder):
+        return encoder.width
     head = encoder.fc
     if isinstance(head, nn.Identity):
         return [part for part in encoder.layer4.modules() if isinstance(part, nn.Conv2d)][-1].out_channels
@@ -136,10 +142,12 @@ def feature_width(encoder: Any) -> int:
 def pooled_features(encoder: Any, images: Tensor) -> Tensor:
     """Features after global average pooling, before the head: Nx3xHxW to NxF; what the paper evaluates.
 
-    Of a vision transformer they are the class token behind the final norm.
+    Of a vision transformer they are the class token behind the final norm, which a ConvNeXt has, too.
     """
     if isinstance(encoder, VitEncoder):
         return encoder(images)
+    if isinstance(encoder, ConvNextEncoder):
+        return encoder.pooled(images)
     return encoder.avgpool(feature_maps(encoder, images)).flatten(1)
 
 

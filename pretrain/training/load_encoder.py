@@ -11,9 +11,13 @@ from torch import nn
 from pretrain.errors import PretrainError
 from pretrain.methods.base import Method
 from pretrain.methods.choose import METHODS, method_class
+from pretrain.networks.convnext_sizes import is_convnext
 from pretrain.networks.encoders import add_mlp_head, make_encoder_factory
 from pretrain.networks.vit_sizes import is_vit, parse_vit
 from pretrain.training import checkpoint
+
+# The tensor that every network of a kind has; others have a ResNet's.
+FIRST = ((is_vit, "pos_embed"), (is_convnext, "features.0.0.weight"))
 
 
 def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[nn.Module, str]:
@@ -32,7 +36,7 @@ def load_encoder(path: Path, device: torch.device, key: bool = False) -> tuple[n
             "or the file was made without it: leave out --key-encoder"
         )
     arch = str(contents.get("arch", "resnet50"))
-    first = "pos_embed" if is_vit(arch) else "conv1.weight"
+    first = next((name for named, name in FIRST if named(arch)), "conv1.weight")
     if not stored or first not in stored:
         raise PretrainError(f"{path}: holds no {prefix}* tensors; expected a checkpoint of pretrain")
     mlp = "fc.2.weight" in stored
@@ -59,6 +63,8 @@ def _recorded(identity: dict[str, Any], row: Any, arch: str, stored: dict[str, A
         width, _, patch = parse_vit(arch)
         side = round(max(0, stored["pos_embed"].numel() // width - 1) ** 0.5)
         return {"vit": row.vit if row else None, "image_size": side * patch}
+    if is_convnext(arch):
+        return {}
     return {"small_images": bool(identity.get("small_images", stored["conv1.weight"].shape[-1] == 3))}
 
 

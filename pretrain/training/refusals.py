@@ -10,9 +10,12 @@ from pretrain.errors import PretrainError
 from pretrain.images.draws import Views
 from pretrain.methods.choose import joint_row, row_names, trains
 from pretrain.methods.options import MethodOptions
+from pretrain.networks.convnext_sizes import is_convnext, parse_convnext, require_pixels
 from pretrain.networks.vit_sizes import is_vit, patch_of, require_whole_patches
 from pretrain.process import distributed
 from pretrain.training.run_options import MOST_ITERATIONS
+
+OTHERS = {"vision transformers": is_vit, "ConvNeXts": is_convnext}  # than ResNets
 
 
 def length_of(iterations: int | None, epochs: int | None, per_epoch: int) -> int:
@@ -51,9 +54,12 @@ def bn_groups(wanted: int | None, batch_size: int, *, splits_batch: bool) -> int
 
 
 def require_network(arch: str, name: str, method: MethodOptions, small_images: bool) -> None:
-    """Raises PretrainError where a method does not train this network, or a ViT has a ResNet's stem."""
+    """Raises PretrainError where a method does not train this network, or another has a ResNet's stem."""
+    if is_convnext(arch):
+        parse_convnext(arch)
     if not trains(method, arch):
-        here, there = ("ResNets", "vision transformers")[:: -1 if is_vit(arch) else 1]
+        here = next((kind for kind, named in OTHERS.items() if named(arch)), "ResNets")
+        there = "ResNets" if getattr(method, "vit", None) is None else "vision transformers"
         others = [row for row in row_names() if trains(joint_row(row, arch), arch)]
         raise PretrainError(
             f"--arch {arch}: {name} trains {there}; of {here} choose among --method {', '.join(others)}"
@@ -62,13 +68,18 @@ def require_network(arch: str, name: str, method: MethodOptions, small_images: b
         raise PretrainError(
             f"--small-images: is a stem for ResNets; leave it out, and give {arch} a smaller patch instead"
         )
+    if small_images and is_convnext(arch):
+        raise PretrainError(f"--small-images: is a stem for ResNets; leave it out with {arch}")
 
 
 def require_patches(arch: str, image_size: int, views: Sequence[Views], method: MethodOptions) -> None:
     """Raises PretrainError where views of a ViT, or its table of positions, have no whole patches.
 
-    A method that hides patches is asked whether any is left.
+    A method that hides patches is asked whether any is left. Views of a ConvNeXt must not be too small.
     """
+    if is_convnext(arch):
+        for view in views:
+            require_pixels(view.size, f"--image-size {image_size}, --views ...{view.recipe}")
     if not is_vit(arch):
         return
     patch = patch_of(arch)

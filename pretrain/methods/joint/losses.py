@@ -54,15 +54,24 @@ def soft_cross_entropy(target: Tensor, scores: Tensor, temperature: float) -> Te
     return -(target * F.log_softmax(scores / temperature, dim=1)).sum(1).mean()
 
 
-def off_diagonal(square: Tensor) -> Tensor:
-    """The entries of a matrix DxD that are not on its diagonal, as a vector."""
-    size = len(square)
-    return square.flatten()[:-1].view(size - 1, size + 1)[:, 1:].flatten()
+def squares(one: Tensor, other: Tensor) -> Tensor:
+    """The sum of the squared entries of one.T @ other, of tensors NxC each.
+
+    Where images are fewer than columns it is computed from two Gram matrices NxN, which are smaller.
+    """
+    if len(one) < one.shape[1]:
+        return ((one @ one.T) * (other @ other.T)).sum()
+    return (one.T @ other).square().sum()
 
 
-def from_identity(c: Tensor, weight: float) -> Tensor:
-    """Squared distance of a matrix DxD to the identity, `weight` times off the diagonal (Barlow Twins)."""
-    return (c.diagonal() - 1).square().sum() + weight * off_diagonal(c).square().sum()
+def from_identity(one: Tensor, other: Tensor, weight: float) -> Tensor:
+    """Squared distance of one.T @ other / N to the identity, of tensors NxC (Barlow Twins, equation 1).
+
+    Entries off the diagonal count `weight` times.
+    """
+    diagonal = (one * other).mean(0)
+    off = squares(one, other) / len(one) ** 2 - diagonal.square().sum()
+    return (diagonal - 1).square().sum() + weight * off
 
 
 def below_one(x: Tensor) -> Tensor:
@@ -72,8 +81,8 @@ def below_one(x: Tensor) -> Tensor:
 
 def covariance(centred: Tensor) -> Tensor:
     """Squared covariances of different columns of NxC, divided by C (VICReg, equation 4)."""
-    matrix = centred.T @ centred / (len(centred) - 1)
-    return off_diagonal(matrix).square().sum() / centred.shape[1]
+    off = squares(centred, centred) - centred.square().sum(0).square().sum()
+    return off / ((len(centred) - 1) ** 2 * centred.shape[1])
 
 
 @torch.no_grad()

@@ -57,14 +57,9 @@ def redundancy(one: Tensor, other: Tensor, weight: float, exact: bool = False) -
     from pretrain.methods.joint.losses import from_identity
     from pretrain.process import distributed
 
-    c = one.T @ other / (len(one) * distributed.world_size())
-    # The published sum is in place, and so the gradient of c is that of this process's part alone.
-    c = (
-        distributed.sum_with_gradient(c)
-        if exact
-        else c + (distributed.sum_in_place(c.detach().clone()) - c.detach())
-    )
-    return from_identity(c, weight)
+    # The published sum over processes is in place, so its gradient is that of this process's images alone.
+    everywhere = distributed.gather_with_gradient if exact else distributed.gather_around
+    return from_identity(everywhere(one), everywhere(other), weight)
 
 
 ROW = Barlow()
