@@ -99,9 +99,18 @@ def _on_maps(suite: Suite) -> list[str]:
 
 def vitdet() -> str:
     """One line per recipe of ViTDet's suites, a suite's rows with recipes of their own included."""
+    return _of_vits("vitdet")
+
+
+def vitfpn() -> str:
+    """One line per recipe of the suite of a FPN on a ViT's taps."""
+    return _of_vits("vitfpn")
+
+
+def _of_vits(group: str) -> str:
     heads = ["suite", "row", "from", "relative; drop path", "batch, LR, decay, layers"]
     heads += ["iterations; drops", "images"]
-    suites = [load_suite(name) for name in groups()["vitdet"]]
+    suites = [load_suite(name) for name in groups()[group]]
     rows = [(suite, "any other", suite.recipe) for suite in suites]
     rows += [(suite, label, recipe) for suite in suites for label, recipe in suite.variants.items()]
     rows.sort(key=lambda row: suites.index(row[0]))
@@ -114,13 +123,15 @@ def _vitdet(suite: Suite, row: str, recipe: str) -> list[str]:
     cfg = load_recipe(recipe)
     solver, low_high = cfg.SOLVER, cfg.INPUT.SCALE_RANGE
     frozen = ", frozen" if cfg.MODEL.BACKBONE.FROZEN else ""
+    vit = cfg.MODEL.VIT
+    relative = "shared" if vit.REL_BIAS_TOKENS else "yes" if vit.REL_POS_TOKENS else "no"
     return [
         f"`{suite.name}`",
         row,
         suite.reference,
-        f"{'yes' if cfg.MODEL.VIT.REL_POS_TOKENS else 'no'}; {cfg.MODEL.VIT.DROP_PATH}{frozen}",
+        f"{relative}; {vit.DROP_PATH}{frozen}",
         f"{solver.IMS_PER_BATCH}, {solver.BASE_LR}, {solver.WEIGHT_DECAY}, {solver.LAYER_DECAY}",
-        f"{solver.MAX_ITER:,}; {', '.join(f'{step:,}' for step in solver.STEPS)}",
+        f"{solver.MAX_ITER:,}; {', '.join(f'{step:,}' for step in solver.STEPS) or 'cosine'}",
         f"x {low_high[0]} to {low_high[1]} of {cfg.INPUT.CROP.SIZE[0]}; test {cfg.INPUT.MIN_SIZE_TEST}",
     ]
 
@@ -178,7 +189,8 @@ def _assumed(path: Path) -> Iterator[str]:
 
 
 PARTS = {
-    **{"values": values, "linear": linear, "upernet": upernet, "vitdet": vitdet, "hierarchies": hierarchies},
+    **{"values": values, "linear": linear, "upernet": upernet},
+    **{"vitdet": vitdet, "vitfpn": vitfpn, "hierarchies": hierarchies},
     **{"assumed": assumed, "fidelity": origins.table},
 }
 

@@ -156,7 +156,7 @@ def _smaller(cfg: CfgNode) -> tuple[float, float]:
     crop = cfg.INPUT.CROP
     if crop.ENABLED and crop.TYPE == "absolute":  # crops have one size, whatever the image's
         trained = 1.0
-    if cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD:
+    if cfg.MODEL.SIMPLE_PYRAMID.SQUARE_PAD or cfg.MODEL.TAP_PYRAMID.SQUARE_PAD:
         tested = 1.0
     cfg.INPUT.MIN_SIZE_TRAIN = [round(sizes / trained**0.5)]
     cfg.INPUT.MIN_SIZE_TEST = round(cfg.INPUT.MIN_SIZE_TEST / tested**0.5)

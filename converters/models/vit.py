@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from converters.models.attention import Field, Table
+from converters.models.attention import Field, Table, bias_table
 from converters.models.block import Block
 from converters.models.positions import absolute, pairs, table_bias
 from converters.models.rope import Turn, turn
@@ -25,6 +25,7 @@ from converters.models.windows import Grid, padded, to_windows
 
 RELATIVE = ("blocks.*.attn.rel_pos_h", "blocks.*.attn.rel_pos_w")
 BIAS = ("blocks.*.attn.relative_bias",)
+SHARED = ("window_bias", "global_bias")
 
 
 class Patches(nn.Module):
@@ -48,8 +49,10 @@ class ViT(nn.Module):
     each. window: side of the windows, in patches; 0 for none. global_blocks: those without windows.
     rel_pos_tokens: side, in patches, of the square map for which Detectron2's relative positions are made,
     which start at zero; 0 for none. rel_bias_tokens: the same of tables of BEiT's kind, one a block, as MAE
-    was fine-tuned; not made where attention has places or registers of its own already. drop_path: the chance
-    of the last block, smaller before. checkpointing: blocks are computed again in the backward pass.
+    was fine-tuned; not made where attention has places or registers of its own already. rel_bias_shared: one
+    table for all blocks in windows, of their side, and one for all others (Li et al., arXiv 2111.11429).
+    drop_path: the chance of the last block, smaller before. checkpointing: blocks are computed again in the
+    backward pass.
     prefix_tokens: whether class token and registers take part. As it is (None), they do but for networks in
     windows without registers, because ViTDet has none. Whatever does not reach a tap takes no gradient.
 
@@ -67,6 +70,7 @@ class ViT(nn.Module):
         global_blocks: Sequence[int] = (),
         rel_pos_tokens: int = 0,
         rel_bias_tokens: int = 0,
+        rel_bias_shared: bool = False,
         drop_path: float = 0.0,
         checkpointing: bool = False,
         prefix_tokens: bool | None = None,
@@ -82,8 +86,8 @@ class ViT(nn.Module):
         self.strides, self.channels = dict.fromkeys(names, patch), dict.fromkeys(names, width)
         self.size_divisibility = patch
         placed = facts["rel_pos"] or facts["rope"] or facts["registers"]
-        self.bias_side = 0 if placed else rel_bias_tokens
-        self.fresh = (*(RELATIVE if rel_pos_tokens else ()), *(BIAS if self.bias_side else ()))
+        tables = 0 if placed else rel_bias_tokens
+        self.bias_side = 0 if rel_bias_shared else tables
         kept = not window or facts["registers"] > 0 if prefix_tokens is None else prefix_tokens
         self.prefix = facts["class_token"] + facts["registers"] if kept else 0
         if facts["class_token"]:
@@ -107,6 +111,9 @@ class ViT(nn.Module):
         )
         if facts["final_norm"]:
             self.norm = norm()
+        self.shared_sides = self._share(tables if rel_bias_shared else 0, windows[: max(self.taps) + 1])
+        bias = BIAS if self.bias_side else tuple(self.shared_sides)
+        self.fresh = (*(RELATIVE if rel_pos_tokens else ()), *bias)
         initialise(self)
         self._freeze_what_is_not_used()
 
@@ -135,8 +142,9 @@ class ViT(nn.Module):
 
     def _through(self, x: Tensor, grid: Grid, last: int) -> dict[int, Tensor]:
         """The same of tokens (N, prefix + L, D): of a whole map, or of a part if no block needs places."""
-        whole = self._field(grid, grid, x.device)
-        window = self._field((self.window, self.window), grid, x.device) if self.window else whole
+        seen, (in_windows, elsewhere) = (self.window, self.window), SHARED
+        whole = self._field(grid, grid, x.device, elsewhere)
+        window = self._field(seen, grid, x.device, in_windows) if self.window else whole
         found = {}
         for number, block in enumerate(self.blocks[: last + 1]):
             field = window if block.window else whole
@@ -169,13 +177,26 @@ class ViT(nn.Module):
         x = torch.cat([*(t.expand(len(x), -1, -1).to(x.dtype) for t in tokens), x], 1)
         return self.norm_pre(x) if facts["pre_norm"] else x, grid
 
-    def _field(self, seen: Grid, grid: Grid, device: torch.device) -> Field:
-        """The view of an attention: the whole map, where `seen` is `grid`, or a window of it."""
+    def _share(self, tokens: int, windows: Sequence[int]) -> dict[str, int]:
+        """Makes the tables of zeros that blocks with these windows share; returns their sides by name."""
+        asked = dict(zip(SHARED, (max(windows), tokens if 0 in windows else 0), strict=True))
+        sides = {name: side for name, side in asked.items() if tokens and side}
+        for name, side in sides.items():
+            self.register_parameter(name, bias_table(side, self.facts["num_heads"]))
+        return sides
+
+    def _field(self, seen: Grid, grid: Grid, device: torch.device, shared: str) -> Field:
+        """The view of an attention: the whole map, where `seen` is `grid`, or a window of it.
+
+        shared: the name of the new table that blocks with this view share, if there is one.
+        """
         facts, bias = self.facts, None
-        tables = facts["rel_pos"] or self.bias_side
+        tables = facts["rel_pos"] or self.bias_side or shared in self.shared_sides
         rows = pairs(seen, self.prefix > 0, device) if tables else None
-        if facts["rel_pos"] == "shared" and rows is not None:
-            table, side = self.rel_pos_bias.relative_position_bias_table, facts["rel_pos_grid"]
+        one = facts["rel_pos"] == "shared"
+        if rows is not None and (one or shared in self.shared_sides):
+            table = self.rel_pos_bias.relative_position_bias_table if one else getattr(self, shared)
+            side = facts["rel_pos_grid"] if one else self.shared_sides[shared]
             bias, rows = table_bias(table, side, seen, rows, facts["pos_interpolation"]), None
         return Field(seen, self.prefix, self._turn(seen, grid, device), bias, rows)
 

@@ -1,4 +1,4 @@
-"""Makes normalisation layers by Detectron2's names: BN, SyncBN, naiveSyncBN, FrozenBN, LN."""
+"""Makes normalisation layers by Detectron2's names: BN, three that are synchronised, FrozenBN, LN, GN."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import FrozenBatchNorm2d
+
+from transfer.errors import TransferError
+
+GROUPS = 32  # of Detectron2's GN
 
 
 class _SumOverProcesses(torch.autograd.Function):
@@ -29,20 +33,25 @@ class _SumOverProcesses(torch.autograd.Function):
         return grad
 
 
-def _normalised(norm: _BatchNorm, x: Tensor, weighted: bool) -> Tensor:
+def _normalised(norm: _BatchNorm, x: Tensor, weighted: bool, correction: int) -> Tensor:
     """Batch norm over all processes; every process counts alike, or by its number of pixels (`weighted`).
 
     Each process tells the mean and the variance of its own pixels, in float32 at least. Their union's
-    variance is that within plus that between them: a sum of squares, which cannot fall below zero.
+    variance is that within plus that between them: a sum of squares, which cannot fall below zero. For the
+    running one `correction` is taken off the number of pixels. A process without pixels counts for nothing if
+    `weighted`, and must not be there otherwise.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    var, mean = torch.var_mean(wide, (0, 2, 3), correction=0)  # (C,) each
+    if x.numel():
+        var, mean = torch.var_mean(wide, (0, 2, 3), correction=0)  # (C,) each
+    else:
+        var = mean = wide.sum((0, 2, 3))  # zeros, through which the gradients of all processes pass
     pixels = wide.new_tensor([float(x.numel() // x.shape[1]) if weighted else 1.0])
     told = wide.new_zeros(dist.get_world_size(), 2 * len(mean) + 1)
     told[dist.get_rank()] = torch.cat([mean, var, pixels])
     means, variances, weights = _SumOverProcesses.apply(told).split([len(mean), len(mean), 1], dim=1)
     count = weights.sum()
-    weights = weights / count  # (processes, 1)
+    weights = weights / count.clamp(min=1)  # (processes, 1)
     mean = (means * weights).sum(0)
     var = ((variances + (means - mean).square()) * weights).sum(0)
     mean_buffer, var_buffer, momentum = norm.running_mean, norm.running_var, norm.momentum
@@ -50,8 +59,9 @@ def _normalised(norm: _BatchNorm, x: Tensor, weighted: bool) -> Tensor:
     assert isinstance(var_buffer, Tensor)
     assert momentum is not None
     with torch.no_grad():
-        mean_buffer.lerp_(mean, momentum)
-        var_buffer.lerp_(var * count / (count - 1) if weighted else var, momentum)
+        moved = momentum * count.clamp(max=1)
+        mean_buffer.lerp_(mean, moved)
+        var_buffer.lerp_(var * count / (count - correction) if correction else var, moved)
     scale = norm.weight * torch.rsqrt(var + norm.eps)
     shift = norm.bias - mean * scale
     return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
@@ -66,14 +76,25 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
     """Detectron2's naiveSyncBN: every process counts alike, and the running variance is the biased one."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if _alone(self) else _normalised(self, x, weighted=False)
+        return super().forward(x) if _alone(self) else _normalised(self, x, False, 0)
+
+
+class NaiveSyncBatchNormN2d(nn.BatchNorm2d):
+    """Detectron2's naiveSyncBN_N: the joined batch's statistics, the running variance the biased one.
+
+    A process may have no region at all, which torch's layer in Detectron2's heads refuses: it then counts for
+    nothing, and if none has one, nothing moves.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if _alone(self) else _normalised(self, x, True, 0)
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """The joined batch's statistics, as torch's SyncBatchNorm has them, which refuses to run on CPUs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) if _alone(self) else _normalised(self, x, weighted=True)
+        return super().forward(x) if _alone(self) else _normalised(self, x, True, 1)
 
 
 class ChannelLayerNorm(nn.Module):
@@ -101,12 +122,23 @@ def take_fused(model: nn.Module) -> None:
             module.process_group = None  # type: ignore[assignment]  # all processes
 
 
+def _group_norm(channels: int) -> nn.Module:
+    if channels % GROUPS:
+        raise TransferError(
+            f"GN has {GROUPS} groups of channels, and there are {channels}: take a network of a multiple of "
+            f"{GROUPS}, or another norm"
+        )
+    return nn.GroupNorm(GROUPS, channels)
+
+
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "BN": nn.BatchNorm2d,
     "SyncBN": SyncBatchNorm2d,
     "naiveSyncBN": NaiveSyncBatchNorm2d,
+    "naiveSyncBN_N": NaiveSyncBatchNormN2d,
     "FrozenBN": FrozenBatchNorm2d,
     "LN": ChannelLayerNorm,
+    "GN": _group_norm,
 }
 
 

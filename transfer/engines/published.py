@@ -31,6 +31,7 @@ def _vit(vit: CfgNode) -> dict[str, Any]:
         "global_blocks": tuple(vit.GLOBAL_BLOCKS),
         "rel_pos_tokens": vit.REL_POS_TOKENS,
         "rel_bias_tokens": vit.REL_BIAS_TOKENS,
+        "rel_bias_shared": vit.REL_BIAS_SHARED,
         "drop_path": vit.DROP_PATH,
         "checkpointing": vit.CHECKPOINTING,
     }

@@ -40,7 +40,7 @@ class Architecture:
     title: str  # in the line that refuses a recipe of no architecture
     family: Family
     named: Demands
-    neck: str  # between backbone and heads: "none", "c5_conv", "fpn" or "simple_pyramid"
+    neck: str  # between backbone and heads: "none", "c5_conv", "fpn", "tap_pyramid" or "simple_pyramid"
     heads: str  # behind it: "last stage", "standard" or "class map"
     demands: Demands
     holder: str  # the module that holds the backbone's tensors
@@ -48,6 +48,7 @@ class Architecture:
     norms: tuple[str, ...]  # keys of the norms in its model
     miniature: str  # the overlay that --smoke takes
     last_stage_in: str = ""  # the module that has the last stage where `holder` has not
+    square: str = ""  # key of the side to which batches are padded; nothing: to what they need
     predicts: str = "bbox"
     classes: tuple[str, str] = ("thing_classes", "MODEL.ROI_HEADS.NUM_CLASSES")  # metadata field, key
     added: tuple[str, ...] = ()  # prefixes of keys that Detectron2 does not know

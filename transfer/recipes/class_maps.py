@@ -31,6 +31,7 @@ def _linear(family: Family, demands: dict[str, Any]) -> dict[str, Any]:
             **demands,
             f"{_HEAD}.NORM": ("", "BN", "SyncBN"),
             "MODEL.VIT.REL_BIAS_TOKENS": (0,),
+            "MODEL.VIT.REL_BIAS_SHARED": (False,),
         },
         "fresh": {},
         "holder": "backbone.body" if family is OWN else "backbone",
@@ -68,7 +69,11 @@ CLASS_MAPS: tuple[dict[str, Any], ...] = (
     _linear(OWN, {}),
     _upernet(
         VIT,
-        {"MODEL.VIT.WINDOW": (0,), "MODEL.VIT.REL_POS_TOKENS": (0,)},
+        {
+            "MODEL.VIT.WINDOW": (0,),
+            "MODEL.VIT.REL_POS_TOKENS": (0,),
+            "MODEL.VIT.REL_BIAS_SHARED": (False,),
+        },
         {**_FLAT, "relative positions": r"backbone\.blocks\.\d+\.attn\.relative_bias"},
     ),
     _hierarchy(CONVNEXT),

@@ -1,4 +1,4 @@
-"""Refuses a segmentor whose maps, crops or batch do not fit its head, or the network of its weights."""
+"""Refuses maps, crops and batches that do not fit the neck or head on them, or the network of the weights."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def check_weights(flat: Mapping[str, Any]) -> None:
     if row.family is VIT:
         for key in (VIT.outputs, "MODEL.VIT.GLOBAL_BLOCKS"):
             _check_blocks(flat, key)
+        if row.neck == "tap_pyramid":
+            _check_taps(flat)
     key = row.family.final_norm[0]
     if key and flat[key] and not flat[row.family.facts["final_norm"]]:
         raise TransferError(f"{key} is true, and the weights have no final norm: take a file that has one")
@@ -51,6 +53,19 @@ def _check_blocks(flat: Mapping[str, Any], key: str) -> None:
         raise TransferError(
             f"{key} is {flat[key]}, and the weights have {depth} blocks, numbered from 0: there is no "
             f"{', '.join(map(str, missing))}; name others, as in {key} '{last}'"
+        )
+
+
+def _check_taps(flat: Mapping[str, Any]) -> None:
+    """Refuses taps of a pyramid that are not four, that fall, or that leave the last blocks out."""
+    depth, key = flat["MODEL.VIT.DEPTH"], VIT.outputs
+    taps = [number % depth for number in flat[key]]
+    rising = all(one < other for one, other in zip(taps, taps[1:], strict=False))
+    if len(taps) != len(VIT.stages) or not rising or taps[-1] != depth - 1:
+        expected = [depth * part // 4 - 1 for part in range(1, 5)] if depth >= 4 else "a deeper network"
+        raise TransferError(
+            f"{key} is {flat[key]}, and the weights have {depth} blocks: expected four that rise to the "
+            f"last, as {key} '{expected}', with MODEL.VIT.GLOBAL_BLOCKS to go with them"
         )
 
 

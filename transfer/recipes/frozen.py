@@ -77,6 +77,7 @@ def settled(flat: Mapping[str, Any], family: str) -> dict[str, Any]:
             VIT.final_norm[0]: flat[VIT.facts["final_norm"]],
             **{"MODEL.VIT.WINDOW": 0, "MODEL.VIT.GLOBAL_BLOCKS": []},  # those of detectors
             **{"MODEL.VIT.REL_POS_TOKENS": 0, "MODEL.VIT.REL_BIAS_TOKENS": 0},
+            "MODEL.VIT.REL_BIAS_SHARED": False,
         }
     if family == OWN.name:
         return {}

@@ -3,4 +3,6 @@
 from __future__ import annotations
 
 NORMS = ("BN", "SyncBN", "naiveSyncBN", "FrozenBN")
-AFTER_CONV = ("", "LN", *NORMS)  # behind a convolution of a neck or head; "": none, LN: over channels
+# Behind a convolution of a neck or head; "": none, LN: over channels, N: for batches without a region.
+AFTER_CONV = ("", "LN", "naiveSyncBN_N", *NORMS)
+UPSAMPLED = ("GN", "LN", *NORMS)  # between two deconvolutions

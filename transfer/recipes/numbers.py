@@ -39,6 +39,7 @@ _TREE: dict[str, dict[str, Rule]] = {
     "MODEL.C5_CONV": {"OUT_CHANNELS": COUNT},
     "MODEL.FPN": {"OUT_CHANNELS": COUNT},
     "MODEL.SIMPLE_PYRAMID": {"OUT_CHANNELS": COUNT, "SQUARE_PAD": NATURAL},
+    "MODEL.TAP_PYRAMID": {"SQUARE_PAD": NATURAL},
     "MODEL.ANCHOR_GENERATOR": {"SIZES": GROUPS, "ASPECT_RATIOS": GROUPS},
     "MODEL.RPN": {
         "IOU_THRESHOLDS": each(SHARE, "two rising numbers from 0 to 1", (2,), rising=True),

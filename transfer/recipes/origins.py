@@ -163,6 +163,38 @@ ORIGINS: dict[str, tuple[str, dict[str, Difference]]] = {
         for recipe, (base, rows) in CLASS_MAP_ORIGINS.items()
     },
 }
+_MIMDET = "assumed, as in hustvl/MIMDet"
+_HEADS_BN = "BN in FPN and heads; of the kind that bears a process without a region"
+_LI = "of Li et al. (arXiv 2111.11429)"
+# The detector of ViTDet's authors before it: pyramid, norms and schedule are others.
+ORIGINS["coco_vitfpn_b"] = (
+    "ours: coco_vitdet_b",
+    {
+        "MODEL.BACKBONE.NAME": Difference(
+            "build_vit_simple_pyramid_backbone", "build_vit_fpn_backbone", f"the FPN {_LI}"
+        ),
+        "MODEL.VIT.TAPS": Difference([-1], [2, 5, 8, 11], "every d/4 blocks"),
+        "MODEL.VIT.REL_POS_TOKENS": Difference(64, 0, "tables instead"),
+        "MODEL.VIT.REL_BIAS_TOKENS": Difference(0, 64, "relative position biases"),
+        "MODEL.VIT.REL_BIAS_SHARED": Difference(False, True, "shared among windows, and among global blocks"),
+        "MODEL.FPN.IN_FEATURES": Difference([], ["tap1", "tap2", "tap3", "tap4"], f"the FPN {_LI}"),
+        "MODEL.FPN.NORM": Difference("", "SyncBN", "BN in FPN and heads"),
+        "MODEL.SIMPLE_PYRAMID.SQUARE_PAD": Difference(1024, 0, "no such pyramid"),
+        "MODEL.TAP_PYRAMID.SQUARE_PAD": Difference(0, 1024, "images of 1024 pixels"),
+        "MODEL.ROI_BOX_HEAD.NORM": Difference("LN", "naiveSyncBN_N", _HEADS_BN),
+        "MODEL.ROI_MASK_HEAD.NORM": Difference("LN", "naiveSyncBN_N", _HEADS_BN),
+        "SOLVER.BASE_LR": Difference(0.0001, 0.00008, "but for random weights and MoCo v3's"),
+        "SOLVER.NO_WEIGHT_DECAY": Difference(
+            ["pos_embed"],
+            ["pos_embed", "window_bias", "global_bias", "relative_position_bias_table"],
+            _MIMDET,
+        ),
+        "SOLVER.LAYER_DECAY": Difference(0.7, 1.0, "none"),
+        "SOLVER.LR_SCHEDULER_NAME": Difference("WarmupMultiStepLR", "WarmupCosineLR", "a cosine"),
+        "SOLVER.STEPS": Difference([163889, 177546], [], "a cosine has none"),
+        "SOLVER.WARMUP_ITERS": Difference(250, 461, "a quarter of an epoch"),
+    },
+)
 
 
 def table() -> str:

@@ -1,7 +1,8 @@
 """Describes the detectors that stand on a pyramid of any family's maps; `architectures` completes the rows.
 
 ViTDet (Li et al., arXiv 2203.16527) makes its pyramid from the last map of a ViT; ConvNeXt and Swin have four
-maps of their own for the FPN (Lin et al., arXiv 1612.03144).
+maps of their own for the FPN (Lin et al., arXiv 1612.03144). A ViT gets there with the maps of four blocks,
+which new layers bring to four strides (Li et al., arXiv 2111.11429).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from transfer.recipes.vit import VIT
 
 LEVELS = ["p2", "p3", "p4", "p5", "p6"]  # strides 4 to 64
 SCALES = (4.0, 2.0, 1.0, 0.5)  # of a map of stride 16, which make p2 to p5
+BIAS = r"(window_bias|global_bias|blocks\.\d+\.attn\.rel_pos_[hw])"
 _HEADS = {
     "MODEL.RPN.IN_FEATURES": (LEVELS,),
     "MODEL.ROI_HEADS.IN_FEATURES": (LEVELS[:-1],),
@@ -57,6 +59,7 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
             "MODEL.VIT.PATCH_SIZE": (16,),
             VIT.outputs: ([-1],),
             "MODEL.VIT.REL_BIAS_TOKENS": (0,),
+            "MODEL.VIT.REL_BIAS_SHARED": (False,),
             **_HEADS,
         },
         "holder": "backbone.net",
@@ -66,7 +69,31 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
         },
         "norms": ("MODEL.SIMPLE_PYRAMID.NORM",),
         "miniature": "vitdet",
+        "square": "MODEL.SIMPLE_PYRAMID.SQUARE_PAD",
         "added": ("MODEL.SIMPLE_PYRAMID.", "MODEL.VIT."),
+    },
+    {
+        "name": f"FPN{VIT.name}",
+        "title": f"FPN on four taps of a {VIT.name}",
+        "family": VIT,
+        "backbone": f"build_{VIT.in_manifest}_fpn_backbone",
+        "neck": "tap_pyramid",
+        "demands": {
+            "MODEL.VIT.PATCH_SIZE": (16,),
+            "MODEL.VIT.REL_BIAS_SHARED": (True,),
+            "MODEL.FPN.IN_FEATURES": (list(VIT.stages),),
+            **_HEADS,
+        },
+        "holder": "backbone.bottom_up.net",
+        "fresh": {
+            "FPN": r"backbone\.fpn_(lateral|output)[2-5]\..*",
+            "strides of taps": r"backbone\.bottom_up\.scales\..*",
+            "relative positions": rf"backbone\.bottom_up\.net\.{BIAS}",
+        },
+        "norms": ("MODEL.TAP_PYRAMID.NORM", "MODEL.FPN.NORM"),
+        "miniature": "vitfpn",
+        "square": "MODEL.TAP_PYRAMID.SQUARE_PAD",
+        "added": ("MODEL.TAP_PYRAMID.", "MODEL.VIT."),
     },
     _fpn_on(CONVNEXT),
     _fpn_on(SWIN),
@@ -87,7 +114,7 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
         "norms": ("MODEL.FPN.NORM",),
         "miniature": "fpn",
         "added": (f"{OWN.section}.",),
-        "guest_of": ("FPN", *(f"FPN{family.name}" for family in (CONVNEXT, SWIN))),
+        "guest_of": ("FPN", *(f"FPN{family.name}" for family in (VIT, CONVNEXT, SWIN))),
     },
     {
         "name": f"ViTDet{OWN.name}",
@@ -100,6 +127,7 @@ PYRAMIDS: tuple[dict[str, Any], ...] = (
         "fresh": {"simple pyramid": r"backbone\.simfp_[2-5]\..*"},
         "norms": ("MODEL.SIMPLE_PYRAMID.NORM",),
         "miniature": "vitdet",
+        "square": "MODEL.SIMPLE_PYRAMID.SQUARE_PAD",
         "added": ("MODEL.SIMPLE_PYRAMID.", f"{OWN.section}."),
         "guest_of": ("ViTDet",),
     },

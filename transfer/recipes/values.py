@@ -15,7 +15,7 @@ from transfer.recipes.convnext import CONVNEXT
 from transfer.recipes.demands import Demands
 from transfer.recipes.fitting import check_head
 from transfer.recipes.frozen import HEADS, INTERPOLATIONS, POOLS, PROBES, SCHEDULES
-from transfer.recipes.norms import AFTER_CONV
+from transfer.recipes.norms import AFTER_CONV, UPSAMPLED
 from transfer.recipes.numbers import check_numbers
 from transfer.recipes.own import OWN, misfit
 from transfer.recipes.patches import check_sizes
@@ -25,6 +25,7 @@ CHOICES: Demands = {
     **{key: values for family in FAMILIES for key, values in family.choices.items()},
     **dict.fromkeys(("MODEL.FPN.NORM", "MODEL.ROI_BOX_HEAD.NORM", "MODEL.ROI_MASK_HEAD.NORM"), AFTER_CONV),
     "MODEL.SIMPLE_PYRAMID.NORM": AFTER_CONV,
+    "MODEL.TAP_PYRAMID.NORM": UPSAMPLED,
     "MODEL.RPN.CONV_DIMS": ([-1], [-1, -1]),  # one or two convolutions, as wide as what comes in
     "MODEL.ROI_BOX_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
     "MODEL.ROI_DENSEPOSE_HEAD.POOLER_TYPE": ("ROIAlign", "ROIAlignV2"),
@@ -126,15 +127,15 @@ def _check_windows(flat: Mapping[str, Any], where: Callable[[str], str]) -> None
             raise TransferError(f"{where(key)}: {key} is {flat[key]!r}; INPUT.SCALE_RANGE needs {value!r}")
     if jittered:
         _check_crops(flat, where("INPUT.SCALE_RANGE"))
-    has_square = architecture_of(flat).neck == "simple_pyramid"
-    square = flat["MODEL.SIMPLE_PYRAMID.SQUARE_PAD"] if has_square else 0
+    of_square = architecture_of(flat).square
+    square = flat[of_square] if of_square else 0
     train = "INPUT.CROP.SIZE" if jittered else "INPUT.MAX_SIZE_TRAIN"
     for key in (train, "INPUT.MAX_SIZE_TEST") if square else ():
         largest = max(flat[key]) if isinstance(flat[key], list) else flat[key]
         if largest > square:
             raise TransferError(
                 f"{where(key)}: {key} is {flat[key]!r}; expected no side above the square of "
-                f"MODEL.SIMPLE_PYRAMID.SQUARE_PAD, {square}"
+                f"{of_square}, {square}"
             )
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tests.transfer.engines.golden import detection
-from transfer.engines.norms import NaiveSyncBatchNorm2d, SyncBatchNorm2d, take_fused
+from transfer.engines.norms import NaiveSyncBatchNorm2d, SyncBatchNorm2d, norm_layer, take_fused
 from transfer.engines.solver import build_solver
 from transfer.engines.torchvision.build import build_model
 from transfer.process.distributed import World, launch
@@ -59,6 +59,39 @@ def test_naive_sync_counts_every_process_alike() -> None:
     a, b = _input().split([1, 5])
     mean = (a.mean((0, 2, 3)) + b.mean((0, 2, 3))) / 2
     torch.testing.assert_close(torch.tensor(made["mean"]), 0.1 * mean)
+
+
+def _of_regions(world: World, parts: list[int]) -> dict[str, list[float]]:
+    """Two steps of a norm that bears a process without a region; running statistics and a gradient."""
+    norm: nn.Module = norm_layer("naiveSyncBN_N")(3)
+    x = _input()[: sum(parts)].split(parts)[world.rank].requires_grad_()
+    out = norm(x)
+    (out * out.detach().cos()).sum().backward()
+    assert x.grad is not None
+    state = {name: tensor.tolist() for name, tensor in norm.state_dict().items() if "running" in name}
+    return {"out": out.flatten().tolist(), "grad": x.grad.flatten().tolist(), **state}
+
+
+@pytest.mark.usefixtures("forked_processes")
+@pytest.mark.parametrize("parts", [[6, 0], [2, 4]])
+def test_a_process_without_a_region_counts_for_nothing(parts: list[int]) -> None:
+    """The others' statistics are those of all; the running variance is the biased one, as in Detectron2."""
+    made = launch(_of_regions, 2, torch.device("cpu"), parts)
+    x = _input().requires_grad_()
+    out = nn.BatchNorm2d(3)(x)
+    (out * out.detach().cos()).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(torch.tensor(made["out"]), out[: parts[0]].detach().flatten())
+    torch.testing.assert_close(torch.tensor(made["grad"]), x.grad[: parts[0]].flatten(), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(torch.tensor(made["running_mean"]), 0.1 * x.detach().mean((0, 2, 3)))
+    var = 0.9 + 0.1 * x.detach().var((0, 2, 3), correction=0)
+    torch.testing.assert_close(torch.tensor(made["running_var"]), var)
+
+
+@pytest.mark.usefixtures("forked_processes")
+def test_without_a_region_anywhere_nothing_moves() -> None:
+    made = launch(_of_regions, 2, torch.device("cpu"), [0, 0])
+    assert (made["running_mean"], made["running_var"], made["out"]) == ([0.0] * 3, [1.0] * 3, [])
 
 
 def _far_from_zero(world: World, weighted: bool) -> dict[str, list[float]]:

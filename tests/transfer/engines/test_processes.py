@@ -32,7 +32,7 @@ from transfer.training.watcher import Watcher
 
 CPU = torch.device("cpu")
 ITERATIONS = 10
-DETECTORS = ("coco_c4", "coco_fpn", "coco_vitdet_b")
+DETECTORS = ("coco_c4", "coco_fpn", "coco_vitdet_b", "coco_vitfpn_b")
 NARROW = {"width_per_group": 8, "stem_out_channels": 8, "res2_out_channels": 32}
 
 

@@ -82,8 +82,9 @@ def test_without_its_row_the_recipe_is_none_of_ours(tmp_path: Path) -> None:
         "toy.yaml: GeneralizedRCNN + build_resnet_backbone + StandardROIHeads is no architecture of ours; a "
         "recipe is C4 (Res5ROIHeads), dilated C5, FPN (StandardROIHeads), a linear head on a ResNet, a "
         "linear head on a ViT, a linear head on a ConvNeXt, a linear head on a Swin, UperNet on a ViT, "
-        "UperNet on a ConvNeXt, UperNet on a Swin, FCN-16s, ViTDet (simple pyramid on a ViT), FPN on a "
-        "ConvNeXt, FPN on a Swin or a probe of frozen features: take over what ours say"
+        "UperNet on a ConvNeXt, UperNet on a Swin, FCN-16s, ViTDet (simple pyramid on a ViT), FPN on four "
+        "taps of a ViT, FPN on a ConvNeXt, FPN on a Swin or a probe of frozen features: take over what "
+        "ours say"
     )
 
 

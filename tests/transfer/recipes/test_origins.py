@@ -88,8 +88,8 @@ def test_every_difference_is_documented_and_every_documented_one_is_there(recipe
     assert found == {key: (d.theirs, d.ours) for key, d in documented.items()}
 
 
-def test_every_suite_of_the_paper_and_of_class_maps_has_an_origin() -> None:
-    suites = [name for group in ("paper", "linear", "upernet") for name in groups()[group]]
+def test_every_suite_of_the_paper_of_class_maps_and_of_vitfpn_has_an_origin() -> None:
+    suites = [name for group in ("paper", "linear", "upernet", "vitfpn") for name in groups()[group]]
     assert {load_suite(name).recipe for name in suites} | {"lvis_frozen_bn"} == set(ORIGINS)
 
 

@@ -19,6 +19,7 @@ from torchvision.ops import Conv2dNormActivation
 from transfer.engines.class_maps.head import LOSS, ClassMapHead, Size, resized
 from transfer.engines.class_maps.linear import classifier
 from transfer.engines.norms import norm_layer
+from transfer.engines.taps import four_strides
 
 JUDGED = 2  # the map of the second head: BEiT's in_index, as in all configurations on top of it
 
@@ -46,7 +47,7 @@ class UPerHead(ClassMapHead):
     def __init__(self, channels: Mapping[str, int], settings: UPerSettings, flat: bool):
         super().__init__(channels, settings.ignore)
         widths, width, norm = list(channels.values()), settings.width, settings.norm
-        self.scales = _scales(widths[0], norm) if flat else None
+        self.scales = four_strides(widths[0], norm) if flat else None
         self.cells, self.second_weight = tuple(settings.pools), settings.second_weight
         self.pools = nn.ModuleList(_conv(widths[-1], width, 1, norm) for _ in self.cells)
         self.top = _conv(widths[-1] + len(self.cells) * width, width, 3, norm)
@@ -98,13 +99,3 @@ def _conv(before: int, after: int, side: int, norm: str) -> Conv2dNormActivation
     made = Conv2dNormActivation(before, after, side, norm_layer=norm_layer(norm), bias=False)
     nn.init.kaiming_normal_(made[0].weight, mode="fan_out", nonlinearity="relu")
     return made
-
-
-def _scales(width: int, norm: str) -> nn.ModuleList:
-    """Makes BEiT's four ways from patches of 16 to strides of 4, 8, 16 and 32; all keep the width."""
-
-    def twice() -> nn.ConvTranspose2d:
-        return nn.ConvTranspose2d(width, width, 2, stride=2)
-
-    fourfold = nn.Sequential(twice(), norm_layer(norm)(width), nn.GELU(), twice())
-    return nn.ModuleList([fourfold, twice(), nn.Identity(), nn.MaxPool2d(2)])

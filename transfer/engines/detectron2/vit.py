@@ -19,6 +19,7 @@ from detectron2.modeling.backbone.vit import SimpleFeaturePyramid, ViT
 from torch import nn
 
 from transfer.engines import published
+from transfer.engines.taps import Taps
 from transfer.recipes.pyramids import SCALES
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ PLAIN: dict[str, Any] = {
     "ROPE": "",
     "POS_INTERPOLATION": "detectron2",
     "REL_BIAS_TOKENS": 0,
+    "REL_BIAS_SHARED": False,
     "TAPS": [-1],
     "NORM_TAPS": False,
 }
@@ -130,27 +132,35 @@ def build_vit_simple_pyramid_backbone(cfg: Any, input_shape: ShapeSpec) -> Simpl
     )
 
 
-def _fpn(cfg: Any, input_shape: ShapeSpec) -> FPN:
+def _fpn(cfg: Any, maps: Backbone, square_pad: int = 0) -> FPN:
     neck = cfg.MODEL.FPN
     return FPN(
-        wrapped(published.build(cfg)),
+        maps,
         neck.IN_FEATURES,
         neck.OUT_CHANNELS,
         norm=neck.NORM,
         top_block=LastLevelMaxPool(),
+        square_pad=square_pad,
     )
+
+
+@BACKBONE_REGISTRY.register()
+def build_vit_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> FPN:
+    """Builds a pyramid on four taps of a ViT, which is ours: Detectron2's has one map."""
+    neck = cfg.MODEL.TAP_PYRAMID
+    return _fpn(cfg, wrapped(Taps(published.build(cfg), neck.NORM)), neck.SQUARE_PAD)
 
 
 @BACKBONE_REGISTRY.register()
 def build_convnext_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> FPN:
     """Builds a pyramid on the four maps of a ConvNeXt."""
-    return _fpn(cfg, input_shape)
+    return _fpn(cfg, wrapped(published.build(cfg)))
 
 
 @BACKBONE_REGISTRY.register()
 def build_swin_fpn_backbone(cfg: Any, input_shape: ShapeSpec) -> FPN:
     """Builds a pyramid on the four maps of a Swin."""
-    return _fpn(cfg, input_shape)
+    return _fpn(cfg, wrapped(published.build(cfg)))
 
 
 def _alone(cfg: Any) -> Backbone:

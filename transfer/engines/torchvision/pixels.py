@@ -35,7 +35,7 @@ class Normalizer(nn.Module):
             if max(height, width) > self.square:
                 raise TransferError(
                     f"an image of {height}x{width} pixels, padded, does not fit the square of {self.square}; "
-                    "lower INPUT.MAX_SIZE_TEST or raise MODEL.SIMPLE_PYRAMID.SQUARE_PAD"
+                    "lower INPUT.MAX_SIZE_TEST or raise the recipe's SQUARE_PAD"
                 )
             height = width = self.square
         batch = self.mean.new_zeros((len(images), 3, height, width))

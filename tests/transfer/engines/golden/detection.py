@@ -49,9 +49,16 @@ OF_VIT: list[tuple[str, Any]] = [
     ("MODEL.VIT.REL_POS_TOKENS", 10),
     ("MODEL.VIT.DROP_PATH", 0.0),
     ("MODEL.SIMPLE_PYRAMID.SQUARE_PAD", 160),
+    ("MODEL.TAP_PYRAMID.SQUARE_PAD", 160),
     ("INPUT.CROP.SIZE", [160, 160]),
     ("INPUT.MAX_SIZE_TEST", 160),
     ("SOLVER.BASE_LR", 0.001),  # AdamW's
+]
+# Of four taps beside it, which bring their tables with them.
+OF_TAPS: list[tuple[str, Any]] = [
+    ("MODEL.VIT.TAPS", [0, 1, 2, 3]),
+    ("MODEL.VIT.REL_POS_TOKENS", 0),
+    ("MODEL.VIT.REL_BIAS_TOKENS", 10),
 ]
 # Family -> the facts of its narrow network, and overrides; of a ResNet there are none.
 OF_FAMILIES: dict[str, tuple[dict[str, Any], list[tuple[str, Any]]]] = {
@@ -79,6 +86,9 @@ DETECTORS = {
     "coco_vitdet_b": [
         *("coco_vitdet_b", "coco_vitdet_b_25ep", "coco_vitdet_b_supervised", "coco_vitdet_b_random"),
     ],
+    "coco_vitfpn_b": [
+        *("coco_vitfpn_b", "coco_vitfpn_b_supervised", "coco_vitfpn_b_random", "coco_vitfpn_b_moco_v3"),
+    ],
     "coco_convnext_t_3x": ["coco_convnext_t_3x"],
     "coco_swin_t_3x": ["coco_swin_t_3x"],
     "coco_cascade_vitdet_b": ["coco_cascade_vitdet_b"],
@@ -92,13 +102,15 @@ def config(detector: str = "voc_c4", **manifest: Any) -> CfgNode:
     Another family than a ResNet has its own: any at all makes it narrow.
     """
     recipe = DETECTORS[detector][0]
-    family = architecture_of(flatten(load_recipe(recipe))).family
+    row = architecture_of(flatten(load_recipe(recipe)))
+    family = row.family
     # Made-up weights are unsure among many classes; the threshold is lowered until there is what to compare.
     score = min(0.005, load_recipe(recipe).MODEL.ROI_HEADS.SCORE_THRESH_TEST)
     lr = [("SOLVER.BASE_LR", 0.002)] if detector == "coco_densepose" else []  # its losses are sums
     overrides = [*OVERRIDES, *lr, ("MODEL.ROI_HEADS.SCORE_THRESH_TEST", score)]
     if family.name in OF_FAMILIES:
         narrow, keys = OF_FAMILIES[family.name]
+        keys = [*keys, *(OF_TAPS if row.neck == "tap_pyramid" else [])]
         overrides, manifest = [*overrides, *keys], narrow if manifest else {}
     return apply_manifest(load_recipe(recipe, overrides), random_manifest(family) | manifest)
 

@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 
 from transfer.engines import own, published
 from transfer.engines.frozen import freeze
+from transfer.engines.taps import Taps
 from transfer.engines.torchvision.backbones import resnet
 from transfer.engines.torchvision.backbones.necks import FPN, Backbone, C5Conv
 from transfer.engines.torchvision.backbones.simple_pyramid import SimpleFeaturePyramid
@@ -33,6 +34,12 @@ NECKS: dict[str, Callable[[Backbone, CfgNode, str], Backbone]] = {
     "none": lambda bottom_up, cfg, norm: bottom_up,
     "c5_conv": lambda bottom_up, cfg, norm: C5Conv(bottom_up, cfg.MODEL.C5_CONV.OUT_CHANNELS, norm),
     "fpn": lambda bottom_up, cfg, _: FPN(bottom_up, cfg.MODEL.FPN.OUT_CHANNELS, cfg.MODEL.FPN.NORM),
+    "tap_pyramid": lambda net, cfg, _: FPN(
+        Taps(net, cfg.MODEL.TAP_PYRAMID.NORM),
+        cfg.MODEL.FPN.OUT_CHANNELS,
+        cfg.MODEL.FPN.NORM,
+        cfg.MODEL.TAP_PYRAMID.SQUARE_PAD,
+    ),
     "simple_pyramid": lambda net, cfg, _: SimpleFeaturePyramid(
         net,
         cfg.MODEL.SIMPLE_PYRAMID.OUT_CHANNELS,

@@ -46,14 +46,15 @@ class FPN(nn.Module):
     """Lin et al. 2017 with a max-pooled p6, as in Detectron2: norms behind every convolution where asked.
 
     Level n has stride 2^n. torchvision's `FeaturePyramidNetwork` differs in names and interpolates to the
-    lateral size, which is the same only where the padding is a multiple of 32.
+    lateral size, which is the same only where the padding is a multiple of 32. `square_pad` is the side to
+    which a batch is padded, 0: to a multiple of `size_divisibility`.
     """
 
     size_divisibility = 32
 
-    def __init__(self, bottom_up: Backbone, out_channels: int, norm: str):
+    def __init__(self, bottom_up: Backbone, out_channels: int, norm: str, square_pad: int = 0):
         super().__init__()
-        self.bottom_up = bottom_up
+        self.bottom_up, self.square_pad = bottom_up, square_pad
         self.features = {stride.bit_length() - 1: name for name, stride in bottom_up.strides.items()}
         for level, name in self.features.items():
             lateral = NormConv2d(bottom_up.channels[name], out_channels, 1, norm=norm)
