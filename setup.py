@@ -22,7 +22,7 @@ setup(
     python_requires=">=3.10",
     packages=[NAME, *map(below, FOUND)],
     package_dir={NAME: FRONT.replace(".", "/"), **{below(name): name.replace(".", "/") for name in FOUND}},
-    entry_points={"console_scripts": [f"moco-transfer = {NAME}.__main__:main"]},
+    entry_points={"console_scripts": [f"moco-transfer = {NAME}.__main__:script"]},
     package_data={
         NAME: ["py.typed"],
         below("transfer.recipes"): ["*.yaml"],
