@@ -134,6 +134,7 @@ class AnyTime(TypedDict, total=False):
     per_image: PerImage | None
     truncated: Truncated | None
     evaluated: Evaluated | None
+    precision: str | None  # number format of the training steps, where the machine had not the recipe's
 
 
 class Record(Always, WhenFinished, AnyTime, total=False):

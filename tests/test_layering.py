@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.source import OURS, files, module_of, modules, read
 
 # What every package's commands share. They import the standard library alone, so nobody inherits anything.
-LEAVES = ("converters.command", "converters.options", "converters.trackers")
+LEAVES = ("converters.command", "converters.options", "converters.processor", "converters.trackers")
 # The function of a backbone: one for all, with torch, and without anything else of the packages.
 FUNCTIONS = "converters.models"
 # The probes of frozen features: functions of tensors, so that pre-training measures by the same ones.

@@ -47,6 +47,7 @@ from transfer.training.load_model import load_model_into
 from transfer.training.loop import Batches, train
 from transfer.training.outcome import Metrics, forget_metrics, keep_metrics
 from transfer.training.precise_bn import measure_statistics
+from transfer.training.precision import instead_of_recipe
 from transfer.training.saver import Saver
 from transfer.training.watcher import Watcher
 
@@ -71,9 +72,10 @@ def run(
 ) -> dict[str, Any]:
     """Runs the request in this process of `world`; every process returns a JSON-ready outcome.
 
-    Keys: metrics and account, the same everywhere; durations_s, images_per_s and peak_memory_bytes of its
-    own. In the request's directory it leaves log.jsonl, model_final.pth (Detectron2's names), predictions/,
-    per_class.json, per_image.npz and samples.png; the first two not where the request has a model.
+    Keys: metrics and account, the same everywhere; precision, where it was not the recipe's; and
+    durations_s, images_per_s and peak_memory_bytes of its own. In the request's directory it leaves log.jsonl,
+    model_final.pth (Detectron2's names), predictions/, per_class.json, per_image.npz and samples.png; the first
+    two not where the request has a model.
     """
     cfg, engine = in_pixels(request.recipe), load_engine(request.engine)
     directory = Path(request.directory)
@@ -96,9 +98,11 @@ def run(
     predictions = gather(mine, len(test.records), world, group)
     clock.lap("predict")
     metrics = None if predictions is None else _score(test, predictions, directory, clock)
+    instead = None if request.model else instead_of_recipe(cfg, world.device)
     return {
         "metrics": share(metrics, world, group),
         "account": asdict(account),
+        **({"precision": instead} if instead else {}),
         "durations_s": durations,
         "images_per_s": _speed(cfg, durations),
         "peak_memory_bytes": peak_memory(world.device),
@@ -170,6 +174,12 @@ def _train(
 ) -> float:
     """Trains the model; what training alone needs (optimizer, shared gradients) is freed behind it."""
     learner = Learner(engine, model, cfg, request.seed, world, request.micro_steps)
+    if world.main and (instead := instead_of_recipe(cfg, world.device)):
+        print(
+            f"SOLVER.AMP: trains in {instead}, since this processor only emulates {cfg.SOLVER.AMP.DTYPE}, "
+            "which takes tens of times longer; the record says so",
+            file=sys.stderr,
+        )
     saver = Saver(Path(request.directory), learner, trackers=request.trackers)
     return train(cfg, learner, batches, saver, Watcher(learner))
 

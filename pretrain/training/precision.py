@@ -6,6 +6,7 @@ import contextlib
 
 import torch
 
+from converters.processor import computes_bfloat16
 from pretrain.errors import PretrainError
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,14 +30,4 @@ def choose_precision(wanted: str, device: torch.device) -> str:
         return wanted
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if _cpu_has_bf16() else "fp32"
-
-
-def _cpu_has_bf16() -> bool:
-    """Emulated bfloat16 is slower than float32, so the instruction sets are asked for by name."""
-    try:
-        with open("/proc/cpuinfo") as file:
-            flags = file.read()
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    return "bf16" if computes_bfloat16() else "fp32"

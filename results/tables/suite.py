@@ -44,6 +44,7 @@ LEGEND_GAP = (
 )
 NETWORK = "another network than that of {reference}: {shape}"
 CERTIFIED = "backbone certified: it computes what {against} does"
+EMULATED = "trained in {formats}, not in the recipe's bfloat16, which the processor would emulate"
 UNPROVEN = "backbone unproven: own code ({code}), held against nobody's"
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"
@@ -145,6 +146,8 @@ def add_notes(
             row.marks.append(table.note(CERTIFIED.format(against=trials.certificate)))
         if trials.own_code:
             row.marks.append(table.note(UNPROVEN.format(code=trials.own_code)))
+        if trials.emulated:
+            row.marks.append(table.note(EMULATED.format(formats=trials.emulated)))
         if trials.tuned:
             row.marks.append(table.note(tuned_note(trials.tuned)))
         if budgets := budget_note(trials, ours):

@@ -148,6 +148,13 @@ class Trials:
         return f"{manifest['code']}, SHA-256 {manifest['sources'][0][:12]}" if manifest.get("code") else ""
 
     @property
+    def emulated(self) -> str:
+        """The number format that trials had for want of the recipe's, and how many; otherwise nothing."""
+        formats = Counter(name for record in self.finished if (name := record.get("precision")))
+        of = len(self.finished)
+        return ", ".join(f"{name} ({count} of {of} trials)" for name, count in formats.items())
+
+    @property
     def variant(self) -> Variant | None:
         """The row's own recipe, where the suite gives it one."""
         return self.records[0].get("variant")

@@ -47,6 +47,20 @@ def test_a_certified_backbone_has_a_footnote_while_its_weights_are_those_of_the_
         assert any("backbone certified: it computes what timm 1.0.31: vit does" in n for n in notes) is told
 
 
+def test_trials_in_another_number_format_than_the_recipes_have_a_footnote(make_record: Any) -> None:
+    trials = [make_record(trial=number) for number in range(2)]
+    trials[1]["precision"] = "float32"
+    rows = [*trials, make_record("random")]
+    (suite,) = group_trials(rows).values()
+    table = build_suite_table(suite, "voc_c4", published=False)
+    said = [note for note in table.footnotes if "would emulate" in note]
+    expected = (
+        "trained in float32 (1 of 2 trials), not in the recipe's bfloat16, which the processor would emulate"
+    )
+    assert said == [f"(a) {expected}"]
+    assert [row.label for row in table.rows if "a" in row.marks] == ["moco"]
+
+
 def test_failed_and_missing_trials_show_beside_the_mean(make_record: Any) -> None:
     records = [
         make_record(trial=0, ap=50.0),

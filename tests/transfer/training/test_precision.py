@@ -14,7 +14,7 @@ from transfer.recipes.resolve import load_recipe
 from transfer.training.checkpoint import load_checkpoint
 from transfer.training.learner import Learner
 from transfer.training.loop import train
-from transfer.training.precision import Precision
+from transfer.training.precision import Precision, instead_of_recipe
 from transfer.training.saver import Saver
 from transfer.training.watcher import Watcher
 
@@ -70,6 +70,40 @@ def test_the_factor_survives_a_resume(tmp_path: Path) -> None:
     parts = _run(tmp_path / "parts", "float16", Fault("gradient", 1))
     assert parts["scaler"] == whole["scaler"]
     assert torch.equal(parts["model"]["weight"], whole["model"]["weight"])
+
+
+@pytest.fixture(autouse=True)
+def _with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The half precision of these tests is there on any machine."""
+    monkeypatch.setattr("transfer.training.precision.computes_bfloat16", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("device", "enabled", "dtype", "computes", "instead"),
+    [
+        ("cpu", True, "bfloat16", False, "float32"),
+        ("cpu", True, "bfloat16", True, None),
+        ("cpu", False, "bfloat16", False, None),
+        ("cpu", True, "float16", False, None),  # asked for by name, with a scaler
+        ("cuda", True, "bfloat16", False, None),  # the processor is not what computes
+    ],
+)
+def test_emulated_bfloat16_is_float32(
+    device: str,
+    enabled: bool,
+    dtype: str,
+    computes: bool,
+    instead: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("transfer.training.precision.computes_bfloat16", lambda: computes)
+    cfg = load_recipe("voc_c4", [("SOLVER.AMP.ENABLED", enabled), ("SOLVER.AMP.DTYPE", dtype)])
+    assert instead_of_recipe(cfg, torch.device(device)) == instead
+    if device == "cpu":
+        with Precision(cfg, torch.device(device)).autocast():
+            product = torch.ones(2, 2) @ torch.ones(2, 2)
+        half = enabled and instead is None
+        assert product.dtype == (getattr(torch, dtype) if half else torch.float32)
 
 
 def test_gradients_are_true_ones_before_anybody_looks_at_them() -> None:
