@@ -1,4 +1,4 @@
-"""What a download from the hub may take: bytes, disk and time, each with a server that goes beyond it."""
+"""Bounds of a download from the hub: bytes, disk and time, each with a server that goes beyond it."""
 
 from __future__ import annotations
 
