@@ -20,9 +20,10 @@ setup(
     description="Does this pre-trained backbone transfer better than supervised ImageNet?",
     license="MIT",
     python_requires=">=3.10",
+    classifiers=[f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)],
     packages=[NAME, *map(below, FOUND)],
     package_dir={NAME: FRONT.replace(".", "/"), **{below(name): name.replace(".", "/") for name in FOUND}},
-    entry_points={"console_scripts": [f"moco-transfer = {NAME}.__main__:main"]},
+    entry_points={"console_scripts": [f"moco-transfer = {NAME}.__main__:script"]},
     package_data={
         NAME: ["py.typed"],
         below("transfer.recipes"): ["*.yaml"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.request import SEEDS, TRIALS, TUNE
-from converters.command import add_version
+from converters.command import add_version, spelled
 from converters.options import Parser
 from converters.trackers import add_flags
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.launch.choose import Launch
 
 DESCRIPTION = "Does a backbone transfer better than supervised ImageNet? Suites x inits x trials; tables."
-EPILOGUE = "example: python benchmarks/run.py --suite voc_c4 --init random moco=moco_in1m.pkl --smoke"
+EXAMPLE = "--suite voc_c4 --init random moco=moco_in1m.pkl --smoke"
 POLICIES = {
     "only-missing": "run what has no result yet, and go on with what was stopped (this is the default)",
     "retry-failed": "and run failed cells again",
@@ -52,7 +52,9 @@ def last_of_each(overrides: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all options."""
-    p = Parser("benchmarks/run.py", description=DESCRIPTION, epilog=EPILOGUE)
+    p = Parser(
+        "benchmarks/run.py", description=DESCRIPTION, epilog=f"example: {spelled('benchmarks.run', EXAMPLE)}"
+    )
     _rows(p)
     _run(p)
     _cells(p)

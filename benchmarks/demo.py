@@ -21,7 +21,7 @@ if __package__ in (None, ""):  # started as a file: our packages lie beside this
 
 from benchmarks.errors import one_line
 from benchmarks.launch import child
-from converters.command import command
+from converters.command import command, typed
 from converters.options import Parser
 from transfer.errors import TransferError
 from transfer.process.disk import disk_line, is_full
@@ -109,7 +109,7 @@ def run_steps(output: Path, iterations: int | None, seed: int) -> int:
 
 def _step(number: str, what: str, template: str, values: dict[str, str]) -> int:
     words = [word.format(**values) for word in shlex.split(template)]
-    print(f"\n[{number}] {what}\n$ python {shlex.join(words)}", flush=True)
+    print(f"\n[{number}] {what}\n$ {typed(words)}", flush=True)
     # Warnings of the libraries about themselves would bury what a newcomer should see.
     quiet = child.environment({"PYTHONWARNINGS": "ignore"})
     return child.run([sys.executable, *words], env=quiet)

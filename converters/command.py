@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,14 @@ def spelled(module: str, words: str) -> str:
             if (row.module, row.words) == (module, taken):
                 return f"moco-transfer {verb} {left}".rstrip()
     raise KeyError(f"{module} has no verb")
+
+
+def typed(words: Sequence[str]) -> str:
+    """Returns the words behind `python` as a user types them: where a module of ours has a verb, by that."""
+    if words[0] == "-m":
+        with suppress(KeyError):
+            return spelled(words[1], shlex.join(words[2:]))
+    return f"python {shlex.join(words)}"
 
 
 def _refuse(what: str, newer: bool = False) -> int:

@@ -70,6 +70,17 @@ def test_installing_comes_before_the_first_command_that_needs_it() -> None:
         assert README.index(command) > installed, command
 
 
+def test_the_pythons_that_the_package_names_were_tried() -> None:
+    """The wheel's classifiers are the rows of the page that says what was run on each."""
+    page = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
+    tried = [int(minor) for minor in re.findall(r"^\| 3\.(\d+) \| \w", page, re.MULTILINE)]
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    ((first, behind),) = re.findall(r"minor in range\((\d+), (\d+)\)", setup)
+    (least,) = re.findall(r">=3\.(\d+)", setup)
+    assert tried == list(range(int(first), int(behind)))
+    assert tried[0] == int(least)
+
+
 def test_the_tree_shows_every_folder() -> None:
     block = README.split("## The tree", 1)[1].split("```")[1]
     shown = dict.fromkeys(re.findall(r"^(\w+)/", block, re.MULTILINE), ())

@@ -14,6 +14,11 @@ from importlib import import_module
 from converters.command import COMMAND, VERBS, command, version
 
 
+def script() -> int:
+    """Runs the installed command as every command of ours is run; returns its exit code."""
+    return command(main)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a verb and returns its exit code; 2 for a verb that there is not."""
     from converters.options import Parser

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from boltons.fileutils import atomic_save
 
 from benchmarks.errors import UsageError
-from benchmarks.planning.download import file_sha256
+from benchmarks.planning.download import LARGEST, file_sha256
 from converters.backbone import Backbone
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
@@ -31,7 +31,6 @@ from transfer.process.alone import alone
 from transfer.process.cache import cache_folder
 
 FORM = "https://ADDRESS"
-LARGEST = 32 << 30  # bytes; the largest published vision transformers have 27 GB
 BY_HAND = "download it where there is a connection, and give the file"
 
 

@@ -15,9 +15,10 @@ from boltons.fileutils import atomic_save
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.process import web
-from transfer.process.web import TIMEOUT_S
+from transfer.process.disk import check_room
+from transfer.process.web import CHUNK, TIMEOUT_S
 
-_CHUNK = 1 << 20
+LARGEST = 32 << 30  # bytes; the largest published vision transformers have 27 GB
 
 
 def ask(address: str, token: str = "") -> Any:
@@ -25,18 +26,26 @@ def ask(address: str, token: str = "") -> Any:
     return web.ask(address, token, TIMEOUT_S)
 
 
-def fetch(address: str, path: Path, prove: Callable[[Path, str], None], token: str = "") -> str:
+def fetch(
+    address: str,
+    path: Path,
+    prove: Callable[[Path, str], None],
+    token: str = "",
+    size: int = 0,
+    most: int = LARGEST,
+) -> str:
     """Fetches an address into `path`; its SHA-256, which is noted beside it too.
 
     `prove` gets the file as it came and its hash, and raises ValueError for what is not to be kept. One of
-    FAILURES says why nothing was; then nothing is left behind.
+    FAILURES says why nothing was, DiskError among them; then nothing is left behind.
+    size: bytes that are published, 0 where none are; most: bytes that are taken.
     """
-    print(f"fetching {address}", file=sys.stderr)
+    _admit(path, size, most)
     part = path.with_name(f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with atomic_save(str(path), part_file=part.name) as file:
-            found = _copy(address, file, token)
+            found = _copy(address, path, file, token, size, most)
             file.flush()
             prove(part, found)
     finally:
@@ -70,7 +79,7 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
 
@@ -83,23 +92,39 @@ def noted(path: Path) -> str:
         return ""
 
 
-def _copy(address: str, file: IO[bytes], token: str) -> str:
-    """Copies it into `file`; its SHA-256. ValueError if less came than was promised."""
+def _admit(path: Path, size: int, most: int) -> None:
+    """Raises ValueError for a file of more than `most` bytes, DiskError where the disk has no room for it."""
+    if size > most:
+        raise ValueError(f"{path.name} has {_told(size)}, and {_told(most)} at most are fetched")
+    check_room(path, size)
+
+
+def _copy(address: str, path: Path, file: IO[bytes], token: str, size: int, most: int) -> str:
+    """Copies it into `file`; its SHA-256. ValueError if more or less came than was promised."""
     from transfer.process.progress import progress
 
-    digest = hashlib.sha256()
+    digest, came = hashlib.sha256(), 0
     with ask(address, token) as answer:
-        size = int(answer.headers.get("Content-Length") or 0)
-        received = 0
-        with progress("fetch (MB)", max(1, -(-size // _CHUNK))) as advance:
-            while chunk := answer.read(_CHUNK):
+        says = max(0, int(answer.headers.get("Content-Length") or 0))
+        if size and says not in (0, size):
+            raise ValueError(f"the server has {says} bytes, expected {size}")
+        size = size or says
+        _admit(path, size, most)
+        print(f"fetching {address}{f' ({size / 1e6:.1f} MB)' if size else ''}", file=sys.stderr)
+        with progress("fetch (MB)", max(1, -(-size // CHUNK))) as advance:
+            for chunk in web.received(answer, size or most):
                 file.write(chunk)
                 digest.update(chunk)
-                received += len(chunk)
-                advance("")
-    if size and received != size:
-        raise ValueError(f"{received} of {size} bytes came")
+                for _ in range((came + len(chunk)) // CHUNK - came // CHUNK):
+                    advance("")
+                came += len(chunk)
+    if size and came != size:
+        raise ValueError(f"{came} of {size} bytes came")
     return digest.hexdigest()
+
+
+def _told(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size} bytes"
 
 
 def _note(path: Path) -> Path:

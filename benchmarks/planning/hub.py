@@ -18,7 +18,7 @@ from boltons.fileutils import atomic_save
 from benchmarks.errors import UsageError
 from benchmarks.planning.download import fetch, file_sha256, proof
 from benchmarks.planning.hub_names import Place, check, pixels, place_of
-from benchmarks.planning.hub_server import Remote, look_up, pick, refused, token
+from benchmarks.planning.hub_server import MOST, Remote, look_up, pick, refused, token
 from benchmarks.planning.timm_facts import restated, stated_by_timm
 from converters.backbone import Backbone, prove
 from converters.containers.reading import PREPROCESSING, WEIGHTS
@@ -143,7 +143,7 @@ def _fetch(name: str, place: Place) -> Fetched:
             sha256 = expected  # under another name it is here already
         else:
             path.unlink(missing_ok=True)
-            sha256 = fetch(remote.address(file), path, proof(expected), token())
+            sha256 = fetch(remote.address(file), path, proof(expected), token(), remote.sizes.get(file, 0))
         said, by = _pixels(remote, path.parent)
     except FAILURES as error:
         refused(name, place, error)
@@ -167,7 +167,7 @@ def _pixels(remote: Remote, folder: Path) -> tuple[tuple[list[float], list[float
             continue
         path = folder / file
         if not path.exists():
-            fetch(remote.address(file), path, _prove_json, token())
+            fetch(remote.address(file), path, _prove_json, token(), remote.sizes.get(file, 0), MOST)
         content = json.loads(path.read_text(encoding="utf-8"))
         found = _pixels_in(content)
         if found is not None and said is None:

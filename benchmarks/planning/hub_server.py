@@ -15,20 +15,22 @@ from benchmarks.errors import UsageError
 from benchmarks.planning.download import ask
 from benchmarks.planning.hub_names import Place
 from converters.containers.remote import FILES
-from transfer.process.web import ENDPOINT, FAILURES, hub_endpoint, why
+from transfer.errors import DiskError
+from transfer.process.web import ENDPOINT, FAILURES, hub_endpoint, received, why
 
 TOKEN, OFFLINE = "HF_TOKEN", "HF_HUB_OFFLINE"  # as the hub's own library has them
-_MOST = 32 << 20  # bytes of an answer about a repository
+MOST = 32 << 20  # bytes of an answer about a repository, or of settings in it
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A repository at one commit; `hashes` has the SHA-256 of those files for which one is published."""
+    """A repository at one commit; SHA-256 and bytes of those files for which they are published."""
 
     repository: str
     commit: str
     files: tuple[str, ...]
     hashes: dict[str, str]
+    sizes: dict[str, int]
 
     def address(self, file: str) -> str:
         """The address of a file of this commit."""
@@ -64,7 +66,7 @@ def look_up(name: str, place: Place) -> Remote:
     )
     try:
         with ask(address, token()) as answer:
-            text = answer.read(_MOST)
+            text = b"".join(received(answer, MOST))
         return _read(json.loads(text), place)
     except FAILURES as error:
         refused(name, place, error)
@@ -108,6 +110,8 @@ def refused(name: str, place: Place, error: BaseException) -> NoReturn:
         raise UsageError(
             f"--init {name}: {place.repository} {what} (404); compare the name with its page"
         ) from None
+    if isinstance(error, DiskError):  # which says itself what to do
+        raise UsageError(f"--init {name}: {error}") from None
     raise UsageError(f"--init {name}: was not fetched ({why(error)}); {by_hand(place)}") from None
 
 
@@ -123,7 +127,7 @@ def _read(content: Any, place: Place) -> Remote:
     commit = content.get("sha") if isinstance(content, dict) else None
     if not isinstance(siblings, list) or not re.fullmatch(r"[0-9a-f]{40}", str(commit)):
         raise ValueError("the server's answer is not about a repository")
-    files, hashes = [], {}
+    files, hashes, sizes = [], {}, {}
     for entry in siblings:
         file = entry.get("rfilename") if isinstance(entry, dict) else None
         if not isinstance(file, str) or not file.isprintable() or ".." in file:
@@ -133,7 +137,9 @@ def _read(content: Any, place: Place) -> Remote:
         published = str(lfs.get("sha256") or lfs.get("oid")) if isinstance(lfs, dict) else ""
         if re.fullmatch(r"[0-9a-f]{64}", published):
             hashes[file] = published
-    return Remote(place.repository, str(commit), tuple(files), hashes)
+        if type(entry.get("size")) is int and entry["size"] > 0:
+            sizes[file] = entry["size"]
+    return Remote(place.repository, str(commit), tuple(files), hashes, sizes)
 
 
 def _listed(files: Sequence[str], most: int = 8) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.download import fetch, file_sha256, noted, proof
+from transfer.errors import DiskError
 from transfer.process.cache import cache_folder
 from transfer.process.web import FAILURES, why
 
@@ -80,6 +81,8 @@ def _fetch(name: str, known: Known, path: Path) -> None:
 
     try:
         fetch(address, path, proof(known.sha256))
+    except DiskError as error:  # which says itself what to do
+        raise UsageError(f"--init {name}: {error}") from None
     except FAILURES as error:
         raise UsageError(
             f"--init {name}: {path} is not there and was not fetched ({why(error)}); {by_hand}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.studies.sources import SOURCES, Source
+from converters.command import typed
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 STUDIES = Path(__file__).parent
@@ -44,7 +45,7 @@ class Step:
     @property
     def line(self) -> str:
         """The command as a user types it."""
-        return f"python {shlex.join(self.words)}"
+        return typed(self.words)
 
     @property
     def done(self) -> bool:

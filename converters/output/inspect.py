@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from converters.backbone import Backbone, facts_of_weights, is_backbone_file, read_backbone
+from converters.command import spelled
 from converters.containers.pickles.foreign import code_warning, is_harmless
 from converters.containers.reading import Opened, open_file
 from converters.containers.remote import BY_NAME
@@ -126,7 +127,9 @@ def list_sources() -> str:
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
         for row in rows
     ]
-    return "\n".join([*lines, f"by name, fetched by `benchmarks.run --init`: {', '.join(BY_NAME)}"])
+    return "\n".join(
+        [*lines, f"by name, fetched by `{spelled('benchmarks.run', '--init')}`: {', '.join(BY_NAME)}"]
+    )
 
 
 def _closest(found: Found) -> list[Account]:

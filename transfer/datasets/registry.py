@@ -84,7 +84,8 @@ def read_dataset(name: str, root: Path, findings: Findings, others: Iterable[str
     if not root.is_dir():
         raise DataError(
             f"data root {root} is not a directory; {name} expects there: {', '.join(spec.layout)}; "
-            "pass --data-root DIR or set DETECTRON2_DATASETS"
+            "pass --data-root DIR or set DETECTRON2_DATASETS; "
+            f"`{spelled('transfer.datasets', 'list')}` shows what `prepare` fetches"
         )
     return spec.read(name, root, findings)
 

@@ -30,10 +30,21 @@ def disk_line(error: Any, path: str, needed: int | None = None) -> str:
     if error.errno not in _FULL:
         return says
     need = [f"{needed / 1e6:.1f} MB are needed"] if needed else []
-    there = next(p for p in [Path(path).absolute(), *Path(path).absolute().parents] if p.exists())
     with suppress(OSError):
-        need.append(f"{shutil.disk_usage(there).free / 1e6:.1f} MB are free")
+        need.append(f"{_free(Path(path)) / 1e6:.1f} MB are free")
     return f"{says} ({', '.join(need)}); make room, and the same command goes on"
+
+
+def check_room(path: Path, needed: int) -> None:
+    """Raises a DiskError if fewer than `needed` bytes are free where `path` is to be."""
+    with suppress(OSError):  # a disk that does not say how much is free is tried
+        if needed > _free(path):
+            raise DiskError(disk_line(OSError(errno.ENOSPC, "the disk is too small"), str(path), needed))
+
+
+def _free(path: Path) -> int:
+    there = next(p for p in [path.absolute(), *path.absolute().parents] if p.exists())
+    return shutil.disk_usage(there).free
 
 
 def is_full(error: BaseException) -> bool:

@@ -1,19 +1,27 @@
-"""Opens addresses for downloads: follows redirects, and shows a token to no other server."""
+"""Opens addresses for downloads and takes what comes, within bounds; shows a token to no other server."""
 
 from __future__ import annotations
 
 import os
 import re
+import time
 import urllib.request
+from collections.abc import Iterator
 from http.client import HTTPException, HTTPMessage
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 30
+SLOW_S, SLOWEST = 60.0, 1000  # a server that drips fewer bytes a second, for so long, is left
+CHUNK = 1 << 20  # bytes that are taken at once, at most
 HERE = ("localhost", "127.0.0.1", "::1")  # the one machine whose plain http nobody can change on the way
 ENDPOINT = "HF_ENDPOINT"  # the variable that the hub's own library reads
 FAILURES = (OSError, HTTPException, ValueError, RecursionError)  # all that a download may raise
+
+
+class Refused(ValueError):
+    """Says that what came is not the file; nothing of it is kept."""
 
 
 class _SameServerOnly(urllib.request.HTTPRedirectHandler):
@@ -54,6 +62,24 @@ def ask(address: str, token: str = "", timeout: float = TIMEOUT_S, begin: int = 
     if begin:
         request.add_header("Range", f"bytes={begin}-")
     return urllib.request.build_opener(_SameServerOnly).open(request, timeout=timeout)
+
+
+def received(answer: Any, most: int, begin: int = 0) -> Iterator[bytes]:
+    """Yields what comes, as it comes, of a file of which `begin` bytes are here already.
+
+    Refused as soon as there are more than `most` bytes of it; TimeoutError where the server drips.
+    """
+    came = watched = begin
+    since = time.monotonic()
+    while chunk := answer.read1(CHUNK):
+        came += len(chunk)
+        if came > most:
+            raise Refused(f"more than {most} bytes came")
+        if time.monotonic() - since > SLOW_S:
+            if came - watched < SLOWEST * SLOW_S:
+                raise TimeoutError(f"less than {SLOWEST} bytes a second for {SLOW_S:g} s")
+            watched, since = came, time.monotonic()
+        yield chunk
 
 
 def why(error: BaseException) -> str:

@@ -11,10 +11,12 @@ import sys
 import pytest
 
 import benchmarks.front as front
+from benchmarks.arguments import parser
 from benchmarks.front.__main__ import main
 from benchmarks.front.completion import SHELLS, script
-from converters.command import VERBS, spelled
+from converters.command import CLOSED, VERBS, spelled, typed
 from converters.options import Parser
+from converters.output.inspect import list_sources
 from tests.conftest import ROOT
 
 # Only here are the modules imported already: the command begins with none of them.
@@ -76,6 +78,26 @@ def test_bash_completes(line: list[str], found: set[str]) -> None:
     assert (set(done.stdout.split()), done.stderr) == (found, "")
 
 
+@pytest.mark.parametrize("words", ["--help", "--version", "completion bash", "paper --table 2"])
+def test_nobody_need_read_what_the_installed_command_prints(words: str) -> None:
+    """The function that setup.py names ends quietly, as with `| head -1`."""
+    (name,) = re.findall(r"__main__:(\w+)", (ROOT / "setup.py").read_text(encoding="utf-8"))
+    code = f"import sys; from benchmarks.front.__main__ import {name}; sys.exit({name}())"
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words.split()],
+            cwd=ROOT,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (CLOSED, "")
+
+
 def test_hints_are_spelled_for_where_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spelled("results", "verify runs") == "python -m results verify runs"
     monkeypatch.setattr("converters.command.ROOT", ROOT / "tests")  # no setup.py: as in site-packages
@@ -84,6 +106,10 @@ def test_hints_are_spelled_for_where_they_are_read(monkeypatch: pytest.MonkeyPat
     assert spelled("converters", "--list") == "moco-transfer convert --list"
     with pytest.raises(KeyError):
         spelled("benchmarks.cell", "")
+    assert typed(["-m", "results", "table", "my runs"]) == "moco-transfer table 'my runs'"
+    assert typed(["-m", "benchmarks.cell", "a b"]) == "python -m benchmarks.cell 'a b'"
+    assert "fetched by `moco-transfer run --init`" in list_sources()
+    assert "example: moco-transfer run --suite voc_c4" in " ".join(parser().format_help().split())
 
 
 def test_two_packages_of_a_name_do_not_live_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

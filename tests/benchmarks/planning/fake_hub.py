@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +26,7 @@ class FakeHub(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.commits = {"main": OLD, "v2": NEW, OLD: OLD, NEW: NEW}
         self.bad = ""
+        self.sizes: dict[str, int] | None = {}  # said instead of the true ones; None: it says none
         self.asked: list[str] = []
         self.tokens: list[str | None] = []  # that came with the requests
         self.elsewhere = ""  # the address of another server, which files are redirected to
@@ -38,7 +39,9 @@ class FakeHub(ThreadingHTTPServer):
         """Gives the answer about a repository."""
         siblings: list[dict[str, object]] = []
         for name, content in self.files.items():
-            entry: dict[str, object] = {"rfilename": name, "size": len(content)}
+            entry: dict[str, object] = {"rfilename": name}
+            if self.sizes is not None:
+                entry["size"] = self.sizes.get(name, len(content))
             if name.endswith((".safetensors", ".bin", ".pth")) and self.bad != "no hashes":
                 entry["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
             siblings.append(entry)
@@ -80,9 +83,24 @@ class _Handler(BaseHTTPRequestHandler):
         if bad == "other bytes":
             content = content[:-1] + bytes([content[-1] ^ 1])
         promised = len(content) + 100 * (bad == "too short") - 100 * (bad == "too long")
-        self._send(content[: len(content) // 2] if bad in ("stalls", "breaks off") else content, promised)
+        if bad == "endless":  # no length is promised, and the connection ends it
+            self._endless(content)
+            return
+        half = bad in ("stalls", "breaks off", "drips")
+        self._send(content[: len(content) // 2] if half else content, promised)
         if bad == "stalls":
             time.sleep(3)
+        for _ in range(40 if bad == "drips" else 0):
+            self.wfile.write(b"x")
+            self.wfile.flush()
+            time.sleep(0.02)
+
+    def _endless(self, content: bytes) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):  # the other side hangs up
+            for _ in range(99):
+                self.wfile.write(content)
 
     def _send(self, content: bytes, promised: int | None = None) -> None:
         self.send_response(200)

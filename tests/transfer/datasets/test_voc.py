@@ -250,7 +250,7 @@ def test_other_split_and_nested_devkit_are_pointed_out(tmp_path):
 def test_unknown_name_and_root(tmp_path):
     with pytest.raises(DataError, match="did you mean voc_2007_test"):
         load_dataset("voc_2007_tset", tmp_path)
-    with pytest.raises(DataError, match="is not a directory"):
+    with pytest.raises(DataError, match="is not a directory; .*; `python -m transfer.datasets list` shows"):
         load_dataset("voc_2007_test", tmp_path / "nowhere")
 
 

@@ -1,4 +1,4 @@
-"""An SVM keeps enough of each image to give its two numbers again, on all images and on any sample of them."""
+"""An SVM keeps enough of each image to give its two numbers again, on all and on any sample of them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import re
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,11 @@ from urllib.error import HTTPError, URLError
 from transfer.datasets.image_list.public.row import Remote
 from transfer.errors import DataError, TransferError
 from transfer.process import web
-from transfer.process.disk import writing
+from transfer.process.disk import check_room, writing
+from transfer.process.web import CHUNK, Refused
 
 TRIES = 4  # of one address, as long as each brings something
 TIMEOUT_S = 30.0  # of silence
-SLOW_S, SLOWEST = 60.0, 1000  # a server that drips fewer bytes a second, for so long, is left
-_CHUNK = 1 << 20
-
-
-class Refused(ValueError):
-    """Says that what came is not the file; nothing of it is kept."""
 
 
 def fetch(remote: Remote, folder: Path, most: int, by_hand: str = "") -> Path:
@@ -76,7 +70,7 @@ def disproved(remote: Remote, path: Path) -> str:
         path.open("rb") as file,
         progress(f"prove {path.name} (MB)", max(1, size >> 20), quiet=size < 1 << 30) as step,
     ):
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(CHUNK):
             digest.update(chunk)
             step("")
     found = digest.hexdigest()
@@ -167,6 +161,7 @@ def _receive(address: str, remote: Remote, file: IO[bytes], most: int) -> None:
         if total > most:
             raise Refused(f"the server has {total} bytes, and {most} at most are taken")
         total = total or remote.size
+        check_room(Path(file.name), total - file.tell())
         _copy(answer, file, remote, total, total or most)
     if total and file.tell() < total:
         raise ValueError(f"{file.tell()} of {total} bytes came")
@@ -179,20 +174,14 @@ def _copy(answer: Any, file: IO[bytes], remote: Remote, total: int, most: int) -
     """
     from transfer.process.progress import progress
 
-    done = file.tell() // _CHUNK
-    watched, since = file.tell(), time.monotonic()
-    with progress(f"fetch {remote.file} (MB)", max(1, -(-total // _CHUNK)), done) as advance:
-        while chunk := memoryview(answer.read1(_CHUNK)):
-            if file.tell() + len(chunk) > most:
-                raise Refused(f"more than {most} bytes came")
-            if time.monotonic() - since > SLOW_S:
-                if file.tell() - watched < SLOWEST * SLOW_S:
-                    raise TimeoutError(f"less than {SLOWEST} bytes a second for {SLOW_S:g} s")
-                watched, since = file.tell(), time.monotonic()
+    done = file.tell() // CHUNK
+    with progress(f"fetch {remote.file} (MB)", max(1, -(-total // CHUNK)), done) as advance:
+        for came in web.received(answer, most, file.tell()):
+            chunk = memoryview(came)
             with writing(Path(file.name), total):
                 while chunk:
                     chunk = chunk[file.write(chunk) :]
-            while done < file.tell() // _CHUNK:
+            while done < file.tell() // CHUNK:
                 done += 1
                 advance("")
 

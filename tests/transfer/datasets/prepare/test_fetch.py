@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import resource
+import shutil
 import signal
 import socket
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tests.transfer.datasets.prepare.bad_server import BadServer
 from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.prepare import fetch as fetching
 from transfer.errors import DataError, DiskError, TransferError
+from transfer.process import web
 
 fetch = partial(fetching.fetch, most=10**6)
 
@@ -130,7 +132,7 @@ def test_strange_answers_are_one_line(how: str, said: str, server: BadServer, tm
 def test_a_server_that_drips_is_left(
     server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "SLOW_S", 0.05)
+    monkeypatch.setattr(web, "SLOW_S", 0.05)
     fetch(remote(server, "drips", "good"), tmp_path)
     assert [how for how, _ in server.asked] == ["drips"] * 4 + ["good"]
     with pytest.raises(DataError, match=r"less than 1000 bytes a second for 0.05 s"):
@@ -183,3 +185,19 @@ def test_a_full_disk_is_nobodys_fault(server: BadServer, tmp_path: Path) -> None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(server.asked) == 1, "another server has no more room either"
+
+
+def test_a_disk_without_room_is_said_before_anything_comes(
+    server: BadServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(server.files[FILE])
+    (tmp_path / f"{FILE}.part").write_bytes(server.files[FILE][:1000])
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size - 1001))
+    with pytest.raises(
+        DiskError, match="the disk is too small .0.0 MB are needed, 0.0 MB are free.; make ro"
+    ):
+        fetch(remote(server, "good"), tmp_path)
+    assert (tmp_path / f"{FILE}.part").stat().st_size == 1000
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size - 1000))
+    assert fetch(remote(server, "good"), tmp_path).read_bytes() == server.files[FILE]

@@ -16,6 +16,7 @@ from transfer.datasets.prepare import facts as published
 from transfer.datasets.prepare import fetch as fetching
 from transfer.datasets.prepare import sets
 from transfer.datasets.prepare.facts import Facts
+from transfer.process import web
 
 RUNS, SAMPLE = 100, 12
 Drawn = tuple[Path, dict[str, Facts], dict[str, bytes]]
@@ -31,7 +32,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
 @pytest.fixture
 def server(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> Iterator[BadServer]:
     monkeypatch.setattr(fetching, "TIMEOUT_S", 0.03)
-    monkeypatch.setattr(fetching, "SLOW_S", 0.03)
+    monkeypatch.setattr(web, "SLOW_S", 0.03)
     monkeypatch.setenv("no_proxy", "*")
     _, facts, files = drawn
     for name, one in facts.items():
