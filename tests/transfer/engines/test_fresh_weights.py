@@ -20,11 +20,11 @@ FIXED = {
     r"roi_heads\.box_predictor(\.\d)?\.bbox_pred": 0.001,
     r"roi_heads\.mask_head\.predictor": 0.001,
     r"sem_seg_head\.predictor": 0.01,
-    r"backbone\.net\.blocks\..*": 0.02,  # a normal distribution that is cut far outside
+    r"backbone\.(bottom_up\.)?net\.blocks\..*": 0.02,  # a normal distribution that is cut far outside
     r"backbone\.bottom_up\.(stages|layers|downsample_layers)\..*": 0.02,  # so are these
 }
 # Its own fills, biases too.
-TORCHS = r"backbone\.(net\.patch_embed\.proj|simfp_\d\.\d|bottom_up\.patch_embed\.proj)"
+TORCHS = r"backbone\.((bottom_up\.)?(net\.)?patch_embed\.proj|(simfp_|bottom_up\.scales\.)\d\.\d)"
 XAVIER = r"backbone\.fpn_(lateral|output)\d|roi_heads\.box_head(\.\d)?\.fc\d"
 
 
