@@ -24,7 +24,7 @@ FIXED = {
     r"backbone\.bottom_up\.(stages|layers|downsample_layers)\..*": 0.02,  # so are these
 }
 # Its own fills, biases too.
-TORCHS = r"backbone\.((bottom_up\.)?(net\.)?patch_embed\.proj|(simfp_|bottom_up\.scales\.)\d\.\d)"
+TORCHS = r"backbone\.((bottom_up\.)?(net\.)?patch_embed\.proj|simfp_\d\.\d|bottom_up\.scales\.\d(\.\d)?)"
 XAVIER = r"backbone\.fpn_(lateral|output)\d|roi_heads\.box_head(\.\d)?\.fc\d"
 
 
