@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -217,20 +218,23 @@ def _score(test: Dataset, predictions: Sequence[Prediction], directory: Path, cl
             (directory / name).unlink(missing_ok=True)  # one of a run before is not of these predictions
         if (kept := outcomes(test, predictions)) is not None:
             save_outcomes(kept, directory / PER_IMAGE)
+    with _optional("error analysis", directory / TIDE):
         if told := errors(test, predictions):
             save_errors(told, directory / TIDE)
-    _picture(test, predictions, directory / "samples.png")
+    with _optional("picture", directory / "samples.png"):
+        save_samples(test, predictions, directory / "samples.png")
     return metrics
 
 
-def _picture(test: Dataset, predictions: Sequence[Prediction], path: Path) -> None:
-    """Draws test images with their predictions; where that fails, a line says so and the run goes on."""
+@contextmanager
+def _optional(what: str, path: Path) -> Iterator[None]:
+    """Makes a file that no number depends on; where that fails, a line says so and the run goes on."""
     try:
-        save_samples(test, predictions, path)
+        yield
     except Exception as error:
         if is_full(error):
             raise DiskError(disk_line(error, str(path))) from error
-        print(f"no picture: {path}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"no {what}: {path}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _save_model(engine: Engine, model: nn.Module, path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,20 +139,28 @@ def test_a_rerun_does_not_take_the_numbers_of_the_run_before(
     assert (record["status"], record["metrics"]) == ("failed", {})
 
 
-def test_a_picture_that_cannot_be_drawn_costs_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("what", ["picture", "error analysis"])
+def test_what_no_number_depends_on_costs_a_line_where_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
-    def draw(error: Exception) -> None:
+    """Metrics, predictions and outcomes of images are there; a picture and the errors may fail."""
+
+    def score(error: Exception) -> Any:
         def fail(*_: Any) -> None:
             raise error
 
-        monkeypatch.setattr(transfer_run, "save_samples", fail)
-        transfer_run._picture(None, [], tmp_path / "samples.png")  # type: ignore[arg-type]
+        scores = SimpleNamespace(summary=METRICS, per_class={})
+        monkeypatch.setattr(transfer_run, "evaluate", lambda *_: scores)
+        for name in ("write_predictions", "outcomes", "errors", "save_samples"):
+            monkeypatch.setattr(transfer_run, name, lambda *_: None)
+        monkeypatch.setattr(transfer_run, "errors" if what == "error analysis" else "save_samples", fail)
+        return transfer_run._score(None, [], tmp_path, transfer_run.Clock({}))  # type: ignore[arg-type]
 
-    draw(ValueError("no font"))
-    assert capsys.readouterr().err == f"no picture: {tmp_path}/samples.png: ValueError: no font\n"
-    with pytest.raises(DiskError, match=f"{tmp_path}/samples.png: No space left"):
-        draw(OSError(errno.ENOSPC, "No space left on device"))
+    assert score(ValueError("no font")) == METRICS
+    file = "tide.json" if what == "error analysis" else "samples.png"
+    assert capsys.readouterr().err == f"no {what}: {tmp_path}/{file}: ValueError: no font\n"
+    with pytest.raises(DiskError, match=f"{tmp_path}/{file}: No space left"):
+        score(OSError(errno.ENOSPC, "No space left on device"))
 
 
 def test_planned_cells_are_missing_in_the_table(
