@@ -24,7 +24,7 @@ KINDS = {
     "Both": "both wrong",
     "Dupe": "twice: found already",
     "Bkg": "background taken for an object",
-    "Miss": "missed: nothing is near the object",
+    "Miss": "missed: not found, and no wrong class or place is of it",
     "FP": "all false detections",
     "FN": "all objects not found",
 }

@@ -106,10 +106,15 @@ def find_errors(judged: Judged, classes: Sequence[str]) -> Errors:
     if not objects.any():
         return Errors(math.nan, dict.fromkeys(mended, math.nan), count, {})
     some = np.flatnonzero(objects).tolist()
-    per_class = {"AP50": whole, **{name: np.nan_to_num(after) - whole for name, after in mended.items()}}
+    empty = base if (~judged.ignored).any() else math.nan  # tidecv's, but for a row that finds nothing
+    # a class that nothing is left of would be found whole
+    per_class = {
+        "AP50": whole,
+        **{name: np.nan_to_num(after, nan=1.0) - whole for name, after in mended.items()},
+    }
     return Errors(
         100 * base,
-        {name: 100 * max(_mean(after, base) - base, 0.0) for name, after in mended.items()},
+        {name: 100 * max(_mean(after, empty) - base, 0.0) for name, after in mended.items()},
         count,
         {name: {classes[k]: 100 * float(values[k]) for k in some} for name, values in per_class.items()},
     )

@@ -34,10 +34,12 @@ def voc_errors(dataset: Dataset[None], predictions: Sequence[Prediction]) -> dic
         _boxes(np.array([a["bbox"] for _, a in objects]), np.array([i for i, _ in objects])),
         BACKGROUND,
     )
+    own = np.full(len(hit), -1)
+    own[hit] = place[gt[hit]]
     found = Judged(
         np.repeat(np.arange(len(names)), [len(m.iou) for m in matches])[order],
         score[order],
-        np.where(hit, place[gt], -1),
+        own,
         ignored[order],
         np.array([a["category_id"] for _, a in objects], np.int64),
         pairs,
