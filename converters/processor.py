@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-BFLOAT16 = ("amx_bf16", "avx512_bf16")  # the sets of instructions, as Linux names them
+BFLOAT16 = {"amx_bf16", "avx512_bf16", "bf16"}  # the instructions as Linux names them; the last are ARM's
 
 
 @functools.cache
@@ -19,4 +19,4 @@ def computes_bfloat16(described_in: str = "/proc/cpuinfo") -> bool:
             described = file.read()
     except OSError:
         return False
-    return any(name in described for name in BFLOAT16)
+    return not BFLOAT16.isdisjoint(described.split())

@@ -50,7 +50,6 @@ from transfer.training.load_model import load_model_into
 from transfer.training.loop import Batches, train
 from transfer.training.outcome import Metrics, forget_metrics, keep_metrics
 from transfer.training.precise_bn import measure_statistics
-from transfer.training.precision import instead_of_recipe
 from transfer.training.saver import Saver
 from transfer.training.watcher import Watcher
 
@@ -87,10 +86,11 @@ def run(
     seed_torch(request.seed, INIT)
     model = build_model(engine, cfg, training, world.device)
     durations: dict[str, float] = {}
+    precision = None
     if request.model is None:
         account = _load_init(engine, model, backbone, cfg, request.label)
         batches = _training_data(cfg, training, request, world)
-        _tune(cfg, engine, model, batches, request, world, durations)
+        precision = _tune(cfg, engine, model, batches, request, world, durations)
     else:
         account = load_model_into(engine.state(model), request.model)
         if world.main:
@@ -101,11 +101,10 @@ def run(
     predictions = gather(mine, len(test.records), world, group)
     clock.lap("predict")
     metrics = None if predictions is None else _score(test, predictions, directory, clock)
-    instead = None if request.model else instead_of_recipe(cfg, world.device)
     return {
         "metrics": share(metrics, world, group),
         "account": asdict(account),
-        **({"precision": instead} if instead else {}),
+        **({"precision": precision} if precision else {}),
         "durations_s": durations,
         "images_per_s": _speed(cfg, durations),
         "peak_memory_bytes": peak_memory(world.device),
@@ -120,9 +119,12 @@ def _tune(
     request: RunRequest,
     world: World,
     durations: dict[str, float],
-) -> None:
-    """Trains the model, measures its statistics where the recipe does, and saves it."""
-    durations["train"] = _train(cfg, engine, model, batches, request, world)
+) -> str | None:
+    """Trains the model, measures its statistics where the recipe does, and saves it.
+
+    Returns the number format of the steps where it was not the recipe's.
+    """
+    durations["train"], precision = _train(cfg, engine, model, batches, request, world)
     clock = Clock(durations)
     if cfg.TEST.PRECISE_BN.ENABLED:
         number = cfg.TEST.PRECISE_BN.NUM_ITER * request.micro_steps
@@ -132,6 +134,7 @@ def _tune(
         clock.lap("precise_bn")
     if world.main:
         _save_model(engine, model, Path(request.directory) / "model_final.pth")
+    return precision
 
 
 def _speed(cfg: CfgNode, durations: dict[str, float]) -> float | None:
@@ -174,17 +177,22 @@ def _load_init(
 
 def _train(
     cfg: CfgNode, engine: Engine, model: nn.Module, batches: Batches, request: RunRequest, world: World
-) -> float:
-    """Trains the model; what training alone needs (optimizer, shared gradients) is freed behind it."""
+) -> tuple[float, str | None]:
+    """Trains the model; returns the seconds, and the number formats where `Precision.told` has some.
+
+    What training alone needs (optimizer, shared gradients) is freed behind it.
+    """
     learner = Learner(engine, model, cfg, request.seed, world, request.micro_steps)
-    if world.main and (instead := instead_of_recipe(cfg, world.device)):
+    precision = learner.precision
+    if world.main and precision.format != precision.recipes:
         print(
-            f"SOLVER.AMP: trains in {instead}, since this processor only emulates {cfg.SOLVER.AMP.DTYPE}, "
-            "which takes tens of times longer; the record says so",
+            f"SOLVER.AMP: trains in {precision.format}, since this processor is not known to compute in "
+            f"{precision.recipes} and emulating it takes tens of times longer; the record says so",
             file=sys.stderr,
         )
     saver = Saver(Path(request.directory), learner, trackers=request.trackers)
-    return train(cfg, learner, batches, saver, Watcher(learner))
+    seconds = train(cfg, learner, batches, saver, Watcher(learner))
+    return seconds, precision.told
 
 
 def _predict(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import json
 import multiprocessing
 import statistics
@@ -35,7 +36,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--vit", default="vit_small_patch16", help="the network of mae")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, metavar="FILE.json")
     return parser.parse_args()
@@ -49,9 +49,11 @@ def make(who: str, checkout: str, setting: Any) -> Callable[[str], Any]:
     from pretrain.process.memory import keep_freed_memory
 
     sys.path.insert(0, checkout)
-    torch.set_num_threads(setting.threads)
+    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64 if setting.exact else torch.float32)
     library = _library(setting.library)
+    for name in library.IMPORTS:  # now, or they would count as the memory of its steps
+        importlib.import_module(name)
     before = _bytes("VmRSS")
     training = ours(setting) if who == "ours" else library.training(setting)
     if who == "ours" or setting.tuned:
@@ -163,7 +165,7 @@ def main() -> None:
         library = _library(name)
         for row in [row for row in library.ROWS if row in args.rows or not args.rows]:
             arch = args.vit if row == "mae" else args.arch
-            setting = Setting(row, name, arch, args.image_size, args.batch_size, args.threads)
+            setting = Setting(row, name, arch, args.image_size, args.batch_size)
             result = found[f"{name} {row}"] = compared(setting, str(checkout), args.repeats)
             print(line(row, result, library.NOTES.get(row, "")), flush=True)
     if args.output:

@@ -19,6 +19,7 @@ from benchmarks.perf.rows_lightly_kit import Kit
 from benchmarks.perf.rows_lightly_maps import MAPS
 from benchmarks.perf.rows_ours import QUEUE, Setting, Training
 
+IMPORTS = ("lightly.loss", "lightly.models.modules", "lightly.models.utils", "lightly.utils.lars", "timm")
 # How a loss of lightly's becomes ours: times the first, plus the second. Gradients have the first alone.
 TO_OURS = {"simclr": (2.0, 0.0), "byol": (1.0, 4.0)}
 NOTES = {

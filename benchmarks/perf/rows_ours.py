@@ -59,7 +59,6 @@ class Setting:
     arch: str
     image_size: int
     batch_size: int
-    threads: int
     tuned: bool = False  # the library in the memory format and with the allocator that ours has
     exact: bool = False  # in float64, and the library with the passes that ours makes, where it has others
 

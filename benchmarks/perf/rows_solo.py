@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmarks.perf.rows_ours import QUEUE, Setting, Training, make_method, make_views
 
 CLASSES = 100
+IMPORTS = ("omegaconf", "solo.methods")
 # How a loss of solo-learn's becomes ours: times the first, plus the second. Gradients have the first alone.
 NO_CLASSES = (1.0, -math.log(CLASSES))
 LARS = {"name": "lars", "lr": 0.02, "weight_decay": 1e-6, "kwargs": {"eta": 0.001, "momentum": 0.9}}

@@ -1,10 +1,20 @@
-"""Lists the rows of this project's own pre-training whose files are laid out as nobody else's."""
+"""Lists the rows of files that this project writes, laid out as nobody else's."""
 
 from __future__ import annotations
 
-from converters.publishers.row import EMA, ONLINE, RESNET_OR_CONVNEXT, SINGLE, Layout, Source
+from converters.publishers.row import EMA, INFERRED, ONLINE, RESNET_OR_CONVNEXT, SINGLE, Layout, Source
 
 OWN: tuple[Source, ...] = (
+    Source(
+        "moco_encoders",
+        "MoCo's encoders without the queue, as the demo's weights",
+        (Layout("", "encoder_q.", ONLINE), Layout("", "encoder_k.", EMA)),
+        "benchmarks/demo_kit/make.py",
+        ONLINE,
+        "encoder_q.fc",
+        status=INFERRED,
+        note="others could have these names, too: --source tells",
+    ),
     Source(
         "pretrain_simclr",
         "this project's pretrain, SimCLR",

@@ -29,8 +29,7 @@ METHODS: tuple[Source, ...] = (
     Source(
         "moco",
         "MoCo v1/v2, and this project's pretrain",
-        # the second: encoders that somebody took out, as the demo's weights
-        (*_pair("state_dict", "encoder_q.", "encoder_k.", "queue"), *_pair("", "encoder_q.", "encoder_k.")),
+        _pair("state_dict", "encoder_q.", "encoder_k.", "queue"),
         "facebookresearch/moco main_moco.py, moco/builder.py",
         ONLINE,
         "encoder_q.fc, queue, queue_ptr, optimizer",

@@ -83,7 +83,8 @@ def parameter_groups(
     scale = batch_size / 256 if row.per_256 else 1.0
     groups: dict[tuple[bool, bool], dict[str, Any]] = {}
     for name, parameter in named:
-        excluded = row.exclude == "1d" and parameter.ndim < 2
+        # torchvision's layer scale of a ConvNeXt, (C, 1, 1), is its authors' `gamma`, (C,)
+        excluded = row.exclude == "1d" and (parameter.ndim < 2 or name.endswith("layer_scale"))
         steady = name.startswith(row.constant) if row.constant else False
         if (excluded, steady) not in groups:
             lr = row.bias_lr if excluded and row.bias_lr is not None else row.lr

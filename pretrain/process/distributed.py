@@ -110,14 +110,6 @@ def gather_with_gradient(x: Tensor) -> Tensor:
     return x if world_size() == 1 else _Gather.apply(x)
 
 
-def gather_around(x: Tensor) -> Tensor:
-    """Like `gather`, with this process's own rows as they are: gradients flow through them alone."""
-    if world_size() == 1:
-        return x
-    rows, own = gather(x), my_slice(len(x) * world_size())
-    return torch.cat([rows[: own.start], x, rows[own.stop :]])
-
-
 def any_process(flag: int, device: torch.device) -> int:
     """The largest `flag` of all processes; synchronises them."""
     if world_size() == 1:

@@ -45,7 +45,7 @@ LEGEND_GAP = (
 )
 NETWORK = "another network than that of {reference}: {shape}"
 CERTIFIED = "backbone certified: it computes what {against} does"
-EMULATED = "trained in {formats}, not in the recipe's bfloat16, which the processor would emulate"
+EMULATED = "trained in {formats}, not in the recipe's bfloat16, which the processor is not known to have"
 UNPROVEN = "backbone unproven: own code ({code}), held against nobody's"
 VARIANT = "recipe {recipe} instead of {instead_of}, as the suite says; gaps are taken all the same"
 LEGEND_PUBLISHED = "[gap] of published rows: to the paper's own supervised row"

@@ -16,6 +16,8 @@ from converters.processor import computes_bfloat16
         ("fpu avx2 avx512f avx512bw", False),  # torch emulates it there, too
         ("fpu avx2 avx512f avx512_bf16", True),
         ("fpu avx2 amx_bf16 amx_tile", True),
+        ("fp asimd sve i8mm bf16 dgh", True),  # ARM
+        ("fp asimd i8mm", False),
     ],
 )
 def test_instructions_are_asked_for_by_name(tmp_path: Path, flags: str, computes: bool) -> None:

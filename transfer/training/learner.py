@@ -67,6 +67,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "scaler": self.precision.state(),
+            "formats": self.precision.formats,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -74,7 +75,9 @@ class Learner:
         self.engine.load_state(self.model, state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        self.precision.load(state["scaler"])
+        self.precision.load(
+            state["scaler"], state.get("formats", [])
+        )  # none in checkpoints of 0.1 and before
 
     def _without_exchange(self) -> Any:
         """Gradients add up in this process; the last micro-step exchanges the sums."""

@@ -34,6 +34,9 @@ class Precision:
         amp = cfg.SOLVER.AMP
         self.device, self.dtype = device, DTYPES[amp.DTYPE]
         self.enabled = amp.ENABLED and instead_of_recipe(cfg, device) is None
+        self.format = str(self.dtype if self.enabled else torch.float32).removeprefix("torch.")
+        self.recipes = amp.DTYPE if amp.ENABLED else "float32"
+        self.formats: list[str] = []  # of the steps so far, on this machine and on those before a resume
         self.scaler = torch.amp.GradScaler(device.type, enabled=amp.ENABLED and amp.DTYPE == "float16")
 
     def autocast(self) -> Any:
@@ -53,13 +56,21 @@ class Precision:
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Takes the optimizer's step unless gradients overflowed, then sets the next factor."""
+        if self.format not in self.formats:
+            self.formats.append(self.format)
         self.scaler.step(optimizer)
         self.scaler.update()
+
+    @property
+    def told(self) -> str | None:
+        """The formats of the steps in turn, as a record says them; None where all were the recipe's."""
+        return None if set(self.formats) <= {self.recipes} else " then ".join(self.formats)
 
     def state(self) -> dict[str, Any]:
         """The scaler's state for a checkpoint; empty without a scaler."""
         return self.scaler.state_dict()
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: dict[str, Any], formats: list[str]) -> None:
+        self.formats = list(formats)
         if state:
             self.scaler.load_state_dict(state)

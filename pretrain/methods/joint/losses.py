@@ -57,21 +57,22 @@ def soft_cross_entropy(target: Tensor, scores: Tensor, temperature: float) -> Te
 def squares(one: Tensor, other: Tensor) -> Tensor:
     """The sum of the squared entries of one.T @ other, of tensors NxC each.
 
-    Where images are fewer than columns it is computed from two Gram matrices NxN, which are smaller.
+    Where images are few it is computed from Gram matrices NxN: two of them, or one of a tensor with itself.
     """
-    if len(one) < one.shape[1]:
+    n, c = one.shape
+    if other is one and n < c:
+        return (one @ one.T).square().sum()
+    if 2 * n < c:
         return ((one @ one.T) * (other @ other.T)).sum()
     return (one.T @ other).square().sum()
 
 
-def from_identity(one: Tensor, other: Tensor, weight: float) -> Tensor:
-    """Squared distance of one.T @ other / N to the identity, of tensors NxC (Barlow Twins, equation 1).
+def from_identity(diagonal: Tensor, squared: Tensor, weight: float) -> Tensor:
+    """Squared distance of a matrix CxC to the identity, `weight` times off the diagonal (Barlow Twins).
 
-    Entries off the diagonal count `weight` times.
+    diagonal: (C,) of it. squared: () the sum of the squares of all its entries.
     """
-    diagonal = (one * other).mean(0)
-    off = squares(one, other) / len(one) ** 2 - diagonal.square().sum()
-    return (diagonal - 1).square().sum() + weight * off
+    return (diagonal - 1).square().sum() + weight * (squared - diagonal.square().sum())
 
 
 def below_one(x: Tensor) -> Tensor:

@@ -69,7 +69,8 @@ def redundancy(x: Tensor, y: Tensor) -> Tensor:
     """Squared distance of the correlation of two views to the identity (Barlow Twins, equation 1)."""
     one, other = (distributed.gather_with_gradient(z) for z in (x, y))
     a, b = ((z - z.mean(0)) / (z.var(0, correction=0) + 1e-5).sqrt() for z in (one, other))
-    return losses.from_identity(a, b, LAMBDA)
+    squared = losses.squares(a, b) / len(a) ** 2
+    return losses.from_identity((a * b).mean(0), squared, LAMBDA)
 
 
 def sigmoid(x: Tensor, y: Tensor) -> Tensor:

@@ -54,12 +54,19 @@ class Barlow(Row):
 
 def redundancy(one: Tensor, other: Tensor, weight: float, exact: bool = False) -> Tensor:
     """Squared distance of the correlation of two normalised views nxC to the identity (equation 1)."""
-    from pretrain.methods.joint.losses import from_identity
+    from pretrain.methods.joint.losses import from_identity, squares
     from pretrain.process import distributed
 
-    # The published sum over processes is in place, so its gradient is that of this process's images alone.
-    everywhere = distributed.gather_with_gradient if exact else distributed.gather_around
-    return from_identity(everywhere(one), everywhere(other), weight)
+    if distributed.world_size() == 1:
+        return from_identity((one * other).mean(0), squares(one, other) / len(one) ** 2, weight)
+    c = one.T @ other / (len(one) * distributed.world_size())
+    # The published sum is in place, and so the gradient of c is that of this process's part alone.
+    c = (
+        distributed.sum_with_gradient(c)
+        if exact
+        else c + (distributed.sum_in_place(c.detach().clone()) - c.detach())
+    )
+    return from_identity(c.diagonal(), c.square().sum(), weight)
 
 
 ROW = Barlow()

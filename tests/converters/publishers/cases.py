@@ -43,7 +43,7 @@ from tests.converters.publishers.states import (
 CASES: tuple[Case, ...] = (
     Case("moco", torch_case(moco), "moco"),
     Case("moco-legacy", torch_case(moco, _use_new_zipfile_serialization=False), "moco"),
-    Case("moco-encoders", torch_case(lambda q, k: pair(q, k, "encoder_q.", "encoder_k.")), "moco"),
+    Case("moco-encoders", torch_case(lambda q, k: pair(q, k, "encoder_q.", "encoder_k.")), "moco_encoders"),
     Case("supervised", torch_case(supervised), "supervised", "single"),
     Case("moco_v3", torch_case(moco_v3), "moco_v3"),
     *OWN,

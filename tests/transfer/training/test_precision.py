@@ -106,6 +106,26 @@ def test_emulated_bfloat16_is_float32(
         assert product.dtype == (getattr(torch, dtype) if half else torch.float32)
 
 
+def test_a_run_that_changes_machines_tells_both_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is of the steps, not of the machine that ended the run: it may have taken none of them."""
+    assert _run(tmp_path, "bfloat16", iterations=2)["formats"] == ["bfloat16"]
+    monkeypatch.setattr("transfer.training.precision.computes_bfloat16", lambda: False)
+    assert _told(_run(tmp_path, "bfloat16", iterations=2)) is None, "all steps were taken before"
+    saved = _run(tmp_path, "bfloat16", iterations=4)
+    assert _told(saved) == "bfloat16 then float32"
+    monkeypatch.setattr("transfer.training.precision.computes_bfloat16", lambda: True)
+    assert _told(_run(tmp_path, "bfloat16", iterations=6)) == "bfloat16 then float32"
+
+
+def _told(content: dict[str, Any]) -> str | None:
+    cfg = load_recipe("voc_c4", [("SOLVER.AMP.ENABLED", True)])
+    precision = Precision(cfg, WORLD.device)
+    precision.load(content["scaler"], content["formats"])
+    return precision.told
+
+
 def test_gradients_are_true_ones_before_anybody_looks_at_them() -> None:
     cfg = load_recipe("voc_c4", [("SOLVER.AMP.ENABLED", True), ("SOLVER.AMP.DTYPE", "float16")])
     precision = Precision(cfg, WORLD.device)

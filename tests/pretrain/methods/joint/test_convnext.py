@@ -17,6 +17,7 @@ from pretrain import cli
 from pretrain.methods.choose import joint_row, row_names, trains
 from pretrain.networks.convnext import ConvNextEncoder, make_convnext
 from pretrain.networks.encoders import feature_width, make_encoder_factory, pooled_features
+from pretrain.optimizers.build import parameter_groups
 from pretrain.training.load_encoder import load_encoder
 from pretrain.training.updates import Updates
 from tests.pretrain.kill_driver import equal, outcome
@@ -73,6 +74,18 @@ def test_a_head_stands_behind_the_features() -> None:
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(encoder(x), encoder.fc(pooled_features(encoder, x)))
     assert not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in encoder.modules())
+
+
+def test_layer_scales_are_neither_decayed_nor_adapted() -> None:
+    """torchvision's have the shape (C, 1, 1), the authors' (C,), which every row excludes."""
+    scales = {
+        name: p for name, p in make_encoder_factory(ARCH, dim=8)().named_parameters() if "layer_scale" in name
+    }
+    assert len(scales) == 18
+    for name in ("byol", "vicreg", "dino"):
+        row = joint_row(name, ARCH).optimizer
+        (group,) = parameter_groups(row, list(scales.items()), 256)
+        assert (group["weight_decay"], group["adapt"], len(group["params"])) == (0.0, False, 18)
 
 
 def test_rows_of_pooled_features_train_it_and_no_others() -> None:
