@@ -63,6 +63,7 @@ def log_of(record: Record, organization: str, model: str) -> dict[str, Any]:
             "seed": record["seed"],
             "comparable": record["comparable"],
             "not_comparable_because": "; ".join(record["not_comparable_because"]) or None,
+            "precision": record.get("precision"),
         }
     )
     return {

@@ -154,6 +154,23 @@ def test_the_leaderboard_ranks_and_fetches_nothing(runs: Path, tmp_path: Path) -
     assert (tmp_path / "again" / "index.html").read_bytes() == page.encode()
 
 
+def test_a_number_format_that_is_not_the_recipe_s_goes_out_too(runs: Path, tmp_path: Path) -> None:
+    save_record(build_record("moco", 0, 55.0) | {"precision": "float32"}, runs)
+    assert publish(runs, "--leaderboard", tmp_path / "board", "--every-eval-ever", tmp_path / "eee",
+                   "--organization", "Us", *MODELS) == 0  # fmt: skip
+    rows = json.loads((tmp_path / "board" / "leaderboard.json").read_text())["suites"]["voc_c4"]["rows"]
+    assert [row["precision"] for row in rows] == ["float32 (1 of 2 trials)", None, None]
+    assert "torchvision 0.29.2, float32 (1 of 2 trials)" in (tmp_path / "board" / "index.html").read_text()
+    details = [
+        result["score_details"]["details"]
+        for _, log in _logs(tmp_path / "eee")
+        for result in log["evaluation_results"]
+        if log["evaluation_id"].startswith("voc_c4/us/moco-r50/")
+        and result["metric_config"]["metric_name"] == "bbox/AP"
+    ]
+    assert sorted(one.get("precision", "") for one in details) == ["", "float32"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
