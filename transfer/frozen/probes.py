@@ -113,7 +113,8 @@ def _logreg(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
         "C": chosen.C,
         "at_edge_of_grid": chosen.at_edge,
         "held_out": [round(float(value), 3) for value in chosen.held_out],
-        "unconverged": [c for c, ok in zip(grid_of(cfg), chosen.converged, strict=True) if not ok],
+        "unconverged": [c for c, ok in zip(chosen.tried, chosen.converged, strict=True) if not ok],
+        "untried": list(grid_of(cfg)[len(chosen.tried) :]),
         "temperature": temperature,
     }
 

@@ -30,6 +30,7 @@ from transfer.probes.lbfgs import MEMORY, Loss, gradient_wanted, minimise
 from transfer.probes.protocols import C_GRID
 
 ITERATIONS = 2000
+GIVE_UP = 3  # values of C in a row that are not solved: larger ones are harder, and are not tried
 WORK_BYTES = 4 << 30  # of the tensors of an iteration, where several C are fitted at once
 
 
@@ -37,7 +38,7 @@ WORK_BYTES = 4 << 30  # of the tensors of an iteration, where several C are fitt
 class Logistic:
     """The models of a grid of G values of C, for K classes and features of width D; float64."""
 
-    grid: tuple[float, ...]
+    grid: tuple[float, ...]  # the values that were tried
     weight: Tensor  # (G, K, D)
     bias: Tensor  # (G, K), which sums to 0
     objective: Tensor  # (G,) mean cross entropy + penalty
@@ -57,7 +58,8 @@ class Chosen:
 
     model: Logistic  # of one C
     C: float
-    at_edge: bool  # the best C is the first or the last of the grid, so a wider one may be better
+    at_edge: bool  # the best C is the first or the last that was tried, so a wider grid may be better
+    tried: tuple[float, ...]  # the G values of the grid before `fit` gave up
     held_out: Tensor  # (G,) percent, of the models that were fitted without the held-out images
     converged: tuple[bool, ...]  # of these
     # (M, K) of the held-out images, by the model of C that never saw them: by heart it would be too cold
@@ -79,6 +81,8 @@ def fit(
 ) -> Logistic:
     """Fits features (N, D) and class numbers (N,), of which every class has one, for each C of the grid.
 
+    After GIVE_UP values in a row that `iterations` do not solve, the larger ones are left out: features of
+    huge norms, as random networks have them, would take hours for models that nothing chooses.
     `at_once` values of C are fitted together: by default 1 on a CPU, where a start from the values before
     saves more, and on a GPU as many as fit into WORK_BYTES. The results differ by less than the tolerance.
     Held are the table, 8 N D bytes, and of each C about 48 N K: of ImageNet (2048 numbers, 1000 classes) 21
@@ -93,7 +97,7 @@ def fit(
     weights, objective, gradient, counts = _path(
         table, labels, classes, grid, at_once or _fitting(table, classes), iterations
     )
-    limits = table.new_tensor([tolerance(C, len(rows), classes) for C in grid])
+    grid = grid[: weights.shape[1]]
     weight = (basis @ weights[:-1].flatten(1)).view(-1, len(grid), classes).permute(1, 2, 0)
     bias = weights[-1] - weight @ mean
     return Logistic(
@@ -103,7 +107,7 @@ def fit(
         objective=objective,
         gradient=gradient,
         iterations=counts.long(),
-        converged=tuple((gradient <= limits).tolist()),
+        converged=tuple((gradient <= _limits(gradient, grid, len(rows), classes)).tolist()),
     )
 
 
@@ -144,28 +148,48 @@ def choose(
         )
     edge = best in (0, len(trial.grid) - 1)
     blind = asked @ trial.weight[best].T + trial.bias[best]
-    return Chosen(model, trial.grid[best], edge, scores, trial.converged, blind)
+    return Chosen(model, trial.grid[best], edge, trial.grid, scores, trial.converged, blind)
 
 
 def _path(
     table: Tensor, labels: Tensor, classes: int, grid: tuple[float, ...], at_once: int, iterations: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Minimises along the grid; weights (p, G, K), and (G,) objectives, gradients and iterations."""
+    """Minimises along the grid; weights (p, G, K), and (G,) objectives, gradients and iterations.
+
+    G is less than the grid's where it gave up: at the same C whatever is fitted `at_once`.
+    """
     loss, width = cross_entropy(labels), table.shape[1]
     found: list[Tensor] = []  # (p, K) of each C
     columns: list[tuple[Tensor, ...]] = []
+    solved: list[bool] = []
     for first in range(0, len(grid), at_once):
         part = grid[first : first + at_once]
         penalties = table.new_tensor([_penalty(C, len(table), classes) for C in part])
         penalty = penalties.repeat(width, 1)
         penalty[-1] = 0
-        limits = table.new_tensor([tolerance(C, len(table), classes) for C in part])
+        limits = _limits(table, part, len(table), classes)
         start = _start(found, grid, table.new_zeros(width, classes))[:, None].repeat(1, len(part), 1)
         minimum = minimise(table, loss, penalty, start, limits, iterations)
         found += minimum.weights.unbind(1)
         columns.append((minimum.objective, minimum.gradient, minimum.iterations))
-    objective, gradient, counts = (torch.cat(column) for column in zip(*columns, strict=True))
-    return torch.stack(found, dim=1), objective, gradient, counts
+        solved += (minimum.gradient <= limits).tolist()
+        end, gave_up = _kept(solved)
+        if gave_up:
+            break
+    objective, gradient, counts = (torch.cat(column)[:end] for column in zip(*columns, strict=True))
+    return torch.stack(found[:end], dim=1), objective, gradient, counts
+
+
+def _kept(solved: Sequence[bool]) -> tuple[int, bool]:
+    """How many values are kept, and whether that is for giving up: GIVE_UP in a row were not solved."""
+    for end in range(GIVE_UP, len(solved) + 1):
+        if not any(solved[end - GIVE_UP : end]):
+            return end, True
+    return len(solved), False
+
+
+def _limits(like: Tensor, grid: Sequence[float], images: int, classes: int) -> Tensor:
+    return like.new_tensor([tolerance(C, images, classes) for C in grid])
 
 
 def _start(found: list[Tensor], grid: tuple[float, ...], zero: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_what_was_chosen_is_told() -> None:
     result = _result("logreg", 1.5)
     assert result.told["C"] in np.geomspace(1e-6, 1e5, 5)
     assert len(result.told["held_out"]) == 5
-    assert result.told["unconverged"] == []
+    assert (result.told["unconverged"], result.told["untried"]) == ([], [])
     assert result.told["at_edge_of_grid"] is False
     assert result.metrics["calib"]["ECE_scaled"] < result.metrics["calib"]["ECE"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,43 @@ def test_a_fit_that_is_broken_off_says_so() -> None:
     assert found.converged == (True, False)
     assert found.iterations.tolist()[1] == 3
     assert found.gradient[1] > logistic.tolerance(1.0, len(data.train), 5)
+
+
+def test_values_behind_three_that_are_not_solved_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other and all at once end by the same rule."""
+    data = dial(0.4)
+    features, grid = data.train, C_GRID[16:34]
+    monkeypatch.setattr(logistic, "GIVE_UP", len(grid) + 1)
+    whole = logistic.fit(features, data.labels, grid, iterations=20)
+    monkeypatch.undo()
+    cut = logistic.fit(features, data.labels, grid, iterations=20)
+    last = len(cut.grid)
+    assert 3 < last < len(grid)
+    assert cut.grid == grid[:last]
+    assert (whole.converged[:last], whole.converged[last - 4 : last]) == (
+        cut.converged,
+        (True, False, False, False),
+    )
+    torch.testing.assert_close(whole.weight[:last], cut.weight)
+    assert len(cut.scores(features)) == len(cut.objective) == len(cut.iterations) == last
+    at_once = logistic.fit(features, data.labels, grid, at_once=len(grid), iterations=20)
+    assert len(at_once.grid) == len(at_once.bias) == len(at_once.converged)
+    assert not any(at_once.converged[-3:])
+
+
+def test_the_choice_is_among_the_values_that_were_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, fit = dial(0.4), logistic.fit
+    rows = torch.arange(len(data.train))
+
+    def hurried(features: Any, labels: Any, grid: Any, classes: int) -> logistic.Logistic:
+        return fit(features, labels, grid, classes, iterations=20 if len(grid) > 1 else 2000)
+
+    monkeypatch.setattr(logistic, "fit", hurried)
+    found = logistic.choose(data.train, data.labels, rows[rows % 4 != 0], rows[rows % 4 == 0], C_GRID)
+    assert found.tried == C_GRID[: len(found.tried)]
+    assert found.C in found.tried
+    assert found.converged[-4:] == (True, False, False, False)
+    assert len(found.held_out) == len(found.converged) == len(found.tried) < len(C_GRID)
 
 
 def test_the_grid_is_the_published_one() -> None:
