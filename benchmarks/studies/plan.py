@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ SUITES = STUDIES / "suites"
 CHOSEN = STUDIES / "chosen.txt"  # of all studies, for their suites share one recipe
 VARIABLE = "STUDY_DATA"  # by which the suites find the prepared sets
 PLACES = ("data", "work", "output", "suites")  # what braces in a step may name
+SEED = (
+    "seed"  # where an entry has no such field, the brace is left to `benchmarks.run`: a file for each trial
+)
 _FIELDS = {"question": str, "sources": list, "machine": str, "steps": list}
 _OF_STEP: dict[str, tuple[type, ...]] = {
     "says": (str,),
@@ -105,21 +109,35 @@ def read_study(path: Path, places: Mapping[str, str]) -> Study:
 
 
 def _steps(content: Any, places: Mapping[str, str], where: str) -> Iterator[Step]:
-    """The step, or one for each entry of `each`: its braces {name} and {value} are the entry.
+    """The step, or one for each entry of `each`.
 
-    The braces of `each` are filled in before those of the places, so that a value may name a place.
+    The braces of an entry are filled in before those of the places, so that a value may name a place.
     """
     _check(content, _OF_STEP, where, {"says", "run", "core_hours"})
-    for name, value in content.get("each", {"": ""}).items():
-        entry = {"name": str(name), "value": str(value), **{place: f"{{{place}}}" for place in PLACES}}
+    texts = [content.get(key, "") for key in ("says", "run", "makes")]
+    for entry in _entries(content.get("each", {"": ""}), texts):
+        known = ", ".join(f"{{{brace}}}" for brace in (*PLACES, *entry))
+        entry = {brace: f"{{{brace}}}" for brace in (*PLACES, SEED)} | entry
         try:
-            says, run, makes = (content.get(key, "").format(**entry) for key in ("says", "run", "makes"))
+            says, run, makes = (text.format(**entry) for text in texts)
             # Word by word, so that a folder's name may hold spaces and quotes.
-            words = tuple(word.format(**places) for word in shlex.split(run))
+            words = tuple(word.format(**places, seed=f"{{{SEED}}}") for word in shlex.split(run))
             yield Step(says, words, makes.format(**places), float(content["core_hours"]))
         except (KeyError, IndexError, ValueError) as error:
-            known = ", ".join(f"{{{place}}}" for place in (*PLACES, "name", "value"))
             raise UsageError(f"{where}: {error!r}; expected words of a command; braces: {known}") from None
+
+
+def _entries(each: Mapping[Any, Any], texts: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The braces of each entry: {name} and {value}, or {name} and the fields of a value that has some.
+
+    A field that is a list, and that `texts` have a brace for, makes an entry of each of its values.
+    """
+    for name, value in each.items():
+        fields = value if isinstance(value, dict) else {"value": value}
+        asked = {key: listed for key, listed in fields.items() if any(f"{{{key}}}" in text for text in texts)}
+        lists = [listed if isinstance(listed, list) else [listed] for listed in asked.values()]
+        for chosen in itertools.product(*lists):
+            yield {"name": str(name)} | {key: str(one) for key, one in zip(asked, chosen, strict=True)}
 
 
 def _check(content: Any, kinds: Mapping[str, tuple[type, ...]], where: str, needed: set[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.studies.data.tiny_imagenet import train_of_held_out, val_of_held_out, wnids
+from benchmarks.studies.data.tiny_imagenet import for_tuning, held_out, train_of, val_of
 from transfer.datasets.image_list.folders import is_image
 
 
@@ -36,13 +36,17 @@ LABELLED = {
         "cifar10_jpg_6000", "6,000 images of CIFAR-10, 32 px, JPEG", {"train": "train", "test": "test"}
     ),
 }
-HELD_OUT = "held_out"  # the classes of Tiny-ImageNet on which nothing of ours is pre-trained
+# Parts of Tiny-ImageNet: the name of the set -> its classes, and the words for them.
+CLASSES_OF = {
+    "held_out": (held_out, "the 20 held-out classes of Tiny-ImageNet, 64 px"),
+    "tiny_tune": (for_tuning, "20 classes of Tiny-ImageNet for tuning, 64 px; not those held out"),
+}
 
 
 def link_labelled(name: str, source: Path, folder: Path) -> dict[str, int]:
     """Links every image of the set as `folder/PART/CLASS/NAME`; returns the number of images of each part."""
-    if name == HELD_OUT:
-        return _link_held_out(source, folder)
+    if name in CLASSES_OF:
+        return _link_classes(source, folder, CLASSES_OF[name][0](source))
     row, counts = LABELLED[name], {}
     for part, below in row.parts.items():
         root = (source / row.source / below).absolute()
@@ -53,9 +57,13 @@ def link_labelled(name: str, source: Path, folder: Path) -> dict[str, int]:
     return counts
 
 
-def _link_held_out(source: Path, folder: Path) -> dict[str, int]:
-    classes = wnids(source)
-    parts = {"train": train_of_held_out(source), "test": val_of_held_out(source)}
+def says_of(name: str) -> str:
+    """The words for a labelled set."""
+    return CLASSES_OF[name][1] if name in CLASSES_OF else LABELLED[name].says
+
+
+def _link_classes(source: Path, folder: Path, classes: list[str]) -> dict[str, int]:
+    parts = {"train": train_of(source, classes), "test": val_of(source, classes)}
     for part, images in parts.items():
         for image, number, _ in images:
             _link(image.absolute(), folder / part / classes[number - 1])

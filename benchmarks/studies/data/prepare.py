@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.errors import UsageError
 from benchmarks.studies.data.coco_file import write_pictures
-from benchmarks.studies.data.labelled import LABELLED, link_labelled
+from benchmarks.studies.data.labelled import link_labelled, says_of
 from benchmarks.studies.data.maps_file import write_maps
 from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS, StudySet
 from benchmarks.studies.data.splits import draw
@@ -86,8 +86,7 @@ def _others(name: str, source: Path, part: Path) -> dict[str, Any]:
         return {"says": says, "arrays": write_weights(source, part)}
     images = link_labelled(name, source, part)
     _none_empty(name, images)
-    says = LABELLED[name].says if name in LABELLED else "the 20 held-out classes of Tiny-ImageNet, 64 px"
-    return {"says": f"{says}; links into the source", "images": images}
+    return {"says": f"{says_of(name)}; links into the source", "images": images}
 
 
 def _pictures(row: StudySet, source: Path, part: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.studies.data import bccd, coco412, tiny_imagenet
 from benchmarks.studies.data.coco_file import Form
-from benchmarks.studies.data.labelled import HELD_OUT, LABELLED
+from benchmarks.studies.data.labelled import CLASSES_OF, LABELLED
 from benchmarks.studies.data.penn_fudan import read_penn_fudan
 from benchmarks.studies.data.picture import Picture
 from benchmarks.studies.data.raccoon import read_raccoon
@@ -93,6 +93,6 @@ WEIGHTS = "thin_r50"  # weights for `converters`; no images
 OTHERS = {  # what has no boxes -> its source
     LISTS: "tiny-imagenet-200",
     WEIGHTS: "thin_r50",
-    HELD_OUT: "tiny-imagenet-200",
+    **dict.fromkeys(CLASSES_OF, "tiny-imagenet-200"),
     **{name: row.source for name, row in LABELLED.items()},
 }

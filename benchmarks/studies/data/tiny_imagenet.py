@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HELD_OUT = 20  # the first of the sorted wnids; nothing is pre-trained on them
+TUNE = 20  # the next of them, on which pre-trainings are tuned: their train images are pre-trained on
 SIDE = 64  # pixels of an image
 TRAIN, TEST = 2000, 250  # mosaics, of four different images each
 CORNERS = ((0, 0), (SIDE, 0), (0, SIDE), (SIDE, SIDE))
@@ -39,7 +40,7 @@ def write_lists(source: Path, folder: Path) -> dict[str, int]:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pretrain.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    held = {"train": train_of_held_out(source), "val": val_of_held_out(source)}
+    held = {"train": train_of(source, held_out(source)), "val": val_of(source, held_out(source))}
     for split, images in held.items():
         for image, number, _ in images:
             link = folder / "held_out" / split / classes[number - 1] / image.name
@@ -50,26 +51,37 @@ def write_lists(source: Path, folder: Path) -> dict[str, int]:
 
 def read_mosaics(source: Path) -> dict[str, list[Picture]]:
     """2,000 mosaics of train images and 250 of val images, 128 px, four objects each; no image twice."""
+    classes = held_out(source)
     return {
-        "train": _mosaics(train_of_held_out(source), TRAIN, "train"),
-        "test": _mosaics(val_of_held_out(source), TEST, "val"),
+        "train": _mosaics(train_of(source, classes), TRAIN, "train"),
+        "test": _mosaics(val_of(source, classes), TEST, "val"),
     }
 
 
-def train_of_held_out(source: Path) -> list[Boxed]:
-    """The 500 train images of each held-out class, with their boxes."""
+def held_out(source: Path) -> list[str]:
+    """The wnids of the classes of which nothing is pre-trained on."""
+    return wnids(source)[:HELD_OUT]
+
+
+def for_tuning(source: Path) -> list[str]:
+    """The wnids of the classes on which pre-trainings are tuned."""
+    return wnids(source)[HELD_OUT : HELD_OUT + TUNE]
+
+
+def train_of(source: Path, classes: Sequence[str]) -> list[Boxed]:
+    """The 500 train images of each of these classes, numbered from 1, with their boxes."""
     found = []
-    for number, wnid in enumerate(wnids(source)[:HELD_OUT], 1):
+    for number, wnid in enumerate(classes, 1):
         folder = source / "tiny-imagenet-200" / "train" / wnid
         for name, *corners in _rows(folder / f"{wnid}_boxes.txt"):
             found.append((folder / "images" / name, number, _box(corners)))
     return found
 
 
-def val_of_held_out(source: Path) -> list[Boxed]:
-    """The 50 val images of each held-out class, with their boxes."""
+def val_of(source: Path, classes: Sequence[str]) -> list[Boxed]:
+    """The 50 val images of each of these classes, numbered from 1, with their boxes."""
     root = source / "tiny-imagenet-200" / "val"
-    numbers = {wnid: number for number, wnid in enumerate(wnids(source)[:HELD_OUT], 1)}
+    numbers = {wnid: number for number, wnid in enumerate(classes, 1)}
     rows = _rows(root / "val_annotations.txt")
     return [
         (root / "images" / name, numbers[wnid], _box(corners))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.studies.data.__main__ import main
-from benchmarks.studies.data.labelled import HELD_OUT, LABELLED
+from benchmarks.studies.data.labelled import CLASSES_OF, LABELLED
 from benchmarks.studies.data.prepare import prepare
 from benchmarks.studies.data.sets import OTHERS
 from benchmarks.studies.sources import SOURCES
@@ -40,16 +40,24 @@ def test_a_set_is_read_as_a_user_s_folder(name: str, tmp_path: Path) -> None:
     assert ("val" in own.parts) == (name == "clothing"), "its authors' own part"
 
 
-def test_the_held_out_classes_are_those_of_which_nothing_is_learned(tmp_path: Path) -> None:
+def test_nothing_is_learned_of_the_held_out_classes_nor_tuned_on_them(tmp_path: Path) -> None:
     fabricated.tiny_imagenet(tmp_path / "source")
     lists = prepare("tiny_imagenet", tmp_path / "source", tmp_path / "out")
-    about = prepare(HELD_OUT, tmp_path / "source", tmp_path / "out")
-    assert about["images"]["train"] == lists["images"]["held_out/train"]
-    assert about["images"]["test"] == lists["images"]["held_out/val"]
-    classes = {path.name for path in (tmp_path / "out" / HELD_OUT / "train").iterdir()}
+    about = {name: prepare(name, tmp_path / "source", tmp_path / "out") for name in CLASSES_OF}
+    assert about["held_out"]["images"]["train"] == lists["images"]["held_out/train"]
+    assert about["held_out"]["images"]["test"] == lists["images"]["held_out/val"]
     learned = (tmp_path / "out" / "tiny_imagenet" / "pretrain.txt").read_text()
-    assert classes
-    assert not any(f"/{name}/" in learned for name in classes)
+    classes = {
+        name: [
+            sorted(path.name for path in (tmp_path / "out" / name / part).iterdir())
+            for part in about[name]["images"]
+        ]
+        for name in CLASSES_OF
+    }
+    assert all(of_train == of_test for of_train, of_test in classes.values())
+    assert [len(of_train) for of_train, _ in classes.values()] == [20, 2], "of the 22 that there are"
+    assert not any(f"/{name}/" in learned for name in classes["held_out"][0])
+    assert all(f"/{name}/" in learned for name in classes["tiny_tune"][0])
 
 
 def test_a_part_without_images_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,4 +71,4 @@ def test_a_part_without_images_leaves_nothing(tmp_path: Path, capsys: pytest.Cap
 
 def test_each_has_a_source() -> None:
     assert {row.source for row in LABELLED.values()} <= set(SOURCES)
-    assert set(LABELLED) < set(OTHERS)
+    assert {*LABELLED, *CLASSES_OF} < set(OTHERS)

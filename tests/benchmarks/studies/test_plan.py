@@ -16,7 +16,7 @@ from benchmarks.studies.data.prepare import sources_of
 from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS
 from benchmarks.studies.plan import SUITES, VARIABLE, Step, Study, load_study, read_study, study_names
 from converters.networks.sizes import LIKE
-from pretrain.cli import build_parser
+from pretrain.cli import read
 from transfer.recipes.resolve import flatten
 
 PLACES = {"data": "my data", "work": "w", "output": "o", "suites": str(SUITES)}
@@ -38,7 +38,13 @@ def _rows(step: Step) -> list[str]:
     """The inits of a step of `benchmarks.run`, whose options and suites are looked at."""
     options, overrides = split_overrides(step.words[2:])
     args = parser().parse_args(options)
-    assert (overrides, args.output, args.trials) == ([], Path("o"), None), "all that counts is in the suites"
+    trials = (
+        3 if "--trials" in options else None
+    )  # of probes that draw nothing, but have a file for each seed
+    assert (overrides, args.output, args.trials) == ([], Path("o"), trials), (
+        "all that counts is in the suites"
+    )
+    assert trials is None or all("{seed}" in init or init.startswith(LIKE) for init in args.init)
     assert all(Path(suite) in (*ALL_SUITES, *FROZEN) for suite in args.suite)
     assert not any(suite.endswith("_tune.yaml") for suite in args.suite)
     return [str(init) for init in args.init]
@@ -55,12 +61,12 @@ def test_each_step_is_a_command_of_ours_on_what_is_there_by_then(study: Study) -
             sets.update(step.words[2 : step.words.index("--source")])
             assert sets <= {*SETS, *OTHERS}
         elif module == "pretrain":
-            args = build_parser().parse_args(list(step.words[2:]))
+            args = read(step.words[2:])
             assert LISTS in sets
             assert Path(step.makes).parent == Path(args.output)
-            last = args.epochs * 703
+            last = args.max_iters or args.epochs * 703
             assert f"{last:08}" in step.makes, "703 batches of 128 from 90,000 images are an epoch"
-            saved = sorted({*range(args.save_iters, last, args.save_iters), last})
+            saved = sorted({*range(args.save_iters or last, last, args.save_iters or last), last})
             names = [f"{args.output}/checkpoint_{n:08}.pth.tar" for n in saved]
             made.update(names[-args.keep :])
         elif module == "converters":
@@ -76,7 +82,8 @@ def test_each_step_is_a_command_of_ours_on_what_is_there_by_then(study: Study) -
             labels = [row.partition("=")[0] for row in rows]
             for row in rows:
                 path = row.partition("=")[2]
-                assert path in made or row.removeprefix(LIKE) in labels, row
+                files = {path.format(seed=seed) for seed in range(3)}
+                assert files <= made or row.removeprefix(LIKE) in labels, row
             assert any(row.startswith(LIKE) for row in rows), "random weights stand beside"
 
 
@@ -97,7 +104,7 @@ def test_each_suite_can_run(path: Path, tmp_path: Path, monkeypatch: pytest.Monk
     suite = load_suite(str(path))
     draft = foresee(suite, Request(None, 0, "torchvision", False, False, tmp_path, 1, [], tmp_path))
     assert draft.notes == []
-    longer = path.stem.endswith(("_x2", "_x4", "_linear", "_vitdet"))
+    longer = path.stem.endswith(("_x2", "_x4", "_linear", "_vitdet", "_short"))
     assert suite.trials == (1 if path.stem.endswith("_tune") else 3 if longer else 5)
     assert suite.name == f"study_{path.stem}"
     for name, own in draft.own.items():
@@ -135,7 +142,7 @@ def test_each_suite_of_frozen_features_can_run(
 
 def sizes_of(name: str) -> tuple[int, int]:
     """All probes of a set share its features, so they see it at one size: small images at their own."""
-    return (64, 64) if name in ("held_out", "cifar10_sample") else (128, 112)
+    return (64, 64) if name in ("held_out", "tiny_tune", "cifar10_sample") else (128, 112)
 
 
 @pytest.mark.parametrize(("name", "times"), [("bccd", 2), ("bccd", 4), ("voc100", 4), ("coco412", 4)])
@@ -187,3 +194,19 @@ def test_each_fills_in_names_and_values_and_a_folder_may_hold_spaces(tmp_path: P
     a, b = read_study(tmp_path / "study.yaml", PLACES).steps
     assert (a.says, a.words, a.makes) == ("do a", ("-m", "x", "my data/1"), "o/a")
     assert b.line == "python -m x 'my data/2'"
+
+
+def test_an_entry_with_fields_is_one_step_for_each_value_that_the_step_names(tmp_path: Path) -> None:
+    step = "{says: '{name}', run: '-m x {options} {rate}', core_hours: 1, each: &rows {"
+    step += (
+        "a: {options: --b 1, rate: [1, 2], seed: [0, 1, 2]}, c: {options: --d, rate: 3, seed: [0, 1, 2]}}}"
+    )
+    other = "{says: all, run: '-m y {name} {seed} {suites}', core_hours: 1, each: *rows}"
+    text = f"question: a\nsources: []\nmachine: a\nsteps: [{step}, {other}]\n"
+    (tmp_path / "study.yaml").write_text(text)
+    steps = read_study(tmp_path / "study.yaml", PLACES).steps
+    assert [" ".join(step.words[1:]) for step in steps[:3]] == ["x --b 1 1", "x --b 1 2", "x --d 3"]
+    assert [step.words[2:4] for step in steps[3:]] == [(name, str(n)) for name in "ac" for n in range(3)]
+    (tmp_path / "study.yaml").write_text(text.replace("{suites}", "{nothing}"))
+    with pytest.raises(UsageError, match=r"step 2: KeyError.*braces: .*\{name\}, \{seed\}$"):
+        read_study(tmp_path / "study.yaml", PLACES)
