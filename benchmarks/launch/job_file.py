@@ -70,6 +70,8 @@ def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
         own_recipe["tuned"] = cell.tuned
     if cell.truncated:
         own_recipe["truncated"] = cell.truncated
+    if cell.init.checkpoints:
+        own_recipe["checkpoints"] = cell.init.checkpoints
     if cell.evaluated:
         own_recipe["evaluated"] = cell.evaluated
     return {

@@ -129,7 +129,7 @@ class Trials:
 
     @property
     def pretrainings(self) -> str:
-        """What is said of a row over pre-trainings, and of a file that is not pooled; otherwise nothing."""
+        """The footnote of a row over pre-trainings, and of a file that is not pooled; otherwise nothing."""
         pattern = self.identity.get(FIELD)
         return note(pattern, self.apart, self.frozen, bool(self.tuned)) if pattern else ""
 
