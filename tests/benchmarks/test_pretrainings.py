@@ -35,6 +35,12 @@ def test_each_trial_of_a_row_is_another_pretraining(
     assert "simclr (a)" in said
     assert "each trial is another pre-training: the file of its seed (simclr_s{seed}/last.pkl)" in said
 
+    narrow_backbone_file(tmp_path / "simclr_s1" / "last.pkl", 7)
+    anew = benchmark(*words, "--device", "cpu")
+    assert anew.returncode == 2
+    assert "simclr: with what is finished" in anew.stderr.splitlines()[-1]
+    assert "seed 1 was run with two files" in anew.stderr
+
     assert results(["publish", str(runs), "-o", str(tmp_path / "b.zip")]) == 0
     assert results(["verify", str(tmp_path / "b.zip")]) == 0
     assert results(["pull", str(tmp_path / "b.zip"), str(tmp_path / "all")]) == 0

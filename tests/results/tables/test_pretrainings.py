@@ -64,6 +64,9 @@ def test_the_row_is_tested_by_seed_against_random_weights_and_by_welch_against_o
     assert (line.found.test, line.found.gap) == ("paired t over 3 seeds", pytest.approx(10.0))
     assert line.found.p == pytest.approx(0.00083, abs=1e-5)
     assert f"simclr: {NOTE}" in line.remarks
+    assert not any("different" in remark for remark in line.remarks)
+    table = print_suite([*random, *three(50.0, 52.0, 54.0)], published=False, reference="random")
+    assert table.row("simclr (a)")["bbox/AP"] == "52.0 ± 2.0 (3) [+10.0**]"
     assert f"(a) simclr: {NOTE}" in comparison([line], "term")
     (rows,) = group_trials([*random[:2], *three(50.0, 52.0, 54.0)]).values()
     (line,) = compare_suites({"voc_c4": rows}, ("simclr", "random"))
