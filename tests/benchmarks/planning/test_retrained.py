@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.launch.job_file import open_record
+from benchmarks.launch.job_file import open_record, write_job
 from benchmarks.planning.cells import Cell, make_cells
 from benchmarks.planning.dry_run import show_plan
 from benchmarks.planning.evaluation import evaluations
@@ -99,6 +99,8 @@ def test_a_cell_of_a_plain_row_stays_there_and_the_plan_says_so(
     print_forecast(cells, known, cells[1:], request_of, None, 1)
     told = "seed 0 was finished as a trial of the row first of one file and stays there"
     assert f"  voc_c4, moco, {told}; --rerun makes it one of this row" in capsys.readouterr().err.splitlines()
+    folders = [write_job(cell, request_of, "cpu", rerun=True).path.parent for cell in (*plain, cells[0])]
+    assert folders[0] == folders[1], "one cell has one folder, or its files would not be those of its record"
     _save(cells[:1], request_of)  # as --rerun does
     print_forecast(cells, known, cells[1:], request_of, None, 1)
     assert "was finished" not in capsys.readouterr().err
