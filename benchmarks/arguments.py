@@ -83,7 +83,8 @@ def _rows(p: argparse.ArgumentParser) -> None:
         metavar="PATH|NAME",
         help="rows: converted backbone, raw checkpoint, or a name (random, supervised, msra, timm/NAME, "
         "hf/OWNER/NAME, https://ADDRESS and others, see --list), or your module, "
-        "own:FILE.py:CALLABLE[:WEIGHTS]; label=path names the row; @list.txt holds one a line",
+        "own:FILE.py:CALLABLE[:WEIGHTS]; label=path names the row; @list.txt holds one a line; with {seed} "
+        "in a path each trial has the file of its seed",
     )
     p.add_argument(
         "--trials", type=_trials, metavar="N", help="trials per row (default: the suite's own; smoke 1)"

@@ -188,7 +188,8 @@ def _told_of(content: dict[str, Any]) -> Told:
     """The trackers of the cell's job, and how they know it: one run a cell."""
     record = content["record"]
     about = {name: record[name] for name in ("id", "suite", "init", "trial", "seed", "engine")}
-    about |= {name: record.get(name) for name in ("truncated", "evaluated", "not_comparable_because")}
+    optional = ("truncated", "evaluated", "checkpoints", "not_comparable_because")
+    about |= {name: record.get(name) for name in optional}
     output = Path(content["output"])
     run = Run(Path(content["directory"]), output.name, title_of(record), about | record["recipe"])
     return Trackers(**content.get("trackers", {})), run

@@ -89,7 +89,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     from benchmarks.planning.evaluation import evaluations
     from benchmarks.planning.inits import introduction, open_inits
     from benchmarks.planning.random_rows import one_a_shape
-    from benchmarks.planning.trials import told_of_trials
+    from benchmarks.planning.retrained import refuse_retrained
+    from benchmarks.planning.trials import all_seeds, told_of_trials
     from benchmarks.tables import write_tables
     from transfer.recipes.architectures import architecture_of
     from transfer.recipes.resolve import flatten
@@ -97,7 +98,8 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     launch = launch_of(args)
     drafts, request = _drafts(args, overrides, team)
     families = [architecture_of(flatten(draft.recipe.cfg)).family for draft in drafts]
-    inits, added = one_a_shape(open_inits(args.init, fetch=not args.dry_run), families)
+    opened = open_inits(args.init, not args.dry_run, all_seeds(drafts))
+    inits, added = one_a_shape(opened, families)
     for line in [
         *added,
         *told_of_trials(drafts, inits),
@@ -110,6 +112,7 @@ def _benchmark(args: argparse.Namespace, overrides: list[tuple[str, str]], team:
     if request.synthetic:
         _make_data(drafts, request.data_root)
     cells = [cell for draft in drafts for cell in cells_of(draft, inits)]
+    refuse_retrained(cells, request.output)
     if request.evaluate is not None:
         cells = evaluations(cells, request)
     scalings = (f"{cell.suite.name}: {cell.scaling.line}" for cell in cells if cell.scaling.line)
@@ -131,7 +134,7 @@ def _print_config(args: argparse.Namespace, overrides: list[tuple[str, str]], te
     from benchmarks.planning.cells import with_facts_of
     from benchmarks.planning.inits import open_inits
 
-    inits = open_inits(args.init or ["random"], fetch=False)
+    inits = open_inits(args.init or ["random"], fetch=False, seeds=[args.seed])
     if len(args.suite or ()) != 1 or len(inits) != 1:
         given = f"{len(args.suite or ())} and {len(inits) if args.init else 0}"
         raise UsageError(f"--print-config: expected one --suite and at most one --init, got {given}")

@@ -17,6 +17,8 @@ IDENTITY = (
     *("engine", "engine_version", "seed"),
 )
 
+SEED_MARK = "{seed}"  # in a pattern of files, what stands for the number of the seed
+
 
 class Variant(TypedDict):
     """The recipe of a row that the suite gives a recipe of its own; see benchmarks/planning/cells.py."""
@@ -88,6 +90,13 @@ class Evaluated(TypedDict):
     trained_by: str  # id of the record of the cell that trained it here, or empty
 
 
+class Checkpoints(TypedDict):
+    """The file of a trial whose row has one for each seed; see benchmarks/planning/pretrainings.py."""
+
+    pattern: str  # the path with {seed} in place of the number, from the first part that has it
+    seed: int  # in the name of this file; the trial's own, and of a candidate the first trial's
+
+
 class Always(TypedDict):
     """The fields of every record."""
 
@@ -134,6 +143,7 @@ class AnyTime(TypedDict, total=False):
     per_image: PerImage | None
     truncated: Truncated | None
     evaluated: Evaluated | None
+    checkpoints: Checkpoints | None
     precision: str | None  # number format of the training steps, where the machine had not the recipe's
 
 

@@ -17,9 +17,11 @@ import orjson
 from results.errors import RecordError
 from results.record import (
     IDENTITY,
+    SEED_MARK,
     Always,
     AnyTime,
     Candidate,
+    Checkpoints,
     Evaluated,
     PerImage,
     Record,
@@ -139,6 +141,7 @@ def validate(record: dict[str, Any], label: str) -> None:
         _check_form(record.get(name), form, name, label)
     _check_identity(record, label)
     _check_quick(record, label)
+    _check_checkpoints(record, label)
     if record["comparable"] == bool(record["not_comparable_because"]):
         raise RecordError(
             f"{label}: comparable must be false exactly when not_comparable_because names a reason"
@@ -159,6 +162,7 @@ _FORMS: dict[str, type] = {
     "per_image": PerImage,
     "truncated": Truncated,
     "evaluated": Evaluated,
+    "checkpoints": Checkpoints,
 }
 _TYPES = {form: accepted_types(form) for form in _FORMS.values()}
 
@@ -196,6 +200,18 @@ def _check_quick(record: dict[str, Any], label: str) -> None:
             raise RecordError(f"{label}: {field} belongs to {name} in the identity; expected both or neither")
         if there and record["comparable"]:
             raise RecordError(f"{label}: comparable is true beside {field}; expected false")
+
+
+def _check_checkpoints(record: dict[str, Any], label: str) -> None:
+    """A trial has the file of its seed; a candidate, whose seed is of all candidates, that of a trial."""
+    found = record.get("checkpoints")
+    if found is None:
+        return
+    pattern, seed = found["pattern"], found["seed"]
+    if SEED_MARK not in pattern:
+        raise RecordError(f"{label}: checkpoints.pattern is {pattern!r:.60}, expected {SEED_MARK} in it")
+    if seed != record["seed"] and not record.get("candidate"):
+        raise RecordError(f"{label}: checkpoints.seed is {seed}, but seed is {record['seed']}; expected one")
 
 
 def _check_metrics(record: dict[str, Any], label: str) -> None:

@@ -103,13 +103,13 @@ def narrow_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return narrow_backbone_file(tmp_path_factory.mktemp("backbone") / "narrow.pkl")
 
 
-def narrow_backbone_file(path: Path) -> Path:
-    """Writes it."""
+def narrow_backbone_file(path: Path, seed: int = 0) -> Path:
+    """Writes it, with weights of that seed."""
     from converters.backbone import Backbone, expected_shapes, save_backbone
     from transfer.recipes.resnet import RESNET
     from transfer.recipes.resolve import RANDOM_MANIFEST
 
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     weights = {}
     for name, shape in expected_shapes(**NARROW).items():
         if name.endswith("num_batches_tracked"):

@@ -52,8 +52,13 @@ def write_job(cell: Cell, request: Request, device: str | None, rerun: bool = Fa
 
 
 def cell_directory(cell: Cell, output: Path) -> Path:
-    """The folder of a cell's log, checkpoints, predictions and picture."""
-    return output / "cells" / cell.suite.name / f"{slug(cell.init.label)}-{cell.id}"
+    """The folder of a cell's log, checkpoints, predictions and picture; a cell has one, by its id.
+
+    A cell that was begun as a trial of another row, or under another name of its row, goes on in its folder.
+    """
+    folder = output / "cells" / cell.suite.name
+    begun = sorted(folder.glob(f"*-{cell.id}"))
+    return begun[-1] if begun else folder / f"{slug(cell.init.label)}-{cell.id}"
 
 
 def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
@@ -70,6 +75,8 @@ def open_record(cell: Cell, request: Request, before: Record | None) -> Record:
         own_recipe["tuned"] = cell.tuned
     if cell.truncated:
         own_recipe["truncated"] = cell.truncated
+    if cell.init.checkpoints:
+        own_recipe["checkpoints"] = cell.init.checkpoints
     if cell.evaluated:
         own_recipe["evaluated"] = cell.evaluated
     return {

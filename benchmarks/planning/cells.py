@@ -158,7 +158,7 @@ def _row(
     training: list[Dataset],
     test: Dataset,
 ) -> list[Cell]:
-    """The cells of an init, by trial: they differ in nothing but the seed.
+    """The cells of an init, by trial: they differ in nothing but the seed, and the file of weights by it.
 
     `fitted` are the suite's recipes by name, `shared` the part of the identity that all rows have.
     """
@@ -169,7 +169,6 @@ def _row(
         "suite": suite.name,
         "suite_version": suite.version,
         "recipe_sha256": _hash_of(cfg, recipe),
-        "backbone_sha256": init.identity(recipe),
         **shared,
         **({"micro_steps": scaling.micro_steps} if scaling.micro_steps > 1 else {}),
         **({"deterministic": True} if request.deterministic else {}),
@@ -181,10 +180,11 @@ def _row(
     variant = _variant(draft, init, fitted[suite.recipe])
     return [
         Cell(
-            *(suite, init, trial, seed, recipe, training, test, draft.own, draft.labelled),
-            *(identity | {"seed": seed}, reasons, scaling, variant),
+            *(suite, one, trial, seed, recipe, training, test, draft.own, draft.labelled),
+            *(identity | {"backbone_sha256": one.identity(recipe), "seed": seed}, reasons, scaling, variant),
         )
         for trial, seed in enumerate(seeds_of(draft, init))
+        for one in [init.of_seed(seed)]
     ]
 
 

@@ -25,6 +25,7 @@ from benchmarks.planning.init_names import FORMS
 from benchmarks.planning.inits import Init
 from benchmarks.planning.labelled import is_probe, told_amount
 from benchmarks.planning.request import Request
+from benchmarks.planning.retrained import refuse_retrained
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
 from benchmarks.planning.trials import seeds, seeds_of
@@ -113,6 +114,7 @@ def _cells(draft: Draft, inits: Sequence[Init], states: Counter[str], todo: list
     inits = [init for init in inits if not init.absent]
     try:
         cells = cells_of(draft, inits)
+        refuse_retrained(cells, request.output)
         if request.evaluate is not None:
             cells = evaluations(cells, request)
     except DataError as error:

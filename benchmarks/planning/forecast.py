@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from boltons.strutils import cardinalize
 
@@ -53,8 +53,8 @@ def print_forecast(
         print(f"  {stopped} {words}", file=sys.stderr)
     if states["failed"] and not any(known[cell.id] == "failed" for cell in todo):
         print("  failed cells stay as they are; --retry-failed runs them again", file=sys.stderr)
-    for old, new in sorted(_renamed(cells, known, request)):
-        print(f"  {new} was finished under the name {old}, which its row keeps", file=sys.stderr)
+    for line in dict.fromkeys(_of_other_rows(cells, known, request)):
+        print(f"  {line}", file=sys.stderr)
     if later:
         print(f"  {len(later)} {cardinalize('trial', len(later))} at the best rates follow", file=sys.stderr)
     for line in told_time([*todo, *later], request, hardware, at_once, device):
@@ -80,11 +80,22 @@ def told_time(
     return estimated_time(todo, load_records(request.output, problems=[]), hardware, at_once, ask)
 
 
-def _renamed(cells: Sequence[Cell], known: Mapping[str, str], request: Request) -> set[tuple[str, str]]:
-    """(old name, new name) of inits whose finished cells are from a call that named them otherwise."""
-    done = [cell for cell in cells if known[cell.id] == "finished"]
-    records = [(find_record(request.output, cell.suite.name, cell.id), cell.init.label) for cell in done]
-    return {(str(r["init"]), label) for r, label in records if r is not None and r["init"] != label}
+def _of_other_rows(cells: Sequence[Cell], known: Mapping[str, str], request: Request) -> Iterator[str]:
+    """A line for each finished cell that is a trial of another row, by its name or by what that is over."""
+    for cell in cells:
+        finished = known[cell.id] == "finished"
+        record = find_record(request.output, cell.suite.name, cell.id) if finished else None
+        if record is None:
+            continue
+        old, new = record["init"], cell.init.label
+        if not cell.candidate and bool(record.get("checkpoints")) != bool(cell.init.checkpoints):
+            there = f"the row {old} {'over pre-trainings' if record.get('checkpoints') else 'of one file'}"
+            yield (
+                f"{cell.suite.name}, {new}, seed {cell.seed} was finished as a trial of {there} and "
+                "stays there; --rerun makes it one of this row"
+            )
+        elif old != new:
+            yield f"{new} was finished under the name {old}, which its row keeps"
 
 
 def estimated_time(

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.errors import UsageError
-from benchmarks.planning import address, hub_names, own_code
+from benchmarks.planning import address, hub_names, own_code, pretrainings
 from benchmarks.planning.named_weights import KNOWN
 from converters.containers.remote import BY_NAME
 from converters.networks.sizes import LIKE, RANDOM
+from results.record import SEED_MARK
 
 NAMES = ("random", *KNOWN)
 FORMS = (*NAMES, "random@LABEL", f"{RANDOM}SIZE", *BY_NAME, address.FORM, own_code.FORM)
@@ -33,6 +34,12 @@ class Wanted:
     def like(self) -> str:
         """The label of the row whose shape is wanted; nothing where it is no `random@LABEL`."""
         return self.path.removeprefix(LIKE) if self.path.startswith(LIKE) else ""
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is of files, one for each trial's seed."""
+        named = self.on_hub or self.is_code or self.is_address or self.path.startswith((LIKE, RANDOM))
+        return not named and pretrainings.is_pattern(self.path)
 
     @property
     def on_hub(self) -> bool:
@@ -58,10 +65,12 @@ class Wanted:
 def read_inits(texts: Sequence[str]) -> list[Wanted]:
     """All inits, those of @files too, in the order in which they were asked for.
 
-    UsageError for a label that no table can show, for two of one name, for files that are not there.
+    UsageError for a label that no table can show, for two of one name, for files that are not there, and for
+    `{seed}` in what is no file.
     """
     wanted = [_wanted(text, where) for text, where in _read_lists(texts)]
     _check_labels(wanted)
+    _check_patterns(wanted)
     _refuse_absent([one for one in wanted if one.absent])
     return wanted
 
@@ -76,6 +85,8 @@ def _wanted(text: str, where: str) -> Wanted:
         name = address.file_of(path).split(".")[0]
     elif hub_names.is_hub_name(path) and not _exists(path):
         name = hub_names.label_of(path)
+    elif pretrainings.is_pattern(path):
+        name = pretrainings.label_of(path)
     else:
         name = Path(path).name.split(".")[0]
     return Wanted((label or name).strip(), path, text, where)
@@ -92,10 +103,17 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # a name of 300 characters, or one with NUL
-        return False
+    """Whether there is such a file, or one of such a pattern."""
+    return pretrainings.there(path) or (SEED_MARK in path and bool(pretrainings.seeds_there(path)))
+
+
+def _check_patterns(wanted: Sequence[Wanted]) -> None:
+    for one in wanted:
+        if SEED_MARK in one.path and (one.on_hub or one.is_code or one.is_address):
+            raise UsageError(
+                f"{one.where}--init {one.text}: {SEED_MARK} stands for a trial's seed in the names of files, "
+                f"and this is none; give checkpoints, as in moco=runs/moco_s{SEED_MARK}.pth.tar"
+            )
 
 
 def _check_labels(wanted: Sequence[Wanted]) -> None:
@@ -136,7 +154,10 @@ def _refuse_absent(absent: Sequence[Wanted]) -> None:
         hint = f"; did you mean {near[0]}?" if near else ""
         if "://" in one.path or ":" in one.path.split("/")[0]:
             hint = "; such an address is not fetched: download it first, and give the file"
-        says.append(f"{one.where}--init {one.text}: no such file, and not a name{hint}")
+        what = "no such file, and not a name"
+        if SEED_MARK in one.path:
+            what = f"no file has a number in place of {SEED_MARK}"
+        says.append(f"{one.where}--init {one.text}: {what}{hint}")
     if says:
         expected = f"expected a checkpoint, a converted backbone or one of {', '.join(FORMS)}"
         raise UsageError(f"{'; '.join(says)}; {expected}")

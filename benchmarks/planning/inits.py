@@ -7,8 +7,8 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from benchmarks.planning import address, hub
 from benchmarks.planning.init_names import Wanted, read_inits
 from benchmarks.planning.named_weights import KNOWN, at_hand, cached
 from benchmarks.planning.own_code import OwnCode, introduce, open_code
-from converters.backbone import Backbone, write_proven
+from benchmarks.planning.pretrainings import check_files, file_of, told
+from converters.backbone import Backbone, facts_of_weights, write_proven
 from converters.certify.certificate import CERTIFICATE, standing
 from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from converters.networks.sizes import RANDOM, described, facts_of_size
+from converters.networks.table import family_of
+from results.record import Checkpoints
 from transfer.process import web
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.facts_of_weights import PIXELS, facts_of, moving, random_manifest
@@ -38,6 +41,12 @@ class Init:
     like: Init | None = None  # whose shape and pixels a random row has
     facts: Mapping[str, Any] | None = None  # its shape as the user said it; without both: the recipe's usual
     code: OwnCode | None = None  # the user's own module; of a random row: that of the row that it is like
+    checkpoints: Checkpoints | None = None  # which of a row's files it is, where each trial has its own
+    by_seed: Mapping[int, Init] = field(default_factory=dict)  # of such a row its files; all have its shape
+
+    def of_seed(self, seed: int) -> Init:
+        """The init of the trial with that seed: the file of it where each has its own, otherwise this."""
+        return self.by_seed[seed] if self.by_seed else self
 
     @property
     def shaped(self) -> bool:
@@ -82,14 +91,19 @@ class Init:
         return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()
 
 
-def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
+def open_inits(texts: list[str], fetch: bool = True, seeds: Iterable[int] = (0,)) -> list[Init]:
     """All inits, those of @files too, in the order in which they were asked for.
 
+    seeds: those of all trials; a row over pre-trainings opens their files, each once.
     Cheap refusals come first: labels, then all files that are not there, then those that are no checkpoints.
     Only then is anything fetched; unless `fetch`, known weights that are not in the cache stay `absent`.
     UsageError or CheckpointError says which init it is, and what to do.
     """
     wanted = read_inits(texts)
+    seeds = sorted(set(seeds))
+    for one in wanted:
+        if one.is_pattern:
+            check_files(one.path, f"{one.where}--init {one.text}", seeds)
     opened: dict[int, Init] = {}
     for number, one in sorted(enumerate(wanted), key=_turn):
         try:
@@ -98,7 +112,7 @@ def open_inits(texts: list[str], fetch: bool = True) -> list[Init]:
                 bare = other.code.bare(one.text) if other.code else None
                 opened[number] = Init(one.label, None, absent=other.absent, like=other, code=bare)
             else:
-                opened[number] = _opened(one, fetch)
+                opened[number] = _of_seeds(one, seeds) if one.is_pattern else _opened(one, fetch)
         except (UsageError, CheckpointError) as error:
             raise type(error)(f"{one.where}{error}") from None
     return [opened[number] for number in range(len(wanted))]
@@ -132,6 +146,41 @@ def _opened(one: Wanted, fetch: bool) -> Init:
     return Init(one.label, open_checkpoint(one.path))
 
 
+def _of_seeds(one: Wanted, seeds: list[int]) -> Init:
+    """A row over pre-trainings: UsageError where its files are not of one network, or two are the same."""
+    opened: dict[int, Init] = {}
+    same: dict[str, int] = {}  # hash of weights -> the first seed that has them
+    for seed in seeds:
+        backbone = open_checkpoint(file_of(one.path, seed))
+        init = Init(one.label, backbone, checkpoints={"pattern": told(one.path), "seed": seed})
+        first = opened.setdefault(seeds[0], init).backbone
+        assert first is not None
+        if differing := _differing(first.manifest, backbone.manifest):
+            files = f"{file_of(one.path, seeds[0])} and {file_of(one.path, seed)}"
+            raise UsageError(
+                f"--init {one.text}: {files} differ in {differing}; a row is of one network: give "
+                "these files two patterns, or an init each"
+            )
+        if (other := same.setdefault(init.weights_sha256, seed)) != seed:
+            files = f"{file_of(one.path, other)} and {file_of(one.path, seed)}"
+            raise UsageError(
+                f"--init {one.text}: {files} hold the same weights; expected a pre-training for each seed"
+            )
+        opened[seed] = init
+    return Init(one.label, opened[seeds[0]].backbone, by_seed=opened)
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The first fact of shape or pixels in which two manifests differ, with both values; empty where none."""
+    mine, others = ({"family": family_of(m).name, **_facts(m)} for m in (one, other))
+    key = next((key for key in mine | others if mine.get(key) != others.get(key)), "")
+    return key and f"{key} ({mine.get(key)} and {others.get(key)})"
+
+
+def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {fact.key: manifest.get(fact.key, fact.usual) for fact in facts_of_weights(family_of(manifest))}
+
+
 def introduction(init: Init) -> Iterator[str]:
     """The lines that tell a user whose weights these are; none for `random` itself."""
     if init.like is not None:
@@ -140,11 +189,17 @@ def introduction(init: Init) -> Iterator[str]:
         yield f"init {init.label}: drawn anew for each seed, {described(init.facts)}"
     if init.code is not None and init.like is None:
         yield from introduce(init.label, init.code)
-    if init.backbone is None:
-        return
+    for seed, one in init.by_seed.items():
+        yield from _told_weights(f"{init.label}, seed {seed}", one)
+    if init.backbone is not None and not init.by_seed:
+        yield from _told_weights(init.label, init)
+
+
+def _told_weights(title: str, init: Init) -> Iterator[str]:
+    assert init.backbone is not None
     m = init.backbone.manifest
     facts = f"{m['source']}, {m['encoder']} encoder, {m['num_tensors']} tensors, {m['input_format']}"
-    yield f"init {init.label}: {facts}"
+    yield f"init {title}: {facts}"
     if standing(m, init.weights_sha256) == "certified":
         yield f"  certified: it computes what {m[CERTIFICATE]['against']} does"
     for note in m["notes"]:  # the converter's: oddities, and what it decided for the user

@@ -22,9 +22,18 @@ def seeds(suite: Suite, request: Request) -> list[int]:
 
 
 def seeds_of(draft: Draft, init: Init) -> list[int]:
-    """The seeds of a row: one where it draws nothing by them, as an exact probe of given weights."""
+    """The seeds of a row: one where nothing differs by them, as in an exact probe of one file of weights."""
     found = seeds(draft.suite, draft.request)
-    return found[:1] if _is_exact(draft) and init.backbone is not None else found
+    return found[:1] if _is_exact(draft) and _has_one_file(init) else found
+
+
+def all_seeds(drafts: Sequence[Draft]) -> list[int]:
+    """The seeds of the trials of all suites."""
+    return sorted({seed for draft in drafts for seed in seeds(draft.suite, draft.request)})
+
+
+def _has_one_file(init: Init) -> bool:
+    return init.backbone is not None and not init.by_seed
 
 
 def _is_exact(draft: Draft) -> bool:
@@ -33,11 +42,20 @@ def _is_exact(draft: Draft) -> bool:
 
 
 def told_of_trials(drafts: Sequence[Draft], inits: Sequence[Init]) -> list[str]:
-    """Lines on suites whose rows get fewer trials than were asked for."""
-    once = [init.label for init in inits if init.backbone is not None]
-    return [
-        f"{draft.suite.name}: one trial of {', '.join(once)}: {draft.recipe.cfg.PROBE.NAME} draws nothing by "
-        "a trial's seed, so every other would be the same number"
-        for draft in drafts
-        if once and _is_exact(draft) and len(seeds(draft.suite, draft.request)) > 1
-    ]
+    """Lines on suites whose rows get fewer trials than were asked for, or one where a row has many files."""
+    once = [init.label for init in inits if _has_one_file(init)]
+    several = [init.label for init in inits if init.by_seed]
+    lines = []
+    for draft in drafts:
+        name, wanted = draft.suite.name, seeds(draft.suite, draft.request)
+        if once and _is_exact(draft) and len(wanted) > 1:
+            lines.append(
+                f"{name}: one trial of {', '.join(once)}: {draft.recipe.cfg.PROBE.NAME} draws nothing by "
+                "a trial's seed, so every other would be the same number"
+            )
+        if several and len(wanted) == 1:
+            lines.append(
+                f"{name}: one trial of {', '.join(several)}, the file of seed {wanted[0]}: --trials N takes "
+                "N pre-trainings"
+            )
+    return lines

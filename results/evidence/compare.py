@@ -78,6 +78,7 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
         return None
     pairs = pair_differences(a, b)
     remarks = [f"{row.label}: {doubt}" for row in (ours, theirs) for doubt in row.doubts]
+    remarks += [f"{row.label}: {row.pretrainings}" for row in (ours, theirs) if row.pretrainings]
     differing = ours.differs_from(theirs)
     if differing:
         remarks.append(f"{ours.label} and {theirs.label} have different {', '.join(differing)}")

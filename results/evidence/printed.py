@@ -30,13 +30,17 @@ PART_HEADS = ["what", "n", "{0}", "{1}", "gap", "95 % interval", "test", "p (Hol
 
 
 def marked(label: str, rows: Iterable[Trials], marks: Table) -> str:
-    """The label with the marks of what must be known of these rows: doubts, and why not comparable."""
+    """The label with the marks of what must be known: doubts, a file for each trial, why not comparable."""
     known = [
         text
         for row in rows
-        for text in (*row.doubts, *(f"not comparable with published numbers: {why}" for why in row.reasons))
+        for text in (
+            *row.doubts,
+            row.pretrainings,
+            *(f"not comparable with published numbers: {why}" for why in row.reasons),
+        )
     ]
-    found = dict.fromkeys(map(marks.note, known))
+    found = dict.fromkeys(map(marks.note, filter(None, known)))
     return f"{label} ({' '.join(found)})" if found else label
 
 

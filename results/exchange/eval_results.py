@@ -56,6 +56,8 @@ def _why_not(
         return f"{primary} is no percentage, and neither more nor less of it is better"
     if row.reasons:
         return f"not comparable ({'; '.join(row.reasons)})"
+    if row.pretrainings:
+        return "each of its trials is another pre-training, and a repository is of one model"
     if inits.count(row.init) > 1:
         return "the suite has several rows of that init"
     if len(row.finished) < len(row.records) or row.states["missing"]:

@@ -91,6 +91,7 @@ def log_of(record: Record, organization: str, model: str) -> dict[str, Any]:
                 "deployment_type": "self_deployed",
                 "model_availability": "unknown",
                 **_texts({key: record["identity"][key] for key in ("backbone_sha256", "recipe_sha256")}),
+                **_texts({"checkpoints": record.get("checkpoints")}),
             },
         },
         "evaluation_results": [

@@ -55,6 +55,7 @@ def _row(row: Trials, primary: str, values: Sequence[float]) -> dict[str, Any]:
         "standard_deviation": found.std if found and found.n > 1 else None,
         "finished": len(row.finished),
         "trials": len(row.records),
+        **({"pretrainings": row.pretrainings} if row.pretrainings else {}),
         "engine": f"{row.identity['engine']} {row.identity['engine_version']}",
         "precision": row.emulated or None,
         "not_comparable_because": row.reasons,
@@ -87,7 +88,8 @@ def _section(suite: str, rows: Sequence[Trials], board: Mapping[str, Any]) -> st
         why = "; ".join(row["not_comparable_because"])
         rank = "-" if row["rank"] is None else str(row["rank"])
         engine = f"{row['engine']}, {row['precision']}" if row["precision"] else row["engine"]
-        told = [f"{row['finished']}/{row['trials']}", engine, f"no: {why}" if why else "yes"]
+        trials = "; ".join(filter(None, (f"{row['finished']}/{row['trials']}", row.get("pretrainings"))))
+        told = [trials, engine, f"no: {why}" if why else "yes"]
         lines.append([rank, row["label"], texts[row["label"]], *told])
         ids.append([row["label"], ", ".join(row["records"])])
     table = text_table([*HEADS[:2], primary, *HEADS[2:]], lines)

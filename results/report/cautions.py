@@ -37,6 +37,7 @@ def cautions(suites: Mapping[str, Sequence[Trials]], problems: Sequence[str]) ->
         *_by_row(suites, _failures),
         *_by_row(suites, _unfinished),
         *_by_row(suites, _weights),
+        *_by_row(suites, _pretrainings),
         *(Said(suite, "", why) for suite, rows in suites.items() for why in _not_comparable(rows)),
         *(Said(suite, "", why) for suite, rows in suites.items() for why in _environments(rows)),
     ]
@@ -89,10 +90,17 @@ def _unfinished(row: Trials) -> Sentences:
 
 
 def _weights(row: Trials) -> Sentences:
-    account = row.records[0].get("init_account") or {}
-    starts_random = (row.records[0].get("init_manifest") or {}).get("source") == "random"
-    if account.get("set") != account.get("total") and not starts_random:
-        yield "", f"{account.get('set', '?')} of {account.get('total', '?')} tensors were set"
+    for record in row.by_file:
+        account = record.get("init_account") or {}
+        starts_random = (record.get("init_manifest") or {}).get("source") == "random"
+        if account.get("set") != account.get("total") and not starts_random:
+            place = f", trial {record['trial']}" if len(row.by_file) > 1 else ""
+            yield place, f"{account.get('set', '?')} of {account.get('total', '?')} tensors were set"
+
+
+def _pretrainings(row: Trials) -> Sentences:
+    if row.pretrainings:
+        yield "", row.pretrainings
 
 
 def _not_comparable(rows: Sequence[Trials]) -> Iterator[str]:

@@ -56,16 +56,22 @@ def recipes(rows: Sequence[Trials]) -> dict[str, dict[str, Any]]:
 
 
 def weights(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
-    """Heads and lines of the table of initial weights: where they come from, and that they were all set."""
+    """Heads and lines of the table of initial weights: where they come from, and that they were all set.
+
+    A row over pre-trainings has a line for each of its files.
+    """
     heads = ["init", *MANIFEST, "tensors set", "left at initial value"]
     lines = []
-    for row in rows:
-        record = row.records[0]
+    for label, record in ((_named(row, record), record) for row in rows for record in row.by_file):
         manifest, account = record.get("init_manifest") or {}, record.get("init_account") or {}
         known = [as_written(manifest[key]) if manifest.get(key) is not None else "-" for key in MANIFEST]
         tensors = f"{account.get('set', '?')} of {account.get('total', '?')}"
-        lines.append([row.label, *known, tensors, shorten(account.get("fresh") or []) or "-"])
+        lines.append([label, *known, tensors, shorten(account.get("fresh") or []) or "-"])
     return heads, lines
+
+
+def _named(row: Trials, record: Record) -> str:
+    return f"{row.label}, seed {record['seed']}" if record.get("checkpoints") else row.label
 
 
 def costs(rows: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:

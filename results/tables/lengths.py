@@ -87,15 +87,21 @@ def _differ_in_schedule(some: Sequence[Trials], others: Sequence[Trials]) -> boo
     """Whether two suites have a row of one init that differs in SOLVER keys alone."""
     by_init = {row.init: row for row in some}
     pairs = [(by_init[row.init], row) for row in others if row.init in by_init]
-    return _primary(some) == _primary(others) and any(_facts(a) == _facts(b) for a, b in pairs)
+    alike = (_facts(a) == _facts(b) and _one_source(a, b) for a, b in pairs)
+    return _primary(some) == _primary(others) and any(alike)
+
+
+def _one_source(a: Trials, b: Trials) -> bool:
+    """Whether trials of one seed have the same weights; rows over pre-trainings have others for each seed."""
+    return all(a.files[seed] == b.files[seed] for seed in a.files.keys() & b.files.keys())
 
 
 def _facts(row: Trials) -> dict[str, object]:
-    identity = ("data_sha256", "engine", "engine_version", "backbone_sha256")
+    identity = ("data_sha256", "engine", "engine_version", "backbone_sha256", "checkpoints")
     recipe = row.records[0]["recipe"]
     if SCHEDULE not in recipe:
         return {"none like it": id(row)}
-    facts = {name: row.identity[name] for name in identity}
+    facts = {name: row.identity.get(name) for name in identity}
     return facts | {key: value for key, value in recipe.items() if not key.startswith("SOLVER.")}
 
 

@@ -143,6 +143,8 @@ def add_notes(
     for row, trials in zip(table.rows, ours, strict=False):
         row.marks += [table.note(doubt) for doubt in trials.doubts]
         row.marks += [table.note(f"not comparable with published numbers: {why}") for why in trials.reasons]
+        if trials.pretrainings:
+            row.marks.append(table.note(trials.pretrainings))
         if trials.certificate:
             row.marks.append(table.note(CERTIFIED.format(against=trials.certificate)))
         if trials.own_code:

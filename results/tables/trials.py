@@ -1,6 +1,7 @@
 """Groups records into the trials of one row: same init, and same identity but for the seed.
 
-Two runs under one label with different recipes, weights, data or engines are two rows, never one mean.
+Two runs under one label with different recipes, weights, data or engines are two rows, never one mean. Where
+each trial has a pre-training of its own, `results.tables.pretrainings` says which weights are of one row.
 """
 
 from __future__ import annotations
@@ -15,23 +16,13 @@ from typing import Any
 from converters.command import spelled
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
 from results.record import Record, Tuned, Variant, flat_metrics
+from results.tables.labels import TOLD_APART_BY, labels
 from results.tables.paired import Values
+from results.tables.pretrainings import FIELD, WEIGHTS, note, row_identity, why_apart
 from results.tables.significance import Summary, summarize
 
 # The inits that the papers print first come first, in their order.
 FIRST = {"random": 0, "supervised": 1, "msra": 2}
-# The identity fields that tell apart two rows with one init, and the words shown for them.
-TOLD_APART_BY = {
-    "suite_version": "suite version",
-    "recipe_sha256": "recipe",
-    "data_sha256": "data",
-    "engine": "engine",
-    "engine_version": "engine version",
-    "backbone_sha256": "weights",
-    "tune": "tuning budget",
-    "limit": "test images",
-    "evaluates": "evaluated only",
-}
 # The identity fields of what is no measurement of the row: it is shown, and nothing is made of it.
 UNRANKED = {"limit": "tested on {} images, by --limit", "evaluates": "evaluated only, by --eval-only"}
 
@@ -47,11 +38,12 @@ class Trials:
 
     suite: str
     init: str
-    identity: dict[str, Any]  # without the seed
+    identity: dict[str, Any]  # see results.tables.pretrainings.row_identity
     records: list[Record] = field(default_factory=list)
     label: str = ""
     left_out: Collection[str] = LEFT_OUT  # doubts whose records are shown, and not counted
     cells: Mapping[tuple[str, str], Path] = field(default_factory=dict, repr=False)  # of run_files
+    apart: str = ""  # why it is one file of a row over pre-trainings, and not the whole
     _values: dict[str, Values] = field(default_factory=dict, repr=False)
     _summaries: dict[str, Summary | None] = field(default_factory=dict, repr=False)
 
@@ -59,6 +51,7 @@ class Trials:
     def states(self) -> Counter[str]:
         """Number of trials by status; "missing" are the holes below the highest trial number.
 
+        A file that is not pooled has no holes: its other trials are of other files.
         The status of a record that is left out is its doubt: nothing in it is sure, not even its status.
         """
         states = Counter(
@@ -66,7 +59,7 @@ class Trials:
         )
         trials = {record["trial"] for record in self.records}  # the same trial with two seeds is two records
         missing = 1 + max(trials) - len(trials)
-        if missing:
+        if missing and not self.apart:
             states["missing"] = missing
         return states
 
@@ -135,11 +128,26 @@ class Trials:
         return self.identity.get("engine") == "frozen"
 
     @property
+    def pretrainings(self) -> str:
+        """The footnote of a row over pre-trainings, and of a file that is not pooled; otherwise nothing."""
+        pattern = self.identity.get(FIELD)
+        return note(pattern, self.apart, self.frozen, bool(self.tuned)) if pattern else ""
+
+    @property
+    def by_file(self) -> list[Record]:
+        """A record for each file of weights: all where each trial has its own, otherwise the first."""
+        return self.records if FIELD in self.identity else self.records[:1]
+
+    @property
+    def files(self) -> dict[int, str]:
+        """Seed -> hash of the weights of its trial."""
+        return {record["seed"]: record["identity"][WEIGHTS] for record in self.records}
+
+    @property
     def certificate(self) -> str:
         """The code that computes the same with these weights, where that was certified; otherwise nothing."""
-        found = (self.records[0].get("init_manifest") or {}).get("certificate") or {}
-        same = found.get("content_sha256") == self.identity.get("backbone_sha256")
-        return str(found["against"]) if same and found else ""
+        codes = {_certified(record) for record in self.by_file}
+        return codes.pop() if len(codes) == 1 else ""
 
     @property
     def own_code(self) -> str:
@@ -178,7 +186,7 @@ class Trials:
     def differs_from(self, other: Trials) -> list[str]:
         """Words for the identity fields that make two rows incomparable: all that differ but the weights."""
         mine, others = self.compared_as, other.compared_as
-        names = (mine.keys() | others.keys()) - {"backbone_sha256"}
+        names = (mine.keys() | others.keys()) - {WEIGHTS, FIELD}
         differing = {name for name in names if mine.get(name) != others.get(name)}
         return [word for name, word in TOLD_APART_BY.items() if name in differing] + sorted(
             differing - TOLD_APART_BY.keys()
@@ -198,6 +206,13 @@ class Trials:
         )
 
 
+def _certified(record: Record) -> str:
+    """The code that a record's certificate names, if it is of these weights."""
+    found = (record.get("init_manifest") or {}).get("certificate") or {}
+    same = found.get("content_sha256") == record["identity"].get(WEIGHTS)
+    return str(found["against"]) if same and found else ""
+
+
 def group_trials(
     records: Iterable[Record],
     left_out: Collection[str] = LEFT_OUT,
@@ -212,7 +227,7 @@ def group_trials(
     for record in records:
         if record.get("candidate"):
             continue
-        identity = {name: value for name, value in record["identity"].items() if name != "seed"}
+        identity = row_identity(record)
         # names are unique, so values of different types are never compared by the sort
         key = (record["suite"], record["init"], repr(sorted(identity.items())))
         if key not in groups:
@@ -223,31 +238,28 @@ def group_trials(
     suites: dict[str, list[Trials]] = {}
     for trials in groups.values():
         trials.records.sort(key=lambda record: (record["trial"], record["id"]))
-        suites.setdefault(trials.suite, []).append(trials)
+        suites.setdefault(trials.suite, []).extend(_pooled(trials))
     for rows in suites.values():
         rows.sort(key=lambda row: (FIRST.get(row.init, len(FIRST)), row.init, row.records[0]["id"]))
-        _label(rows)
+        for row, label in zip(rows, labels([(row.init, row.identity) for row in rows]), strict=True):
+            row.label = label
     return dict(sorted(suites.items()))
 
 
-def _label(rows: list[Trials]) -> None:
-    """Gives every row its init as label, and says what differs where several rows have one init."""
-    by_init: dict[str, list[Trials]] = {}
-    for row in rows:
-        by_init.setdefault(row.init, []).append(row)
-    for init, same in by_init.items():
-        names = dict.fromkeys(TOLD_APART_BY) | dict.fromkeys(name for row in same for name in row.identity)
-        differing = [name for name in names if len({str(row.identity.get(name)) for row in same}) > 1]
-        for row in same:
-            parts = [
-                f"{TOLD_APART_BY.get(name, name)} {_short(row.identity[name])}"
-                for name in differing
-                if row.identity.get(name) is not None
-            ]
-            row.label = f"{init} [{', '.join(parts)}]" if parts else init
-
-
-def _short(value: object) -> str:
-    """The start of a hash or a version; words stay whole."""
-    text = str(value)
-    return text if " " in text else text[:8]
+def _pooled(trials: Trials) -> list[Trials]:
+    """The row, or one for each of its files where they are no one set of pre-trainings."""
+    why = why_apart(trials.finished) if FIELD in trials.identity else ""
+    if not why:
+        return [trials]
+    by_file: dict[str, list[Record]] = {}
+    for record in trials.records:
+        by_file.setdefault(record["identity"][WEIGHTS], []).append(record)
+    return [
+        Trials(
+            *(trials.suite, trials.init, trials.identity | {WEIGHTS: weights}, of_file),
+            left_out=trials.left_out,
+            cells=trials.cells,
+            apart=why,
+        )
+        for weights, of_file in by_file.items()
+    ]

@@ -32,6 +32,7 @@ def test_the_type_says_what_is_accepted() -> None:
         "per_image": (dict,),
         "truncated": (dict,),
         "evaluated": (dict,),
+        "checkpoints": (dict,),
         "precision": (str,),
     }
 

@@ -13,6 +13,7 @@ from safetensors.numpy import save
 from converters.backbone import load_backbone
 from converters.networks.resnet import RESNET
 from tests.benchmarks.planning.fake_hub import FakeHub, served
+from tests.conftest import narrow_backbone_file
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +42,11 @@ def hub(raw_weights: bytes, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) ->
         }
         monkeypatch.setenv("HF_ENDPOINT", hub.address + "/")
         yield hub
+
+
+@pytest.fixture
+def seed_files(tmp_path: Path) -> Path:
+    """A folder with the last checkpoints of two pre-trainings, moco_s0/last.pkl and moco_s1/last.pkl."""
+    for seed in (0, 1):
+        narrow_backbone_file(tmp_path / "seeds" / f"moco_s{seed}" / "last.pkl", seed)
+    return tmp_path / "seeds"
