@@ -108,10 +108,12 @@ def _facts(row: Trials) -> dict[str, object]:
 def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, float]) -> list[Curve]:
     """A curve for every suite with at least LEAST checkpoints of one run; a line per run.
 
-    `lengths`: init -> length, beside what the names say. Such a row belongs to no run, and so to every line.
+    `lengths`: init -> length, beside what the names say. Such a row belongs to the run that has its name (`byol`
+    to that of byol_it_132); another belongs to none, and so to every line.
     """
     curves = []
     for suite, rows in groups.items():
+        known = {run_of(row.init) for row in rows} - {""}
         units: dict[str, None] = {}
         runs: dict[str, list[Point]] = {}
         shared: list[Point] = []
@@ -119,7 +121,8 @@ def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, 
             if row.unranked or (length := length_of(row.init, lengths)) is None:
                 continue
             units |= {length[1]: None} if length[1] else {}
-            home = shared if row.init in lengths else runs.setdefault(run_of(row.init), [])
+            run = row.init if row.init in known else run_of(row.init)
+            home = shared if row.init in lengths and row.init not in known else runs.setdefault(run, [])
             home.append(Point(length[0], row))
         lines = [(run, [*shared, *points]) for run, points in (runs or {"": []}).items()]
         lines = [(run, line) for run, line in lines if len({point.x for point in line}) >= LEAST]

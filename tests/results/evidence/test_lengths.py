@@ -158,3 +158,18 @@ def test_checkpoints_of_several_runs_are_a_line_each(make_record: Any) -> None:
     assert curve.x_name == "epochs of pre-training"
     assert run_of("moco_v3_epoch_2.5") == "moco_v3"
     assert run_of("epoch_08") == run_of("random") == ""
+
+
+def test_the_end_of_a_run_may_have_the_run_s_name(make_record: Any) -> None:
+    """A study's table has its rows by their methods, and the checkpoints before them by method and length."""
+    rows = {f"{run}_it_{n}": n for run in ("byol", "dino") for n in (132, 264)} | {"byol": 528, "dino": 500}
+    records = [
+        make_record(name, trial, length, "people") for name, length in rows.items() for trial in (0, 1)
+    ]
+    records += [make_record("random", 0, 0.5, "people")]
+    (curve,) = length_curves(group_trials(records), {"random": 0, "byol": 528, "dino": 500})
+    assert {label: [(p.x, p.row.init) for p in line] for label, line in curve.lines.items()} == {
+        run: [(0, "random"), (132, f"{run}_it_132"), (264, f"{run}_it_264"), (last, run)]
+        for run, last in (("byol", 528), ("dino", 500))
+    }
+    assert curve.x_name == "iterations of pre-training"
