@@ -108,8 +108,8 @@ def _facts(row: Trials) -> dict[str, object]:
 def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, float]) -> list[Curve]:
     """A curve for every suite with at least LEAST checkpoints of one run; a line per run.
 
-    `lengths`: init -> length, beside what the names say. Such a row belongs to the run that has its name (`byol`
-    to that of byol_it_132); another belongs to none, and so to every line.
+    `lengths`: init -> length, beside what the names say. Such a row belongs to the run that has its name
+    (`byol` to that of byol_it_132); another belongs to none, and so to every line.
     """
     curves = []
     for suite, rows in groups.items():

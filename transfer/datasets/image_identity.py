@@ -28,7 +28,8 @@ from transfer.datasets.records import column
 from transfer.errors import DataError
 from transfer.process.cache import cache_folder
 
-KEEP_FROM = 64 << 20  # bytes read; fewer are read again as fast as they are looked up
+KEEP_FROM = 64 << 20  # bytes read; fewer are read again as fast as they are looked up,
+KEEP_FILES = 1000  # but for so many files
 SHOW_FROM = 1 << 30  # bytes to read from which progress is shown
 AT_ONCE = 500  # files that a thread looks at before it reports
 SETTLED_S = 3.0
@@ -77,7 +78,7 @@ def image_digests(paths: Sequence[str], check: Check | None = None) -> list[str]
     says = f"hash images ({size / 1e9:.1f} GB, once)"
     hashed = of_each(partial(_sha256, check), new, says, quiet=size < SHOW_FROM)
     digests.update(zip(new, hashed, strict=True))
-    if size >= KEEP_FROM:
+    if size >= KEEP_FROM or len(new) >= KEEP_FILES:
         _keep({p: (stamps[p], digests[p]) for p in new if _settled(stamps[p], now)}, by_folder)
     return [digests[path] for path in paths]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _EXIF_ORIENTATION, _TURNED_BY_90 = 0x0112, (5, 6, 7, 8)
 _READERS = 16  # threads: files have latency to hide, and decoding and hashing free the interpreter
+_AT_ONCE = 16  # items that a thread takes
 _MANY = 500  # files that take longer than a glance
 _T = TypeVar("_T")
 _Result = TypeVar("_Result")
@@ -129,18 +130,22 @@ def of_each(
 ) -> list[_Result]:
     """Calls `function` on every item, in threads, which hide the latency of files; shows progress for many.
 
-    quiet: whether no progress is shown; by default for few items. `what` is its label.
+    quiet: whether no progress is shown; by default for few items. `what` is its label. Items go to the
+    threads a few at a time, for handing one over costs as much as reading a small file.
     """
     from transfer.process.progress import progress
 
-    found = []
+    found: list[_Result] = []
+    size = max(1, min(_AT_ONCE, len(items) // (4 * _READERS)))
+    parts = [items[first : first + size] for first in range(0, len(items), size)]
     quiet = len(items) < _MANY if quiet is None else quiet
     quiet = quiet or os.environ.get("RANK", "0") != "0"  # of torchrun's processes one speaks
     with ThreadPoolExecutor(_READERS) as pool, progress(what, len(items), quiet=quiet) as advance:
         try:
-            for result in pool.map(function, items):
-                found.append(result)
-                advance("")
+            for results in pool.map(lambda part: [function(item) for item in part], parts):
+                found += results
+                for _ in results:
+                    advance("")
         except BaseException:  # an error or Ctrl-C: without this all the others would be done first
             pool.shutdown(wait=False, cancel_futures=True)
             raise

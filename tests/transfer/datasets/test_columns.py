@@ -199,7 +199,8 @@ def test_an_error_ends_the_work_of_the_threads() -> None:
     with pytest.raises(KeyboardInterrupt):
         images.of_each(work, range(5000), "work")
     assert len(done) < 500
-    assert images.of_each(lambda i: i * i, range(5), "work") == [0, 1, 4, 9, 16]
+    for count in (0, 5, 129, 1500):  # one at a time and several, with a rest
+        assert images.of_each(lambda i: i * i, range(count), "work") == [i * i for i in range(count)]
 
 
 @pytest.mark.parametrize("recipe", SUITES)

@@ -180,6 +180,19 @@ def test_small_sets_and_fresh_files_leave_nothing_behind(
     assert not list(cache.rglob("*.json"))
 
 
+def test_many_small_files_are_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = _files(tmp_path / "a")
+    monkeypatch.setattr(image_identity, "SETTLED_S", -3600.0)
+    monkeypatch.setattr(image_identity, "KEEP_FROM", 1 << 40)
+    monkeypatch.setattr(image_identity, "KEEP_FILES", len(paths) + 1)
+    images_sha256(paths)
+    assert not list(cache.rglob("*.json"))
+    monkeypatch.setattr(image_identity, "KEEP_FILES", len(paths))
+    before = images_sha256(paths)
+    monkeypatch.setattr(image_identity, "_sha256", lambda *_: pytest.fail("read again"))
+    assert images_sha256(paths) == before
+
+
 def test_an_image_that_cannot_be_read_is_named(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     (tmp_path / "folder.jpg").mkdir()
