@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.errors import UsageError
 from benchmarks.studies.sources import SOURCES, Source
 from converters.command import typed
+from results.record import SEED_MARK
 from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 STUDIES = Path(__file__).parent
@@ -20,9 +21,6 @@ SUITES = STUDIES / "suites"
 CHOSEN = STUDIES / "chosen.txt"  # of all studies, for their suites share one recipe
 VARIABLE = "STUDY_DATA"  # by which the suites find the prepared sets
 PLACES = ("data", "work", "output", "suites")  # what braces in a step may name
-SEED = (
-    "seed"  # where an entry has no such field, the brace is left to `benchmarks.run`: a file for each trial
-)
 _FIELDS = {"question": str, "sources": list, "machine": str, "steps": list}
 _OF_STEP: dict[str, tuple[type, ...]] = {
     "says": (str,),
@@ -117,11 +115,12 @@ def _steps(content: Any, places: Mapping[str, str], where: str) -> Iterator[Step
     texts = [content.get(key, "") for key in ("says", "run", "makes")]
     for entry in _entries(content.get("each", {"": ""}), texts):
         known = ", ".join(f"{{{brace}}}" for brace in (*PLACES, *entry))
-        entry = {brace: f"{{{brace}}}" for brace in (*PLACES, SEED)} | entry
+        # {seed} of no field is left to `benchmarks.run`: the file of each trial.
+        entry = {place: f"{{{place}}}" for place in PLACES} | {"seed": f"{{{SEED_MARK}}}"} | entry
         try:
             says, run, makes = (text.format(**entry) for text in texts)
             # Word by word, so that a folder's name may hold spaces and quotes.
-            words = tuple(word.format(**places, seed=f"{{{SEED}}}") for word in shlex.split(run))
+            words = tuple(word.format(**places) for word in shlex.split(run))
             yield Step(says, words, makes.format(**places), float(content["core_hours"]))
         except (KeyError, IndexError, ValueError) as error:
             raise UsageError(f"{where}: {error!r}; expected words of a command; braces: {known}") from None
@@ -134,10 +133,10 @@ def _entries(each: Mapping[Any, Any], texts: Sequence[str]) -> Iterator[dict[str
     """
     for name, value in each.items():
         fields = value if isinstance(value, dict) else {"value": value}
-        asked = {key: listed for key, listed in fields.items() if any(f"{{{key}}}" in text for text in texts)}
-        lists = [listed if isinstance(listed, list) else [listed] for listed in asked.values()]
+        named = {key for key in fields if any(f"{{{key}}}" in text for text in texts)}
+        lists = [one if isinstance(one, list) and key in named else [one] for key, one in fields.items()]
         for chosen in itertools.product(*lists):
-            yield {"name": str(name)} | {key: str(one) for key, one in zip(asked, chosen, strict=True)}
+            yield {"name": str(name)} | {key: str(one) for key, one in zip(fields, chosen, strict=True)}
 
 
 def _check(content: Any, kinds: Mapping[str, tuple[type, ...]], where: str, needed: set[str]) -> None:

@@ -113,7 +113,7 @@ def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, 
     """
     curves = []
     for suite, rows in groups.items():
-        known = {run_of(row.init) for row in rows} - {""}
+        known = {run_of(row.init) for row in rows if length_of(row.init, {})} - {""}
         units: dict[str, None] = {}
         runs: dict[str, list[Point]] = {}
         shared: list[Point] = []

@@ -82,7 +82,7 @@ def fit(
     """Fits features (N, D) and class numbers (N,), of which every class has one, for each C of the grid.
 
     After GIVE_UP values in a row that `iterations` do not solve, the larger ones are left out: features of
-    huge norms, as random networks have them, would take hours for models that nothing chooses.
+    huge norms, as random networks have them, would take long for models that nothing chooses.
     `at_once` values of C are fitted together: by default 1 on a CPU, where a start from the values before
     saves more, and on a GPU as many as fit into WORK_BYTES. The results differ by less than the tolerance.
     Held are the table, 8 N D bytes, and of each C about 48 N K: of ImageNet (2048 numbers, 1000 classes) 21
@@ -156,7 +156,7 @@ def _path(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Minimises along the grid; weights (p, G, K), and (G,) objectives, gradients and iterations.
 
-    G is less than the grid's where it gave up: at the same C whatever is fitted `at_once`.
+    G is less than the grid's where it gave up.
     """
     loss, width = cross_entropy(labels), table.shape[1]
     found: list[Tensor] = []  # (p, K) of each C

@@ -145,19 +145,28 @@ def sizes_of(name: str) -> tuple[int, int]:
     return (64, 64) if name in ("held_out", "tiny_tune", "cifar10_sample") else (128, 112)
 
 
-@pytest.mark.parametrize(("name", "times"), [("bccd", 2), ("bccd", 4), ("voc100", 4), ("coco412", 4)])
-def test_a_longer_schedule_differs_in_nothing_else(
-    name: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "ending", "times"),
+    [
+        ("bccd", "x2", 2),
+        ("bccd", "x4", 4),
+        ("voc100", "x4", 4),
+        ("coco412", "x4", 4),
+        ("mosaics", "short", 1 / 3),
+    ],
+)
+def test_another_schedule_differs_in_nothing_else(
+    name: str, ending: str, times: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     request = Request(None, 0, "torchvision", False, False, tmp_path, 1, [], tmp_path)
     base = foresee(load_suite(str(SUITES / f"{name}.yaml")), request)
     schedule = ("SOLVER.MAX_ITER", "SOLVER.STEPS")
-    longer = foresee(load_suite(str(SUITES / f"{name}_x{times}.yaml")), request)
-    own, theirs = flatten(longer.recipe.cfg), flatten(base.recipe.cfg)
+    other = foresee(load_suite(str(SUITES / f"{name}_{ending}.yaml")), request)
+    own, theirs = flatten(other.recipe.cfg), flatten(base.recipe.cfg)
     assert {key for key in own if own[key] != theirs[key]} == set(schedule)
     assert own["SOLVER.MAX_ITER"] == times * theirs["SOLVER.MAX_ITER"]
-    assert (longer.suite.datasets, longer.suite.metrics) == (base.suite.datasets, base.suite.metrics)
+    assert (other.suite.datasets, other.suite.metrics) == (base.suite.datasets, base.suite.metrics)
 
 
 @pytest.mark.parametrize(
@@ -208,5 +217,7 @@ def test_an_entry_with_fields_is_one_step_for_each_value_that_the_step_names(tmp
     assert [" ".join(step.words[1:]) for step in steps[:3]] == ["x --b 1 1", "x --b 1 2", "x --d 3"]
     assert [step.words[2:4] for step in steps[3:]] == [(name, str(n)) for name in "ac" for n in range(3)]
     (tmp_path / "study.yaml").write_text(text.replace("{suites}", "{nothing}"))
-    with pytest.raises(UsageError, match=r"step 2: KeyError.*braces: .*\{name\}, \{seed\}$"):
+    with pytest.raises(
+        UsageError, match=r"step 2: KeyError.*braces: .*\{name\}, \{options\}, \{rate\}, \{seed\}$"
+    ):
         read_study(tmp_path / "study.yaml", PLACES)

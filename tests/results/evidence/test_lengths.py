@@ -166,10 +166,10 @@ def test_the_end_of_a_run_may_have_the_run_s_name(make_record: Any) -> None:
     records = [
         make_record(name, trial, length, "people") for name, length in rows.items() for trial in (0, 1)
     ]
-    records += [make_record("random", 0, 0.5, "people")]
-    (curve,) = length_curves(group_trials(records), {"random": 0, "byol": 528, "dino": 500})
+    records += [make_record(name, 0, 0.5, "people") for name in ("random@byol", "random@byol_it_132")]
+    (curve,) = length_curves(group_trials(records), {"random@byol": 0, "byol": 528, "dino": 500})
     assert {label: [(p.x, p.row.init) for p in line] for label, line in curve.lines.items()} == {
-        run: [(0, "random"), (132, f"{run}_it_132"), (264, f"{run}_it_264"), (last, run)]
+        run: [(0, "random@byol"), (132, f"{run}_it_132"), (264, f"{run}_it_264"), (last, run)]
         for run, last in (("byol", 528), ("dino", 500))
     }
     assert curve.x_name == "iterations of pre-training"
