@@ -17,6 +17,7 @@ HELD_OUT = 20  # the first of the sorted wnids; nothing is pre-trained on them
 TUNE = 20  # the next of them, on which pre-trainings are tuned: their train images are pre-trained on
 SIDE = 64  # pixels of an image
 TRAIN, TEST = 2000, 250  # mosaics, of four different images each
+FIFTH = 100  # images of a class, of 500, in the shorter list for pre-training
 CORNERS = ((0, 0), (SIDE, 0), (0, SIDE), (SIDE, SIDE))
 Boxed = tuple[Path, int, tuple[float, float, float, float]]  # image, class from 1, box
 
@@ -28,25 +29,33 @@ def wnids(source: Path) -> list[str]:
 
 
 def write_lists(source: Path, folder: Path) -> dict[str, int]:
-    """Writes `pretrain.txt` (image, tab, class; relative to itself) and `held_out/{train,val}` as links.
+    """Writes `pretrain.txt` (image, tab, class; relative to itself), a fifth of it, and `held_out` as links.
+
+    `pretrain_fifth.txt` has the first FIFTH images of each class by name, for what needs several epochs.
 
     Returns the number of images of each. `folder` is where the files will lie in the end.
     """
     root, classes = (source / "tiny-imagenet-200").absolute(), wnids(source)
-    lines = [
-        f"{os.path.relpath(image, folder.absolute())}\t{number}"
+    images = [
+        (order, f"{os.path.relpath(image, folder.absolute())}\t{number}")
         for number, wnid in enumerate(classes[HELD_OUT:])
-        for image in sorted((root / "train" / wnid / "images").iterdir())
+        for order, image in enumerate(sorted((root / "train" / wnid / "images").iterdir()))
     ]
+    lists = {
+        "pretrain": [line for _, line in images],
+        "pretrain_fifth": [line for order, line in images if order < FIFTH],
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "pretrain.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     held = {"train": train_of(source, held_out(source)), "val": val_of(source, held_out(source))}
-    for split, images in held.items():
-        for image, number, _ in images:
+    for split, boxed in held.items():
+        for image, number, _ in boxed:
             link = folder / "held_out" / split / classes[number - 1] / image.name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(image.absolute())
-    return {"pretrain": len(lines)} | {f"held_out/{split}": len(images) for split, images in held.items()}
+    counts = {name: len(lines) for name, lines in lists.items()}
+    return counts | {f"held_out/{split}": len(boxed) for split, boxed in held.items()}
 
 
 def read_mosaics(source: Path) -> dict[str, list[Picture]]:

@@ -26,6 +26,7 @@ def source(tmp_path: Path) -> Path:
 def test_the_list_holds_the_classes_that_are_not_held_out(source: Path, tmp_path: Path) -> None:
     assert prepare(LISTS, source, tmp_path)["images"] == {
         "pretrain": 8,
+        "pretrain_fifth": 8,
         "held_out/train": 80,
         "held_out/val": 40,
     }
@@ -36,6 +37,17 @@ def test_the_list_holds_the_classes_that_are_not_held_out(source: Path, tmp_path
     assert all((folder / name).is_file() for name, _ in lines), "relative to the list"
     assert len(list((folder / "held_out" / "val").glob("n*/*.JPEG"))) == 40
     assert (folder / "held_out" / "train" / "n00000003" / "n00000003_2.JPEG").resolve().is_relative_to(source)
+
+
+def test_the_shorter_list_has_the_first_of_every_class(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_imagenet, "FIFTH", 3)
+    assert prepare(LISTS, source, tmp_path)["images"]["pretrain_fifth"] == 6
+    long, short = (
+        (tmp_path / LISTS / f"{name}.txt").read_text().splitlines() for name in ("pretrain", "pretrain_fifth")
+    )
+    assert short == long[:3] + long[4:7], "of four images of each of two classes"
 
 
 def test_pretrain_reads_both(source: Path, tmp_path: Path) -> None:
