@@ -54,9 +54,9 @@ def _study(name: str, data: Path | None, output: Path | None, dry: bool) -> int:
 
 
 def _list() -> int:
-    from benchmarks.studies.plan import load_study, study_names
+    from benchmarks.studies.plan import PLACES, load_study, study_names
 
-    anywhere = dict.fromkeys(("data", "work", "output", "suites"), "")
+    anywhere = dict.fromkeys(PLACES, "")
     for name in study_names():
         study = load_study(name, anywhere)
         hours = sum(step.core_hours for step in study.steps)

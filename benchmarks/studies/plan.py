@@ -18,9 +18,10 @@ from transfer.recipes.plain_yaml import YamlError, parse_yaml, read_text
 
 STUDIES = Path(__file__).parent
 SUITES = STUDIES / "suites"
+DEMO = STUDIES.parent / "demo_kit"  # our own MoCo, as shipped
 CHOSEN = STUDIES / "chosen.txt"  # of all studies, for their suites share one recipe
 VARIABLE = "STUDY_DATA"  # by which the suites find the prepared sets
-PLACES = ("data", "work", "output", "suites")  # what braces in a step may name
+PLACES = ("data", "work", "output", "suites", "demo")  # what braces in a step may name
 _FIELDS = {"question": str, "sources": list, "machine": str, "steps": list}
 _OF_STEP: dict[str, tuple[type, ...]] = {
     "says": (str,),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.errors import UsageError
 from benchmarks.launch import child
-from benchmarks.studies.plan import SUITES, VARIABLE, Study
+from benchmarks.studies.plan import DEMO, SUITES, VARIABLE, Study
 from benchmarks.studies.sources import absent
 
 
@@ -78,4 +78,5 @@ def places(data: Path, output: Path) -> dict[str, str]:
         "work": str(output.parent / "shared"),
         "output": str(output),
         "suites": os.path.relpath(SUITES),
+        "demo": os.path.relpath(DEMO),
     }
