@@ -78,7 +78,8 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
         return None
     pairs = pair_differences(a, b)
     remarks = [f"{row.label}: {doubt}" for row in (ours, theirs) for doubt in row.doubts]
-    remarks += [f"{row.label}: {row.pretrainings}" for row in (ours, theirs) if row.pretrainings]
+    remarks += [ours.pretrainings] if ours.pretrainings else []  # without a label: the notes of lines are one
+    remarks += [f"{theirs.label}: {theirs.pretrainings}"] if theirs.pretrainings else []
     differing = ours.differs_from(theirs)
     if differing:
         remarks.append(f"{ours.label} and {theirs.label} have different {', '.join(differing)}")

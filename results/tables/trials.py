@@ -129,8 +129,11 @@ class Trials:
 
     @property
     def pretrainings(self) -> str:
-        """The footnote of a row over pre-trainings, and of a file that is not pooled; otherwise nothing."""
-        pattern = self.identity.get(FIELD)
+        """The footnote of a row over pre-trainings, and of a file that is not pooled; otherwise nothing.
+
+        Its own name in the pattern is left out, so that rows whose files differ in nothing else share a note.
+        """
+        pattern = self.identity.get(FIELD, "").replace(self.init, "…", 1)
         return note(pattern, self.apart, self.frozen, bool(self.tuned)) if pattern else ""
 
     @property

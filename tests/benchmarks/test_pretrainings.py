@@ -33,7 +33,7 @@ def test_each_trial_of_a_row_is_another_pretraining(
     assert [ours[seed]["checkpoints"]["seed"] for seed in (0, 1)] == [0, 1]
     said = " ".join(done.stdout.split())
     assert "simclr (a)" in said
-    assert "each trial is another pre-training: the file of its seed (simclr_s{seed}/last.pkl)" in said
+    assert "each trial is another pre-training: the file of its seed (…_s{seed}/last.pkl)" in said
 
     narrow_backbone_file(tmp_path / "simclr_s1" / "last.pkl", 7)
     anew = benchmark(*words, "--device", "cpu")
@@ -46,7 +46,7 @@ def test_each_trial_of_a_row_is_another_pretraining(
     assert results(["pull", str(tmp_path / "b.zip"), str(tmp_path / "all")]) == 0
     assert results(["report", str(tmp_path / "all"), "-o", str(tmp_path / "report.html")]) == 0
     page = (tmp_path / "report.html").read_text()
-    assert "each trial is another pre-training: the file of its seed (simclr_s{seed}/last.pkl)" in page
+    assert "each trial is another pre-training: the file of its seed (…_s{seed}/last.pkl)" in page
     capsys.readouterr()
     assert results(["compare", str(tmp_path / "all"), "--rows", "simclr", "random@simclr"]) == 0
     line = capsys.readouterr().out.splitlines()[0]

@@ -25,7 +25,7 @@ from tests.results.printed import print_suite
 
 PATTERN = "simclr_s{seed}/last.pth"
 NOTE = (
-    f"each trial is another pre-training: the file of its seed ({PATTERN}); ± and tests are over "
+    "each trial is another pre-training: the file of its seed (…_s{seed}/last.pth); ± and tests are over "
     "pre-training and fine-tuning together"
 )
 
@@ -47,6 +47,16 @@ def test_three_files_are_one_row_with_a_footnote() -> None:
     assert table.notes[0] == f"(a) {NOTE}"
 
 
+def test_rows_whose_files_differ_in_their_names_alone_share_a_note() -> None:
+    other = [
+        record | {"checkpoints": {"pattern": PATTERN.replace("simclr", "byol"), "seed": record["seed"]}}
+        for record in three(40.0, 41.0, 42.0, init="byol")
+    ]
+    table = print_suite([*three(50.0, 52.0, 54.0), *other], published=False)
+    assert table.labels == ["byol (a)", "simclr (a)"]
+    assert sum("pre-training" in note for note in table.notes) == 1
+
+
 def test_records_of_three_files_without_the_field_stay_three_rows() -> None:
     records = three(50.0, 52.0, 54.0)
     for record in records:
@@ -63,11 +73,11 @@ def test_the_row_is_tested_by_seed_against_random_weights_and_by_welch_against_o
     # independent: pairs 10, 9.5, 10.5: mean 10, sd 0.5, t = 34.64, df = 2
     assert (line.found.test, line.found.gap) == ("paired t over 3 seeds", pytest.approx(10.0))
     assert line.found.p == pytest.approx(0.00083, abs=1e-5)
-    assert f"simclr: {NOTE}" in line.remarks
+    assert NOTE in line.remarks
     assert not any("different" in remark for remark in line.remarks)
     table = print_suite([*random, *three(50.0, 52.0, 54.0)], published=False, reference="random")
     assert table.row("simclr (a)")["bbox/AP"] == "52.0 ± 2.0 (3) [+10.0**]"
-    assert f"(a) simclr: {NOTE}" in comparison([line], "term")
+    assert f"(a) {NOTE}" in comparison([line], "term")
     (rows,) = group_trials([*random[:2], *three(50.0, 52.0, 54.0)]).values()
     (line,) = compare_suites({"voc_c4": rows}, ("simclr", "random"))
     assert line.found.test == "Welch's t over trials"
@@ -104,7 +114,7 @@ def test_a_seed_that_was_trained_anew_ends_the_pooling_and_the_footnote_says_whi
     assert "status" not in table.heads, "trial 2 of a file that is of seed 2 alone lacks no trial"
     (note,) = (note for note in table.notes if note.startswith("(a)"))
     assert (
-        f"no row over pre-trainings ({PATTERN}), each file stands by itself: seed 1 was run with two" in note
+        "no row over pre-trainings (…_s{seed}/last.pth), each file stands by itself: seed 1 was run" in note
     )
     unfinished = [*three(50.0, 52.0, 54.0), trial(1, file="new", status="failed")]
     assert print_suite(unfinished, published=False).row("simclr (a)")["bbox/AP"] == "52.0 ± 2.0 (3/4)"
