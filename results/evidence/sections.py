@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from results.evidence.breakdown import Part, breakdowns
-from results.evidence.compare import p_text
+from results.evidence.compare import compare, p_text
 from results.evidence.figures import gaps, length_figure, schedule_figure
 from results.evidence.printed import gain_matrix, marked
 from results.evidence.ranks import EXACT, LEAST, Correlation, correlation, kendall, spearman
@@ -18,6 +18,8 @@ from results.tables.markdown import md_block
 from results.tables.trials import Trials
 
 INTERVALS = "mean [its 95 % interval over trials] (trials)"
+MANY, TOLD = 6, 0.05  # of more rows, those are broken down whose gap has a smaller p
+FEWER = "of {n} rows, those whose {metric} is told from {against} at p < {p:g}, uncorrected"
 GAPS = "; then the gap to {0} [its 95 % interval]"
 RANKS = (
     "over rows; p: two-sided permutation test, exact up to {exact} rows; [95 % interval]: bootstrap over "
@@ -143,7 +145,10 @@ def _shown(found: Correlation | None) -> str:
 
 
 def classes(study: Study) -> Iterator[Section]:
-    """Gains by size and by class of every row on the first reference, at the longest schedule of a suite."""
+    """Gains by size and by class of rows on the first reference, at the longest schedule of a suite.
+
+    Of more than MANY rows those are left out of which not even the whole gap is told.
+    """
     shorter = {
         point.row.suite
         for curve in schedule_curves(study.groups)
@@ -161,16 +166,24 @@ def classes(study: Study) -> Iterator[Section]:
         gains: dict[str, dict[str, list[Part]]] = {}
         marks = Table("", [], [])
         shown = marked(against.label, [against], marks)
-        for row in rows:
-            if row.init != against.init and not row.differs_from(against):
-                for words, parts in breakdowns(row, against, primary, study.cells).items():
-                    gains.setdefault(words, {})[marked(row.label, [row], marks)] = parts
+        others = [row for row in rows if row.init != against.init and not row.differs_from(against)]
+        told = [row for row in others if len(others) <= MANY or _told(row, against, primary)]
+        for row in told:
+            for words, parts in breakdowns(row, against, primary, study.cells).items():
+                gains.setdefault(words, {})[marked(row.label, [row], marks)] = parts
+        left_out = FEWER.format(n=len(others), metric=primary, against=against.label, p=TOLD)
+        notes = [*marks.marked_notes, *([left_out] if len(told) < len(others) else [])]
         for words, by_row in gains.items():
             if any(len(parts) > 1 for parts in by_row.values()):
-                table = gain_matrix(f"{suite}, {words}", shown, by_row, marks.marked_notes)
+                table = gain_matrix(f"{suite}, {words}", shown, by_row, notes)
                 tables.append("#" + table)
     if tables:
         yield Section("What improved", "\n".join(tables))
+
+
+def _told(row: Trials, against: Trials, metric: str) -> bool:
+    line = compare(row, against, metric)
+    return line is not None and line.found.p is not None and line.found.p < TOLD
 
 
 def _untitled(heads: list[str], rows: list[list[str]], notes: list[str]) -> str:

@@ -93,6 +93,29 @@ def test_what_is_miniature_is_marked_in_curves_and_gains(tmp_path: Path, make_re
         assert "(a) not comparable with published numbers: synthetic data" in table, part
 
 
+def test_of_many_rows_only_those_that_are_told_apart_are_broken_down(
+    tmp_path: Path, make_record: Any
+) -> None:
+    """Six rows stand as they are; of seven, those of which not even the whole gap is told are left out."""
+
+    def broken_down(rows: int) -> str:
+        for number in range(rows):
+            for trial in range(3):
+                ap = 9.0 + (number + 1) * trial % 3 / 9 + 10 * (number == 1)
+                record = make_record(f"row_{number}" if number else "random", trial, ap)
+                record["metrics"]["bbox"] |= {"APs": ap, "APm": ap}
+                save_record(record, tmp_path / str(rows))
+        return page_of(tmp_path)[0].rsplit("### What improved\n", 1)[1].split("\n### ")[0]
+
+    six = broken_down(7)
+    assert six.count("row_") == 6
+    assert "uncorrected" not in six
+    seven = broken_down(8)
+    assert seven.count("row_") == 1
+    assert "| row_1 " in seven
+    assert "of 7 rows, those whose bbox/AP is told from random at p < 0.05, uncorrected" in seven
+
+
 def test_what_a_study_lacks_is_left_out(tmp_path: Path, make_record: Any) -> None:
     save_record(make_record("moco"), tmp_path / "one")
     text, figures = page_of(tmp_path)
