@@ -40,7 +40,7 @@ def schedule_figure(curve: Curve, references: Sequence[Trials]) -> bytes:
         panels[1].set(xlabel=curve.x_name, ylabel=f"gap to {init}", title="gap, 95 % interval")
     for panel in panels:
         _ticks(panel, sorted({p.x for points in curve.lines.values() for p in points}))
-        panel.legend()
+        _legend(panel)
     return _png(figure)
 
 
@@ -72,14 +72,14 @@ def length_figure(
             made = [(p.x, *found[:2]) for p in points if (found := mean_interval(p.row, curve.metric))]
             _draw(panel, label, made, number)
         if len(curve.lines) > 1:
-            panel.legend()
+            _legend(panel)
         panel.set(xlabel=curve.x_name, ylabel=curve.metric, title=curve.title)
     if frozen:
         for number, (column, values) in enumerate(frozen.items()):
             line = sorted((lengths[init], value, 0.0) for init, value in values.items() if init in lengths)
             _draw(panels[-1], column, line, number)
         panels[-1].set(xlabel=curves[0].x_name, ylabel="top-1, %", title="frozen features")
-        panels[-1].legend()
+        _legend(panels[-1])
     return _png(figure)
 
 
@@ -100,6 +100,11 @@ def _draw(panel: Axes, label: str, points: Sequence[tuple[float, float, float]],
         panel.errorbar(
             x, y, yerr=half, label=label, color=color, linestyle=style, marker="o", markersize=4, capsize=3
         )
+
+
+def _legend(panel: Axes) -> None:
+    """Below the axes, for inside it would lie on an interval."""
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3, frameon=False, fontsize="small")
 
 
 def _ticks(panel: Axes, lengths: Sequence[float]) -> None:
