@@ -95,7 +95,7 @@ def _method(setting: Setting) -> Any:
     theirs: Any = METHODS[kind](OmegaConf.create(options)).train()
     ours = make_method(setting)
     for name, part in ours.named_children():
-        if name in PARTS:
+        if name in PARTS and part.state_dict():  # a row without a predictor has one that does nothing
             theirs.get_submodule(PARTS[name]).load_state_dict(part.state_dict())
     if "memory.queue" in dict(ours.named_buffers()):
         theirs.queue.copy_(ours.get_buffer("memory.queue").T)
