@@ -12,8 +12,9 @@ from results.evidence.printed import gain_matrix, marked
 from results.evidence.ranks import EXACT, LEAST, Correlation, correlation, kendall, spearman
 from results.evidence.study import Study
 from results.tables.cell import signed
+from results.tables.checkpoint_names import length_of
 from results.tables.grid import Table
-from results.tables.lengths import Curve, length_curves, length_of, mean_interval, schedule_curves
+from results.tables.lengths import Curve, length_curves, mean_interval, schedule_curves
 from results.tables.markdown import md_block
 from results.tables.trials import Trials
 

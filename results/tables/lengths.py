@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from results.tables.checkpoint_names import length_of, run_of
 from results.tables.paired import LEVEL
 from results.tables.significance import summarize, t_quantile
 from results.tables.trials import Trials
 
 SCHEDULE = "SOLVER.MAX_ITER"
 LEAST = 3  # checkpoints; two are a comparison
-_LENGTH = re.compile(r"(?:(.*)[_.@-])?(epoch|ep|iteration|iter|it|step)s?[_-]?(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -132,26 +132,6 @@ def length_curves(groups: Mapping[str, Sequence[Trials]], lengths: Mapping[str, 
             x_name = " or ".join(units) or "pre-training"
             curves.append(Curve(suite, x_name, _primary(rows), dict(zip(names, sorted_, strict=True))))
     return curves
-
-
-def length_of(init: str, lengths: Mapping[str, float]) -> tuple[float, str] | None:
-    """(length, unit) of an init: of `lengths`, or as its name says; None where neither does.
-
-    `random@epoch_20` has the shape of a checkpoint and nothing of its pre-training.
-    """
-    if init in lengths:
-        return float(lengths[init]), ""
-    found = None if init.startswith("random") else _LENGTH.fullmatch(init)
-    if not found:
-        return None
-    unit = "epochs" if found[2] in ("epoch", "ep") else "iterations"
-    return float(found[3]), f"{unit} of pre-training"
-
-
-def run_of(init: str) -> str:
-    """The part of a checkpoint's name that stands for its run: "byol" of byol_epoch_8, "" of epoch_8."""
-    found = _LENGTH.fullmatch(init)
-    return (found and found[1]) or ""
 
 
 def mean_interval(row: Trials, metric: str) -> tuple[float, float, int] | None:

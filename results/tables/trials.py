@@ -16,6 +16,7 @@ from typing import Any
 from converters.command import spelled
 from results.journal import DOUBTS, LEFT_OUT, UNJOURNALLED
 from results.record import Record, Tuned, Variant, flat_metrics
+from results.tables.checkpoint_names import run_of
 from results.tables.labels import TOLD_APART_BY, labels
 from results.tables.paired import Values
 from results.tables.pretrainings import FIELD, WEIGHTS, note, row_identity, why_apart
@@ -131,9 +132,11 @@ class Trials:
     def pretrainings(self) -> str:
         """The footnote of a row over pre-trainings, and of a file that is not pooled; otherwise nothing.
 
-        Its own name in the pattern is left out, so that rows whose files differ in nothing else share a note.
+        Its name in the pattern is left out, or its run's: rows whose files differ so alone share a note.
         """
-        pattern = self.identity.get(FIELD, "").replace(self.init, "…", 1)
+        pattern = self.identity.get(FIELD, "")
+        name = self.init if self.init in pattern else run_of(self.init)
+        pattern = pattern.replace(name, "…", 1) if name else pattern
         return note(pattern, self.apart, self.frozen, bool(self.tuned)) if pattern else ""
 
     @property

@@ -10,7 +10,8 @@ from scipy import stats
 
 from results.evidence.figures import gaps
 from results.reading import read_groups
-from results.tables.lengths import length_curves, length_of, mean_interval, run_of, schedule_curves
+from results.tables.checkpoint_names import length_of, run_of
+from results.tables.lengths import length_curves, mean_interval, schedule_curves
 from results.tables.trials import group_trials
 from tests.results.evidence.conftest import APS, CHECKPOINTS
 

@@ -55,6 +55,8 @@ def test_rows_whose_files_differ_in_their_names_alone_share_a_note() -> None:
     table = print_suite([*three(50.0, 52.0, 54.0), *other], published=False)
     assert table.labels == ["byol (a)", "simclr (a)"]
     assert sum("pre-training" in note for note in table.notes) == 1
+    checkpoints = [trial(seed, 50.0 + seed, init="simclr_epoch_8") for seed in range(3)]
+    assert print_suite(checkpoints, published=False).notes[0] == f"(a) {NOTE}", "of its run"
 
 
 def test_records_of_three_files_without_the_field_stay_three_rows() -> None:
