@@ -24,6 +24,7 @@ from transfer.probes.accuracy import accuracy
 from transfer.probes.average_precision import area_ap, eleven_point_ap
 from transfer.probes.calibration import best_temperature, calibration
 from transfer.probes.protocols import SVM_COSTS
+from transfer.process.progress import progress
 
 Numbers = dict[str, float]
 
@@ -93,8 +94,18 @@ def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 def regression(known: Learned, cfg: CfgNode) -> logistic.Chosen:
     """Fits logistic regression by the recipe's grid of C, where the features are."""
     fitted, held = known.rows
-    labels = torch.from_numpy(known.labels)
-    return logistic.choose(known.features, labels, fitted, held, grid_of(cfg), known.classes, known.metric)  # type: ignore[arg-type]
+    labels, grid = torch.from_numpy(known.labels), grid_of(cfg)
+    with progress("logistic regression, a C each", len(grid) + 1) as advance:
+        return logistic.choose(
+            known.features,
+            labels,
+            fitted,
+            held,
+            grid,
+            known.classes,
+            known.metric,  # type: ignore[arg-type]
+            advance,
+        )
 
 
 def least_squares(known: Learned, cfg: CfgNode) -> ridge.ChosenRidge:
@@ -146,7 +157,9 @@ def _ridge(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 def _svm(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
     known = single(learned, many=True)
-    chosen = svm.choose(known.features, _targets(known.labels, known.classes))
+    targets = _targets(known.labels, known.classes)
+    with progress("SVM, a cost each", len(SVM_COSTS)) as advance:
+        chosen = svm.choose(known.features, targets, advance=advance)
     scores = chosen.model.scores(test).cpu()
     told = {"costs": list(chosen.model.cost), "at_edge_of_grid": list(chosen.at_edge)}
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from transfer.errors import TransferError
+
+Advance = Callable[[str], None]  # told of every value of a grid when it is fitted, for a line of progress
+
+
+def unseen(note: str) -> None:
+    """The Advance that shows nothing."""
 
 
 class ProbeError(TransferError):

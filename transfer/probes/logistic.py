@@ -19,12 +19,14 @@ from torch import Tensor
 from transfer.probes.accuracy import Metric, accuracy
 from transfer.probes.basis import table_of
 from transfer.probes.checks import (
+    Advance,
     ProbeError,
     checked_features,
     checked_grid,
     checked_labels,
     checked_split,
     require_every_class,
+    unseen,
 )
 from transfer.probes.lbfgs import MEMORY, Loss, gradient_wanted, minimise
 from transfer.probes.protocols import C_GRID
@@ -78,6 +80,7 @@ def fit(
     classes: int | None = None,
     at_once: int | None = None,
     iterations: int = ITERATIONS,
+    advance: Advance = unseen,
 ) -> Logistic:
     """Fits features (N, D) and class numbers (N,), of which every class has one, for each C of the grid.
 
@@ -95,7 +98,7 @@ def fit(
     grid = checked_grid(grid, "grid of C")
     table, basis, mean = table_of(rows)
     weights, objective, gradient, counts = _path(
-        table, labels, classes, grid, at_once or _fitting(table, classes), iterations
+        table, labels, classes, grid, at_once or _fitting(table, classes), iterations, advance
     )
     grid = grid[: weights.shape[1]]
     weight = (basis @ weights[:-1].flatten(1)).view(-1, len(grid), classes).permute(1, 2, 0)
@@ -119,11 +122,13 @@ def choose(
     grid: Sequence[float] = C_GRID,
     classes: int | None = None,
     metric: Metric = "top1",
+    advance: Advance = unseen,
 ) -> Chosen:
     """Fits the rows `fitted` of the training set, takes the best C on its rows `held_out`, and fits both.
 
-    Of equal values the smallest C is taken. No test image comes in here, so none can be chosen on. Raises
-    ProbeError where the final fit does not reach its tolerance, and where the parts overlap.
+    `advance` is told of every C, and of the last fit. Of equal values the smallest C is taken. No test image
+    comes in here, so none can be chosen on. Raises ProbeError where the final fit does not reach its
+    tolerance, and where the parts overlap.
     """
     rows = checked_features(features)
     labels, classes = checked_labels(labels, len(rows), classes)
@@ -132,14 +137,14 @@ def choose(
         for part in checked_split((fitted, held_out), len(rows), ("images to fit", "held-out images"))
     )
     labels = labels.to(rows.device)
-    trial = fit(rows[fitted], labels[fitted], grid, classes)
+    trial = fit(rows[fitted], labels[fitted], grid, classes, advance=advance)
     asked = rows[held_out].to(trial.weight)
     models = zip(trial.weight, trial.bias, strict=True)  # one by one: the scores of all may be gigabytes
     predicted = torch.stack([(asked @ weight.T + bias).argmax(1) for weight, bias in models])
     scores = accuracy(predicted, labels[held_out], classes, metric)
     best = int((scores == scores.max()).nonzero()[0])
     both = torch.cat([fitted, held_out])
-    model = fit(rows[both], labels[both], (trial.grid[best],), classes)
+    model = fit(rows[both], labels[both], (trial.grid[best],), classes, advance=advance)
     if not model.converged[0]:
         raise ProbeError(
             f"C {trial.grid[best]:g}: the gradient is {float(model.gradient[0]):.1e} after "
@@ -152,7 +157,13 @@ def choose(
 
 
 def _path(
-    table: Tensor, labels: Tensor, classes: int, grid: tuple[float, ...], at_once: int, iterations: int
+    table: Tensor,
+    labels: Tensor,
+    classes: int,
+    grid: tuple[float, ...],
+    at_once: int,
+    iterations: int,
+    advance: Advance,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Minimises along the grid; weights (p, G, K), and (G,) objectives, gradients and iterations.
 
@@ -173,6 +184,8 @@ def _path(
         found += minimum.weights.unbind(1)
         columns.append((minimum.objective, minimum.gradient, minimum.iterations))
         solved += (minimum.gradient <= limits).tolist()
+        for C in part:
+            advance(f"C {C:.3g}")
         end, gave_up = _kept(solved)
         if gave_up:
             break

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from transfer.probes.average_precision import area_ap, step_ap
 from transfer.probes.basis import uncorrelated
-from transfer.probes.checks import ProbeError, checked_features, checked_grid
+from transfer.probes.checks import Advance, ProbeError, checked_features, checked_grid, unseen
 from transfer.probes.folds import stratified
 from transfer.probes.lbfgs import Loss, gradient_wanted, minimise
 from transfer.probes.protocols import SVM_COSTS, SVM_FOLDS, SVM_POSITIVE_WEIGHT
@@ -57,8 +57,11 @@ def normalised(features: Tensor) -> Tensor:
     return rows / (rows.norm(dim=1, keepdim=True) + 1e-5)
 
 
-def fit(features: Any, signs: Tensor, costs: Sequence[float]) -> list[Svm]:
-    """Fits raw features (N, D) to `signs` (N, B) for each cost: 1 positive, -1 negative, 0 left out."""
+def fit(features: Any, signs: Tensor, costs: Sequence[float], advance: Advance = unseen) -> list[Svm]:
+    """Fits raw features (N, D) to `signs` (N, B) for each cost: 1 positive, -1 negative, 0 left out.
+
+    `advance` is told of each.
+    """
     rows = normalised(checked_features(features))
     for problem, sides in enumerate(signs.T):
         if not ((sides > 0).any() and (sides < 0).any()):
@@ -75,13 +78,18 @@ def fit(features: Any, signs: Tensor, costs: Sequence[float]) -> list[Svm]:
         start = minimum.weights
         weight = (basis @ start[:, :, 0]).T
         converged = tuple((minimum.gradient <= wanted).tolist())
+        advance(f"cost {cost:g}")
         each = (float(cost),) * len(weight)
         found.append(Svm(weight[:, :-1], weight[:, -1], each, minimum.objective, minimum.gradient, converged))
     return found
 
 
 def choose(
-    features: Any, targets: Any, costs: Sequence[float] = SVM_COSTS, folds: int = SVM_FOLDS
+    features: Any,
+    targets: Any,
+    costs: Sequence[float] = SVM_COSTS,
+    folds: int = SVM_FOLDS,
+    advance: Advance = unseen,
 ) -> ChosenSvm:
     """Cross-validates features (N, D) with targets (N, classes) and fits all rows at each class's best cost.
 
@@ -101,7 +109,7 @@ def choose(
             )
     fold = torch.stack([stratified(column, folds) for column in signs.T], dim=1)
     trained = [torch.where(fold == number, 0, signs) for number in range(folds)]
-    models = fit(features, torch.cat([*trained, signs], dim=1), costs)
+    models = fit(features, torch.cat([*trained, signs], dim=1), costs, advance)
     table = torch.empty(classes, len(costs), dtype=torch.float64)
     for column, model in enumerate(models):
         scores = model.scores(features).cpu().numpy()

@@ -149,7 +149,7 @@ def test_the_choice_is_among_the_values_that_were_tried(monkeypatch: pytest.Monk
     data, fit = dial(0.4), logistic.fit
     rows = torch.arange(len(data.train))
 
-    def hurried(features: Any, labels: Any, grid: Any, classes: int) -> logistic.Logistic:
+    def hurried(features: Any, labels: Any, grid: Any, classes: int, **_: Any) -> logistic.Logistic:
         return fit(features, labels, grid, classes, iterations=20 if len(grid) > 1 else 2000)
 
     monkeypatch.setattr(logistic, "fit", hurried)
@@ -199,7 +199,7 @@ def test_every_class_counts_alike() -> None:
 def test_no_test_image_can_be_chosen_on() -> None:
     """The choice takes rows of the training set, so a test set has no way in; and none twice."""
     given = set(inspect.signature(logistic.choose).parameters)
-    assert given == {"features", "labels", "fitted", "held_out", "grid", "classes", "metric"}
+    assert given == {"features", "labels", "fitted", "held_out", "grid", "classes", "metric", "advance"}
     data = dial(0.4)
     with pytest.raises(ProbeError, match="an image is in them twice; expected disjoint parts"):
         logistic.choose(data.train, data.labels, range(100), range(90, 150), GRID)
@@ -209,7 +209,17 @@ def test_no_test_image_can_be_chosen_on() -> None:
 
 def test_a_choice_that_did_not_converge_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = logistic.fit
-    monkeypatch.setattr(logistic, "fit", lambda *args: whole(*args, iterations=1))
+    monkeypatch.setattr(logistic, "fit", lambda *args, **_: whole(*args, iterations=1))
     data = dial(0.4)
     with pytest.raises(ProbeError, match=r"C 1: the gradient is .* after 1 iterations, expected 1\.0e-06"):
         logistic.choose(data.train, data.labels, range(100), range(100, 150), (1.0,))
+
+
+def test_every_C_and_the_last_fit_are_told() -> None:
+    """A grid may take a quarter of an hour, so its line of progress moves with each value."""
+    data = dial(0.6, classes=3, width=6, each=20)
+    held, told = np.arange(0, 60, 3), []
+    fitted = np.setdiff1d(np.arange(60), held)
+    logistic.choose(data.train, data.labels, fitted, held, GRID, advance=told.append)
+    assert told[:-1] == ["C 0.0001", "C 0.01", "C 1", "C 100", "C 1e+04"]
+    assert told[-1] in told[:-1]

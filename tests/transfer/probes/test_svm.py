@@ -152,3 +152,9 @@ def test_low_shot_samples() -> None:
     assert signs.equal(svm.few(targets, 4, seed=1))
     assert not signs.equal(svm.few(targets, 4, seed=2))
     assert svm.fit(dial(0.5).train, signs, (1.0,))[0].converged == (True,) * 5
+
+
+def test_every_cost_is_told() -> None:
+    data, told = dial(0.6, classes=3, width=6, each=20), []
+    svm.choose(data.train, present(data.labels, 3), COSTS, folds=3, advance=told.append)
+    assert told == ["cost 0.01", "cost 1", "cost 100"]
