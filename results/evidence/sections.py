@@ -90,9 +90,9 @@ def lengths(study: Study) -> Iterator[Section]:
         for point in {id(point.row): point for point in points}.values():
             shown = _mean(mean_interval(point.row, curve.metric))
             label = marked(point.row.label, [point.row], marks)
-            rows.append([curve.title, f"{point.x:g}", label, shown])
+            rows.append([curve.title, curve.metric, f"{point.x:g}", label, shown])
     text = _untitled(
-        ["suite", curves[0].x_name, "row", curves[0].metric], rows, [*marks.marked_notes, INTERVALS]
+        ["suite", "metric", curves[0].x_name, "row", "mean"], rows, [*marks.marked_notes, INTERVALS]
     )
     yield Section("Over the length of pre-training", text, length_figure(curves, frozen, known), "length")
 
