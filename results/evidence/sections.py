@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from results.evidence.breakdown import Part, breakdowns
-from results.evidence.compare import compare, p_text
+from results.evidence.compare import p_text
 from results.evidence.figures import gaps, length_figure, schedule_figure
 from results.evidence.printed import gain_matrix, marked
 from results.evidence.ranks import EXACT, LEAST, Correlation, correlation, kendall, spearman
 from results.evidence.study import Study
 from results.tables.cell import signed
 from results.tables.checkpoint_names import length_of
+from results.tables.compared import row_difference
 from results.tables.grid import Table
 from results.tables.lengths import Curve, length_curves, mean_interval, schedule_curves
 from results.tables.markdown import md_block
@@ -183,8 +184,10 @@ def classes(study: Study) -> Iterator[Section]:
 
 
 def _told(row: Trials, against: Trials, metric: str) -> bool:
-    line = compare(row, against, metric)
-    return line is not None and line.found.p is not None and line.found.p < TOLD
+    if not row.values(metric) or not against.values(metric):
+        return False
+    p = row_difference(row, against, metric).p
+    return p is not None and p < TOLD
 
 
 def _untitled(heads: list[str], rows: list[list[str]], notes: list[str]) -> str:

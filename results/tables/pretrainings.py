@@ -7,6 +7,7 @@ are pooled only where their files are one set: one file a seed, no file twice, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -57,6 +58,12 @@ def _other_network(one: dict[str, Any], other: dict[str, Any]) -> str:
         for name in names
         if name in other and one[name] != other[name] and not name.endswith(".CHECKPOINTING")
     )
+
+
+def without(name: str, pattern: str) -> str:
+    """The pattern without a row's name, where it stands as a word: "…_s{seed}/last.pth" of simclr."""
+    word = rf"(?<![^\W_]){re.escape(name)}(?![^\W_])"
+    return "{seed}".join(re.sub(word, "…", part) for part in pattern.split("{seed}")) if name else pattern
 
 
 def note(pattern: str, why: str, frozen: bool, tuned: bool) -> str:

@@ -19,7 +19,7 @@ from results.record import Record, Tuned, Variant, flat_metrics
 from results.tables.checkpoint_names import run_of
 from results.tables.labels import TOLD_APART_BY, labels
 from results.tables.paired import Values
-from results.tables.pretrainings import FIELD, WEIGHTS, note, row_identity, why_apart
+from results.tables.pretrainings import FIELD, WEIGHTS, note, row_identity, why_apart, without
 from results.tables.significance import Summary, summarize
 
 # The inits that the papers print first come first, in their order.
@@ -135,8 +135,8 @@ class Trials:
         Its name in the pattern is left out, or its run's: rows whose files differ so alone share a note.
         """
         pattern = self.identity.get(FIELD, "")
-        name = self.init if self.init in pattern else run_of(self.init)
-        pattern = pattern.replace(name, "…", 1) if name else pattern
+        for name in (self.init, run_of(self.init)):
+            pattern = without(name, pattern)
         return note(pattern, self.apart, self.frozen, bool(self.tuned)) if pattern else ""
 
     @property

@@ -93,19 +93,10 @@ def _knn(learned: Learned | None, test: Tensor, cfg: CfgNode) -> Judge:
 
 def regression(known: Learned, cfg: CfgNode) -> logistic.Chosen:
     """Fits logistic regression by the recipe's grid of C, where the features are."""
-    fitted, held = known.rows
     labels, grid = torch.from_numpy(known.labels), grid_of(cfg)
     with progress("logistic regression, a C each", len(grid) + 1) as advance:
-        return logistic.choose(
-            known.features,
-            labels,
-            fitted,
-            held,
-            grid,
-            known.classes,
-            known.metric,  # type: ignore[arg-type]
-            advance,
-        )
+        parts = (known.features, labels, *known.rows, grid, known.classes)
+        return logistic.choose(*parts, known.metric, advance)  # type: ignore[arg-type]
 
 
 def least_squares(known: Learned, cfg: CfgNode) -> ridge.ChosenRidge:

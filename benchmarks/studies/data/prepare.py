@@ -15,7 +15,7 @@ from benchmarks.errors import UsageError
 from benchmarks.studies.data.coco_file import write_pictures
 from benchmarks.studies.data.labelled import link_labelled, says_of
 from benchmarks.studies.data.maps_file import write_maps
-from benchmarks.studies.data.sets import LISTS, OTHERS, SETS, WEIGHTS, StudySet
+from benchmarks.studies.data.sets import LISTS, OTHER_VERSIONS, OTHERS, SETS, WEIGHTS, StudySet
 from benchmarks.studies.data.splits import draw
 from benchmarks.studies.data.thin_r50 import write_weights
 from benchmarks.studies.data.tiny_imagenet import write_lists
@@ -36,7 +36,7 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, Any]:
     UsageError names the sources that are absent, or hold no image. What an earlier version left is replaced.
     """
     folder = output / name
-    version = 1 if name in OTHERS else SETS[name].version
+    version = SETS[name].version if name in SETS else OTHER_VERSIONS.get(name, 1)
     about = _about(folder)
     if about is not None and about.get("version") == version:
         return about

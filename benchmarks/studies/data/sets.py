@@ -96,3 +96,4 @@ OTHERS = {  # what has no boxes -> its source
     **dict.fromkeys(CLASSES_OF, "tiny-imagenet-200"),
     **{name: row.source for name, row in LABELLED.items()},
 }
+OTHER_VERSIONS = {LISTS: 2}  # 1 where there is none; 2: with the list of a fifth

@@ -50,6 +50,15 @@ def test_the_shorter_list_has_the_first_of_every_class(
     assert short == long[:3] + long[4:7], "of four images of each of two classes"
 
 
+def test_lists_of_a_version_without_the_shorter_one_are_replaced(source: Path, tmp_path: Path) -> None:
+    prepare(LISTS, source, tmp_path)
+    (tmp_path / LISTS / "pretrain_fifth.txt").unlink()
+    about = tmp_path / LISTS / "about.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"version": 1}))
+    prepare(LISTS, source, tmp_path)
+    assert (tmp_path / LISTS / "pretrain_fifth.txt").is_file()
+
+
 def test_pretrain_reads_both(source: Path, tmp_path: Path) -> None:
     prepare(LISTS, source, tmp_path)
     assert len(find_images(tmp_path / LISTS / "pretrain.txt").classes) == 2

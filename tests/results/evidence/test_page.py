@@ -67,6 +67,7 @@ def test_what_is_miniature_is_marked_everywhere(page: str) -> None:
     """The suite "people" is: its table, its curve, the correlations with it."""
     for part in ("#### people", "### Over the length of pre-training", "### Rank correlations"):
         text = page.split(f"{part}\n")[1].split("### ")[0]
+        assert "| bbox/AP | 2  " in text or "Over the length" not in part
         assert "| epoch_02 (a) |" in text or "| people bbox/AP (a) |" in text
         assert "(a) not comparable with published numbers: smoke" in text
     clean = page.split("### What improved")[1].split("### Tables")[0]

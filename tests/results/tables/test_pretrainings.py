@@ -19,6 +19,7 @@ from results.schema import normalize
 from results.tables.frame import records_frame
 from results.tables.grid import Table
 from results.tables.lengths import schedule_curves
+from results.tables.pretrainings import without
 from results.tables.trials import group_trials
 from tests.results.conftest import build_record
 from tests.results.printed import print_suite
@@ -57,6 +58,21 @@ def test_rows_whose_files_differ_in_their_names_alone_share_a_note() -> None:
     assert sum("pre-training" in note for note in table.notes) == 1
     checkpoints = [trial(seed, 50.0 + seed, init="simclr_epoch_8") for seed in range(3)]
     assert print_suite(checkpoints, published=False).notes[0] == f"(a) {NOTE}", "of its run"
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "shown"),
+    [
+        ("simclr", "simclr_s{seed}/last.pth", "…_s{seed}/last.pth"),
+        ("pt", "run_{seed}.pth", "run_{seed}.pth"),
+        ("s", "runs/s_{seed}.pth", "runs/…_{seed}.pth"),
+        ("seed", "seed_{seed}.pth", "…_{seed}.pth"),
+        ("m_0.9", "m_0.9_s{seed}/m_0x9.pth", "…_s{seed}/m_0x9.pth"),
+        ("", "run_{seed}.pth", "run_{seed}.pth"),
+    ],
+)
+def test_a_name_is_left_out_of_the_files_where_it_is_a_word(name: str, pattern: str, shown: str) -> None:
+    assert without(name, pattern) == shown
 
 
 def test_records_of_three_files_without_the_field_stay_three_rows() -> None:
