@@ -9,7 +9,7 @@ from pretrain.errors import PretrainError
 
 # Width and depth (arXiv 2010.11929, table 1; 2012.12877, table 1). A hidden layer has four widths.
 SIZES = {"tiny": (192, 12), "small": (384, 12), "base": (768, 12), "large": (1024, 24)}
-_ARCH = re.compile(r"vit_([a-z]+)_patch([1-9]\d?)")
+_ARCH = re.compile(r"vit_([a-z]+)(?:_depth([1-9]\d?))?_patch([1-9]\d?)")
 HEAD = 64  # channels of a head, where a publisher has no other number of heads
 
 
@@ -34,14 +34,18 @@ def patch_of(arch: str) -> int:
 
 
 def parse_vit(arch: str) -> tuple[int, int, int]:
-    """Width, depth and patch of `vit_SIZE_patchN`. Raises PretrainError for a name of no such network."""
+    """Width, depth and patch of `vit_SIZE_patchN`, or of `vit_SIZE_depthL_patchN`, which has L layers.
+
+    Raises PretrainError for a name of no such network.
+    """
     match = _ARCH.fullmatch(arch)
     if match is None or match[1] not in SIZES:
         raise PretrainError(
             f"unknown --arch {arch!r}; expected vit_SIZE_patchN with SIZE {', '.join(SIZES)} and N pixels, "
-            "as in vit_small_patch16"
+            "as in vit_small_patch16, or vit_SIZE_depthL_patchN with L layers"
         )
-    return (*SIZES[match[1]], int(match[2]))
+    width, depth = SIZES[match[1]]
+    return width, int(match[2] or depth), int(match[3])
 
 
 def heads_of(arch: str, kind: VitKind) -> int:

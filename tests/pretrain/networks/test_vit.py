@@ -92,10 +92,17 @@ def test_patches_are_left_out_or_replaced() -> None:
 
 def test_names_say_size_and_patch() -> None:
     assert parse_vit("vit_small_patch16") == (384, 12, 16)
+    assert parse_vit("vit_tiny_depth4_patch8") == (192, 4, 8)
     assert (patch_of("vit_tiny_patch8"), patch_of("resnet50")) == (8, 1)
     assert is_vit("vit_base_patch16")
     assert not is_vit("resnet18")
-    for wrong in ("vit_huge_patch16", "vit_small", "vit_small_patch0", "vit_small_patch16x"):
+    for wrong in (
+        "vit_huge_patch16",
+        "vit_small",
+        "vit_small_patch0",
+        "vit_small_patch16x",
+        "vit_tiny_depth0_patch8",
+    ):
         with pytest.raises(PretrainError, match=r"unknown --arch .* as in vit_small_patch16"):
             parse_vit(wrong)
     with pytest.raises(PretrainError, match="its width of 1024 has no 12 heads"):
