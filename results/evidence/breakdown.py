@@ -18,7 +18,7 @@ from results.tables.trials import Trials
 SIZES = {"APs": "APs, small objects", "APm": "APm, medium objects", "APl": "APl, large objects"}
 # of LVIS: classes in 1 to 10, in 11 to 100 and in more images of the training set (Gupta et al., CVPR 2019)
 FREQUENCIES = {"APr": "APr, rare classes", "APc": "APc, common classes", "APf": "APf, frequent classes"}
-NOTE = "* p < 0.05, ** p < 0.01 by the test named, corrected for the {n} tested lines (Holm)"
+NOTE = "stars: * p < 0.05, ** p < 0.01 by the test named, corrected for the {n} tested lines (Holm)"
 
 Cells = Mapping[tuple[str, str], Path]  # (suite, record id) -> directory
 
