@@ -5,6 +5,7 @@ All of it but about.md comes from the records and frozen results. What a study l
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +45,7 @@ def write_page(root: Path, output: Path) -> Iterator[str]:
     if not output.parent.is_dir():  # told now, not after all studies are computed
         raise RecordError(f"{output}: {output.parent} is no folder; make it, or choose another -o")
     studies = load_studies(root)
-    parts, figures = [_head(root.as_posix(), output.as_posix())], dict[str, bytes]()
+    parts, figures = [_head(root.as_posix(), output.as_posix(), studies)], dict[str, bytes]()
     begun = time.monotonic()
     for number, study in enumerate(studies):
         left = (time.monotonic() - begun) / number * (len(studies) - number) if number else 0
@@ -68,11 +69,22 @@ def build_page(studies: list[Study], root: str, page: str) -> tuple[str, dict[st
     """(text, figures by file name); `root` and `page` as the command that makes them names them."""
     made = [study_part(study, Path(page).stem) for study in studies]
     figures = {name: content for _, drawn in made for name, content in drawn.items()}
-    return "\n".join([_head(root, page), *(text for text, _ in made)]), figures
+    return "\n".join([_head(root, page, studies), *(text for text, _ in made)]), figures
 
 
-def _head(root: str, page: str) -> str:
-    return HEAD.format(root=root, page=page)
+def _head(root: str, page: str, studies: list[Study]) -> str:
+    """The page's first lines: where it comes from, and each study with its answer."""
+    lines = [
+        f"- [{study.title}](#{_anchor(study.title)})"
+        + (f": {study.said['answer']}" if "answer" in study.said else "")
+        for study in studies
+    ]
+    return HEAD.format(root=root, page=page) + "\n" + "\n".join(lines) + "\n"
+
+
+def _anchor(title: str) -> str:
+    """The place of a heading on a page, as GitHub names it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def study_part(study: Study, folder: str) -> tuple[str, dict[str, bytes]]:

@@ -13,6 +13,7 @@ about.md may begin with a block between two lines of `---`, of these keys:
     command: make study-NAME DATA=DIR
     references: [random]              what others are held against; default: the first of random weights
     lengths: {early: 1000}            pre-training length by init, where the name does not say it
+    answer: A is above B              what was found, in a sentence, for the list at the page's head
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from results.tables.trials import Trials
 from results.verify import Verdict, verify
 
 ABOUT = "about.md"
-KEYS: dict[str, type] = {"order": int, "command": str, "references": list, "lengths": dict}
+KEYS: dict[str, type] = {"order": int, "command": str, "references": list, "lengths": dict, "answer": str}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class Study:
     verdict: Verdict
     cells: dict[tuple[str, str], Path]
     said: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The first heading of its words, or its name."""
+        heading = next((line for line in self.text.splitlines() if line.startswith("#")), self.name)
+        return heading.lstrip("# ")
 
     @property
     def records(self) -> list[Record]:

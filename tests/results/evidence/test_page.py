@@ -41,6 +41,16 @@ def test_where_the_records_come_from(page: str) -> None:
         assert text in page, text
 
 
+def test_the_head_lists_the_studies_with_their_answers(study: Path, make_record: Any) -> None:
+    save_record(make_record(), study.parent / "other")
+    (study / "about.md").write_text(ABOUT.replace("## Cells", "## Cells: 2 x 2, early or late?"))
+    listed = [line for line in page_of(study.parent)[0].splitlines() if line.startswith("- [")]
+    assert listed == [
+        "- [Cells: 2 x 2, early or late?](#cells-2-x-2-early-or-late): late is above random",
+        "- [other](#other)",
+    ]
+
+
 def test_all_parts_are_there_in_their_order(page: str) -> None:
     assert re.findall(r"^### (.+)$", page, re.MULTILINE) == [
         "Differences to late",

@@ -15,6 +15,7 @@ ABOUT = """---
 order: 2
 command: make study-cells DATA=DIR
 references: [late, random]
+answer: late is above random
 ---
 ## Cells
 Words.
