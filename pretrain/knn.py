@@ -53,12 +53,15 @@ def measure(options: KnnOptions) -> int:
     from pretrain.monitors.knn import KnnEvaluation
     from pretrain.process import distributed
     from pretrain.training.load_encoder import load_encoder
+    from pretrain.training.refusals import make_directory
 
     sets = labelled_pair(options.data, "give a folder that has them")
     train, test = map(len, sets)
     if options.k and options.k > train:
         raise PretrainError(f"-k {options.k}: expected 1 to {train}, the number of labelled images")
 
+    if options.output:  # told now, not after the work
+        make_directory(options.output.parent)
     device = distributed.start_alone(options.device, "pretrain.knn")
     encoder, arch = load_encoder(options.pretrained, device, options.key_encoder)
     workers = options.workers or default_workers()

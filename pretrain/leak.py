@@ -70,6 +70,7 @@ def measure(options: LeakOptions) -> int:
     from pretrain.process import distributed
     from pretrain.training import checkpoint
     from pretrain.training.precision import autocast, choose_precision
+    from pretrain.training.refusals import make_directory
 
     contents = checkpoint.load(options.pretrained)
     identity = contents["identity"]
@@ -84,6 +85,8 @@ def measure(options: LeakOptions) -> int:
         raise PretrainError(
             f"--data {options.data}: {len(images)} images do not fill the checkpoint's batch of {batch_size}"
         )
+    if options.output:  # told now, not after the work
+        make_directory(options.output.parent)
     device = distributed.start_alone(options.device, "pretrain.leak")
     first = UNSEEN_EPOCH * (len(images) // batch_size)
     fill = identity["moco_k"] // batch_size  # batches until no key of the training is left in the queue

@@ -11,9 +11,10 @@ from results.tables.compared import INTERVAL as OF_IMAGES
 from results.tables.compared import image_notes, row_difference, row_interval
 from results.tables.paired import Difference, holm, pair_differences, sign_flip_p
 from results.tables.significance import Summary, summarize
-from results.tables.suite import NETWORK
+from results.tables.suite import EMULATED, NETWORK
 from results.tables.trials import Trials
 
+FORMATS = "its trials and those it is held against were not all trained in one number format"
 LEAST_P = 0.0001  # smaller ones are told apart by nobody
 HOLM = "Holm: p corrected for the {n} lines above"
 INTERVAL = "95 % interval of the gap by the same test, not corrected"
@@ -80,6 +81,9 @@ def compare(ours: Trials, theirs: Trials, metric: str) -> Compared | None:
     remarks = [f"{row.label}: {doubt}" for row in (ours, theirs) for doubt in row.doubts]
     remarks += [ours.pretrainings] if ours.pretrainings else []  # without a label: the notes of lines are one
     remarks += [f"{theirs.label}: {theirs.pretrainings}"] if theirs.pretrainings else []
+    remarks += dict.fromkeys(EMULATED.format(formats=row.emulated) for row in (ours, theirs) if row.emulated)
+    if len(ours.formats | theirs.formats) > 1:
+        remarks.append(FORMATS)
     differing = ours.differs_from(theirs)
     if differing:
         remarks.append(f"{ours.label} and {theirs.label} have different {', '.join(differing)}")

@@ -23,6 +23,7 @@ from results.tables.compared import INTERVAL as OF_IMAGES
 from results.tables.compared import SEES
 from results.tables.grid import Table
 from results.tables.markdown import md_block
+from results.tables.suite import EMULATED
 from results.tables.trials import Trials
 
 GAINS = "mean ± standard deviation of {against} (trials), then gains on it with their 95 % intervals"
@@ -37,6 +38,7 @@ def marked(label: str, rows: Iterable[Trials], marks: Table) -> str:
         for text in (
             *row.doubts,
             row.pretrainings,
+            EMULATED.format(formats=row.emulated) if row.emulated else "",
             *(f"not comparable with published numbers: {why}" for why in row.reasons),
         )
     ]
@@ -106,13 +108,18 @@ def parts(
 
 
 def gain_matrix(
-    title: str, against: str, rows: Mapping[str, Sequence[Part]], marks: Sequence[str] = ()
+    title: str,
+    against: str,
+    rows: Mapping[str, Sequence[Part]],
+    columns: Mapping[str, str],
+    marks: Sequence[str] = (),
 ) -> str:
-    """The gains of several rows on one, in Markdown: parts down, rows across; corrected over all of it.
+    """The gains of several rows on one, in Markdown: parts down, rows across; corrected over all of `rows`.
 
-    `marks`: footnotes of the labels.
+    `columns`: the heads of those that are shown. `marks`: their footnotes.
     """
-    made = corrected_together(rows)
+    every = corrected_together(rows)
+    made = {head: every[label] for label, head in columns.items() if label in every}
     lines = []
     for name in dict.fromkeys(name for parts in made.values() for name in parts):
         theirs = next(parts[name].theirs for parts in made.values() if name in parts)
@@ -121,7 +128,7 @@ def gain_matrix(
             for part in (parts.get(name) for parts in made.values())
         ]
         lines.append([name, summary_text(theirs), *gains])
-    tested = sum(part.p_holm is not None for parts in made.values() for part in parts.values())
+    tested = sum(part.p_holm is not None for parts in every.values() for part in parts.values())
     tests = dict.fromkeys(p.found.test for parts in made.values() for p in parts.values() if p.found.test)
     notes = [*marks, GAINS.format(against=against)]
     notes += [f"{NOTE.format(n=tested)}: {', '.join(tests)}"] if tested else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,10 @@ from results.tables.trials import Trials
 
 INTERVALS = "mean [its 95 % interval over trials] (trials)"
 MANY, TOLD = 6, 0.05  # of more rows, those are broken down whose gap has a smaller p
-FEWER = "of {n} rows, those whose {metric} is told from {against} at p < {p:g}, uncorrected"
+FEWER = (
+    "of {n} rows, those whose {metric} is told from {against} at p < {p:g}, uncorrected; the lines of all "
+    "{n} count as tested"
+)
 GAPS = "; then the gap to {0} [its 95 % interval]"
 RANKS = (
     "over rows; p: two-sided permutation test, exact up to {exact} rows; [95 % interval]: bootstrap over "
@@ -133,9 +137,13 @@ def correlations(study: Study) -> Iterator[Section]:
 
 
 def _primary(rows: Sequence[Trials]) -> dict[str, float]:
-    """Init -> mean of the suite's primary metric, of the ranked rows that have one."""
+    """Init -> mean of the suite's primary metric, of the ranked rows that have one.
+
+    An init of several rows (two recipes, two engines) is left out: a column has one number of it.
+    """
     metric = rows[0].records[0]["primary"]
-    ranked = [row for row in rows if not row.unranked]
+    times = Counter(row.init for row in rows)
+    ranked = [row for row in rows if not row.unranked and times[row.init] == 1]
     return {row.init: found[0] for row in ranked if (found := mean_interval(row, metric)) is not None}
 
 
@@ -170,14 +178,15 @@ def classes(study: Study) -> Iterator[Section]:
         shown = marked(against.label, [against], marks)
         others = [row for row in rows if row.init != against.init and not row.differs_from(against)]
         told = [row for row in others if len(others) <= MANY or _told(row, against, primary)]
-        for row in told:
+        for row in others:  # of all, since the choice looks at the numbers: the correction is for all
             for words, parts in breakdowns(row, against, primary, study.cells).items():
-                gains.setdefault(words, {})[marked(row.label, [row], marks)] = parts
+                gains.setdefault(words, {})[row.label] = parts
+        columns = {row.label: marked(row.label, [row], marks) for row in told}
         left_out = FEWER.format(n=len(others), metric=primary, against=against.label, p=TOLD)
         notes = [*marks.marked_notes, *([left_out] if len(told) < len(others) else [])]
         for words, by_row in gains.items():
-            if any(len(parts) > 1 for parts in by_row.values()):
-                table = gain_matrix(f"{suite}, {words}", shown, by_row, notes)
+            if columns and any(len(parts) > 1 for parts in by_row.values()):
+                table = gain_matrix(f"{suite}, {words}", shown, by_row, columns, notes)
                 tables.append("#" + table)
     if tables:
         yield Section("What improved", "\n".join(tables))

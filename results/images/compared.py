@@ -39,7 +39,7 @@ def measure(found: Outcomes, metric: str, value: float) -> AnyMeasure | None:
 def image_interval(path: Path, sha256: str, metric: str, value: float) -> tuple[float, float] | None:
     """The 95 % interval of one trial over test images; None without the metric or without spread."""
     made = measure(outcomes(path, sha256), metric, value)
-    return None if made is None else interval(made.resampled())
+    return None if made is None else interval(made.resampled(), made.value())
 
 
 @functools.lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ images costs milliseconds and is the same distribution.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -54,10 +55,16 @@ class MeanOf:
     def resampled(self, draws: int | None = None) -> np.ndarray:
         """(draws,) values on bootstrap samples, drawn within the classes; seeded."""
         draws, rng = draws or self.draws, np.random.default_rng(0)
-        names, place = np.unique(self.classes, return_inverse=True)
+        names, place, sizes = np.unique(self.classes, return_inverse=True, return_counts=True)
+        alone = sizes == 1  # a class of one image has no spread of its own: these are drawn as one
+        parts = [(self.scores[place == number], 1) for number in np.flatnonzero(~alone)]
+        if alone.any():
+            parts.append((self.scores[alone[place]], int(alone.sum())))
         total = np.zeros(draws)
-        for number in range(len(names)):
-            total += _drawn_means(self.scores[place == number], draws, rng)
+        for scores, classes in parts:
+            # (m - 1) / m of the variance is within a sample of m
+            wide = math.sqrt(len(scores) / max(1, len(scores) - 1))
+            total += classes * (scores.mean() + wide * (_drawn_means(scores, draws, rng) - scores.mean()))
         return 100.0 * total / len(names)
 
     def compared(self, other: MeanOf, draws: int | None = None) -> OverImages | None:

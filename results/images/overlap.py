@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from results.images.measure import DRAWS, OverImages, counted, draw_counts, exchange_p, over_images
+from results.images.measure import DRAWS, OverImages, draw_counts, exchange_p, exchanged, over_images
 
 STEP = 64  # samples at a time
 
@@ -61,4 +61,4 @@ class MeanOverlap:
             np.vstack([self.guess, other.guess]),
         )
         p = exchange_p(self.n, both.at, self.value() - other.value(), draws or self.draws, STEP)
-        return over_images(gaps, p, f"networks exchanged over {counted(self.n, self.unit)}")
+        return over_images(gaps, p, exchanged(self.n, self.unit, draws or self.draws))

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from results.images.measure import DRAWS, OverImages, counted, draw_counts, exchange_p, over_images
+from results.images.measure import DRAWS, OverImages, draw_counts, exchange_p, exchanged, over_images
 
 # As pycocotools makes them: 0.57 and 0.5700000000000001 are two recalls.
 RECALLS = np.linspace(0.0, 1.00, 101)
@@ -166,7 +166,7 @@ class AveragePrecision:
         gaps = self.resampled(draws) - other.resampled(draws)
         both = AveragePrecision(self.matches.beside(other.matches), self.rule, self.thresholds)
         p = exchange_p(self.n, both.at, self.value() - other.value(), draws or self.draws, both._step)
-        return over_images(gaps, p, f"networks exchanged over {counted(self.n, self.unit)}")
+        return over_images(gaps, p, exchanged(self.n, self.unit, draws or self.draws))
 
     @property
     def _step(self) -> int:

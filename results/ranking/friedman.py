@@ -66,8 +66,8 @@ def critical_difference(k: int, n: int) -> float:
     return q * math.sqrt(k * (k + 1) / (6 * n))
 
 
-def wilcoxon(differences: np.ndarray) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test of (N,) differences.
+def wilcoxon(differences: np.ndarray) -> tuple[float, int]:
+    """Wilcoxon's signed-rank test of (N,) differences: its two-sided p-value, and their sign by these ranks.
 
     Zeros are left out, ties have mid-ranks. It is exact for any number of sets, ties included, where scipy's
     is exact without ties alone: the sums of all changes of signs are counted, in halves of a rank. n sets
@@ -75,7 +75,7 @@ def wilcoxon(differences: np.ndarray) -> float:
     """
     left = differences[np.abs(differences) > ROUNDING]
     if not len(left):
-        return 1.0
+        return 1.0, 0
     doubled = np.rint(2 * (len(left) + 1 - mid_ranks(np.abs(left)[:, None])[:, 0])).astype(int)
     total = int(doubled.sum())
     share = np.zeros(total + 1)  # by the doubled sum of the ranks of positive signs
@@ -85,7 +85,7 @@ def wilcoxon(differences: np.ndarray) -> float:
         share[:rank] /= 2
     positive = int(doubled[left > 0].sum())
     least = min(positive, total - positive)
-    return float(min(1.0, 2 * share[: least + 1].sum()))
+    return float(min(1.0, 2 * share[: least + 1].sum())), int(np.sign(2 * positive - total))
 
 
 def alike(mean_ranks: np.ndarray, critical: float) -> list[tuple[int, int]]:

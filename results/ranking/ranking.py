@@ -85,7 +85,7 @@ def rank(scores: Scores, reference: str | None = None) -> Ranking:
 
 def _against(places: Sequence[Place], values: np.ndarray, reference: int) -> list[Place]:
     gaps = values - values[reference]
-    p = holm([None if i == reference else wilcoxon(gap) for i, gap in enumerate(gaps)])
+    p = holm([None if i == reference else wilcoxon(gap)[0] for i, gap in enumerate(gaps)])
     return [
         Place(
             place.label,
@@ -103,10 +103,13 @@ def _against(places: Sequence[Place], values: np.ndarray, reference: int) -> lis
 def _pairs(scores: Scores) -> tuple[tuple[str, str, float], ...]:
     k = len(scores.rows)
     both = [(i, j) for i in range(k) for j in range(i + 1, k)]
-    p_values = holm([wilcoxon(scores.values[i] - scores.values[j]) for i, j in both])
+    tested = [wilcoxon(scores.values[i] - scores.values[j]) for i, j in both]
+    p_values = holm([p for p, _ in tested])
     found = []
-    for (i, j), p in zip(both, p_values, strict=True):
+    for (i, j), p, (_, sign) in zip(both, p_values, tested, strict=True):
         if p is not None and p < 0.05:
-            better, worse = (i, j) if scores.values[i].mean() > scores.values[j].mean() else (j, i)
+            better, worse = (
+                (i, j) if sign > 0 else (j, i)
+            )  # by ranks, as the test: means may say the opposite
             found.append((scores.rows[better], scores.rows[worse], p))
     return tuple(found)

@@ -23,7 +23,7 @@ OPEN_WARNINGS = 4  # lines; a screen of warnings hides the answer
 NOT_SURE = "a record may not be what was written; the warnings and the footnotes of its suite say which"
 MARKS = {BETTER: "▲ {}", WORSE: "▼ {}", ALIKE: "{}", UNTESTED: "({})"}
 LEGEND = (
-    "▲ better, ▼ worse: p < 0.05{by}, two-sided, corrected in each suite for the number of rows (Holm); no "
+    "▲ better, ▼ worse: p < 0.05{by}, two-sided, corrected for all tests of this table (Holm); no "
     "mark: no difference shown; in brackets: not tested (too few trials, no outcomes by image, no spread). "
     "Grey: the mean where there is no gap, of the reference or (≠) of another recipe, data or engine"
 )

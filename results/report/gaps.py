@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from results.report.dots import Dot
@@ -25,9 +25,10 @@ NO_IMAGES, NOT_RESAMPLED = "one trial, no outcomes by image", "one trial, images
 class Gap:
     """A row's gap to the supervised one in one metric.
 
-    The ends of its 95 % interval and the p-value `p` need two trials a side, or their outcomes by image; None
-    without them. `p` is corrected for the number of rows (Holm), the interval is not. `untested`: why there
-    is none. `over_images`: one trial a side. `network`: how the row's differs from the other's in shape.
+    The ends of its 95 % interval and the p-values need two trials a side, or their outcomes by image; None
+    without them. `p` is `p_alone` corrected for the rows of its suite, or for all that it stands beside
+    (Holm); the interval is not. `untested`: why there is none. `over_images`: one trial a side. `network`:
+    how the row's differs from the other's in shape.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Gap:
     value: float
     ends: tuple[float, float] | None
     p: float | None
+    p_alone: float | None
     against: str
     metric: str
     test: str = ""
@@ -87,9 +89,18 @@ def gaps(
         ours, theirs = row.values(metric), against.values(metric)
         if ours and theirs:
             found.append(_gap(row, against, metric, row_difference(row, against, metric, patient)))
-    corrected = holm([gap.p for gap in found])
-    found = [replace(gap, p=p) for gap, p in zip(found, corrected, strict=True)]
-    return sorted(found, key=lambda gap: -gap.better)
+    return sorted(_corrected(found), key=lambda gap: -gap.better)
+
+
+def corrected_over_all(found: Mapping[str, Sequence[Gap]]) -> dict[str, list[Gap]]:
+    """The gaps of all suites, p corrected for the number of all of them, as one sentence goes over them."""
+    made = iter(_corrected([gap for of_suite in found.values() for gap in of_suite]))
+    return {suite: [next(made) for _ in of_suite] for suite, of_suite in found.items()}
+
+
+def _corrected(found: Sequence[Gap]) -> list[Gap]:
+    p_values = holm([gap.p_alone for gap in found])
+    return [replace(gap, p=p) for gap, p in zip(found, p_values, strict=True)]
 
 
 def _gap(row: Trials, against: Trials, metric: str, made: Difference) -> Gap:
@@ -98,6 +109,7 @@ def _gap(row: Trials, against: Trials, metric: str, made: Difference) -> Gap:
         row.label,
         made.gap,
         made.interval,
+        made.p,
         made.p,
         against.label,
         metric,

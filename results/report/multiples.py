@@ -21,7 +21,7 @@ LEAST = 2  # rows of a panel, and panels
 STEPS = 4
 NOTE = (
     "gaps to {against} with their 95 % intervals, by the tests of the tables; coloured: p &lt; 0.05, "
-    "corrected for the number of rows (Holm); intervals are not corrected; an arrow: beyond the axis"
+    "corrected for the tests of all panels (Holm); intervals are not corrected; an arrow: beyond the axis"
 )
 SCORES = (
     "scores, where nothing can be compared: 95 % intervals over test images where there is one trial, over "

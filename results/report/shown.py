@@ -11,7 +11,7 @@ from pathlib import Path
 from results.errors import RecordError
 from results.evidence.study import ABOUT, read_about
 from results.looks import Look, looks
-from results.report.gaps import Gap, gaps
+from results.report.gaps import Gap, corrected_over_all, gaps
 from results.report.verdict import Standing, standings
 from results.run_files import cell_directories
 from results.tables.published import PublishedRow, load_published
@@ -26,7 +26,8 @@ class Shown:
     """The rows of all suites, ordered by the verdict, and what belongs to them.
 
     `primary`: by suite, the primary metric of most of its rows, as two versions of a suite may have two.
-    `gaps`: by suite, in that metric, the best first. `ranked`: the labels' standings, the best first.
+    `gaps`: by suite, in that metric, the best first; p is corrected over all. `ranked`: the labels'
+    standings, the best first.
     `references`: the inits that gaps are taken to, where they were named or stand in for the supervised.
     `patient`: whether minutes may be spent on resampling test images.
     """
@@ -50,9 +51,10 @@ def gather(suites: Mapping[str, Sequence[Trials]], root: Path, reference: str | 
     """Everything that is shown, from the rows of all suites and the folder that their cells are in."""
     references = [reference] if reference else _stand_in(suites, root)
     primary = {suite: _primary(rows) for suite, rows in suites.items()}
-    found = {
+    by_suite = {
         suite: gaps(rows, primary[suite], _known(rows, references), patient) for suite, rows in suites.items()
     }
+    found = corrected_over_all(by_suite)
     ranked = standings(suites, found)
     place = {one.label: number for number, one in enumerate(ranked)}
     ordered = {suite: sorted(rows, key=lambda row: place[row.label]) for suite, rows in suites.items()}

@@ -15,7 +15,7 @@ from results.report.multiples import scores
 from results.report.samples import samples
 from results.report.shown import Shown
 from results.tables.cell import less_is_better, signed
-from results.tables.columns import SPREAD
+from results.tables.columns import DRAWS, SPREAD
 from results.tables.escape import html_text
 from results.tables.formats import html_table
 from results.tables.grid import Table
@@ -63,11 +63,8 @@ def _pictures(suite: str, table: Table, shown: Shown) -> str:
 
 def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
     rows = shown.suites[suite]
-    if metric == shown.primary[suite]:
-        found = shown.gaps[suite]
-    else:  # no side of how features spread is better
-        known = shown.references_in(suite)
-        found = [] if metric.startswith(SPREAD) else gaps(rows, metric, known, shown.patient)
+    known = shown.references_in(suite)  # no side of how features spread is better
+    found = [] if metric.startswith((SPREAD, DRAWS)) else gaps(rows, metric, known, shown.patient)
     if not found:
         chart = dot_chart(scores(rows, metric, shown.patient), around_zero=False)
         note = "mean with its 95 % interval, over test images or over trials" if chart else ""

@@ -13,6 +13,7 @@ from results.tables.trials import Trials
 ORDER = {name: i for i, name in enumerate(["AP", "AP50", "AP75", "mIoU"])}
 # Groups of metrics that ride along with a probe; no gap is taken in the second, as no side of it is better.
 CALIBRATION, SPREAD = "calib/", "features/"
+DRAWS = "lowshot/sd_"  # how far draws of shots spread
 
 
 def default_metrics(ours: Sequence[Trials], papers: Sequence[str]) -> list[str]:

@@ -18,8 +18,10 @@ from results.tables.grid import Table
 from results.tables.paired import Difference, difference
 from results.tables.trials import Trials
 
+DATABASE = ("retrieval/mAP",)  # metrics over queries that are not independent, whatever a file holds
 MANY = 30_000  # detections; above, a table leaves resampling to `compare` or --images
 INTERVAL = "[low, high]: 95 % interval of one trial over test images (bootstrap), of images and not of seeds"
+SHARED = "no interval, no test of {metric}: its queries are each other's database, so they are no sample"
 ABSENT = "one trial and no per_image.npz beside its record: no interval, no test: {rows}"
 LATER = "{n} detections and more: intervals over images are minutes of work, add --images: {rows}"
 BROKEN = "no interval over images: {why}"
@@ -51,9 +53,13 @@ def row_interval(row: Trials, metric: str, patient: bool = True) -> tuple[float,
 
 
 def kept(row: Trials, metric: str) -> tuple[Path, str, float] | None:
-    """(path, SHA-256, value) of the outcomes of a row of one trial; or None where there are none."""
+    """(path, SHA-256, value) of the outcomes of a row of one trial; or None where there are none.
+
+    Of queries that are each other's database there are none: equally good features were told apart at
+    p < 0.05 in 29 % of simulated sets.
+    """
     values = row.values(metric)
-    if len(row.finished) != 1 or not values:
+    if len(row.finished) != 1 or not values or metric in DATABASE:
         return None
     record = row.finished[0]
     told, cell = record.get("per_image"), row.cells.get((row.suite, record["id"]))
@@ -99,7 +105,9 @@ def image_notes(rows: Sequence[Trials], metrics: Sequence[str], patient: bool) -
             # without a folder of cells nothing is known of files: records in memory, or moved alone
             if len(row.finished) != 1 or not row.values(metric) or not row.cells:
                 continue
-            if why := trouble(row, metric):
+            if metric in DATABASE:
+                notes.setdefault(SHARED.replace("{metric}", metric), {})[row.label] = None
+            elif why := trouble(row, metric):
                 notes.setdefault(BROKEN.format(why=why), {})
             elif kept(row, metric) is None:
                 notes.setdefault(ABSENT, {})[row.label] = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from results.tables.significance import (
+    ROUNDING,
     Summary,
     student_t_two_sided,
     summarize,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from results.images.measure import OverImages
 
 LEVEL = 0.05  # of the tests and, as 1 - LEVEL, of the intervals
-ROUNDING = 1e-9  # points; differences that spread by less are equal but for rounding
 MOST_PAIRS = 16  # of the sign-flip test: 2^15 sums
 
 

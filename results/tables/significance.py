@@ -12,6 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+ROUNDING = 1e-9  # points; values that spread by less are equal but for rounding
+
 
 class Summary(NamedTuple):
     """Mean, sample standard deviation (n - 1; None below two values) and count."""
@@ -36,7 +38,7 @@ def welch_p(a: Summary, b: Summary) -> float | None:
     if a.std is None or b.std is None:
         return None
     var_a, var_b = a.std**2 / a.n, b.std**2 / b.n
-    if var_a + var_b == 0:
+    if math.sqrt(var_a + var_b) < ROUNDING:
         return None
     t = (a.mean - b.mean) / math.sqrt(var_a + var_b)
     return student_t_two_sided(t, welch_df(a, b))

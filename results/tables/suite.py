@@ -17,7 +17,7 @@ from decimal import Decimal
 from results.errors import RecordError
 from results.record import flat_metrics
 from results.tables.cell import TableCell, less_is_better
-from results.tables.columns import SPREAD, default_metrics, ride_along
+from results.tables.columns import DRAWS, SPREAD, default_metrics, ride_along
 from results.tables.compared import image_notes, row_difference, row_interval, test_notes
 from results.tables.grid import Row, Table
 from results.tables.paired import holm
@@ -205,7 +205,7 @@ def our_cell(trials: Trials, metric: str, against: Trials | None = None, patient
         return TableCell(total=total, state=why_no_value(trials, metric))
     ends = row_interval(trials, metric, patient)
     made = TableCell(*ours, total, ends=ends, lower=less_is_better(metric))
-    if against is None or not against.values(metric) or metric.startswith(SPREAD):
+    if against is None or not against.values(metric) or metric.startswith((SPREAD, DRAWS)):
         return made
     found = row_difference(trials, against, metric, patient)
     return replace(made, gap=found.gap, p=found.p, test=found.test, seen=found.seen)

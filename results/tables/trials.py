@@ -169,6 +169,11 @@ class Trials:
         return ", ".join(f"{name} ({count} of {of} trials)" for name, count in formats.items())
 
     @property
+    def formats(self) -> frozenset[str]:
+        """The number formats of its finished trials; "" is the recipe's."""
+        return frozenset(record.get("precision") or "" for record in self.finished)
+
+    @property
     def variant(self) -> Variant | None:
         """The row's own recipe, where the suite gives it one."""
         return self.records[0].get("variant")

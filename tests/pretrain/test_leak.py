@@ -128,7 +128,7 @@ def test_bad_input(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     few = write_images(tmp_path / "few", 4)
     assert command(few, good) == 2
     assert "4 images do not fill the checkpoint's batch of 8" in capsys.readouterr().err
-    assert command(data, good, "--output", str(tmp_path / "nowhere" / "x.json")) == 2
+    assert command(data, good, "--output", str(good / "below a file" / "x.json")) == 2
     assert "cannot be written" in capsys.readouterr().err
     contents = torch.load(good, weights_only=True)
     torch.save({"state_dict": contents["state_dict"]}, tmp_path / "foreign.pth")

@@ -57,11 +57,14 @@ def test_gains_of_several_rows_are_corrected_together(study: Path) -> None:
     by_init = {row.init: row for row in read_groups(study)["cells_x2"]}
     cells = cell_directories(study)
     rows = {name: by_class(by_init[name], by_init["random"], "bbox/AP", cells) for name in ("late", "moco")}
-    (table,) = read_markdown(gain_matrix("title", "random", rows))
-    assert table.heads == ["what", "random", "late", "moco"]
+    (table,) = read_markdown(gain_matrix("title", "random", rows, {"late": "late", "moco": "moco (a)"}))
+    assert table.heads == ["what", "random", "late", "moco (a)"]
     assert [row["what"] for row in table.rows] == ["red", "white", "blue"]
     assert table.rows[0]["random"] == "5.5 ± 0.6 (4)"
     assert table.rows[0]["late"].startswith("+14.9** [+")
-    assert table.rows[2]["moco"] == "+0.0 -"
+    assert table.rows[2]["moco (a)"] == "+0.0 -"
     assert "corrected for the 4 tested lines (Holm): paired t over 4 seeds" in table.notes[1]
+    (fewer,) = read_markdown(gain_matrix("title", "random", rows, {"late": "late"}))
+    assert fewer.heads == ["what", "random", "late"]
+    assert "corrected for the 4 tested lines" in fewer.notes[1]  # those of rows that are not shown, too
     assert set(breakdowns(by_init["moco"], by_init["random"], "bbox/AP50", cells)) == {"bbox/AP by size"}

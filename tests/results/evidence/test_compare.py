@@ -10,7 +10,7 @@ from scipy import stats
 
 from results.__main__ import main
 from results.errors import RecordError
-from results.evidence.compare import HEADS, compare, compare_suites, corrected, p_text
+from results.evidence.compare import FORMATS, HEADS, compare, compare_suites, corrected, p_text
 from results.evidence.printed import comparison
 from results.store import save_record
 from results.tables.trials import group_trials
@@ -49,6 +49,21 @@ def test_a_row_of_other_seeds_and_a_row_of_one_trial(make_record: Any) -> None:
     (table,) = read_markdown(comparison([line], "md"))
     assert table.heads == ["suite", "metric", "once", "random", "gap"], "what holds nothing is no column"
     assert line.text == "voc_c4: once - random: bbox/AP +24.5, not tested: fewer than 2 trials or no spread"
+
+
+def test_number_formats_are_said(make_record: Any) -> None:
+    records = [make_record(init, t, ap) for init in ("moco", "random") for t, ap in enumerate(APS[init])]
+    for record in records:
+        if record["init"] == "moco":
+            record["precision"] = "float32"
+    (line,) = compare_suites(group_trials(records), ("moco", "random"))
+    assert line.remarks[0].startswith("trained in float32 (4 of 4 trials), not in the recipe's bfloat16")
+    assert line.remarks[1] == FORMATS
+    alike = [record | {"precision": "float32"} for record in records]
+    (line,) = compare_suites(group_trials(alike), ("moco", "random"))
+    assert [remark for remark in line.remarks if remark.startswith("trained in float32")] == list(
+        line.remarks
+    )
 
 
 def test_lines_are_corrected_for_their_number(make_record: Any) -> None:

@@ -54,6 +54,20 @@ def test_samples_are_drawn_within_classes() -> None:
     assert made.resampled(20_000).std() == pytest.approx(oracle, rel=0.02)
 
 
+def test_small_classes_spread_as_their_images_do() -> None:
+    """A sample of m images has (m - 1) / m of the variance that they tell of; one image alone has none."""
+    rng = np.random.default_rng(4)
+    right = rng.random(150) < 0.6
+    pairs = MeanOf(right[:100].astype(float), np.repeat(np.arange(50), 2))
+    variances = right[:100].reshape(50, 2).var(axis=1, ddof=1) / 2
+    assert pairs.resampled(20_000).std() == pytest.approx(100 * np.sqrt(variances.sum()) / 50, rel=0.02)
+    alone = MeanOf(right[100:].astype(float), np.arange(50))
+    oracle = 100 * right[100:].std(ddof=1) / np.sqrt(50)
+    assert alone.resampled(20_000).std() == pytest.approx(oracle, rel=0.02)
+    both = MeanOf(right.astype(float), np.concatenate([pairs.classes, 50 + alone.classes]))
+    assert both.resampled(20_000).mean() == pytest.approx(both.value(), abs=0.1)
+
+
 def test_scores_that_differ_everywhere() -> None:
     """Average precision by query: no two are alike, so each is drawn by itself."""
     scores = np.random.default_rng(3).random(3000)

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from results.images.compared import image_difference
-from results.images.precision import AveragePrecision
+from results.images.measure import interval
+from results.images.precision import AveragePrecision, Matches
 from tests.transfer.evaluation.coco import scenes
 from tests.transfer.evaluation.voc.scenes import make_scene
 from transfer.evaluation.coco.backends import pycocotools
@@ -116,6 +117,39 @@ def test_many_samples_at_once_are_each_by_itself(reread: Any) -> None:
     assert np.isfinite(values).all()
     assert values.tolist() == measure.resampled(200).tolist(), "seeded"
     assert values.std() > 1
+
+
+def test_the_interval_is_around_what_was_observed() -> None:
+    """Drawing images twice raises an average precision: the percentiles alone lie too high."""
+    rng = np.random.default_rng(0)
+    made = [ranked(rng, 120) for _ in range(60)]
+    drawn = [one.resampled(200) for one in made]
+    assert np.mean([values.mean() - one.value() for one, values in zip(made, drawn, strict=True)]) > 1
+    expected = np.mean([ranked(rng, 120).value() for _ in range(300)])
+    ends = [interval(values, one.value()) or (0, 0) for one, values in zip(made, drawn, strict=True)]
+    observed = np.mean([one.value() for one in made])
+    assert np.mean(ends) == pytest.approx(observed, abs=0.3)
+    assert np.mean([interval(values) or (0, 0) for values in drawn]) > observed + 1
+    assert np.mean([low <= expected <= high for low, high in ends]) >= 0.9
+
+
+def ranked(rng: np.random.Generator, n: int, classes: int = 5) -> AveragePrecision:
+    """n images, one of five classes each, scored so that the classes are told apart by half."""
+    truth = rng.integers(0, classes, n)
+    scores = rng.normal(size=(n, classes)) + 1.2 * np.eye(classes)[truth]
+    order = np.argsort(-scores, axis=0).T
+    hit = (truth[order] == np.arange(classes)[:, None]).astype(np.int64).ravel()
+    sorted_scores = np.take_along_axis(scores.T, order, axis=1).ravel()
+    edges = n * np.arange(classes + 1)
+    found = Matches(n, order.ravel(), sorted_scores, edges, hit, np.zeros_like(hit), np.arange(n), truth)
+    return AveragePrecision(found, "area", (0,))
+
+
+def test_the_test_says_the_least_p_that_it_gives() -> None:
+    rng = np.random.default_rng(0)
+    found = ranked(rng, 40).compared(ranked(rng, 40))
+    assert found is not None
+    assert found.test == "networks exchanged over 40 images (p from 0.001)"
 
 
 def test_exchanged_networks_against_pycocotools(tmp_path: Path) -> None:

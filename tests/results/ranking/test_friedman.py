@@ -86,13 +86,14 @@ def test_wilcoxons_test() -> None:
     rng = np.random.default_rng(3)
     for _ in range(6):
         differences = rng.normal(0.4, 1, 11)
-        assert wilcoxon(differences) == pytest.approx(
+        assert wilcoxon(differences)[0] == pytest.approx(
             float(stats.wilcoxon(differences, method="exact").pvalue)
         )
         tied = np.round(rng.normal(0.4, 1, 8))
-        assert wilcoxon(tied) == pytest.approx(by_hand(tied))
-    assert wilcoxon(np.zeros(5)) == 1.0
-    assert wilcoxon(np.ones(11)) == 2 / 2**11
+        assert wilcoxon(tied)[0] == pytest.approx(by_hand(tied))
+    assert wilcoxon(np.zeros(5)) == (1.0, 0)
+    assert wilcoxon(np.ones(11)) == (2 / 2**11, 1)
+    assert wilcoxon(np.array([*np.linspace(0.6, 1.5, 11), -20.0])) == (pytest.approx(0.034, abs=5e-4), 1)
 
 
 def test_rows_that_are_not_told_apart() -> None:

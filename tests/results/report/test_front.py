@@ -11,6 +11,7 @@ import pytest
 from results.report.front import overview, warnings
 from results.report.multiples import multiples
 from results.report.shown import Shown, gather
+from results.tables.paired import holm
 from results.tables.suite import build_suite_table
 from results.tables.trials import group_trials
 from tests.results.report.parsed import Node, parse, table
@@ -38,16 +39,19 @@ def test_the_gaps_of_all_rows_stand_in_one_table(shown: Shown) -> None:
     assert by_row["late"]["probe"].text == ""
     (other,) = (row for label, row in by_row.items() if label.startswith("other"))
     assert other["one"].text == "≠ 70.0"
-    for suite, rows in shown.suites.items():
-        made = build_suite_table(rows, suite, published=False)
-        for row in made.rows:
-            cell, field = row.cells[rows[0].records[0]["primary"]], by_row[row.label][suite]
-            sure = cell.p_holm is not None and cell.p_holm < 0.05
-            if cell.gap is not None:
-                assert field.text.strip("▲▼ ()") == f"{cell.gap:+.1f}"
-                tone = "good" if (cell.gap > 0) != cell.lower else "bad"
-                assert field.attributes.get("class", "") == (tone if sure else "")
-                assert field.text.startswith("(") == (cell.p_holm is None)
+    cells = {
+        (row.label, suite): row.cells[rows[0].records[0]["primary"]]
+        for suite, rows in shown.suites.items()
+        for row in build_suite_table(rows, suite, published=False).rows
+    }
+    p_holm = dict(zip(cells, holm([cell.p for cell in cells.values()]), strict=True))
+    for (label, suite), cell in cells.items():
+        field, p = by_row[label][suite], p_holm[label, suite]
+        if cell.gap is not None:
+            assert field.text.strip("▲▼ ()") == f"{cell.gap:+.1f}"
+            tone = "good" if (cell.gap > 0) != cell.lower else "bad"
+            assert field.attributes.get("class", "") == (tone if p is not None and p < 0.05 else "")
+            assert field.text.startswith("(") == (p is None)
 
 
 def test_the_intervals_are_those_of_the_tests_of_the_tables(shown: Shown) -> None:

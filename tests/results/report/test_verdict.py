@@ -26,7 +26,7 @@ def _said(records: list[Any], reference: str | None = None) -> tuple[str, str]:
 
 
 def _counted(records: list[dict[str, Any]], against: str = "supervised") -> Counts:
-    """Straight from the records: pairs by seed, Holm's step-down as its paper has it, verdicts."""
+    """Straight from the records: pairs by seed, Holm's step-down over all suites as its paper has it."""
     values: dict[str, dict[str, dict[int, float]]] = {}
     better: dict[str, int] = {}
     for record in records:
@@ -36,21 +36,21 @@ def _counted(records: list[dict[str, Any]], against: str = "supervised") -> Coun
             of_suite[record["seed"]] = record["metrics"][task][metric]
             better[record["suite"]] = -1 if metric in LOWER else 1
     counts: Counts = {}
+    found: list[tuple[Any, float, str]] = []
     for suite, rows in values.items():
         base = rows.pop(against)
-        found: list[tuple[Any, float, str]] = []
         for init, ours in rows.items():
             pair = [ours[seed] for seed in sorted(ours)], [base[seed] for seed in sorted(base)]
             gap = better[suite] * (sum(pair[0]) / len(ours) - sum(pair[1]) / len(base))
             found.append((stats.ttest_rel(*pair).pvalue if len(ours) > 1 else None, gap, init))
-        tested, rejecting = sorted((one for one in found if one[0] is not None), key=lambda one: one[0]), True
-        for rank, (p, gap, init) in enumerate(tested):
-            rejecting &= p < 0.05 / (len(tested) - rank)
-            verdict = (BETTER if gap > 0 else WORSE) if rejecting else ALIKE
-            counts.setdefault(init, {}).setdefault(verdict, 0)
-            counts[init][verdict] += 1
-        for _, _, init in (one for one in found if one[0] is None):
-            counts.setdefault(init, {})[UNTESTED] = counts.get(init, {}).get(UNTESTED, 0) + 1
+    tested, rejecting = sorted((one for one in found if one[0] is not None), key=lambda one: one[0]), True
+    for rank, (p, gap, init) in enumerate(tested):
+        rejecting &= p < 0.05 / (len(tested) - rank)
+        verdict = (BETTER if gap > 0 else WORSE) if rejecting else ALIKE
+        counts.setdefault(init, {}).setdefault(verdict, 0)
+        counts[init][verdict] += 1
+    for _, _, init in (one for one in found if one[0] is None):
+        counts.setdefault(init, {})[UNTESTED] = counts.get(init, {}).get(UNTESTED, 0) + 1
     return counts
 
 

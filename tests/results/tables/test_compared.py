@@ -86,6 +86,30 @@ def test_what_is_not_kept_is_said_and_claims_nothing(tmp_path: Path, make_record
     assert row_interval(rows["better"], "logreg/top1") is None
 
 
+def test_queries_that_are_each_others_database_are_no_sample(
+    tmp_path: Path, make_record: Any, capsys: Any
+) -> None:
+    """Whatever a file holds: 29 % of equally good features would be told apart."""
+    for init, share in (("supervised", 0.5), ("better", 0.75)):
+        made = make_record(init, metrics={"retrieval": {"mAP": 100 * share}}, suite="same")
+        cell = tmp_path / "cells" / "same" / f"{init}-{made['id']}"
+        cell.mkdir(parents=True)
+        kinds = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
+        kept = Outcomes(range(N), kinds, {"retrieval.value": np.full(N, share)}, "query")
+        save_outcomes(kept, cell / "per_image.npz")
+        content = (cell / "per_image.npz").read_bytes()
+        save_record(
+            made | {"per_image": {"sha256": hashlib.sha256(content).hexdigest(), "images": N}}, tmp_path
+        )
+    found = table(tmp_path, capsys)
+    assert found.row("better")["retrieval/mAP"] == "75.0 (1) [+25.0]"
+    note = (
+        "no interval, no test of retrieval/mAP: its queries are each other's database, so they are no sample"
+    )
+    assert note in found.notes
+    assert not any("tests, two-sided" in said for said in found.notes)
+
+
 def test_a_lost_and_an_altered_file(root: Path, capsys: Any) -> None:
     files = {path.parent.name.split("-")[0]: path for path in root.glob("cells/dtd/*/per_image.npz")}
     files["better"].unlink()

@@ -77,6 +77,8 @@ def test_no_test_without_two_trials_or_without_spread() -> None:
     assert welch_p([1.0, 2.0], [3.0]) is None
     assert welch_p([1.0, 1.0], [2.0, 2.0]) is None
     assert welch_p([1.0, 1.0], [2.0, 2.1]) is not None
+    assert summarize([0.1] * 3).std != 0, "by rounding"
+    assert welch_p([0.1] * 3, [0.0] * 2) is None
 
 
 def test_summary() -> None:

@@ -215,6 +215,14 @@ def test_a_row_whose_recipe_is_its_own_by_the_suites_word_is_compared_and_marked
     assert [table.notes[mark] for mark in shorter.marks] == ["not compared with supervised: different recipe"]
 
 
+def test_the_spread_of_draws_is_no_gain(make_record: Any) -> None:
+    values = {"supervised": {"mAP_k8": 40.0, "sd_k8": 2.0}, "moco": {"mAP_k8": 41.0, "sd_k8": 3.0}}
+    records = [make_record(init, metrics={"lowshot": found}) for init, found in values.items()]
+    table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", ["lowshot/mAP_k8", "lowshot/sd_k8"])
+    gaps = {name: cell.gap for name, cell in table.rows[1].cells.items()}
+    assert gaps == {"lowshot/mAP_k8": 1.0, "lowshot/sd_k8": None}
+
+
 def test_another_reference_can_be_named(make_record: Any) -> None:
     records = [make_record("supervised", ap=50.0), make_record("mine", ap=40.0), make_record("moco", ap=45.0)]
     table = build_suite_table(group_trials(records)["voc_c4"], "voc_c4", published=False, reference="mine")
