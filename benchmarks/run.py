@@ -41,7 +41,7 @@ def _main(argv: Sequence[str] | None, team: Team | None) -> int:
         options, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
         args = parser().parse_args(options)
         if args.list:
-            from benchmarks.planning.dry_run import show_list
+            from benchmarks.planning.listing import show_list
 
             show_list()
             return 0

@@ -9,7 +9,9 @@ python -m converters certify FILE --against REFERENCE
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from converters.certify.command import add_options, run
@@ -76,7 +78,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
         "pixel_std": args.pixel_std,
         "input_format": args.format,
         "stride_in_1x1": None if args.stride_in_1x1 is None else BOOLEANS[args.stride_in_1x1],
-        "facts": dict(map(_fact, args.fact)),
+        "facts": _facts(args.fact),
         "prefix": args.prefix,
         "patch_size": args.patch_size,
         "accept": tuple(args.accept) or None,
@@ -84,10 +86,30 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in stated.items() if value is not None}
 
 
-def _fact(text: str) -> tuple[str, str]:
-    """KEY=VALUE in two; a text without the sign is a key with an empty value, which no fact takes."""
-    key, _, value = text.partition("=")
-    return key, value
+def _facts(texts: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE each; a text without the sign is a key with an empty value, which no fact takes."""
+    from converters.errors import CheckpointError
+
+    facts: dict[str, str] = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key in facts:
+            raise CheckpointError(f"--fact {text}: {key} is given twice; it takes one value")
+        facts[key] = value
+    return facts
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got {text!r}")
+    return value
+
+
+def _spread(text: str) -> float:
+    if (value := _finite(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
 
 
 class _Parser(Parser):
@@ -117,9 +139,9 @@ def _parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="overwrite OUTPUT whatever it is, but never INPUT"
     )
     parser.add_argument(
-        "--pixel-mean", nargs=3, type=float, metavar="X", help="0..255, in the order of --format"
+        "--pixel-mean", nargs=3, type=_finite, metavar="X", help="0..255, in the order of --format"
     )
-    parser.add_argument("--pixel-std", nargs=3, type=float, metavar="X")
+    parser.add_argument("--pixel-std", nargs=3, type=_spread, metavar="X")
     parser.add_argument("--format", choices=("RGB", "BGR"))
     parser.add_argument("--stride-in-1x1", choices=tuple(BOOLEANS))
     parser.add_argument(

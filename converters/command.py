@@ -62,6 +62,7 @@ VERBS = {
 }
 COMMAND = "moco-transfer"  # the installed command, and the distribution that brings it
 LIBRARIES = "OpenCV needs two: apt-get install libgl1 libglib2.0-0 (or what your system calls them)"
+INTERRUPTED = 130  # what a shell says of a program that SIGINT ended
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended: here, too, nobody reads our output
 
 
@@ -83,6 +84,9 @@ def command(main: Callable[[], int]) -> int:
         finally:
             if sys.stdout:
                 sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return CLOSED

@@ -12,7 +12,7 @@ from converters.command import add_version
 from converters.trackers import add_flags
 from pretrain.methods.choose import METHODS, PRESETS, joint_row, method_names, option_classes, row_names
 from pretrain.methods.options import MethodOptions
-from pretrain.options import Parser, add_watching, frozen, positive, real, seed, whole
+from pretrain.options import Parser, add_watching, device, frozen, positive, real, seed, whole
 from pretrain.process.exit_code import exit_code
 from pretrain.training.run_options import MOST_ITERATIONS, RunOptions
 
@@ -162,7 +162,7 @@ def _add_running(group: argparse._ArgumentGroup) -> None:
     beginning.add_argument("--resume", type=Path, metavar="FILE", help=goes_on)
     weights = "begin with the encoder of this file: fresh optimizer, schedule and queue"
     beginning.add_argument("--start-from", type=Path, metavar="FILE", help=weights)
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add("--device", type=device, default="auto", help="auto, cpu, cuda or cuda:N")
     add("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     equal = "equal bits from equal runs on a GPU too, but slower"
     add("--deterministic", action="store_true", help=equal)

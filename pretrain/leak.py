@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.errors import PretrainError
-from pretrain.options import Parser, default_workers, frozen, positive
+from pretrain.options import Parser, default_workers, device, frozen, positive
 from pretrain.process.exit_code import exit_code
 from pretrain.process.memory import keep_freed_memory
 from pretrain.process.progress import shown, write_result
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counted = "queries that are counted; default: all, at most 4096"
     add("--images", type=positive, metavar="N", help=counted)
     add("--output", type=Path, metavar="FILE.json", help="the two accuracies, in percent")
-    add("--device", default="auto")
+    add("--device", type=device, default="auto")
     add("-j", "--workers", type=positive, metavar="N")
     options = frozen(LeakOptions, parser.parse_args(arguments))
     return exit_code(lambda: measure(options), "take a GPU with more memory, or --device cpu")

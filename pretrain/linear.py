@@ -21,6 +21,7 @@ from pretrain.options import (
     Parser,
     add_watching,
     default_workers,
+    device,
     frozen,
     positive,
     real,
@@ -68,7 +69,7 @@ def build_parser() -> Parser:
     add("--image-size", type=positive, default=224)
     add("-j", "--workers", type=positive)
     add("--seed", type=seed, default=0)
-    add("--device", default="auto")
+    add("--device", type=device, default="auto")
     add_watching(parser)
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
@@ -104,6 +105,13 @@ class Switch(argparse.Action):
         setattr(namespace, self.dest, not (option_string or "").startswith("--no-"))
 
 
+def device(text: str) -> str:
+    """Reads where a run computes, before torch is imported."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", text):
+        raise argparse.ArgumentTypeError(f"expected auto, cpu, cuda or cuda:N, got {text!r}")
+    return text
+
+
 def seed(text: str) -> int:
     """Reads the seed of a run, which the counter-based generator and torch both take as it is."""
     return whole(0, 2**63 - 1)(text)
@@ -127,7 +135,7 @@ def add_encoder_options(parser: Parser) -> None:
         action="store_true",
         help="of the encoder that is not evaluated: MoCo's encoder_k, DINO's student",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--device", type=device, default="auto", help="auto, cpu, cuda or cuda:N")
 
 
 def default_workers() -> int:

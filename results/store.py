@@ -110,8 +110,13 @@ def load_records(root: Path | str, problems: list[str] | None = None) -> list[Re
 
 
 def record_files(root: Path) -> list[str]:
-    """Paths of all record files, sorted; temporary files and strangers are not among them."""
+    """Paths of all record files, sorted; temporary files and strangers are not among them.
+
+    Raises RecordError where the root is no folder.
+    """
     found = []
+    if Path(root).is_file():
+        raise RecordError(f"{root}: is a file; expected a folder with records/<suite>/<id>.json")
     with contextlib.suppress(FileNotFoundError):
         for suite in os.scandir(root / "records"):
             if suite.is_dir():

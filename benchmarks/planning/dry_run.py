@@ -1,4 +1,4 @@
-"""Prints `--list` and `--dry-run`, for which neither data nor a GPU nor Detectron2 are needed."""
+"""Prints `--dry-run`, for which neither data nor a GPU nor Detectron2 are needed."""
 
 from __future__ import annotations
 
@@ -21,33 +21,18 @@ from benchmarks.planning.cells import (
 from benchmarks.planning.evaluation import evaluations
 from benchmarks.planning.forecast import told_time
 from benchmarks.planning.foresight import Draft
-from benchmarks.planning.init_names import FORMS
 from benchmarks.planning.inits import Init
 from benchmarks.planning.labelled import is_probe, told_amount
 from benchmarks.planning.request import Request
 from benchmarks.planning.retrained import refuse_retrained
-from benchmarks.planning.suite import groups, load_suite, suite_names
 from benchmarks.planning.suite_file import Suite
 from benchmarks.planning.trials import seeds, seeds_of
 from benchmarks.planning.tuning import OF_TRIAL, RATE, candidates_of, factors, tuned_cells
-from converters.networks.sizes import size_names
 from transfer.datasets.base import Dataset
 from transfer.datasets.registry import dataset_names, describe_layout, training_images
 from transfer.errors import DataError
 from transfer.recipes.architectures import architecture_of
 from transfer.recipes.resolve import unflatten
-
-
-def show_list() -> None:
-    """Prints the suites, their groups and the named inits."""
-    print("suites:")
-    for suite in map(load_suite, suite_names()):
-        trials = f"{suite.trials} {cardinalize('trial', suite.trials)}"
-        print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {trials}")
-    for group, names in groups().items():
-        print(f"  {group:<22} all of: {', '.join(names)}")
-    print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(FORMS)}")
-    print(f"sizes of random:SIZE: {', '.join(size_names())}; more facts as in resnet18,FACT=VALUE,...")
 
 
 @dataclass

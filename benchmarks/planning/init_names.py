@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def read_inits(texts: Sequence[str]) -> list[Wanted]:
 
 def _wanted(text: str, where: str) -> Wanted:
     label, path = _split(text)
+    if not path.strip():
+        raise UsageError(f"{where}--init {text!r}: no path behind the label; expected moco=PATH")
     if path in NAMES or path.startswith((LIKE, RANDOM)):
         name = path
     elif path.startswith(own_code.PREFIX):
@@ -92,14 +95,24 @@ def _wanted(text: str, where: str) -> Wanted:
     return Wanted((label or name).strip(), path, text, where)
 
 
-def _split(text: str) -> tuple[str, str]:
-    """Splits `label=path`; facts of a `random:`, own code and addresses may have such signs themselves."""
+def _split(text: str, folder: str = "") -> tuple[str, str]:
+    """Splits `label=path` at the sign behind which there is a file; files (epoch=9.ckpt) may have such signs.
+
+    So may facts of a `random:`, own code and addresses. `folder`: from where paths are looked for.
+    """
     begins = rf"{RANDOM}|{own_code.PREFIX}|(?i:https?://)"
     sized = re.fullmatch(rf"(?:(.*?)=)?((?:{begins}).*)", text, re.DOTALL)
     if sized is not None:
         return sized[1] or "", sized[2]
-    label, _, path = text.rpartition("=")
-    return label, path
+    if _is_there(text, folder):
+        return "", text
+    cuts = [place for place, character in enumerate(text) if character == "="]
+    cut = next((cut for cut in cuts if _is_there(text[cut + 1 :], folder)), cuts[0] if cuts else -1)
+    return text[: max(0, cut)], text[cut + 1 :]
+
+
+def _is_there(path: str, folder: str) -> bool:
+    return bool(path) and _exists(os.path.join(folder, path))
 
 
 def _exists(path: str) -> bool:
@@ -154,7 +167,7 @@ def _refuse_absent(absent: Sequence[Wanted]) -> None:
         hint = f"; did you mean {near[0]}?" if near else ""
         if "://" in one.path or ":" in one.path.split("/")[0]:
             hint = "; such an address is not fetched: download it first, and give the file"
-        what = "no such file, and not a name"
+        what = f"no such file{f' ({one.path})' if one.path != one.text else ''}, and not a name"
         if SEED_MARK in one.path:
             what = f"no file has a number in place of {SEED_MARK}"
         says.append(f"{one.where}--init {one.text}: {what}{hint}")
@@ -189,7 +202,7 @@ def _read_lists(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def _from_list(entry: str, folder: Path) -> str:
     """An init of a list, its path made relative to the list's folder where it is one."""
-    label, path = (part.strip() for part in _split(entry))
+    label, path = (part.strip() for part in _split(entry, str(folder)))
     if path.startswith(own_code.PREFIX):
         path = own_code.parse(path).within(folder).text
         return f"{label}={path}" if label else path

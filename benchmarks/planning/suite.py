@@ -52,10 +52,14 @@ def load_suite(name: str) -> Suite:
         return suite
     if name not in suite_names():
         known = [*suite_names(), *groups()]
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+        if Path(name).is_dir():
+            raise UsageError(
+                f"--suite {name}: is a folder; name a suite's file in it, as in {name}/my_suite.yaml"
+            )
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        nearest = f"nearest: {', '.join(near)} (see --list)" if near else "--list shows all"
         raise UsageError(
-            f"--suite {name}: no such suite; nearest: {', '.join(near)} (see --list); yours is named by its "
-            "file, as in my_suite.yaml"
+            f"--suite {name}: no such suite; {nearest}; yours is named by its file, as in my_suite.yaml"
         )
     return read_suite(SUITES / f"{name}.yaml")
 

@@ -79,8 +79,9 @@ def study_names() -> list[str]:
 def load_study(name: str, places: Mapping[str, str]) -> Study:
     """Reads the study of this name; `places` says what each of PLACES is. UsageError with file and field."""
     if name not in study_names():
-        near = difflib.get_close_matches(name, study_names(), n=2, cutoff=0.4) or study_names()
-        raise UsageError(f"{name}: no such study; nearest: {', '.join(near)} (--list shows all)")
+        near = difflib.get_close_matches(name, study_names(), n=2, cutoff=0.4)
+        nearest = f"nearest: {', '.join(near)}; " if near else ""
+        raise UsageError(f"{name}: no such study; {nearest}--list shows all")
     return read_study(STUDIES / f"{name}.yaml", places)
 
 

@@ -17,7 +17,7 @@ FACTS = (
     Fact("grn", bool, False, "global response norm"),
     Fact("final_norm", bool, True, "final norm"),
 )
-NORM_EPS = Fact("norm_eps", float, 1e-6, "norm epsilon")
+NORM_EPS = Fact("norm_eps", float, 1e-6, "norm epsilon", most=0.1)
 SIZES: stages.Sizes = {
     (96, (3, 3, 9, 3)): "T",
     (96, (3, 3, 27, 3)): "S",

@@ -36,13 +36,15 @@ class Fact:
     # Manifests were written before it was known: they leave it out where it is as usual, and keep their hash.
     later: bool = False
     choices: tuple[str, ...] = ()  # of a text; nothing: any
+    most: float = math.inf  # of a float
 
     def problem(self, value: Any) -> str:
         """Why a value of the right type can be none of this fact; "" if it can."""
         if self.choices and value not in self.choices:
             return f"{self.key} {value!r:.60}; expected {', '.join(map(repr, self.choices))}"
-        if self.kind is float and not (value > 0 and math.isfinite(value)):
-            return f"{self.key} {value}; expected a finite number above 0"
+        if self.kind is float and not (0 < value <= self.most and math.isfinite(value)):
+            end = f", at most {self.most:g}" if math.isfinite(self.most) else ""
+            return f"{self.key} {value}; expected a finite number above 0{end}"
         return ""
 
 

@@ -21,7 +21,7 @@ FACTS = (
     Fact("patch_norm", bool, True, "norm of the patches"),
     Fact("final_norm", bool, True, "final norm"),
 )
-NORM_EPS = Fact("norm_eps", float, 1e-5, "norm epsilon")
+NORM_EPS = Fact("norm_eps", float, 1e-5, "norm epsilon", most=0.1)
 WIDEST, LARGEST_WINDOW, LARGEST_PATCH = 1 << 13, 128, 64
 SIZES: stages.Sizes = {
     (96, (2, 2, 6, 2)): "T",

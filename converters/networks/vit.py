@@ -19,7 +19,7 @@ from converters.networks.vit_signs import signs
 # What no shape tells.
 STATED = (
     Fact(HEADS, int, 12, "heads"),
-    Fact("norm_eps", float, 1e-6, "epsilon of the norms"),
+    Fact("norm_eps", float, 1e-6, "epsilon of the norms", most=0.1),
     Fact("activation", str, "gelu", "activation", choices=("gelu", "gelu_tanh", "quick_gelu", "silu")),
     Fact("rope", str, "", "rotary positions", choices=("", "dinov3", "eva02")),
     Fact("rope_base", float, 100.0, "base of the rotary periods"),

@@ -51,6 +51,10 @@ def start(device: str, patient: bool = False) -> torch.device:
         wanted = f"cuda:{torch.cuda.current_device()}"  # set_device refuses a device without a number
     chosen = torch.device(wanted)
     if chosen.type == "cuda":
+        if (chosen.index or 0) >= torch.cuda.device_count():
+            raise PretrainError(
+                f"--device {device}: this machine has {torch.cuda.device_count()} GPUs, from cuda:0"
+            )
         torch.cuda.set_device(chosen)
     if several and not is_distributed():
         _join("nccl" if chosen.type == "cuda" else "gloo", PATIENCE if patient else None)

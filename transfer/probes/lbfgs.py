@@ -3,7 +3,8 @@
 All problems share the rows, so an iteration is two products for all of them: scores along the direction, and
 the gradient. Scores are linear in the weights, so a step is searched without touching the rows again.
 Columns of the rows should be uncorrelated (`basis.py`): the start of each direction divides by the curvature
-of each column, which is then close to a Newton step.
+of each column, which is then close to a Newton step. A problem that runs alone and takes longer divides by
+blocks (`blocks.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from transfer.probes.blocks import Blocks, blocks, waiting
+
 GRADIENT, EXCESS = 1e-6, 1e-6  # what is reached: the gradient's 2-norm, and a bound on the objective's excess
 MEMORY = 10  # pairs of steps and changes of the gradient
 MINIMUM_OF_LINE, TRIALS = 0.5, 20  # how far the slope must fall along a line; how often a step is tried
@@ -27,10 +30,15 @@ class Loss:
 
     `at(scores, problems)` gives the mean (B,) and the slope of each row's loss (N, B, K); `problems` are the
     numbers (B,) of the problems. `curvature(slope)` gives the second derivatives (N, B, K) at the same place.
+
+    `shared`: a number added to all K scores of a row changes nothing, as in softmax. The K weights of a
+    column then add up to 0 at the optimum, for the penalty does not tell them apart, and are kept so on the
+    way: along their sum nothing curves but the penalty, and steps scaled by column and score would go there.
     """
 
     at: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     curvature: Callable[[Tensor], Tensor]
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ def minimise(
     """
     found = Minimum(start.clone(), *(tolerance.new_zeros(start.shape[1]) for _ in range(3)))
     run = _Run(rows, loss, penalty, start)
+    wait = waiting(rows.shape[1], start.shape[2])
     for count in range(most + 1):
         size = _dot(run.gradient, run.gradient).sqrt()
         done = run.stuck | (size <= tolerance[run.problems])
@@ -73,6 +82,8 @@ def minimise(
             break
         if left <= 0.75 * len(done):  # copying costs, so not for every problem that ends
             run.keep(~done)
+        if left == len(done) == 1 and wait and count and count % wait == 0:
+            run.precondition()
         run.advance()
     return found
 
@@ -83,14 +94,19 @@ class _Run:
     def __init__(self, rows: Tensor, loss: Loss, penalty: Tensor, start: Tensor) -> None:
         self.rows, self.loss = rows, loss
         self.energy = rows.square().mean(0)[:, None, None]
-        self.penalty, self.weights = penalty[:, :, None], start
+        self.penalty, self.weights = penalty[:, :, None], self._inside(start)
         self.problems = torch.arange(start.shape[1], device=rows.device)
         self.stuck = torch.zeros_like(self.problems, dtype=torch.bool)
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=MEMORY)
-        self.scores = self._scores(start)
+        self.blocks: Blocks | None = None
+        self.scores = self._scores(self.weights)
         value, self.slope = loss.at(self.scores, self.problems)
-        self.objective = value + _dot(self.penalty * start, start) / 2
+        self.objective = value + _dot(self.penalty * self.weights, self.weights) / 2
         self.gradient = self._gradient()
+
+    def _inside(self, weights: Tensor) -> Tensor:
+        """The nearest weights (p, B, K) among which the optimum is: of sum 0 where scores are shared."""
+        return weights - weights.mean(2, keepdim=True) if self.loss.shared else weights
 
     def _scores(self, weights: Tensor) -> Tensor:
         return (self.rows @ weights.flatten(1)).view(-1, *weights.shape[1:])
@@ -111,6 +127,13 @@ class _Run:
         pairs = [(step[:, which], change[:, which], rate[which]) for step, change, rate in self.pairs]
         self.pairs = deque(pairs, maxlen=MEMORY)
 
+    def precondition(self) -> None:
+        """Makes blocks of the only problem at its place, or keeps those of before; the pairs begin anew."""
+        made = blocks(self.rows, self.loss.curvature(self.slope)[:, 0], self.penalty[:, 0, 0])
+        if made is not None:
+            self.blocks = made
+            self.pairs.clear()
+
     def advance(self) -> None:
         """Goes one iteration."""
         direction = self._direction()
@@ -126,9 +149,8 @@ class _Run:
         self.stuck = self.stuck | (length == 0)
 
     def _direction(self) -> Tensor:
-        """Minus the gradient times the inverse Hessian, as the pairs and the columns' curvature know it."""
-        curvature = self.loss.curvature(self.slope).mean(0)  # (B, K)
-        scale = 1 / (self.energy * curvature.clamp(min=1e-10) + self.penalty)
+        """Minus the gradient times the inverse Hessian, as the pairs and `_divide` know it."""
+        divide = self._divide()
         rest, factors = self.gradient, []
         for step, change, rate in reversed(self.pairs):
             factor = rate * _dot(step, rest)
@@ -136,13 +158,21 @@ class _Run:
             factors.append(factor)
         if self.pairs:
             step, change, rate = self.pairs[-1]
-            ratio = _dot(step, change) / _dot(change, scale * change)
+            ratio = _dot(step, change) / _dot(change, divide(change))
             rest = torch.where(rate > 0, ratio, 1)[:, None] * rest
-        rest = scale * rest
+        rest = divide(rest)
         for (step, change, rate), factor in zip(self.pairs, reversed(factors), strict=True):
             rest = rest + (factor - rate * _dot(change, rest))[:, None] * step
         downhill = _dot(rest, self.gradient) > 0
-        return -torch.where(downhill[:, None], rest, scale * self.gradient)
+        return -torch.where(downhill[:, None], rest, divide(self.gradient))
+
+    def _divide(self) -> Callable[[Tensor], Tensor]:
+        """Makes the division of a gradient by the Hessian of the blocks, or else of each column by itself."""
+        if (known := self.blocks) is not None:
+            return lambda gradient: self._inside(known.solve(gradient))
+        curvature = self.loss.curvature(self.slope).mean(0)  # (B, K)
+        scale = 1 / (self.energy * curvature.clamp(min=1e-10) + self.penalty)
+        return lambda gradient: self._inside(scale * gradient)
 
     def _search(self, along: Tensor, direction: Tensor) -> Tensor:
         """Finds lengths (B,) at which the slope along the line is half of what it was, or less.

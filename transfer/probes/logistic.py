@@ -228,7 +228,7 @@ def cross_entropy(labels: Tensor) -> Loss:
         slope[index, :, labels] -= 1
         return value.mean(0), slope
 
-    return Loss(at, lambda slope: slope.abs() * (1 - slope.abs()))
+    return Loss(at, lambda slope: slope.abs() * (1 - slope.abs()), shared=True)
 
 
 def _penalty(C: float, images: int, classes: int) -> float:

@@ -11,9 +11,10 @@ import pytest
 
 from benchmarks.planning import forecast
 from benchmarks.planning import named_weights as weights
-from benchmarks.planning.dry_run import show_list, show_plan
+from benchmarks.planning.dry_run import show_plan
 from benchmarks.planning.foresight import foresee
 from benchmarks.planning.inits import Init
+from benchmarks.planning.listing import show_list
 from benchmarks.planning.request import Request
 from benchmarks.planning.suite import groups, load_suite
 from benchmarks.planning.suite_file import read_suite

@@ -1,0 +1,19 @@
+"""Prints `--list`. It imports little: a list is looked at before a command is typed."""
+
+from __future__ import annotations
+
+from benchmarks.planning.init_names import FORMS
+from benchmarks.planning.suite import groups, load_suite, suite_names
+from converters.networks.sizes import size_names
+
+
+def show_list() -> None:
+    """Prints the suites, their groups and the named inits."""
+    print("suites:")
+    for suite in map(load_suite, suite_names()):
+        trials = f"{suite.trials} trial{'s' if suite.trials > 1 else ''}"
+        print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {trials}")
+    for group, names in groups().items():
+        print(f"  {group:<22} all of: {', '.join(names)}")
+    print(f"inits: a converted backbone, a raw checkpoint, or {', '.join(FORMS)}")
+    print(f"sizes of random:SIZE: {', '.join(size_names())}; more facts as in resnet18,FACT=VALUE,...")
