@@ -24,7 +24,7 @@ from typing import Any
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.arguments import split_overrides
+from benchmarks.arguments import parser, split_overrides
 from benchmarks.errors import UsageError, one_line
 from benchmarks.launch import child
 from converters.command import command, spelled
@@ -65,7 +65,6 @@ class Watch:
 
         One that cannot be read is told in a line and passed over.
         """
-        self.kept.mkdir(parents=True, exist_ok=True)
         taken = self.taken()
         for path in sorted(path for path in self.run.glob("checkpoint_*") if _NUMBERED.fullmatch(path.name)):
             if path.name in self.seen:
@@ -83,6 +82,7 @@ class Watch:
 
     def _copy(self, path: Path, taken: Sequence[float]) -> float | None:
         """Keeps one checkpoint; returns its epoch, or None where it is not due or gone already."""
+        self.kept.mkdir(parents=True, exist_ok=True)
         part = self.kept / f"{self.name}.part"
         part.unlink(missing_ok=True)
         try:
@@ -151,6 +151,10 @@ def watch(plan: Watch, *, once: bool, until: float | None, seconds: float) -> in
         for process in running:
             process.send_signal(number)
 
+    there = any(_NUMBERED.fullmatch(path.name) for path in plan.run.glob("checkpoint_*"))
+    if not there:
+        rest = "nothing is measured" if once else f"looking every {seconds:g} s"
+        print(f"{plan.run}: no checkpoint_NNNNNNNN.pth.tar yet; {rest}", file=sys.stderr, flush=True)
     with forwarded(pass_on) as stops:
         while not stops:
             waiting = [path for path in plan.take() if path not in failed]
@@ -203,8 +207,8 @@ def above_zero(text: str) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns 0 done, 1 a cell failed, 2 bad input, 130 stopped by a signal."""
-    parser = Parser("python -m benchmarks.watch", description=__doc__.split("\n", 1)[0], epilog=EPILOGUE)
-    add = parser.add_argument
+    ours = Parser("python -m benchmarks.watch", description=__doc__.split("\n", 1)[0], epilog=EPILOGUE)
+    add = ours.add_argument
     add("run", type=Path, metavar="DIR", help="the --output of a pre-training")
     add("--suite", nargs="+", required=True, metavar="NAME|FILE", help="what every checkpoint is measured on")
     add("--output", type=Path, metavar="DIR", help="records and report (default: DIR/transfer)")
@@ -220,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--until", type=above_zero, metavar="EPOCH", help="end after a checkpoint of at least this epoch")
     add("--seconds", type=above_zero, default=30.0, metavar="N", help="between two looks into DIR (30)")
     try:
-        args, words = parser.parse_known_args(argv)
+        args, words = ours.parse_known_args(argv)
         plan = _planned(args, words)
         return watch(plan, once=args.once, until=args.until, seconds=args.seconds)
     except UsageError as error:
@@ -236,10 +240,22 @@ def _planned(args: Any, words: list[str]) -> Watch:
     decided = [word for word in words if word.partition("=")[0] in OURS]
     if decided:
         raise UsageError(f"{decided[0]} cannot be given: every row is a checkpoint of {args.run}")
+    words = ["--suite", *args.suite, *words]
+    _refuse_words(words)
     name = re.sub(r"[^\w-]+", "_", args.name or args.run.resolve().name).strip("_") or "run"
-    return Watch(
-        args.run, args.output or args.run / "transfer", name, args.every, ["--suite", *args.suite, *words]
-    )
+    output = args.output or args.run / "transfer"
+    there = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"--output {output}: {there} is a file; choose another folder")
+    return Watch(args.run, output, name, args.every, words)
+
+
+def _refuse_words(words: Sequence[str]) -> None:
+    """Raises UsageError or ends where `benchmarks.run` would: the first checkpoint may be hours away."""
+    from benchmarks.planning.suite import load_suites
+
+    options, _ = split_overrides(words)
+    load_suites(parser().parse_args(options).suite)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 
@@ -20,8 +21,6 @@ from boltons.fileutils import atomic_save
 
 from benchmarks.errors import UsageError
 from benchmarks.planning.download import LARGEST, file_sha256
-from converters.backbone import Backbone
-from converters.convert import open_checkpoint
 from converters.errors import CheckpointError
 from transfer.datasets.image_list.public.row import Remote
 from transfer.datasets.prepare.fetch import fetch
@@ -29,6 +28,9 @@ from transfer.errors import TransferError
 from transfer.process import web
 from transfer.process.alone import alone
 from transfer.process.cache import cache_folder
+
+if TYPE_CHECKING:
+    from converters.backbone import Backbone
 
 FORM = "https://ADDRESS"
 BY_HAND = "download it where there is a connection, and give the file"
@@ -72,6 +74,8 @@ def open_address(address: str) -> Backbone:
     UsageError says in one line what the server or the network refused, CheckpointError what the file is not.
     One process at a time fetches it; others wait, and find it.
     """
+    from converters.convert import open_checkpoint  # which lists and plans do without
+
     shown = web.told(address)
     known = _noted(address)
     if known is None or not known.path.exists():
@@ -117,6 +121,8 @@ def _check(address: str) -> None:
 
 def _fetched(address: str) -> Known:
     """Fetches the file, proves it by its content, and notes which one it was. TransferError for none."""
+    from converters.convert import open_checkpoint
+
     length, version = _asked(address)
     about = hashlib.sha256(f"{address} {length} {version}".encode()).hexdigest()[:16]
     # A file that changed on the server has another folder, so no part is joined with another file's.

@@ -167,7 +167,9 @@ def _refuse_absent(absent: Sequence[Wanted]) -> None:
         hint = f"; did you mean {near[0]}?" if near else ""
         if "://" in one.path or ":" in one.path.split("/")[0]:
             hint = "; such an address is not fetched: download it first, and give the file"
-        what = f"no such file{f' ({one.path})' if one.path != one.text else ''}, and not a name"
+        what = "no such file, and not a name"
+        if one.path != one.text:
+            what += f" (label {one.label!r}, path {one.path!r})"
         if SEED_MARK in one.path:
             what = f"no file has a number in place of {SEED_MARK}"
         says.append(f"{one.where}--init {one.text}: {what}{hint}")

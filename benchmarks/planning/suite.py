@@ -53,9 +53,7 @@ def load_suite(name: str) -> Suite:
     if name not in suite_names():
         known = [*suite_names(), *groups()]
         if Path(name).is_dir():
-            raise UsageError(
-                f"--suite {name}: is a folder; name a suite's file in it, as in {name}/my_suite.yaml"
-            )
+            raise UsageError(f"--suite {name}: is a folder; name a file in it, as {name}/my_suite.yaml")
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         nearest = f"nearest: {', '.join(near)} (see --list)" if near else "--list shows all"
         raise UsageError(

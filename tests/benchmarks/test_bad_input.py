@@ -55,6 +55,12 @@ def test_checkpoints_that_are_none(
     refuse(*BASE, "--data-root", devkit, "--init", path, message=message)
 
 
+def test_a_folder_of_suites_is_no_suite(refuse: Callable[..., None], devkit: Path, tmp_path: Path) -> None:
+    data = ["--data-root", str(devkit)]
+    refuse("--suite", str(tmp_path), *data, "--init", "random", message="is a folder; name a file in it")
+    refuse("--suite", "qqqqqq", *data, "--init", "random", message="no such suite; --list shows all; yours")
+
+
 def test_unknown_names_offer_the_nearest(refuse: Callable[..., None], devkit: Path) -> None:
     data = ["--data-root", devkit]
     refuse("--suite", "voc_c5", *data, "--init", "random", message="no such suite; nearest: .*voc_c4")

@@ -131,11 +131,31 @@ def test_a_cell_that_fails_is_told_and_tried_again_by_the_next_command(
     ("more", "message"),
     [
         (["--init", "random"], "--init cannot be given: every row is a checkpoint of"),
+        (["--suite", "voc_c5"], "--suite voc_c5: no such suite; nearest: "),
+        (["--output", __file__], r"--output .*test_watch.py: .* is a file; choose another folder"),
     ],
 )
 def test_refused(more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert watch.main([str(tmp_path), "--suite", "voc_c4", *more]) == 2
+    """At once: the first checkpoint may be hours away."""
+    words = more if "--suite" in more else ["--suite", "voc_c4", *more]
+    assert watch.main([str(tmp_path), *words]) == 2
     assert re.search(message, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_option_that_nobody_knows_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        watch.main([str(tmp_path), "--suite", "voc_c4", "--trails", "3"])
+    assert ended.value.code == 2
+    assert "--trails" in capsys.readouterr().err
+
+
+def test_a_folder_without_checkpoints_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert watch.main([str(tmp_path), "--suite", "voc_c4", "--once"]) == 0
+    assert "no checkpoint_NNNNNNNN.pth.tar yet; nothing is measured" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()), "a folder of images, perhaps"
 
 
 @pytest.mark.parametrize("given", ["--every 0", "--seconds -1", "--seconds nan", "--until inf"])

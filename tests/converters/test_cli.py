@@ -126,6 +126,28 @@ def test_an_option_given_twice_is_refused(
     assert not (tmp_path / "out.pkl").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--pixel-mean nan 1 1", "argument --pixel-mean: expected a finite number, got 'nan'"),
+        ("--pixel-std 0 1 1", "argument --pixel-std: expected a number above 0, got '0'"),
+        ("--pixel-std inf 1 1", "argument --pixel-std: expected a finite number, got 'inf'"),
+    ],
+)
+def test_numbers_that_no_pixel_has(
+    words: str, says: str, moco: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([str(moco), "out.pkl", *words.split()])
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_fact_given_twice_is_refused(moco: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(moco), "out.pkl", "--fact", "depth=50", "--fact", "depth=101"]) == 2
+    assert "--fact depth=101: depth is given twice; it takes one value" in capsys.readouterr().err
+
+
 def test_checks_to_accept_add_up(tiny: Weights, tmp_path: Path) -> None:
     still = {n: np.ones_like(a) if n.endswith("running_var") else np.zeros_like(a) for n, a in tiny.items()
              if n.startswith("layer4") and "running" in n}  # fmt: skip

@@ -142,6 +142,8 @@ def test_wrong_values_are_one_line(capsys: pytest.CaptureFixture) -> None:
         "--cache-mb -1",
         "--max-corrupt 2",
         "--save-minutes nan",
+        "--device nope",
+        "--device cuda:x",
         "--max-iters 100000000",
         "--lr 0.1 --learning-rate 0.2",  # one option under two names
         "--schedule 10 --schedule 20",

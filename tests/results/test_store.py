@@ -35,6 +35,12 @@ def test_save_find_load(tmp_path: Path, make_record: Any) -> None:
     assert load_records(tmp_path / "nowhere") == []
 
 
+def test_a_file_is_no_folder_of_results(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match="file: is a file; expected a folder with records/"):
+        load_records(tmp_path / "file")
+
+
 def test_every_save_is_journalled_with_the_hash_of_the_file(tmp_path: Path, make_record: Any) -> None:
     save_record(make_record(status="running"), tmp_path)
     path = save_record(make_record(), tmp_path)

@@ -4,7 +4,7 @@ All problems share the rows, so an iteration is two products for all of them: sc
 the gradient. Scores are linear in the weights, so a step is searched without touching the rows again.
 Columns of the rows should be uncorrelated (`basis.py`): the start of each direction divides by the curvature
 of each column, which is then close to a Newton step. A problem that runs alone and takes longer divides by
-blocks (`blocks.py`).
+blocks (`curvature.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transfer.probes.blocks import Blocks, blocks, waiting
+from transfer.probes.curvature import Blocks, blocks, waiting
 
 GRADIENT, EXCESS = 1e-6, 1e-6  # what is reached: the gradient's 2-norm, and a bound on the objective's excess
 MEMORY = 10  # pairs of steps and changes of the gradient

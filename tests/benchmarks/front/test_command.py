@@ -14,7 +14,7 @@ import benchmarks.front as front
 from benchmarks.arguments import parser
 from benchmarks.front.__main__ import main
 from benchmarks.front.completion import SHELLS, script
-from converters.command import CLOSED, VERBS, spelled, typed
+from converters.command import CLOSED, VERBS, command, spelled, typed
 from converters.options import Parser
 from converters.output.inspect import list_sources
 from tests.conftest import ROOT
@@ -136,3 +136,11 @@ def test_each_command_has_the_version(module: str, capsys: pytest.CaptureFixture
     first, second = capsys.readouterr().out.splitlines()
     assert first == second
     assert first.startswith("moco-transfer ")
+
+
+def test_ctrl_c_is_one_line_and_a_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> int:
+        raise KeyboardInterrupt
+
+    assert command(main) == 130
+    assert capsys.readouterr().err == "stopped by Ctrl-C\n"

@@ -18,6 +18,27 @@ def test_labels(narrow_backbone: Path) -> None:
     assert open_inits([f"my net={narrow_backbone}"])[0].label == "my net"
 
 
+def test_files_may_have_an_equals_sign_in_their_name(
+    narrow_backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Lightning names them: epoch=9-step=100.ckpt. A file that is there comes before a label."""
+    named = tmp_path / "epoch=9-step=1.pkl"
+    named.write_bytes(narrow_backbone.read_bytes())
+    assert open_inits([str(named)])[0].label == "epoch=9-step=1"
+    assert open_inits([f"mine={named}"])[0].label == "mine"
+    (tmp_path / "list.txt").write_text(f"{named.name}\nours={named.name}\n")
+    monkeypatch.chdir(tmp_path.parent)
+    assert [init.label for init in open_inits([f"@{tmp_path / 'list.txt'}"])] == ["epoch=9-step=1", "ours"]
+    with pytest.raises(UsageError, match=r"not a name \(label 'mine', path 'epoch=8.ckpt'\)"):
+        open_inits(["mine=epoch=8.ckpt"])
+
+
+@pytest.mark.parametrize("text", ["mine=", "", "="])
+def test_a_label_without_a_path_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="no path behind the label; expected moco=PATH"):
+        open_inits([text])
+
+
 def test_labels_of_every_script_are_folders_of_their_own() -> None:
     slugs = {
         label: slug(label)
