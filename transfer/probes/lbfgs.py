@@ -4,7 +4,7 @@ All problems share the rows, so an iteration is two products for all of them: sc
 the gradient. Scores are linear in the weights, so a step is searched without touching the rows again.
 Columns of the rows should be uncorrelated (`basis.py`): the start of each direction divides by the curvature
 of each column, which is then close to a Newton step. A problem that runs alone and takes longer divides by
-blocks (`curvature.py`).
+blocks of the Hessian, which `curvature.py` makes.
 """
 
 from __future__ import annotations
