@@ -107,7 +107,8 @@ def _finite(text: str) -> float:
 
 
 def _spread(text: str) -> float:
-    if (value := _finite(text)) <= 0:
+    value = _finite(text)
+    if value <= 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return value
 

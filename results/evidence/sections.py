@@ -142,8 +142,9 @@ def _primary(rows: Sequence[Trials]) -> dict[str, float]:
     An init of several rows (two recipes, two engines) is left out: a column has one number of it.
     """
     metric = rows[0].records[0]["primary"]
-    times = Counter(row.init for row in rows)
-    ranked = [row for row in rows if not row.unranked and times[row.init] == 1]
+    whole = [row for row in rows if not row.unranked]
+    times = Counter(row.init for row in whole)
+    ranked = [row for row in whole if times[row.init] == 1]
     return {row.init: found[0] for row in ranked if (found := mean_interval(row, metric)) is not None}
 
 

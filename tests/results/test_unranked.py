@@ -74,6 +74,10 @@ def test_correlations_and_references_are_of_whole_rows(tmp_path: Path) -> None:
     assert "+1.00 [" in section.text
     for rows in study.groups.values():
         assert [bool(row.unranked) for row in study.references(rows)] == [False, True]
+    for suite in ("people", "neighbours"):  # two rows of one init: which would stand for it?
+        engine = "frozen" if suite == "neighbours" else "torchvision"
+        save_record(build_record("c", 1, 1.0, suite, engine=engine, recipe_sha256="7" * 64), tmp_path)
+    assert list(correlations(load_study(tmp_path))) == [], "three inits are left"
 
 
 def test_a_limited_row_has_no_rank() -> None:
