@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from results.images import compared
 from results.images.compared import image_difference
 from results.images.measure import interval
 from results.images.precision import AveragePrecision, Matches
@@ -131,6 +132,15 @@ def test_the_interval_is_around_what_was_observed() -> None:
     assert np.mean(ends) == pytest.approx(observed, abs=0.3)
     assert np.mean([interval(values) or (0, 0) for values in drawn]) > observed + 1
     assert np.mean([low <= expected <= high for low, high in ends]) >= 0.9
+
+
+def test_a_rows_interval_is_of_that_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ranked(np.random.default_rng(3), 120)
+    monkeypatch.setattr(compared, "outcomes", lambda path, sha256: None)
+    monkeypatch.setattr(compared, "measure", lambda found, metric, value: made)
+    ends = compared.image_interval(Path("nowhere"), "0", "svm/mAP", made.value())
+    assert ends == interval(made.resampled(), made.value())
+    assert ends != interval(made.resampled())
 
 
 def ranked(rng: np.random.Generator, n: int, classes: int = 5) -> AveragePrecision:

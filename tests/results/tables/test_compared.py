@@ -95,7 +95,8 @@ def test_queries_that_are_each_others_database_are_no_sample(
         cell = tmp_path / "cells" / "same" / f"{init}-{made['id']}"
         cell.mkdir(parents=True)
         kinds = {"retrieval/mAP": {"kind": "mean", "of": "retrieval"}}
-        kept = Outcomes(range(N), kinds, {"retrieval.value": np.full(N, share)}, "query")
+        values = np.where(np.arange(N) % 2, share + 0.2, share - 0.2)
+        kept = Outcomes(range(N), kinds, {"retrieval.value": values}, "query")
         save_outcomes(kept, cell / "per_image.npz")
         content = (cell / "per_image.npz").read_bytes()
         save_record(
