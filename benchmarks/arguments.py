@@ -50,6 +50,15 @@ def last_of_each(overrides: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, 
     return list(last.items()), notes
 
 
+def refuse_output(output: Path) -> None:
+    """Raises UsageError where a folder of results cannot be written to, before anything is made."""
+    there = next(path for path in [output.absolute(), *output.absolute().parents] if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"--output {output}: {there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {output}: {there} is not writable; choose another folder")
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all options."""
     p = Parser(

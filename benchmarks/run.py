@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.arguments import data_root, last_of_each, launch_of, parser, split_overrides
+from benchmarks.arguments import data_root, last_of_each, launch_of, parser, refuse_output, split_overrides
 from benchmarks.errors import UsageError, one_line
 from converters.errors import CheckpointError
 from converters.trackers import TrackerError, Trackers
@@ -197,12 +197,7 @@ def _drafts(
 
 def _check_machine(args: argparse.Namespace, trackers: Trackers) -> None:
     """Refuses an unwritable output, and devices and trackers that are not there, before anything is made."""
-    output: Path = args.output.absolute()
-    there = next(path for path in [output, *output.parents] if path.exists())
-    if not there.is_dir():
-        raise UsageError(f"--output {args.output}: {there} is a file; choose another folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"--output {args.output}: {there} is not writable; choose another folder")
+    refuse_output(args.output)
     trackers.check()
     if args.launcher == "local":  # a cluster's devices are not those of the machine where it is asked
         from transfer.process.distributed import pick_device

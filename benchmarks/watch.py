@@ -24,7 +24,7 @@ from typing import Any
 if __package__ in (None, ""):  # started as a file: our packages lie beside this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.arguments import parser, split_overrides
+from benchmarks.arguments import parser, refuse_output, split_overrides
 from benchmarks.errors import UsageError, one_line
 from benchmarks.launch import child
 from converters.command import command, spelled
@@ -152,7 +152,7 @@ def watch(plan: Watch, *, once: bool, until: float | None, seconds: float) -> in
             process.send_signal(number)
 
     there = any(_NUMBERED.fullmatch(path.name) for path in plan.run.glob("checkpoint_*"))
-    if not there:
+    if not there and not plan.taken():
         rest = "nothing is measured" if once else f"looking every {seconds:g} s"
         print(f"{plan.run}: no checkpoint_NNNNNNNN.pth.tar yet; {rest}", file=sys.stderr, flush=True)
     with forwarded(pass_on) as stops:
@@ -244,9 +244,7 @@ def _planned(args: Any, words: list[str]) -> Watch:
     _refuse_words(words)
     name = re.sub(r"[^\w-]+", "_", args.name or args.run.resolve().name).strip("_") or "run"
     output = args.output or args.run / "transfer"
-    there = next(path for path in (output, *output.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise UsageError(f"--output {output}: {there} is a file; choose another folder")
+    refuse_output(output)
     return Watch(args.run, output, name, args.every, words)
 
 

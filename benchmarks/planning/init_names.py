@@ -96,7 +96,7 @@ def _wanted(text: str, where: str) -> Wanted:
 
 
 def _split(text: str, folder: str = "") -> tuple[str, str]:
-    """Splits `label=path` at the sign behind which there is a file; files (epoch=9.ckpt) may have such signs.
+    """Splits `label=path` at the sign behind which there is a file or a name; either may have such signs.
 
     So may facts of a `random:`, own code and addresses. `folder`: from where paths are looked for.
     """
@@ -104,14 +104,17 @@ def _split(text: str, folder: str = "") -> tuple[str, str]:
     sized = re.fullmatch(rf"(?:(.*?)=)?((?:{begins}).*)", text, re.DOTALL)
     if sized is not None:
         return sized[1] or "", sized[2]
-    if _is_there(text, folder):
+    if _is_meant(text, folder):
         return "", text
     cuts = [place for place, character in enumerate(text) if character == "="]
-    cut = next((cut for cut in cuts if _is_there(text[cut + 1 :], folder)), cuts[0] if cuts else -1)
+    cut = next((cut for cut in cuts if _is_meant(text[cut + 1 :], folder)), cuts[0] if cuts else -1)
     return text[: max(0, cut)], text[cut + 1 :]
 
 
-def _is_there(path: str, folder: str) -> bool:
+def _is_meant(path: str, folder: str) -> bool:
+    """Whether it is a name, or a file that is there (epoch=9.ckpt)."""
+    if path in NAMES or path.startswith(LIKE) or hub_names.is_hub_name(path):
+        return True
     return bool(path) and _exists(os.path.join(folder, path))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from boltons.strutils import cardinalize
+
 from benchmarks.planning.init_names import FORMS
 from benchmarks.planning.suite import groups, load_suite, suite_names
 from converters.networks.sizes import size_names
@@ -11,7 +13,7 @@ def show_list() -> None:
     """Prints the suites, their groups and the named inits."""
     print("suites:")
     for suite in map(load_suite, suite_names()):
-        trials = f"{suite.trials} trial{'s' if suite.trials > 1 else ''}"
+        trials = f"{suite.trials} {cardinalize('trial', suite.trials)}"
         print(f"  {suite.name:<22} {suite.reference}; primary {suite.primary}, {trials}")
     for group, names in groups().items():
         print(f"  {group:<22} all of: {', '.join(names)}")

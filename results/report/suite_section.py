@@ -63,8 +63,9 @@ def _pictures(suite: str, table: Table, shown: Shown) -> str:
 
 def _picture(suite: str, metric: str, table: Table, shown: Shown) -> str:
     rows = shown.suites[suite]
-    known = shown.references_in(suite)  # no side of how features spread is better
-    found = [] if metric.startswith((SPREAD, DRAWS)) else gaps(rows, metric, known, shown.patient)
+    known = shown.references_in(suite)
+    aside = metric.startswith((SPREAD, DRAWS))  # of which no side is better
+    found = [] if aside else gaps(rows, metric, known, shown.patient)
     if not found:
         chart = dot_chart(scores(rows, metric, shown.patient), around_zero=False)
         note = "mean with its 95 % interval, over test images or over trials" if chart else ""

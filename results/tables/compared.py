@@ -106,7 +106,7 @@ def image_notes(rows: Sequence[Trials], metrics: Sequence[str], patient: bool) -
             if len(row.finished) != 1 or not row.values(metric) or not row.cells:
                 continue
             if metric in DATABASE:
-                notes.setdefault(SHARED.replace("{metric}", metric), {})[row.label] = None
+                notes.setdefault(SHARED.format(metric=metric), {})[row.label] = None
             elif why := trouble(row, metric):
                 notes.setdefault(BROKEN.format(why=why), {})
             elif kept(row, metric) is None:

@@ -138,7 +138,7 @@ def test_a_cell_that_fails_is_told_and_tried_again_by_the_next_command(
 def test_refused(more: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """At once: the first checkpoint may be hours away."""
     words = more if "--suite" in more else ["--suite", "voc_c4", *more]
-    assert watch.main([str(tmp_path), *words]) == 2
+    assert watch.main([str(tmp_path), *words, "--once"]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
 
@@ -147,7 +147,7 @@ def test_an_option_that_nobody_knows_is_refused_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        watch.main([str(tmp_path), "--suite", "voc_c4", "--trails", "3"])
+        watch.main([str(tmp_path), "--suite", "voc_c4", "--trails", "3", "--once"])
     assert ended.value.code == 2
     assert "--trails" in capsys.readouterr().err
 

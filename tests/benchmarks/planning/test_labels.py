@@ -29,6 +29,7 @@ def test_files_may_have_an_equals_sign_in_their_name(
     (tmp_path / "list.txt").write_text(f"{named.name}\nours={named.name}\n")
     monkeypatch.chdir(tmp_path.parent)
     assert [init.label for init in open_inits([f"@{tmp_path / 'list.txt'}"])] == ["epoch=9-step=1", "ours"]
+    assert (open_inits(["lr=0.1=random"])[0].label, open_inits(["k=random"])[0].label) == ("lr=0.1", "k")
     with pytest.raises(UsageError, match=r"not a name \(label 'mine', path 'epoch=8.ckpt'\)"):
         open_inits(["mine=epoch=8.ckpt"])
 
