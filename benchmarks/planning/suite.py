@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,14 @@ def suite_names() -> list[str]:
 
 
 def groups() -> dict[str, list[str]]:
-    """The suites of each group, in the order of the places that their files give them."""
+    """The names of our suites in each group."""
+    return groups_of(map(load_suite, suite_names()))
+
+
+def groups_of(suites: Iterable[Suite]) -> dict[str, list[str]]:
+    """The suites' names in each group, in the order of the places that their files give them."""
     found: dict[str, dict[str, int]] = {}
-    for suite in map(load_suite, suite_names()):
+    for suite in suites:
         for group, place in suite.groups.items():
             found.setdefault(group, {})[suite.name] = place
     return {group: sorted(places, key=places.__getitem__) for group, places in found.items()}

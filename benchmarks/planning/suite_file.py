@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -194,5 +196,10 @@ def _smoke(own: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def shared_miniature(name: str) -> dict[str, Any]:
     """The keys of one of the miniatures that several suites share."""
+    return copy.deepcopy(_shared(name))
+
+
+@functools.cache  # a list of all suites would parse each a dozen times
+def _shared(name: str) -> dict[str, Any]:
     content: dict[str, Any] = parse_yaml(read_text(SMOKE / f"{name}.yaml"))
     return content
