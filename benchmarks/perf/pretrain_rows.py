@@ -2,9 +2,10 @@
 
 `python benchmarks/perf/pretrain_rows.py --lightly CHECKOUT [--solo-learn CHECKOUT] [--rows simclr dino]`.
 Both sides have the same network with the same weights and the same views, ready in memory. First losses and
-gradients of the encoder are compared in float64; then the steps are timed in float32, in turn, by the process
-clock of one thread, each in a process of its own. Memory is the most that a process had from its first step
-on, less what it had before there were networks. A third contestant is the library in the memory format and
+gradients of the encoder are compared in float64; then the steps are timed in float32 (or both under autocast
+to bfloat16), in turn, each in a process of its own: on a CPU by the process clock of one thread, on a GPU by
+the clock. Memory is the most that a process had from its first step on, less what it had before there were
+networks; on a GPU, what torch had allocated there. A third contestant is the library in the memory format and
 with the allocator that `python -m pretrain` sets: what ours has left over it is not owed to these two.
 """
 
@@ -36,6 +37,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--vit", default="vit_small_patch16", help="the network of mae")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, metavar="FILE.json")
     return parser.parse_args()
@@ -51,26 +54,34 @@ def make(who: str, checkout: str, setting: Any) -> Callable[[str], Any]:
     sys.path.insert(0, checkout)
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64 if setting.exact else torch.float32)
+    device = torch.device(setting.device)
+    if who != "ours":
+        torch.set_default_device(device)
     library = _library(setting.library)
     for name in library.IMPORTS:  # now, or they would count as the memory of its steps
         importlib.import_module(name)
-    before = _bytes("VmRSS")
+    before = _bytes("VmRSS") if device.type == "cpu" else 0
     training = ours(setting) if who == "ours" else library.training(setting)
     if who == "ours" or setting.tuned:
         keep_freed_memory()
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    _forget_peak(device)
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=setting.half):
+            loss = training.forward()
+        training.update(loss)
 
     def answer(question: str) -> Any:
         if question == "loss":
             return _loss(training)
         if question == "peak":
             for _ in range(WARM_UP):
-                training.update(training.forward())
-            return _bytes("VmHWM") - before
-        began = time.process_time()
-        training.update(training.forward())
-        return time.process_time() - began
+                step()
+            return _peak(device) - before
+        began = _clock(device)
+        step()
+        return _clock(device) - began
 
     return answer
 
@@ -94,6 +105,30 @@ def _library(name: str) -> Any:
     return rows_solo
 
 
+def _clock(device: Any) -> float:
+    if device.type == "cpu":
+        return time.process_time()
+    import torch
+
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _forget_peak(device: Any) -> None:
+    import torch
+
+    if device.type == "cpu":
+        Path("/proc/self/clear_refs").write_text("5")
+    else:
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak(device: Any) -> int:
+    import torch
+
+    return _bytes("VmHWM") if device.type == "cpu" else torch.cuda.max_memory_allocated()
+
+
 def _bytes(name: str) -> int:
     """A quantity of this process's memory, by its name in /proc."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -104,7 +139,7 @@ def compared(setting: Any, checkout: str, repeats: int) -> dict[str, Any]:
     """Differences, images a second and memory of one row: ours, the library's, and the latter tuned."""
     from benchmarks.perf.contestants import Contestant
 
-    apart = differences(replace(setting, exact=True), checkout)
+    apart = differences(replace(setting, exact=True, half=False), checkout)
     settings = {"ours": setting, "theirs": setting, "theirs, tuned": replace(setting, tuned=True)}
     processes = {who: Contestant(make, who, checkout, each) for who, each in settings.items()}
     peaks = {who: process("peak") / 2**20 for who, process in processes.items()}
@@ -150,7 +185,9 @@ def main() -> None:
 
     from benchmarks.perf.rows_ours import Setting
 
-    print(f"torch {torch.__version__}, {args.arch}, {args.image_size} px, batch {args.batch_size}, fp32")
+    card = f", {torch.cuda.get_device_name()}" if args.device != "cpu" else ""
+    sizes = f"{args.arch}, {args.image_size} px, batch {args.batch_size}, {args.precision}"
+    print(f"torch {torch.__version__}{card}, {sizes}")
     found: dict[str, Any] = {
         "torch": torch.__version__,
         "arguments": {k: str(v) for k, v in vars(args).items()},
@@ -165,7 +202,8 @@ def main() -> None:
         library = _library(name)
         for row in [row for row in library.ROWS if row in args.rows or not args.rows]:
             arch = args.vit if row == "mae" else args.arch
-            setting = Setting(row, name, arch, args.image_size, args.batch_size)
+            half = args.precision == "bf16"
+            setting = Setting(row, name, arch, args.image_size, args.batch_size, args.device, half)
             result = found[f"{name} {row}"] = compared(setting, str(checkout), args.repeats)
             print(line(row, result, library.NOTES.get(row, "")), flush=True)
     if args.output:

@@ -29,7 +29,9 @@ class Kit:
         self.utils: Any = utils
         self.lars: Any = LARS
         self._heads: Any = heads
-        self.setting, self.method = setting, make_method(setting).train()
+        with torch.device("cpu"):  # where the same weights are drawn on any device
+            self.setting, self.method = setting, make_method(setting).train()
+        self.method.to(setting.device)
         self.views = make_views(setting)
 
     def encoder(self, name: str = "backbone") -> Any:

@@ -43,12 +43,13 @@ def _densecl(kit: Kit) -> Training:
 def _mae(kit: Kit) -> Training:
     encoder, embed, decoder, told = _autoencoder(kit)
     (images,), length = kit.views, encoder.sequence_length
-    kept, rng = row_of(kit.setting).visible(length - 1), torch.Generator()  # type: ignore[attr-defined]
+    kept, rng = row_of(kit.setting).visible(length - 1), torch.Generator("cpu")  # type: ignore[attr-defined]
     patch, criterion = encoder.vit.patch_embed.patch_size[0], nn.MSELoss()
 
     def forward() -> Tensor:
         """The masks are those that ours draws; lightly's own draws as many numbers and sorts them, too."""
-        order = torch.rand(len(images), length - 1, generator=rng.manual_seed(1)).argsort(1) + 1
+        drawn = torch.rand(len(images), length - 1, generator=rng.manual_seed(1), device="cpu")
+        order = drawn.to(images.device).argsort(1) + 1
         keep = torch.cat([torch.zeros(len(images), 1, dtype=torch.long), order[:, :kept]], 1)
         mask = order[:, kept:]
         x = embed(encoder.encode(images=images, idx_keep=keep))

@@ -59,6 +59,8 @@ class Setting:
     arch: str
     image_size: int
     batch_size: int
+    device: str = "cpu"
+    half: bool = False  # both under autocast to bfloat16
     tuned: bool = False  # the library in the memory format and with the allocator that ours has
     exact: bool = False  # in float64, and the library with the passes that ours makes, where it has others
 
@@ -93,15 +95,16 @@ def make_views(setting: Setting) -> list[Tensor]:
     if setting.row != "moco_v2":
         sized = row_of(setting).sized_views(setting.image_size)
         sizes = [view.size for view in sized for _ in range(view.count)]
-    views = [torch.randn(setting.batch_size, 3, size, size, generator=generator) for size in sizes]
+    shapes = [(setting.batch_size, 3, size, size) for size in sizes]
+    views = [torch.randn(shape, generator=generator, device="cpu").to(setting.device) for shape in shapes]
     return [view.contiguous(memory_format=torch.channels_last) for view in views] if setting.tuned else views
 
 
 def ours(setting: Setting) -> Training:
-    """Our step in fp32, as `pretrain.run` and `pretrain.training.loop` put it together."""
-    method = make_method(setting).to(memory_format=torch.channels_last).train()
+    """Our step, as `pretrain.run` and `pretrain.training.loop` put it together."""
+    method = make_method(setting).to(setting.device).to(memory_format=torch.channels_last).train()
     views = [view.contiguous(memory_format=torch.channels_last) for view in make_views(setting)]
-    index, rng = torch.arange(setting.batch_size), torch.Generator()
+    index, rng = torch.arange(setting.batch_size, device=setting.device), torch.Generator()
     updates = _updates(setting, method)
 
     def forward() -> Tensor:
@@ -118,7 +121,7 @@ def ours(setting: Setting) -> Training:
 
 
 def _updates(setting: Setting, method: Method[Any]) -> Updates:
-    device = torch.device("cpu")
+    device = torch.device(setting.device)
     if setting.row == "moco_v2":
         sgd = torch.optim.SGD(method.parameters(), 0.03, momentum=0.9, weight_decay=1e-4, fused=True)
         return Updates(sgd, [lambda iteration: 0.03], device)

@@ -93,7 +93,8 @@ def _method(setting: Setting) -> Any:
         "method_kwargs": values,
     }
     theirs: Any = METHODS[kind](OmegaConf.create(options)).train()
-    ours = make_method(setting)
+    with torch.device("cpu"):
+        ours = make_method(setting)
     for name, part in ours.named_children():
         if name in PARTS and part.state_dict():  # a row without a predictor has one that does nothing
             theirs.get_submodule(PARTS[name]).load_state_dict(part.state_dict())
