@@ -21,7 +21,7 @@ def run(method: str, data: Path, output: Path, device: str) -> list[float]:
     shape = (
         "vit_tiny_depth4_patch16 --image-size 112" if method in HIDING else "resnet18w0.25x --image-size 64"
     )
-    options = f"--arch {shape} --batch-size 8 --max-iters 2 -p 1 --seed 3 --precision fp32"
+    options = f"--arch {arch} --image-size {size} --batch-size 8 --max-iters 2 -p 1 --seed 3 --precision fp32"
     options += " --warmup-epochs 0" if method in row_names() else ""
     options += " --prototypes 8" if method == "swav" else ""
     done = module(
