@@ -18,9 +18,7 @@ HIDING = ("mae", "ibot")  # which hide patches of a transformer
 
 def run(method: str, data: Path, output: Path, device: str) -> list[float]:
     """The losses of two iterations."""
-    shape = (
-        "vit_tiny_depth4_patch16 --image-size 112" if method in HIDING else "resnet18w0.25x --image-size 64"
-    )
+    arch, size = ("vit_tiny_depth4_patch16", 112) if method in HIDING else ("resnet18w0.25x", 64)
     options = f"--arch {arch} --image-size {size} --batch-size 8 --max-iters 2 -p 1 --seed 3 --precision fp32"
     options += " --warmup-epochs 0" if method in row_names() else ""
     options += " --prototypes 8" if method == "swav" else ""
