@@ -34,12 +34,39 @@ def absolute(positions: Tensor, grid: Grid, formula: str) -> Tensor:
     x = positions.to(wide).reshape(1, side, side, -1).permute(0, 3, 1, 2)
     if formula == "offset":
         factor = ((grid[0] + OFFSET) / side, (grid[1] + OFFSET) / side)
-        x = F.interpolate(x, scale_factor=factor, mode="bicubic")
+        x = bicubic(x, grid, factor)
     elif formula == "bilinear":
         x = F.interpolate(x, grid, mode="bilinear")
     else:
-        x = F.interpolate(x, grid, mode="bicubic", antialias=formula == "antialias")
+        x = bicubic(x, grid, antialias=formula == "antialias")
     return x.flatten(2).transpose(1, 2)
+
+
+def bicubic(
+    x: Tensor, grid: Grid, factor: tuple[float, float] | None = None, antialias: bool = False
+) -> Tensor:
+    """Resizes (N, C, H, W) to a grid by cubic interpolation; factor: the scales to count with.
+
+    torch sums its gradient on a GPU in no fixed order, and refuses to where deterministic algorithms are
+    asked for. There it is a product with a matrix for each axis, equal but for rounding.
+    """
+    if not torch.are_deterministic_algorithms_enabled():
+        sizes = {"size": grid} if factor is None else {"scale_factor": factor}
+        return F.interpolate(x, **sizes, mode="bicubic", antialias=antialias)  # type: ignore[arg-type]
+    down, across = (
+        _axis(old, new, factor and factor[n], antialias).to(x)
+        for n, (old, new) in enumerate(zip(x.shape[2:], grid, strict=True))
+    )
+    with torch.autocast(x.device.type, enabled=False):
+        return down @ x @ across.T
+
+
+@lru_cache(maxsize=64)
+def _axis(old: int, new: int, factor: float | None, antialias: bool) -> Tensor:
+    """The matrix (new, old), in double precision, by which cubic interpolation resizes an axis."""
+    units = torch.eye(old, dtype=torch.float64)[None, None]
+    sizes = {"size": (new, old)} if factor is None else {"scale_factor": (factor, 1.0)}
+    return F.interpolate(units, **sizes, mode="bicubic", antialias=antialias)[0, 0]  # type: ignore[arg-type]
 
 
 def table_bias(table: Tensor, side: int, grid: Grid, rows: Tensor, formula: str) -> Tensor:

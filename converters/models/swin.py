@@ -17,7 +17,7 @@ from torchvision.ops import StochasticDepth
 
 from converters.models.hierarchy import DEVIATION, STAGES, Hierarchy, Maps, start
 from converters.models.mlp import Mlp
-from converters.models.positions import pairs
+from converters.models.positions import bicubic, pairs
 
 
 class Attention(nn.Module):
@@ -151,4 +151,4 @@ class Swin(Hierarchy):
             return x
         side = round(self.absolute_pos_embed.shape[1] ** 0.5)
         grid = self.absolute_pos_embed.unflatten(1, (side, side)).permute(0, 3, 1, 2)
-        return x + functional.interpolate(grid, x.shape[1:3], mode="bicubic").permute(0, 2, 3, 1)
+        return x + bicubic(grid, (x.shape[1], x.shape[2])).permute(0, 2, 3, 1)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.interpolate import RectBivariateSpline
 
-from converters.models.positions import absolute, decomposed_bias, pairs, table_bias
+from converters.models.positions import absolute, bicubic, decomposed_bias, pairs, table_bias
 
 GRIDS = ((5, 9), (12, 12), (3, 4))
 FORMULAS = ("detectron2", "offset", "antialias", "bilinear")
@@ -55,6 +55,27 @@ def test_absolute_positions(formula: str, grid: tuple[int, int]) -> None:
     found = absolute(positions, grid, formula).view(*grid, 6).numpy()
     assert np.abs(found - expected).max() < 1e-5
     assert absolute(positions, (7, 7), formula) is positions
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("factor", [None, (5.1 / 7, 9.1 / 6)])
+def test_deterministic_resizing(factor: tuple[float, float] | None, antialias: bool) -> None:
+    """Is the same, with its gradient, by matrices that no device adds up in another order."""
+    x = torch.randn(1, 3, 7, 6, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    wanted = torch.randn(1, 3, 5, 9, generator=torch.Generator().manual_seed(1))
+    found = []
+    for asked in (False, True):
+        torch.use_deterministic_algorithms(asked)
+        try:
+            with torch.autocast("cpu", torch.bfloat16):
+                resized = bicubic(x, (5, 9), factor, antialias)
+        finally:
+            torch.use_deterministic_algorithms(False)
+        assert resized.dtype == torch.float32
+        assert ("Upsample" in str(resized.grad_fn)) is not asked
+        found.append((resized, *torch.autograd.grad(resized, x, wanted)))
+    for usual, ordered in zip(*found, strict=True):
+        torch.testing.assert_close(ordered, usual, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("grid", [(5, 9), (12, 7), (7, 7)], ids=str)

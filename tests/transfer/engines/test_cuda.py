@@ -18,8 +18,18 @@ pytestmark = pytest.mark.gpu
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def drawn_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a federated loss take the same classes on both devices, whose generators differ."""
+    multinomial = torch.multinomial
+    monkeypatch.setattr(
+        torch, "multinomial", lambda chances, number: multinomial(chances.cpu(), number).to(chances.device)
+    )
+
+
 def step(detector: str, device: torch.device) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Losses and gradients of one training step in double precision."""
+    torch.manual_seed(0)
     cfg = detection.config(detector, **detection.NARROW)
     model = detection.prepared(engine, cfg).train().double().to(device)
     # the kept proposals depend on the order of equal scores; what is trained on must not
