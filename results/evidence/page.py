@@ -31,7 +31,8 @@ A test holds this page equal to them: edit a study's `about.md` instead.
 - `python -m results table {root}/NAME` prints the tables, in other formats too.
 - `python -m results compare {root}/NAME --rows A B --parts` holds any two rows against each other.
 
-How to read a number, and which test makes the stars: [results.md](results.md).
+How to read a number, and which test makes the stars: [results.md](results.md). Each table corrects for its
+own lines and says for how many, so one gap may have a star in one table and none in another.
 """
 
 

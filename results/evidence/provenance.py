@@ -62,7 +62,9 @@ def _machine(record: Record) -> str:
 def _sets(record: Record) -> Iterable[str]:
     for split, sets in record["data"].items():
         for one in sets if isinstance(sets, list) else [sets]:
-            yield f"{one.get('name')} ({split}, {one.get('images')} images)"
+            # a set of a probe lists all its parts; `images` are those that are scored
+            images = one.get("parts", {}).get(split, one.get("images"))
+            yield f"{one.get('name')} ({split}, {images} images)"
 
 
 def _values(texts: Iterable[str]) -> str:

@@ -41,6 +41,15 @@ def test_where_the_records_come_from(page: str) -> None:
         assert text in page, text
 
 
+def test_a_set_of_a_probe_has_its_training_images(study: Path, make_record: Any) -> None:
+    record = make_record()
+    one = {"name": "birds", "images": 10, "parts": {"train": 90, "test": 10}}
+    record["data"] = {"train": [one], "test": one}
+    save_record(record, study.parent / "other")
+    page = page_of(study.parent)[0]
+    assert "- data: birds (train, 90 images), birds (test, 10 images)" in page
+
+
 def test_the_head_lists_the_studies_with_their_answers(study: Path, make_record: Any) -> None:
     save_record(make_record(), study.parent / "other")
     (study / "about.md").write_text(ABOUT.replace("## Cells", "## Cells: 2 x 2, early or late?"))
