@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.launch.inputs import inputs_of
-from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON, title_of
+from benchmarks.launch.job import BUSY, ELSEWHERE, ERRORS, GOES_ON, LOCK, title_of
 from benchmarks.planning.environment import environment
 from converters.backbone import CheckpointError
 from converters.options import visible
@@ -59,7 +59,7 @@ def main(path: str) -> int:
     if place is not None and place.rank > 0:
         return _follow(content)
     record, output = content["record"], Path(content["output"])
-    lock = Path(path).with_name("lock").open("w")
+    lock = Path(path).with_name(LOCK).open("w")
     if not _acquire(lock):
         return BUSY  # said by who started this: the log is that of the process that has the cell
     before = find_record(output, record["suite"], record["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import signal
 import sys
@@ -17,6 +18,7 @@ from results.store import find_record, save_record
 from transfer.errors import DiskError, Interrupted, TransferError
 from transfer.process.causes import cause
 
+LOCK = "lock"  # beside the job file; the process that has the cell locks it
 LOG = "output.log"  # what a cell's process says, beside its job file
 STOPPED = (130, 143)  # exit codes of a cell that a signal stopped with its state saved
 GOES_ON = 74  # no room on the disk, or the numbers are there and something behind them failed
@@ -43,9 +45,26 @@ class Job:
         return [sys.executable, "-m", "benchmarks.cell", str(self.path)]
 
     @property
+    def lock(self) -> Path:
+        """The file that the process that has the cell locks."""
+        return self.path.with_name(LOCK)
+
+    @property
     def log(self) -> Path:
         """The file of all that the cell's process prints."""
         return self.path.with_name(LOG)
+
+
+def is_free(lock: Path) -> bool:
+    """Whether no process holds a cell's lock; False where that cannot be known."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def title_of(record: Mapping[str, Any]) -> str:

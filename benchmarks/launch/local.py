@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from benchmarks.errors import UsageError
-from benchmarks.launch.job import Job, environment_of_cell, exit_code, settle
+from benchmarks.launch.job import Job, environment_of_cell, exit_code, is_free, settle
 from transfer.process.signals import collected
 
 POLL_S = 0.2
@@ -73,6 +73,7 @@ def hardware(device: str | None, gpus_per_cell: int) -> str:
 def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
     """Runs the jobs in their order, one in each slot at a time; returns the exit code of the whole.
 
+    A cell that another process has is left for the end, so that several commands may share an output.
     A stop signal is passed on to the cells, which save their state, and nothing new is started.
     """
     waiting, free = list(jobs), list(slots)
@@ -82,7 +83,7 @@ def run_local(jobs: Sequence[Job], slots: Sequence[Slot]) -> int:
     with collected() as stopped:
         while running or (waiting and not stopped):
             while waiting and free and not stopped:
-                job = waiting.pop(0)
+                job = waiting.pop(next((n for n, job in enumerate(waiting) if is_free(job.lock)), 0))
                 print(f"cell {len(jobs) - len(waiting)}/{len(jobs)}: {job.title}", file=sys.stderr)
                 running.append(_start(job, free.pop(0), alone))
             time.sleep(POLL_S)

@@ -7,7 +7,6 @@ alike, from any machine that sees its folder. A second look reads only what has 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.launch.job import LOG, title_of
+from benchmarks.launch.job import LOCK, LOG, is_free, title_of
 from benchmarks.launch.slurm_queue import batches, in_queue
 from results.record import flat_metrics
 
@@ -78,7 +77,7 @@ class Grid:
             state, says = WAITING, f"Slurm: {queued}"
         if job is None or state in (FINISHED, FAILED, WAITING):
             return Standing(title, state, says=says)
-        if state == RUNNING and not queued and _is_free(job.with_name("lock")):
+        if state == RUNNING and not queued and is_free(job.with_name(LOCK)):
             state, says = STOPPED, LOST
         total = planned["recipe"].get("SOLVER.MAX_ITER")
         lines = tail(job.with_name("log.jsonl"))
@@ -157,18 +156,6 @@ def _said(record: Mapping[str, Any]) -> str:
         return ((record.get("error") or "").strip().splitlines() or [""])[0]
     value = flat_metrics({"metrics": record["metrics"]}).get(record.get("primary") or "")
     return "" if value is None else f"{record['primary']} {value:.1f}"
-
-
-def _is_free(lock: Path) -> bool:
-    """Whether no process holds a cell's lock; False where that cannot be known."""
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return True
 
 
 def _end(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -71,6 +72,18 @@ def test_a_cell_that_another_command_finished_is_told_apart_from_its_log(
     assert "job 0: finished meanwhile by another process" in printed
     assert "job 1: another process has this cell" in printed
     assert [job.log.read_text() for job in jobs] == ["hello\n", "hello\n"]
+
+
+def test_a_cell_that_another_command_has_is_left_for_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands that share an output take other cells meanwhile; each once waited a minute for every cell."""
+    jobs = [fake_job(tmp_path, seed) for seed in range(3)]
+    with jobs[0].lock.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run_local(jobs, [{}]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cell ")]
+    assert told == ["cell 1/3: job 1", "cell 2/3: job 2", "cell 3/3: job 0"]
 
 
 def test_bad_input_is_exit_code_two(tmp_path: Path) -> None:
