@@ -106,12 +106,9 @@ def _library(name: str) -> Any:
 
 
 def _clock(device: Any) -> float:
-    if device.type == "cpu":
-        return time.process_time()
-    import torch
+    from benchmarks.perf.pretrain import cuda_clock
 
-    torch.cuda.synchronize()
-    return time.perf_counter()
+    return time.process_time() if device.type == "cpu" else cuda_clock()
 
 
 def _forget_peak(device: Any) -> None:
@@ -139,7 +136,7 @@ def compared(setting: Any, checkout: str, repeats: int) -> dict[str, Any]:
     """Differences, images a second and memory of one row: ours, the library's, and the latter tuned."""
     from benchmarks.perf.contestants import Contestant
 
-    apart = differences(replace(setting, exact=True, half=False), checkout)
+    apart = differences(replace(setting, exact=True), checkout)
     settings = {"ours": setting, "theirs": setting, "theirs, tuned": replace(setting, tuned=True)}
     processes = {who: Contestant(make, who, checkout, each) for who, each in settings.items()}
     peaks = {who: process("peak") / 2**20 for who, process in processes.items()}

@@ -43,7 +43,7 @@ def _densecl(kit: Kit) -> Training:
 def _mae(kit: Kit) -> Training:
     encoder, embed, decoder, told = _autoencoder(kit)
     (images,), length = kit.views, encoder.sequence_length
-    kept, rng = row_of(kit.setting).visible(length - 1), torch.Generator("cpu")  # type: ignore[attr-defined]
+    kept, rng = row_of(kit.setting).visible(length - 1), torch.Generator()  # type: ignore[attr-defined]
     patch, criterion = encoder.vit.patch_embed.patch_size[0], nn.MSELoss()
 
     def forward() -> Tensor:

@@ -51,10 +51,10 @@ def bicubic(
     asked for. There it is a product with a matrix for each axis, equal but for rounding.
     """
     if not torch.are_deterministic_algorithms_enabled():
-        sizes = {"size": grid} if factor is None else {"scale_factor": factor}
-        return F.interpolate(x, **sizes, mode="bicubic", antialias=antialias)  # type: ignore[arg-type]
+        size = grid if factor is None else None
+        return F.interpolate(x, size, factor, mode="bicubic", antialias=antialias)
     down, across = (
-        _axis(old, new, factor and factor[n], antialias).to(x)
+        torch.from_numpy(_axis(old, new, factor and factor[n], antialias)).to(x)
         for n, (old, new) in enumerate(zip(x.shape[2:], grid, strict=True))
     )
     with torch.autocast(x.device.type, enabled=False):
@@ -62,11 +62,11 @@ def bicubic(
 
 
 @lru_cache(maxsize=64)
-def _axis(old: int, new: int, factor: float | None, antialias: bool) -> Tensor:
+def _axis(old: int, new: int, factor: float | None, antialias: bool) -> np.ndarray:
     """The matrix (new, old), in double precision, by which cubic interpolation resizes an axis."""
-    units = torch.eye(old, dtype=torch.float64)[None, None]
-    sizes = {"size": (new, old)} if factor is None else {"scale_factor": (factor, 1.0)}
-    return F.interpolate(units, **sizes, mode="bicubic", antialias=antialias)[0, 0]  # type: ignore[arg-type]
+    units = torch.eye(old, dtype=torch.float64, device="cpu")[None, None]
+    size, scale = ((new, old), None) if factor is None else (None, (factor, 1.0))
+    return F.interpolate(units, size, scale, mode="bicubic", antialias=antialias)[0, 0].numpy()
 
 
 def table_bias(table: Tensor, side: int, grid: Grid, rows: Tensor, formula: str) -> Tensor:
